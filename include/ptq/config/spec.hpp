@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file spec.hpp An experiment file as plain structs: the `quantize:` section that NVIDIA TAO defines, the
+/// data it calibrates with, and our own `ptq:` section. Words are normalised and validated; defaults are
+/// filled in.
+#ifndef PTQ_CONFIG_SPEC_HPP
+#define PTQ_CONFIG_SPEC_HPP
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// `quant_axis`: absent (the backend's default), null (per tensor) or a number.
+struct axis_choice {
+  enum class kind_type : unsigned char { backend_default, per_tensor, axis };
+  kind_type kind = kind_type::backend_default;
+  std::size_t axis = 0;
+};
+
+/// `weights:` or `activations:` of a rule.
+struct slot_config {
+  std::string dtype;
+  axis_choice quant_axis;
+};
+
+/// An entry of `quantize.layers`.
+struct rule_config {
+  std::string module_name;
+  std::optional<slot_config> weights;
+  std::optional<slot_config> activations;
+};
+
+/// The `quantize:` section.
+struct quantize_config {
+  std::string backend = "torchao";  ///< as written, for instance "modelopt.onnx"
+  std::string mode = "weight_only_ptq";
+  std::string algorithm = "minmax";
+  std::string default_layer_dtype = "native";
+  std::string default_activation_dtype = "native";
+  std::vector<rule_config> layers;
+  std::vector<std::string> skip_names;
+  std::string model_path;
+  std::string results_dir;
+};
+
+/// Numbers that apply to all channels (one entry) or one each.
+using channel_values = std::vector<double>;
+
+/// `dataset.quant_calibration_dataset`, or `evaluate`. x' = (x * scale - mean) / std.
+struct data_config {
+  std::map<std::string, std::string>
+      inputs;               ///< graph input -> file; the key is "" where only a path is given
+  std::string activations;  ///< recorded layer inputs, keyed by layer name
+  std::string labels;       ///< `evaluate` only
+  std::size_t batch_size = 32;
+  std::optional<std::size_t> max_samples;
+  channel_values scale{1.0};
+  channel_values mean{0.0};
+  channel_values std{1.0};
+};
+
+/// `ptq.calibration`.
+struct calibration_config {
+  std::optional<std::string> algorithm;  ///< overrides `quantize.algorithm`
+  double percentile = 99.99;
+  std::optional<std::size_t> bins;
+};
+
+/// The `ptq:` section: settings that TAO does not know.
+struct ptq_config {
+  std::map<std::string, std::string> module_types;  ///< layer name -> class name
+  std::string module_types_file;
+  calibration_config calibration;
+};
+
+struct spec {
+  std::string file;  ///< where it was read from, absolute; empty if it was built in code
+  quantize_config quantize;
+  std::optional<data_config> calibration_data;
+  std::optional<data_config> evaluation_data;
+  ptq_config ptq;
+  std::vector<std::string> warnings;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CONFIG_SPEC_HPP

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file words.hpp The words that a specification may use, taken from a bundle of policies, and the one
+/// nearest to a typo.
+#ifndef PTQ_CONFIG_WORDS_HPP
+#define PTQ_CONFIG_WORDS_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ptq/detail/type_list.hpp"
+#include "ptq/policies.hpp"
+
+namespace ptq::inline v0_1 {
+
+/// A backend's word, the one mode that goes with it, and whether it quantizes activations.
+struct backend_words {
+  std::string_view name;
+  std::string_view mode;
+  bool activations = false;
+};
+
+struct spec_words {
+  std::vector<std::string_view> dtypes;
+  std::vector<std::string_view> calibrators;
+  std::vector<backend_words> backends;
+};
+
+template <class Policies = builtin>
+spec_words words_of() {
+  spec_words words;
+  detail::for_each_type(typename Policies::dtypes{},
+                        [&]<class D>(detail::type_tag<D>) { words.dtypes.emplace_back(D::name); });
+  detail::for_each_type(typename Policies::calibrators{},
+                        [&]<class C>(detail::type_tag<C>) { words.calibrators.emplace_back(C::name); });
+  detail::for_each_type(typename Policies::backends{}, [&]<class B>(detail::type_tag<B>) {
+    words.backends.push_back({B::name, B::mode, B::activations});
+  });
+  return words;
+}
+
+/// The allowed word with the smallest edit distance (Levenshtein, swapped neighbours count once), or nothing
+/// when even that one differs in more than a third of its letters (at least 2).
+inline std::string_view nearest_word(std::string_view word, std::span<const std::string_view> allowed) {
+  std::string_view nearest;
+  std::size_t best = static_cast<std::size_t>(-1);
+  for (const std::string_view candidate : allowed) {
+    const std::size_t columns = candidate.size() + 1;
+    std::vector<std::size_t> table((word.size() + 1) * columns);
+    for (std::size_t i = 0; i <= word.size(); ++i) {
+      for (std::size_t j = 0; j <= candidate.size(); ++j) {
+        std::size_t& cell = table[i * columns + j];
+        if (i == 0 || j == 0) {
+          cell = i + j;
+          continue;
+        }
+        const bool same = word[i - 1] == candidate[j - 1];
+        cell = std::min({table[(i - 1) * columns + j] + 1, table[i * columns + j - 1] + 1,
+                         table[(i - 1) * columns + j - 1] + (same ? 0u : 1u)});
+        if (i > 1 && j > 1 && word[i - 1] == candidate[j - 2] && word[i - 2] == candidate[j - 1])
+          cell = std::min(cell, table[(i - 2) * columns + j - 2] + 1);
+      }
+    }
+    if (table.back() < best) {
+      best = table.back();
+      nearest = candidate;
+    }
+  }
+  return best <= std::max<std::size_t>(2, nearest.size() / 3) ? nearest : std::string_view{};
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CONFIG_WORDS_HPP

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file platform.hpp The only place that asks which compiler, flags or machine this is.
+///
+/// - PTQ_ASSERT(condition): a broken precondition. Define it before the first include to use your own; the
+/// default
+///   traps, so that firmware needs no <cassert>.
+/// - PTQ_BUILD: the inline namespace of every function that computes in floating point. It is named after the
+/// flags
+///   that change machine code, so that translation units built with different flags never share a body.
+/// - PTQ_PRECISE_PUSH / PTQ_PRECISE_POP: around float arithmetic that decides a code or a scale.
+#ifndef PTQ_DETAIL_PLATFORM_HPP
+#define PTQ_DETAIL_PLATFORM_HPP
+
+#ifndef PTQ_ASSERT
+#define PTQ_ASSERT(condition) ((condition) ? static_cast<void>(0) : __builtin_trap())
+#endif
+
+// GCC sets the second macro for -freciprocal-math alone. clang has no macro for that flag; there the pragma
+// below helps.
+#if defined(__FAST_MATH__) || defined(__RECIPROCAL_MATH__)
+#define PTQ_EXACT_DIVISION false
+#if defined(__AVX512F__)
+#define PTQ_BUILD fast_math_avx512
+#elif defined(__FMA__) || defined(__AVX2__)
+#define PTQ_BUILD fast_math_avx2
+#else
+#define PTQ_BUILD fast_math
+#endif
+#else
+#define PTQ_EXACT_DIVISION true
+#if defined(__AVX512F__)
+#define PTQ_BUILD avx512
+#elif defined(__FMA__) || defined(__AVX2__)
+#define PTQ_BUILD avx2
+#else
+#define PTQ_BUILD baseline
+#endif
+#endif
+
+// float_control: clang on x86 since 14, on aarch64 since 16, on riscv since 19; bare-metal ARM ignores it
+// with a warning.
+#if defined(__clang__) &&                                                                           \
+    (defined(__x86_64__) || defined(__i386__) || (defined(__aarch64__) && __clang_major__ >= 16) || \
+     (defined(__riscv) && __clang_major__ >= 19))
+#define PTQ_PRECISE_PUSH _Pragma("float_control(push)") _Pragma("float_control(precise, on)")
+#define PTQ_PRECISE_POP _Pragma("float_control(pop)")
+#elif defined(__GNUC__) && !defined(__clang__)
+#define PTQ_PRECISE_PUSH _Pragma("GCC push_options") _Pragma("GCC reset_options")
+#define PTQ_PRECISE_POP _Pragma("GCC pop_options")
+#else
+#define PTQ_PRECISE_PUSH
+#define PTQ_PRECISE_POP
+#endif
+
+#endif  // PTQ_DETAIL_PLATFORM_HPP

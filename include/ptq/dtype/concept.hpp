@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file concept.hpp What a dtype offers.
+#ifndef PTQ_DTYPE_CONCEPT_HPP
+#define PTQ_DTYPE_CONCEPT_HPP
+
+#include <concepts>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+
+/// A number format that tensors can be quantized to: an empty struct with
+///
+/// | member       | meaning                                                                            |
+/// |--------------|------------------------------------------------------------------------------------|
+/// | name         | the word in YAML files, artifacts and tables                                       |
+/// | storage      | the trivial type of one code                                                       |
+/// | is_integer   | true: evenly spaced codes (a step is 1); false: a floating-point format            |
+/// | max_finite   | the largest value a code can have                                                  |
+/// | lowest       | the smallest value a code can have (negative)                                      |
+/// | encode(x)    | the code nearest to x, ties to even, saturating; NaN has a defined code too        |
+/// | decode(code) | the exact value of a code                                                          |
+template <class T>
+concept dtype = std::is_empty_v<T> && std::is_trivially_copyable_v<typename T::storage> &&
+                requires(float value, typename T::storage code) {
+                  { T::name } -> std::convertible_to<const char*>;
+                  { T::is_integer } -> std::convertible_to<bool>;
+                  { T::max_finite } -> std::convertible_to<float>;
+                  { T::lowest } -> std::convertible_to<float>;
+                  { T::encode(value) } noexcept -> std::same_as<typename T::storage>;
+                  { T::decode(code) } noexcept -> std::same_as<float>;
+                };
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_CONCEPT_HPP

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file scalar.hpp The reference kernels: loops over contiguous floats, portable, constexpr, the same bits
+/// everywhere.
+///
+/// Two shapes: a run with one scale (`*_run`), and a run with one factor an element (`*_each`). A factor is
+/// what the arithmetic needs: the scale to divide by, or its reciprocal to multiply by.
+#ifndef PTQ_KERNELS_SCALAR_HPP
+#define PTQ_KERNELS_SCALAR_HPP
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ptq/backend/recipe.hpp"
+#include "ptq/detail/platform.hpp"
+#include "ptq/detail/strict_float.hpp"
+#include "ptq/dtype/concept.hpp"
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_BUILD {
+
+inline constexpr bool exact_division = PTQ_EXACT_DIVISION;
+
+PTQ_PRECISE_PUSH
+
+/// The scale, or its reciprocal.
+template <arithmetic How>
+constexpr float factor_of(float scale) noexcept {
+  if constexpr (How == arithmetic::divide)
+    return scale;
+  else
+    return detail::float_of(detail::divide(detail::one_bits, detail::bits_of(scale)));
+}
+
+/// One quotient, correctly rounded whatever the flags.
+template <arithmetic How>
+constexpr float apply_strictly(float value, float factor) noexcept {
+  const std::uint32_t x = detail::bits_of(value);
+  const std::uint32_t f = detail::bits_of(factor);
+  return detail::float_of(How == arithmetic::divide ? detail::divide(x, f) : detail::multiply(x, f));
+}
+
+/// One quotient by the hardware: for ordinary factors only, and division only where the compiler leaves it
+/// alone.
+template <arithmetic How>
+constexpr float apply_directly(float value, float factor) noexcept {
+  if constexpr (How == arithmetic::divide)
+    return value / factor;
+  else
+    return value * factor;
+}
+
+/// Flush-to-zero changes subnormal quotients of ordinary factors only; a dtype of small range rounds those to
+/// 0 anyway.
+template <dtype D>
+inline constexpr bool has_small_range = D::max_finite <= 0x1p32F;
+
+template <dtype D, arithmetic How>
+constexpr bool can_apply_directly(float factor) noexcept {
+  return has_small_range<D> && (How == arithmetic::multiply_by_reciprocal || exact_division) &&
+         detail::is_ordinary(detail::bits_of(factor));
+}
+
+template <dtype D, arithmetic How>
+constexpr void encode_run(const float* values, std::size_t n, float scale,
+                          typename D::storage* codes) noexcept {
+  const float factor = factor_of<How>(scale);
+  if (can_apply_directly<D, How>(factor)) {
+    for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_directly<How>(values[i], factor));
+  } else {
+    for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_strictly<How>(values[i], factor));
+  }
+}
+
+template <dtype D, arithmetic How>
+constexpr void encode_each(const float* values, std::size_t n, const float* factors,
+                           typename D::storage* codes) noexcept {
+  for (std::size_t i = 0; i < n; ++i) {
+    codes[i] = D::encode(can_apply_directly<D, How>(factors[i]) ? apply_directly<How>(values[i], factors[i])
+                                                                : apply_strictly<How>(values[i], factors[i]));
+  }
+}
+
+/// value * scale, rounded once.
+template <dtype D>
+constexpr float scale_up(float value, float scale) noexcept {
+  if (has_small_range<D> && detail::is_ordinary(detail::bits_of(scale))) return value * scale;
+  return detail::float_of(detail::multiply(detail::bits_of(value), detail::bits_of(scale)));
+}
+
+template <dtype D>
+constexpr void decode_run(const typename D::storage* codes, std::size_t n, float scale,
+                          float* values) noexcept {
+  for (std::size_t i = 0; i < n; ++i) values[i] = scale_up<D>(D::decode(codes[i]), scale);
+}
+
+template <dtype D>
+constexpr void decode_each(const typename D::storage* codes, std::size_t n, const float* scales,
+                           float* values) noexcept {
+  for (std::size_t i = 0; i < n; ++i) values[i] = scale_up<D>(D::decode(codes[i]), scales[i]);
+}
+
+PTQ_PRECISE_POP
+
+/// The largest magnitude as float bits, starting from `seen`. NaN and infinity win: a result of 0x7f800000 or
+/// more says that the run holds one.
+constexpr std::uint32_t amax_run(const float* values, std::size_t n, std::uint32_t seen) noexcept {
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::uint32_t bits = detail::magnitude(detail::bits_of(values[i]));
+    seen = bits > seen ? bits : seen;
+  }
+  return seen;
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_KERNELS_SCALAR_HPP

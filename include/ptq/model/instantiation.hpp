@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file instantiation.hpp The templated kernels of one dtype and arithmetic behind run-time words.
+#ifndef PTQ_MODEL_INSTANTIATION_HPP
+#define PTQ_MODEL_INSTANTIATION_HPP
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "ptq/backend/concept.hpp"
+#include "ptq/backend/recipe.hpp"
+#include "ptq/detail/platform.hpp"
+#include "ptq/detail/type_list.hpp"
+#include "ptq/kernels/scalar.hpp"
+#include "ptq/policies.hpp"
+#include "ptq/quantize/error.hpp"
+#include "ptq/quantize/quantize.hpp"
+
+namespace ptq::inline v0_1 {
+
+/// A row of the table that run-time dispatch looks up. Codes are untyped here: `code_size` bytes each.
+struct instantiation {
+  const char* dtype = nullptr;
+  const char* backend = nullptr;
+  std::size_t code_size = 0;
+  recipe numbers;
+  representable limits{};
+
+  void (*prepare)(const float* scales, std::size_t n, float* factors) = nullptr;
+  void (*encode_run)(const float* values, std::size_t n, float scale, void* codes) = nullptr;
+  void (*encode_each)(const float* values, std::size_t n, const float* factors, void* codes) = nullptr;
+  void (*decode_run)(const void* codes, std::size_t n, float scale, float* values) = nullptr;
+  void (*decode_each)(const void* codes, std::size_t n, const float* scales, float* values) = nullptr;
+};
+
+namespace detail {
+inline namespace PTQ_BUILD {
+
+template <dtype D, backend B>
+constexpr instantiation make_instantiation() {
+  using storage = typename D::storage;
+  constexpr recipe numbers = recipe_of<D, B>;
+  return {D::name,
+          B::name,
+          sizeof(storage),
+          numbers,
+          representable_range<D>(),
+          &typed_encoder<D, numbers.how>::prepare,
+          [](const float* values, std::size_t n, float scale, void* codes) {
+            kernels::encode_run<D, numbers.how>(values, n, scale, static_cast<storage*>(codes));
+          },
+          [](const float* values, std::size_t n, const float* factors, void* codes) {
+            kernels::encode_each<D, numbers.how>(values, n, factors, static_cast<storage*>(codes));
+          },
+          [](const void* codes, std::size_t n, float scale, float* values) {
+            kernels::decode_run<D>(static_cast<const storage*>(codes), n, scale, values);
+          },
+          [](const void* codes, std::size_t n, const float* scales, float* values) {
+            kernels::decode_each<D>(static_cast<const storage*>(codes), n, scales, values);
+          }};
+}
+
+/// Writes codes through an instantiation: `typed_encoder` for run time.
+struct untyped_encoder {
+  const instantiation* how;
+  std::byte* codes;
+
+  void prepare(const float* scales, std::size_t n, float* factors) const { how->prepare(scales, n, factors); }
+  void run(const float* values, std::size_t n, float scale, std::size_t at) const {
+    how->encode_run(values, n, scale, codes + at * how->code_size);
+  }
+  void each(const float* values, std::size_t n, const float* factors, std::size_t at) const {
+    how->encode_each(values, n, factors, codes + at * how->code_size);
+  }
+};
+
+/// Reads codes through an instantiation: `typed_decoder` for run time.
+struct untyped_decoder {
+  const instantiation* how;
+  const std::byte* codes;
+
+  void run(std::size_t at, std::size_t n, float scale, float* values) const {
+    how->decode_run(codes + at * how->code_size, n, scale, values);
+  }
+  void each(std::size_t at, std::size_t n, const float* scales, float* values) const {
+    how->decode_each(codes + at * how->code_size, n, scales, values);
+  }
+};
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// The instantiation for two words, if the bundle has both policies. `modelopt.pytorch` and `modelopt.onnx`
+/// are names of modelopt, so a backend word may go on after a dot.
+template <class Policies = builtin>
+std::optional<instantiation> find_instantiation(std::string_view dtype_word, std::string_view backend_word) {
+  std::optional<instantiation> found;
+  backend_word = backend_word.substr(0, backend_word.find('.'));
+  detail::for_each_type(typename Policies::dtypes{}, [&]<class D>(detail::type_tag<D>) {
+    if (dtype_word != D::name) return;
+    detail::for_each_type(typename Policies::backends{}, [&]<class B>(detail::type_tag<B>) {
+      if (backend_word == B::name) found = detail::make_instantiation<D, B>();
+    });
+  });
+  return found;
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_INSTANTIATION_HPP

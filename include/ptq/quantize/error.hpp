@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file error.hpp How far a quantized tensor is from its original. These figures use <cmath> and double
+/// sums: they are for people, and may differ in the last bits between builds.
+#ifndef PTQ_QUANTIZE_ERROR_HPP
+#define PTQ_QUANTIZE_ERROR_HPP
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+
+#include "ptq/backend/recipe.hpp"
+#include "ptq/detail/platform.hpp"
+#include "ptq/error.hpp"
+#include "ptq/quantize/blocks.hpp"
+#include "ptq/quantize/dequantize.hpp"
+#include "ptq/tensor/traits.hpp"
+
+namespace ptq::inline v0_1 {
+
+struct error_metrics {
+  std::uint64_t count = 0;
+  double mse = 0;            ///< mean of (x - y)^2
+  double max_abs = 0;        ///< max of |x - y|
+  double sqnr_db = 0;        ///< 10 log10(sum x^2 / sum (x - y)^2): infinity when equal
+  double cosine = 1;         ///< 1 when either is all zero and both are equal, else 0
+  double clipped_share = 0;  ///< share of elements beyond the dtype's range by more than half a step
+};
+
+/// Sums up pairs of an original x and its approximation y.
+class error_accumulator {
+ public:
+  void add(double x, double y) noexcept {
+    const double difference = x - y;
+    ++count_;
+    squared_error_ += difference * difference;
+    signal_ += x * x;
+    approximation_ += y * y;
+    product_ += x * y;
+    if (std::fabs(difference) > max_abs_) max_abs_ = std::fabs(difference);
+  }
+  void add_clipped() noexcept { ++clipped_; }
+
+  error_metrics metrics() const noexcept {
+    error_metrics m;
+    if (count_ == 0) return m;
+    m.count = count_;
+    const double count = static_cast<double>(count_);
+    m.mse = squared_error_ / count;
+    m.max_abs = max_abs_;
+    m.clipped_share = static_cast<double>(clipped_) / count;
+    m.sqnr_db = squared_error_ > 0 ? 10 * std::log10(signal_ / squared_error_)
+                                   : std::numeric_limits<double>::infinity();
+    const double norms = std::sqrt(signal_) * std::sqrt(approximation_);
+    m.cosine = norms > 0 ? product_ / norms : (squared_error_ > 0 ? 0.0 : 1.0);
+    return m;
+  }
+
+ private:
+  std::uint64_t count_ = 0;
+  std::uint64_t clipped_ = 0;
+  double squared_error_ = 0;
+  double signal_ = 0;
+  double approximation_ = 0;
+  double product_ = 0;
+  double max_abs_ = 0;
+};
+
+/// The values that a scale can represent, with half a step beyond the ends for integers.
+struct representable {
+  double lowest;
+  double highest;
+};
+
+namespace detail {
+inline namespace PTQ_BUILD {
+
+/// Walks codes beside their source. `Decoder` as in dequantize.hpp.
+template <element T, class Decoder>
+error_metrics measure_view(tensor_view<const T> source, granularity grain, const Decoder& decoder,
+                           std::span<const float> scales, const representable& limits) {
+  error_accumulator sums;
+  const walk path(source.shape, source.strides, grain);
+  const bool each = path.channel_is_innermost();
+  path.for_each_run([&](std::ptrdiff_t offset, std::size_t at, std::size_t channel) {
+    const std::size_t length = path.run().extent;
+    for (std::size_t first = 0; first < length; first += block_size) {
+      const std::size_t n = length - first < block_size ? length - first : block_size;
+      float values[block_size] = {};
+      if (each)
+        decoder.each(at + first, n, scales.data() + first, static_cast<float*>(values));
+      else
+        decoder.run(at + first, n, scales[channel], static_cast<float*>(values));
+      for (std::size_t i = 0; i < n; ++i) {
+        const T& original = source.data[offset + static_cast<std::ptrdiff_t>(first + i) * path.run().stride];
+        const double x = static_cast<double>(element_traits<T>::to_float(original));
+        const double scale = static_cast<double>(scales[each ? first + i : channel]);
+        // A relative 1e-6 keeps the rounding of the scale itself from counting as clipping.
+        if (x > limits.highest * scale * (1 + 1e-6) || x < limits.lowest * scale * (1 + 1e-6))
+          sums.add_clipped();
+        sums.add(x, static_cast<double>(values[i]));
+      }
+    }
+  });
+  return sums.metrics();
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+
+template <dtype D>
+constexpr representable representable_range() noexcept {
+  const double half_step = D::is_integer ? 0.5 : 0.0;
+  return {static_cast<double>(D::lowest) - half_step, static_cast<double>(D::max_finite) + half_step};
+}
+
+inline namespace PTQ_BUILD {
+
+/// Compares a tensor with its codes and scales, as `quantize` wrote them. The caller has checked the sizes.
+template <dtype D, adaptable_tensor Tensor>
+error_metrics quantization_error(const Tensor& tensor, std::span<const typename D::storage> codes,
+                                 std::span<const float> scales, granularity grain) {
+  const auto view = view_of(tensor);
+  using value_type = typename decltype(view)::value_type;
+  PTQ_ASSERT(codes.size() == view.size());
+  PTQ_ASSERT(scales.size() == detail::count_scales(view.shape, grain).count);
+  return detail::measure_view<value_type>(view, grain, detail::typed_decoder<D>{codes.data()}, scales,
+                                          representable_range<D>());
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_QUANTIZE_ERROR_HPP

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file quantize.hpp Tensors to codes and scales, into the caller's memory.
+#ifndef PTQ_QUANTIZE_QUANTIZE_HPP
+#define PTQ_QUANTIZE_QUANTIZE_HPP
+
+#include <cstddef>
+#include <span>
+
+#include "ptq/backend/concept.hpp"
+#include "ptq/backend/recipe.hpp"
+#include "ptq/detail/platform.hpp"
+#include "ptq/error.hpp"
+#include "ptq/quantize/blocks.hpp"
+#include "ptq/tensor/traits.hpp"
+
+namespace ptq::inline v0_1 {
+namespace detail {
+inline namespace PTQ_BUILD {
+
+/// Writes codes of a dtype known at compile time.
+template <dtype D, arithmetic How>
+struct typed_encoder {
+  typename D::storage* codes;
+
+  static constexpr void prepare(const float* scales, std::size_t n, float* factors) noexcept {
+    for (std::size_t i = 0; i < n; ++i) factors[i] = kernels::factor_of<How>(scales[i]);
+  }
+  constexpr void run(const float* values, std::size_t n, float scale, std::size_t at) const noexcept {
+    kernels::encode_run<D, How>(values, n, scale, codes + at);
+  }
+  constexpr void each(const float* values, std::size_t n, const float* factors,
+                      std::size_t at) const noexcept {
+    kernels::encode_each<D, How>(values, n, factors, codes + at);
+  }
+};
+
+/// Checks the buffers, finds the scales, writes the codes.
+template <element T, class Encoder>
+constexpr status quantize_view(tensor_view<const T> source, const recipe& numbers, granularity grain,
+                               const Encoder& encoder, std::size_t code_count, std::span<float> scales) {
+  const scale_count wanted = count_scales(source.shape, grain);
+  if (!wanted.outcome) return wanted.outcome;
+  if (scales.size() != wanted.count) return {errc::size_mismatch, wanted.count};
+  if (code_count != source.size()) return {errc::size_mismatch, source.size()};
+  const walk path(source.shape, source.strides, grain);
+  find_amax(source, path, scales);
+  for (const float amax : scales)
+    if (!is_finite(bits_of(amax))) return {errc::not_finite, find_not_finite(source)};
+  for (float& scale : scales) scale = unsettled_scale<T>(scale, numbers);
+  encode_tensor(source, path, numbers.halves, scales, encoder);
+  settle_scales(scales);
+  return {};
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// The number of scales that a tensor of this shape has: 1 per tensor, else the extent of the axis (0 if it
+/// has none).
+constexpr std::size_t scale_count(const tensor_shape& shape, granularity grain) noexcept {
+  return detail::count_scales(shape, grain).count;
+}
+
+/// Quantizes a tensor by a backend's numbers.
+///
+/// @param tensor any adaptable tensor of float32, float64 (rounded to float32 first), float16 or bfloat16
+/// @param codes  as many as the tensor has elements; written in the source's memory order (`dense_strides`)
+/// @param scales 1 per tensor, or one per index of the axis; value = code * scale
+/// @param grain  how many elements share a scale; the backend's default for weights if not given
+/// @return axis_out_of_range; size_mismatch with the length wanted; not_finite with the row-major index of
+/// the first NaN
+///         or infinity (codes and scales are then unspecified)
+template <dtype D, backend B, adaptable_tensor Tensor>
+constexpr status quantize(const Tensor& tensor, std::span<typename D::storage> codes, std::span<float> scales,
+                          granularity grain = recipe_of<D, B>.weights) {
+  constexpr recipe numbers = recipe_of<D, B>;
+  const auto view = view_of(tensor);
+  using value_type = typename decltype(view)::value_type;
+  return detail::quantize_view<value_type>(
+      view, numbers, grain, detail::typed_encoder<D, numbers.how>{codes.data()}, codes.size(), scales);
+}
+
+/// The scale that a backend gives a dtype for values up to amax (finite, not negative).
+template <dtype D, backend B>
+constexpr float scale_for(float amax) noexcept {
+  float scale = detail::unsettled_scale<float>(amax, recipe_of<D, B>);
+  detail::settle_scales({&scale, 1});
+  return scale;
+}
+
+/// Quantizes a tensor by scales found before, as for calibrated activations. Values beyond the range
+/// saturate; NaN becomes the dtype's code for it.
+template <dtype D, backend B, adaptable_tensor Tensor>
+constexpr status quantize_by(const Tensor& tensor, std::span<const float> scales,
+                             std::span<typename D::storage> codes, granularity grain = per_tensor()) {
+  constexpr recipe numbers = recipe_of<D, B>;
+  const auto view = view_of(tensor);
+  using value_type = typename decltype(view)::value_type;
+  const auto wanted = detail::count_scales(view.shape, grain);
+  if (!wanted.outcome) return wanted.outcome;
+  if (scales.size() != wanted.count) return {errc::size_mismatch, wanted.count};
+  if (codes.size() != view.size()) return {errc::size_mismatch, view.size()};
+  detail::encode_tensor<value_type>(view, walk(view.shape, view.strides, grain), numbers.halves, scales,
+                                    detail::typed_encoder<D, numbers.how>{codes.data()});
+  return {};
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_QUANTIZE_QUANTIZE_HPP

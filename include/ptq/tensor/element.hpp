@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file element.hpp The element types that tensors may have, and the customisation point for a user's own
+/// half type.
+#ifndef PTQ_TENSOR_ELEMENT_HPP
+#define PTQ_TENSOR_ELEMENT_HPP
+
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+#include "ptq/detail/strict_float.hpp"
+#include "ptq/numeric/bfloat16.hpp"
+#include "ptq/numeric/half.hpp"
+
+namespace ptq::inline v0_1 {
+
+/// The layouts that source elements can have in memory.
+enum class element_type : unsigned char { float32, float64, float16, bfloat16 };
+
+constexpr std::size_t size_of(element_type type) noexcept {
+  return type == element_type::float64 ? 8u : type == element_type::float32 ? 4u : 2u;
+}
+
+constexpr const char* name_of(element_type type) noexcept {
+  switch (type) {
+    case element_type::float32:
+      return "float32";
+    case element_type::float64:
+      return "float64";
+    case element_type::float16:
+      return "float16";
+    case element_type::bfloat16:
+      return "bfloat16";
+  }
+  return "unknown";
+}
+
+/// Specialise it for an own element type that has one of the layouts above:
+///   type           its layout
+///   to_float(x)    the value as float32
+///   from_float(x)  the nearest value, ties to even
+template <class T>
+struct element_traits;
+
+template <>
+struct element_traits<float> {
+  static constexpr element_type type = element_type::float32;
+  static constexpr float to_float(float x) noexcept { return x; }
+  static constexpr float from_float(float x) noexcept { return x; }
+};
+
+/// float64 is rounded to float32 before anything else.
+template <>
+struct element_traits<double> {
+  static constexpr element_type type = element_type::float64;
+  static constexpr float to_float(double x) noexcept {
+    return detail::float_of(detail::narrow(std::bit_cast<std::uint64_t>(x)));
+  }
+  static constexpr double from_float(float x) noexcept {
+    return std::bit_cast<double>(detail::widen(detail::bits_of(x)));
+  }
+};
+
+template <>
+struct element_traits<half> {
+  static constexpr element_type type = element_type::float16;
+  static constexpr float to_float(half x) noexcept { return x.to_float(); }
+  static constexpr half from_float(float x) noexcept { return half::from_float(x); }
+};
+
+template <>
+struct element_traits<bfloat16> {
+  static constexpr element_type type = element_type::bfloat16;
+  static constexpr float to_float(bfloat16 x) noexcept { return x.to_float(); }
+  static constexpr bfloat16 from_float(float x) noexcept { return bfloat16::from_float(x); }
+};
+
+template <class T>
+concept element = requires(T value, float x) {
+  { element_traits<T>::type } -> std::convertible_to<element_type>;
+  { element_traits<T>::to_float(value) } -> std::same_as<float>;
+  { element_traits<T>::from_float(x) } -> std::same_as<T>;
+} && sizeof(T) == size_of(element_traits<T>::type);
+
+namespace detail {
+
+template <element T>
+inline constexpr bool is_half = sizeof(T) == 2;
+
+}  // namespace detail
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TENSOR_ELEMENT_HPP

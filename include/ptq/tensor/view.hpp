@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file view.hpp A tensor as a pointer, a shape and signed strides.
+#ifndef PTQ_TENSOR_VIEW_HPP
+#define PTQ_TENSOR_VIEW_HPP
+
+#include <array>
+#include <cstddef>
+#include <initializer_list>
+#include <span>
+#include <type_traits>
+
+#include "ptq/detail/platform.hpp"
+
+namespace ptq::inline v0_1 {
+
+inline constexpr std::size_t max_rank = 8;
+
+/// The extents of a tensor, outermost first. Rank 0 is a scalar: one element.
+struct tensor_shape {
+  std::array<std::size_t, max_rank> extents{};
+  std::size_t rank = 0;
+
+  constexpr tensor_shape() = default;
+  constexpr tensor_shape(std::initializer_list<std::size_t> list) noexcept
+      : tensor_shape(std::span<const std::size_t>(list.begin(), list.size())) {}
+  constexpr explicit tensor_shape(std::span<const std::size_t> list) noexcept : rank(list.size()) {
+    PTQ_ASSERT(list.size() <= max_rank);
+    for (std::size_t i = 0; i < rank; ++i) extents[i] = list[i];
+  }
+
+  constexpr std::size_t operator[](std::size_t axis) const noexcept { return extents[axis]; }
+
+  /// The number of elements.
+  constexpr std::size_t size() const noexcept {
+    std::size_t product = 1;
+    for (std::size_t i = 0; i < rank; ++i) product *= extents[i];
+    return product;
+  }
+
+  friend constexpr bool operator==(const tensor_shape&, const tensor_shape&) = default;
+};
+
+/// Distances between neighbours along each axis, in elements.
+using tensor_strides = std::array<std::ptrdiff_t, max_rank>;
+
+constexpr tensor_strides row_major(const tensor_shape& shape) noexcept {
+  tensor_strides strides{};
+  std::ptrdiff_t step = 1;
+  for (std::size_t i = shape.rank; i-- > 0;) {
+    strides[i] = step;
+    step *= static_cast<std::ptrdiff_t>(shape[i]);
+  }
+  return strides;
+}
+
+/// Non-owning. `data` points at the element whose indices are all 0, also where strides are negative.
+template <class T>
+struct tensor_view {
+  using element_type = T;
+  using value_type = std::remove_cv_t<T>;
+
+  T* data = nullptr;
+  tensor_shape shape;
+  tensor_strides strides{};
+
+  constexpr tensor_view() = default;
+  /// Row-major and without gaps.
+  constexpr tensor_view(T* first, const tensor_shape& extents) noexcept
+      : data(first), shape(extents), strides(row_major(extents)) {}
+  constexpr tensor_view(T* first, const tensor_shape& extents, const tensor_strides& steps) noexcept
+      : data(first), shape(extents), strides(steps) {}
+
+  constexpr std::size_t rank() const noexcept { return shape.rank; }
+  constexpr std::size_t size() const noexcept { return shape.size(); }
+
+  /// The same elements, read-only.
+  constexpr operator tensor_view<const T>()
+      const noexcept  // NOLINT(google-explicit-constructor): as std::span
+    requires(!std::is_const_v<T>)
+  {
+    return {data, shape, strides};
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TENSOR_VIEW_HPP

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file walk.hpp A strided tensor as few long runs, in memory order.
+#ifndef PTQ_TENSOR_WALK_HPP
+#define PTQ_TENSOR_WALK_HPP
+
+#include <array>
+#include <cstddef>
+
+#include "ptq/backend/recipe.hpp"
+#include "ptq/tensor/view.hpp"
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+constexpr std::ptrdiff_t distance(std::ptrdiff_t stride) noexcept {
+  return stride < 0 ? -stride : stride;
+}
+
+}  // namespace detail
+
+/// Strides of a dense tensor of the same shape whose axes lie in memory in the order of `strides`. Codes are
+/// stored so: a column-major source gives column-major codes.
+constexpr tensor_strides dense_strides(const tensor_shape& shape, const tensor_strides& strides) noexcept {
+  std::array<std::size_t, max_rank> order{};  // axes, outermost first
+  for (std::size_t i = 0; i < shape.rank; ++i) {
+    std::size_t at = i;
+    while (at > 0 && detail::distance(strides[order[at - 1]]) < detail::distance(strides[i]) &&
+           shape[i] > 1) {
+      order[at] = order[at - 1];
+      --at;
+    }
+    order[at] = i;
+  }
+  tensor_strides dense{};
+  std::ptrdiff_t step = 1;
+  for (std::size_t k = shape.rank; k-- > 0;) {
+    dense[order[k]] = step;
+    step *= static_cast<std::ptrdiff_t>(shape[order[k]]);
+  }
+  return dense;
+}
+
+/// The axes of a tensor from outermost to innermost in memory: extents of 1 dropped, neighbours that continue
+/// each other merged, the channel axis kept apart. The innermost axis is the run.
+struct walk {
+  struct axis {
+    std::size_t extent = 1;
+    std::ptrdiff_t stride = 1;  // in the source
+    std::ptrdiff_t dense = 1;   // among the codes
+    bool is_channel = false;
+  };
+
+  std::array<axis, max_rank> axes{};
+  std::size_t rank = 0;
+  bool is_empty = false;
+
+  constexpr walk(const tensor_shape& shape, const tensor_strides& strides, granularity grain) noexcept {
+    const tensor_strides dense = dense_strides(shape, strides);
+    for (std::size_t i = 0; i < shape.rank; ++i) {
+      if (shape[i] == 0) is_empty = true;
+      if (shape[i] > 1) insert({shape[i], strides[i], dense[i], grain.is_per_channel() && grain.axis == i});
+    }
+    merge();
+    if (rank == 0) rank = 1;  // one element
+  }
+
+  constexpr const axis& run() const noexcept { return axes[rank - 1]; }
+
+  /// True where each element of a run has a scale of its own.
+  constexpr bool channel_is_innermost() const noexcept { return run().is_channel; }
+
+  /// Calls f(source offset, code offset, channel) at the start of each run. `channel` is 0 where the run is
+  /// the channel.
+  template <class F>
+  constexpr void for_each_run(F&& f) const {
+    if (is_empty) return;
+    std::array<std::size_t, max_rank> index{};
+    std::ptrdiff_t source = 0;
+    std::ptrdiff_t dense = 0;
+    std::size_t channel = 0;
+    for (;;) {
+      f(source, static_cast<std::size_t>(dense), channel);
+      std::size_t k = rank - 1;
+      for (;; --k) {
+        if (k == 0) return;
+        const axis& a = axes[k - 1];
+        source += a.stride;
+        dense += a.dense;
+        if (a.is_channel) ++channel;
+        if (++index[k - 1] < a.extent) break;
+        source -= a.stride * static_cast<std::ptrdiff_t>(a.extent);
+        dense -= a.dense * static_cast<std::ptrdiff_t>(a.extent);
+        if (a.is_channel) channel = 0;
+        index[k - 1] = 0;
+      }
+    }
+  }
+
+ private:
+  constexpr void insert(const axis& a) noexcept {
+    std::size_t at = rank++;
+    while (at > 0 && axes[at - 1].dense < a.dense) {
+      axes[at] = axes[at - 1];
+      --at;
+    }
+    axes[at] = a;
+  }
+
+  constexpr void merge() noexcept {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < rank; ++i) {
+      const axis& inner = axes[i];
+      if (kept > 0 && continues(axes[kept - 1], inner)) {
+        axes[kept - 1].extent *= inner.extent;
+        axes[kept - 1].stride = inner.stride;
+        axes[kept - 1].dense = inner.dense;
+      } else {
+        axes[kept++] = inner;
+      }
+    }
+    rank = kept;
+  }
+
+  static constexpr bool continues(const axis& outer, const axis& inner) noexcept {
+    return !outer.is_channel && !inner.is_channel &&
+           outer.stride == inner.stride * static_cast<std::ptrdiff_t>(inner.extent);
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TENSOR_WALK_HPP
