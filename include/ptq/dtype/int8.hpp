@@ -21,22 +21,24 @@ struct int8 {
   static constexpr storage encode(float value) noexcept {
     const std::uint32_t bits = detail::bits_of(value);
     const std::uint32_t size = detail::magnitude(bits);
-    if (detail::is_nan(size)) return 0;
-    const bool negative = bits != size;
-    const int limit = negative ? 128 : 127;
-    const int field = static_cast<int>(size >> 23);
-    int rounded = 0;  // magnitudes up to 1/2 round to 0
-    if (field >= 127 + 8) {
-      rounded = limit;
-    } else if (field >= 126) {
-      const std::uint32_t significand = (size & 0x7fffffu) | 0x800000u;
-      rounded = static_cast<int>(detail::shift_right_rounded(significand, 150 - field));
-    }
-    if (rounded > limit) rounded = limit;
-    return static_cast<storage>(negative ? -rounded : rounded);
+    const std::uint32_t clamped = size < bits_of_128 ? size : bits_of_128;
+    // No branches on the data: codes of trained weights are unpredictable.
+    const std::uint32_t significand = (clamped & 0x7fffffu) | 0x800000u;
+    const std::uint32_t places = 150u - (clamped >> 23);  // to the binary point; from 16 up
+    const std::uint32_t shift = places < 31u ? places : 31u;
+    const std::uint32_t odd = (significand >> shift) & 1u;
+    const std::uint32_t rounded = (significand + (1u << (shift - 1)) - 1u + odd) >> shift;
+    const std::uint32_t sign = bits >> 31;
+    const std::uint32_t limit = 127u + sign;
+    const std::uint32_t limited = rounded < limit ? rounded : limit;
+    const std::uint32_t finite = detail::is_nan(size) ? 0u : limited;
+    return static_cast<storage>((finite ^ (0u - sign)) + sign);  // two's complement negation
   }
 
   static constexpr float decode(storage code) noexcept { return static_cast<float>(code); }
+
+ private:
+  static constexpr std::uint32_t bits_of_128 = 0x43000000u;
 };
 
 }  // namespace ptq::inline v0_1

@@ -65,7 +65,9 @@ template <dtype D, arithmetic How>
 constexpr void encode_run(const float* values, std::size_t n, float scale,
                           typename D::storage* codes) noexcept {
   const float factor = factor_of<How>(scale);
-  if (can_apply_directly<D, How>(factor)) {
+  if (detail::bits_of(factor) == detail::one_bits) {
+    for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(values[i]);
+  } else if (can_apply_directly<D, How>(factor)) {
     for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_directly<How>(values[i], factor));
   } else {
     for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_strictly<How>(values[i], factor));
@@ -84,6 +86,7 @@ constexpr void encode_each(const float* values, std::size_t n, const float* fact
 /// value * scale, rounded once.
 template <dtype D>
 constexpr float scale_up(float value, float scale) noexcept {
+  if (detail::bits_of(scale) == detail::one_bits) return value;
   if (has_small_range<D> && detail::is_ordinary(detail::bits_of(scale))) return value * scale;
   return detail::float_of(detail::multiply(detail::bits_of(value), detail::bits_of(scale)));
 }
