@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ptq/io/output_file.hpp"
+
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/temporary_folder.hpp"
+#include "support/unprivileged.hpp"
+
+namespace {
+
+using names = std::vector<std::string>;
+
+ptq::output_file created(const std::string& path) {
+  auto file = ptq::output_file::create(path);
+  REQUIRE(file);
+  return *std::move(file);
+}
+
+ptq::error error_of(const std::string& path) {
+  const auto file = ptq::output_file::create(path);
+  REQUIRE(!file);
+  CHECK(file.error().code == ptq::errc::cannot_write);
+  return file.error();
+}
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+}  // namespace
+
+TEST_CASE("a file appears with commit, whole") {
+  const temporary_folder folder;
+  ptq::output_file file = created(folder / "a.txt");
+  CHECK(file.partial_path() == folder / ".a.txt.partial");
+  REQUIRE(file.resize(11));
+  REQUIRE(file.write_at(6, bytes_of("world")));
+  REQUIRE(file.write_at(0, bytes_of("hello ")));
+  REQUIRE(file.write("!"));
+  CHECK(file.size() == 12);
+  CHECK(ptq::names_in(folder.path()) == names{".a.txt.partial"});
+  ptq::output_file moved = std::move(file);
+  REQUIRE(moved.commit());
+  CHECK(read_file(folder / "a.txt") == "hello world!");
+  CHECK(ptq::names_in(folder.path()) == names{"a.txt"});
+}
+
+TEST_CASE("without commit nothing is left, and an older file stays as it is") {
+  const temporary_folder folder;
+  write_file(folder / "a.txt", "older");
+  {
+    ptq::output_file file = created(folder / "a.txt");
+    REQUIRE(file.write("newer"));
+    CHECK(read_file(folder / "a.txt") == "older");
+  }
+  CHECK(ptq::names_in(folder.path()) == names{"a.txt"});
+  CHECK(read_file(folder / "a.txt") == "older");
+}
+
+TEST_CASE("several files are committed one after the other") {
+  const temporary_folder folder;
+  ptq::output_file report = created(folder / "report.json");
+  ptq::output_file artifact = created(folder / "artifact");
+  REQUIRE(report.write("{}"));
+  REQUIRE(artifact.write("x"));
+  REQUIRE(report.commit());
+  REQUIRE(artifact.commit());
+  CHECK(ptq::names_in(folder.path()) == names{"artifact", "report.json"});
+}
+
+TEST_CASE("what a killed run left behind is overwritten or removed, what a running one writes is not") {
+  const temporary_folder folder;
+  write_file(folder / ".model_a.partial", "left behind, and longer than what comes");
+  write_file(folder / ".model_b.partial", "left behind");
+  write_file(folder / ".other.partial", "not ours");
+  write_file(folder / "model_c.partial", "not hidden");
+  {
+    ptq::output_file file = created(folder / "model_a");
+    REQUIRE(file.write("new"));
+    ptq::remove_stale_partials(folder.path(), "model_");
+    CHECK(ptq::names_in(folder.path()) == names{".model_a.partial", ".other.partial", "model_c.partial"});
+    CHECK(error_of(folder / "model_a").what ==
+          folder / "model_a" +
+              ": another process is writing it. Wait for that run, or write to another folder.");
+    REQUIRE(file.commit());
+  }
+  CHECK(read_file(folder / "model_a") == "new");
+}
+
+TEST_CASE("the partial of a process that was killed counts as stale") {
+  const temporary_folder folder;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto file = ptq::output_file::create(folder / "model");
+    ::kill(::getpid(), SIGKILL);
+  }
+  REQUIRE(::waitpid(child, nullptr, 0) == child);
+  CHECK(ptq::names_in(folder.path()) == names{".model.partial"});
+  ptq::remove_stale_partials(folder.path(), "model");
+  CHECK(ptq::names_in(folder.path()).empty());
+}
+
+TEST_CASE("a folder that is missing, no folder, or in the file's place") {
+  const temporary_folder folder;
+  CHECK(error_of(folder / "no/a").what == folder / "no/a" + ": the folder " + folder.path() +
+                                              "/no does not exist. Create it, or write to another folder.");
+  write_file(folder / "file", "x");
+  CHECK(error_of(folder / "file/a").what ==
+        folder / "file/a" + ": " + folder.path() + "/file is not a folder. Write to another one.");
+  CHECK(error_of(folder.path()).what ==
+        folder.path() + ": this is a folder, not a file. Move it away, or write to another folder.");
+}
+
+TEST_CASE("a read-only folder") {
+  const temporary_folder folder;
+  REQUIRE(::chmod(folder.path().c_str(), 0555) == 0);
+  const unprivileged user;
+  if (!user) {
+    MESSAGE("skipped: the superuser may write everywhere, and cannot become someone else here");
+    return;
+  }
+  CHECK(error_of(folder / "a").what ==
+        folder / "a" + ": no permission to write in " + folder.path() + ". Write to another folder.");
+}
