@@ -8,8 +8,14 @@
 #include "ptq/config/spec.hpp"
 #include "ptq/config/words.hpp"
 #include "ptq/core.hpp"
+#include "ptq/io/descriptor.hpp"
+#include "ptq/io/mapped_file.hpp"
+#include "ptq/io/output_file.hpp"
+#include "ptq/io/path.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/quantize/error.hpp"
+#include "ptq/report/quantize_report.hpp"
+#include "ptq/report/table.hpp"
 #include "ptq/result.hpp"
 
 #endif  // PTQ_PTQ_HPP

@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""floors.py INCLUDE_DIR HEADER_SETS: checks what the public headers include.
+
+Every header stands on a floor and includes only what its floor allows; every header is reached by exactly the umbrellas
+that promise it, or belongs to the optional target that carries its third party; no policy is missing from its list.
+HEADER_SETS, written by CMake, has a line "<optional target> <header>" for each header of an optional target.
+"""
+import re
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+# The first pattern that fits a header gives its floor.
+FLOORS = [
+    ("core.hpp policies.hpp calibrators.hpp", 3),
+    ("dtypes.hpp backends.hpp", 1),
+    ("version.hpp error.hpp detail/*", 0),
+    ("numeric/* dtype/* backend/*", 1),
+    ("tensor/*", 2),
+    ("quantize/error.hpp", 4),
+    ("kernels/scalar.hpp quantize/* calibration/*", 3),
+    ("adaptors/*", 5),
+    ("config/yaml.hpp io/* engine/* report/*", 7),
+    ("result.hpp kernels/* model/* config/*", 6),
+    ("ptq.hpp concepts.hpp", 7),
+]
+
+# What a floor may use of the system, beyond the floors below it. Floors 0 to 3 are for firmware: GCC refuses hosted headers
+# there with -ffreestanding since version 13. <iostream>, <ranges>, <functional> and <regex> are too dear for any floor.
+SYSTEM = {
+    0: "bit compare concepts cstddef cstdint initializer_list limits type_traits utility version",
+    1: "",
+    2: "array span",
+    3: "",
+    4: "cmath",
+    5: "",
+    6: "algorithm atomic charconv climits cstdlib cstring deque exception immintrin.h iterator map memory numeric optional"
+       " set string string_view thread tuple unordered_map variant vector",
+    7: "cerrno chrono cstdio ctime filesystem mutex system_error"
+       " dirent.h fcntl.h sys/file.h sys/mman.h sys/resource.h sys/stat.h sys/statvfs.h sys/types.h unistd.h",
+}
+
+# The highest floor that a floor sees: itself, but an adaptor is for those who have no more than tensors.
+SEES = {5: 2}
+
+# A third party, as the optional target that carries it, and what its headers look like. Floors 5 and 7 may use one.
+THIRD_PARTIES = {
+    "eigen": r"(unsupported/)?Eigen/",
+    "json": r"nlohmann/",
+    "onnx": r"protozero/",
+    "openvino": r"openvino/",
+    "xtensor": r"(xtensor|xtl)/",
+    "yaml": r"yaml-cpp/",
+    "zlib": r"zlib\.h",
+}
+
+# A list, and the folder that has its policies: the files that give themselves a name.
+LISTS = {"dtypes.hpp": "dtype", "backends.hpp": "backend", "calibrators.hpp": "calibration"}
+
+NAME = re.compile(r'\bname = "(\w+)"')
+INCLUDE = re.compile(r'^\s*#\s*include\s*(?:<([^>]+)>|"([^"]+)")', re.MULTILINE)
+
+
+def floor_of(header):
+    for patterns, floor in FLOORS:
+        if any(fnmatch(header, pattern) for pattern in patterns.split()):
+            return floor
+    return None
+
+
+def system_headers(floor):
+    return {name for level in range(SEES.get(floor, floor) + 1) for name in SYSTEM[level].split()}
+
+
+def third_party_of(name):
+    return next((target for target, pattern in THIRD_PARTIES.items() if re.match(pattern, name)), None)
+
+
+class House:
+    """The headers under a folder, and what each includes."""
+
+    def __init__(self, include_dir):
+        self.root = Path(include_dir) / "ptq"
+        self.text = {str(path.relative_to(self.root)): path.read_text() for path in sorted(self.root.rglob("*.hpp"))}
+        self.system = {}   # header -> <names>
+        self.own = {}      # header -> "ptq/..." names, without ptq/
+        self.foreign = {}  # header -> quoted names that are not ours
+        for header, text in self.text.items():
+            found = INCLUDE.findall(text)
+            self.system[header] = [name for name, _ in found if name]
+            quoted = [name for _, name in found if name]
+            self.own[header] = [name.removeprefix("ptq/") for name in quoted if name.startswith("ptq/")]
+            self.foreign[header] = [name for name in quoted if not name.startswith("ptq/")]
+
+    def reach(self, header):
+        """The header and all that it includes."""
+        seen, todo = set(), [header]
+        while todo:
+            at = todo.pop()
+            if at not in seen and at in self.text:
+                seen.add(at)
+                todo += self.own[at]
+        return seen
+
+    def third_parties(self, header):
+        """Those that the header includes, itself or through others."""
+        return {party for at in self.reach(header) for name in self.system[at] if (party := third_party_of(name))}
+
+
+def wrong_includes(house, header):
+    floor = floor_of(header)
+    if floor is None:
+        yield f"{header}: stands on no floor; add it to FLOORS in tests/house/floors.py"
+        return
+    for name in house.foreign[header]:
+        yield f'{header}: includes "{name}"; write our headers as "ptq/..." and others as <...>'
+    for name in house.own[header]:
+        other = floor_of(name)
+        if name not in house.text:
+            yield f'{header}: includes "ptq/{name}", which does not exist'
+        elif other is not None and other > SEES.get(floor, floor) and other != floor:
+            yield f'{header}: floor {floor} includes "ptq/{name}" of floor {other}; include only downward'
+    for name in house.system[header]:
+        own_container = floor == 5 and header == f"adaptors/std_{name}.hpp"
+        if third_party_of(name):
+            if floor not in (5, 7):
+                yield f"{header}: floor {floor} includes <{name}>; third parties belong to adaptors, io, engine, report"
+        elif name not in system_headers(floor) and not own_container:
+            yield f"{header}: floor {floor} may not include <{name}>"
+    if len(house.third_parties(header)) > 1:
+        yield f"{header}: brings {' and '.join(sorted(house.third_parties(header)))}; one third party a header"
+
+
+def wrong_owners(house, header_sets):
+    """core.hpp has floors 0 to 3; ptq.hpp has all but what optional targets have; those have what needs a third party."""
+    owned = {tuple(line.split()) for line in header_sets.splitlines()}
+    brought = {(party, header) for header in house.text for party in house.third_parties(header)}
+    for party, header in sorted(brought - owned):
+        yield f"{header}: brings {party}; name it in ptq_optional({party} ...) of CMakeLists.txt"
+    promised = {
+        "core.hpp": {header for header in house.text if (floor_of(header) or 0) <= 3},
+        "ptq.hpp": set(house.text) - {header for _, header in owned | brought},
+    }
+    for umbrella, wanted in promised.items():
+        reached = house.reach(umbrella)
+        for header in sorted(wanted - reached):
+            yield f"{header}: missing from {umbrella}"
+        for header in sorted(reached - wanted):
+            yield f"{header}: reached from {umbrella}, where it does not belong"
+
+
+def missing_from_lists(house):
+    for list_header, folder in LISTS.items():
+        members = re.search(r"\busing \w+ = list<([^;]*)>;", house.text[list_header])
+        listed = set(re.findall(r"\w+", re.sub(r"//.*", "", members.group(1)))) if members else set()
+        for header, text in house.text.items():
+            if Path(header).parent != Path(folder):
+                continue
+            for name in NAME.findall(text):
+                if name != Path(header).stem:
+                    yield f'{header}: has the name "{name}"; one word for the policy, its file and its YAML value'
+                if name not in listed:
+                    yield f"{header}: {name} is missing from {list_header}"
+
+
+def violations(include_dir, header_sets):
+    house = House(include_dir)
+    found = [message for header in house.text for message in wrong_includes(house, header)]
+    return found + [*wrong_owners(house, header_sets), *missing_from_lists(house)]
+
+
+if __name__ == "__main__":
+    problems = violations(sys.argv[1], Path(sys.argv[2]).read_text())
+    print("\n".join(problems) or "every header is on its floor")
+    sys.exit(bool(problems))

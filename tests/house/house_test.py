@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""house_test.py: the checks of this folder find what they look for. Each test breaks one rule in a small house."""
+import tempfile
+import unittest
+from pathlib import Path
+
+import files
+import floors
+
+
+def header(name, body="", first="/// @file {base} Something.\n"):
+    guard = "PTQ_" + name.replace("/", "_").replace(".", "_").upper()
+    first = first.format(base=name.rsplit("/", 1)[-1])
+    return f"// SPDX-License-Identifier: Apache-2.0\n{first}#ifndef {guard}\n#define {guard}\n{body}\n#endif  // {guard}\n"
+
+
+SOUND = {
+    "core.hpp": '#include "ptq/backends.hpp"\n#include "ptq/calibrators.hpp"\n#include "ptq/dtypes.hpp"',
+    "ptq.hpp": '#include "ptq/core.hpp"\n#include "ptq/model/layer.hpp"\n#include "ptq/adaptors/std_vector.hpp"',
+    "dtypes.hpp": '#include "ptq/dtype/int8.hpp"\nusing dtypes = list<int8>;',
+    "dtype/int8.hpp": '#include <cstdint>\nstruct int8 { static constexpr const char* name = "int8"; };',
+    "backends.hpp": "using backends = list<>;",
+    "calibrators.hpp": "#include <span>\nusing calibrators = list<>;",
+    "adaptors/std_vector.hpp": "#include <vector>",
+    "adaptors/eigen.hpp": "#include <Eigen/Core>",
+    "model/layer.hpp": "#include <string>",
+}
+SETS = "eigen adaptors/eigen.hpp\n"
+
+
+class HouseTest(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.root = Path(scratch.name)
+        for name, body in SOUND.items():
+            self.write(name, header(name, body))
+
+    def write(self, name, text):
+        path = self.root / "include/ptq" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def add(self, name, line):
+        self.write(name, header(name, SOUND[name] + "\n" + line))
+
+    def assert_floors(self, *wanted, sets=SETS):
+        self.assertEqual(floors.violations(self.root / "include", sets), list(wanted))
+
+    def assert_files(self, *wanted):
+        self.assertEqual(files.violations(self.root), list(wanted))
+
+    def test_a_sound_house(self):
+        self.assert_floors()
+        self.assert_files()
+
+    def test_a_header_on_no_floor(self):
+        self.write("misc/all.hpp", header("misc/all.hpp"))
+        self.add("ptq.hpp", '#include "ptq/misc/all.hpp"')
+        self.assertIn("misc/all.hpp: stands on no floor; add it to FLOORS in tests/house/floors.py",
+                      floors.violations(self.root / "include", SETS))
+
+    def test_an_include_upward(self):
+        self.add("model/layer.hpp", '#include "ptq/io/npy.hpp"')
+        self.write("io/npy.hpp", header("io/npy.hpp"))
+        self.assert_floors('model/layer.hpp: floor 6 includes "ptq/io/npy.hpp" of floor 7; include only downward')
+
+    def test_an_adaptor_sees_tensors_only(self):
+        self.add("adaptors/std_vector.hpp", '#include "ptq/core.hpp"')
+        self.assert_floors(
+            'adaptors/std_vector.hpp: floor 5 includes "ptq/core.hpp" of floor 3; include only downward')
+
+    def test_a_hosted_header_in_the_core(self):
+        for name in ("string", "cmath", "cassert", "iostream"):
+            self.add("dtype/int8.hpp", f"#include <{name}>")
+            self.assert_floors(f"dtype/int8.hpp: floor 1 may not include <{name}>")
+
+    def test_a_dear_header_anywhere(self):
+        for name in ("iostream", "ranges", "functional", "regex"):
+            self.add("ptq.hpp", f"#  include <{name}>")
+            self.assert_floors(f"ptq.hpp: floor 7 may not include <{name}>")
+
+    def test_two_libraries_in_an_adaptor(self):
+        self.add("adaptors/std_vector.hpp", "#include <string>")
+        self.assert_floors("adaptors/std_vector.hpp: floor 5 may not include <string>")
+        self.add("adaptors/std_vector.hpp", "")
+        self.add("adaptors/eigen.hpp", "#include <xtensor/xview.hpp>")
+        self.assert_floors("adaptors/eigen.hpp: brings eigen and xtensor; one third party a header",
+                           sets=SETS + "xtensor adaptors/eigen.hpp")
+
+    def test_a_third_party_where_none_belongs(self):
+        self.add("model/layer.hpp", "#include <nlohmann/json.hpp>")
+        self.assertEqual(
+            floors.violations(self.root / "include", SETS)[0],
+            "model/layer.hpp: floor 6 includes <nlohmann/json.hpp>; third parties belong to adaptors, io, engine, report")
+
+    def test_a_third_party_of_no_target(self):
+        self.assert_floors("adaptors/eigen.hpp: brings eigen; name it in ptq_optional(eigen ...) of CMakeLists.txt",
+                           sets="")
+
+    def test_a_third_party_in_an_umbrella(self):
+        self.add("ptq.hpp", '#include "ptq/adaptors/eigen.hpp"')
+        self.assertIn("adaptors/eigen.hpp: reached from ptq.hpp, where it does not belong",
+                      floors.violations(self.root / "include", SETS))
+
+    def test_a_header_of_no_umbrella(self):
+        self.write("tensor/view.hpp", header("tensor/view.hpp"))
+        self.assert_floors("tensor/view.hpp: missing from core.hpp", "tensor/view.hpp: missing from ptq.hpp")
+
+    def test_a_header_that_is_not_there(self):
+        self.add("model/layer.hpp", '#include "ptq/model/plan.hpp"')
+        self.assert_floors('model/layer.hpp: includes "ptq/model/plan.hpp", which does not exist')
+
+    def test_quotes_around_another_header(self):
+        self.add("model/layer.hpp", '#include "layer.h"')
+        self.assert_floors('model/layer.hpp: includes "layer.h"; write our headers as "ptq/..." and others as <...>')
+
+    def test_a_policy_that_is_not_in_its_list(self):
+        self.write("dtype/int4.hpp", header("dtype/int4.hpp", 'static constexpr const char* name = "int4";'))
+        self.add("dtypes.hpp", '#include "ptq/dtype/int4.hpp"')
+        self.assert_floors("dtype/int4.hpp: int4 is missing from dtypes.hpp")
+
+    def test_a_policy_with_two_words(self):
+        self.write("dtype/int8.hpp", header("dtype/int8.hpp", 'static constexpr const char* name = "i8";'))
+        self.assertIn('dtype/int8.hpp: has the name "i8"; one word for the policy, its file and its YAML value',
+                      floors.violations(self.root / "include", SETS))
+
+    def test_a_file_without_license(self):
+        (self.root / "tool.py").write_text("print()\n")
+        self.assert_files("tool.py: does not start with SPDX-License-Identifier: Apache-2.0")
+
+    def test_a_long_file(self):
+        self.add("model/layer.hpp", "\n" * files.MOST_LINES)
+        self.assertRegex(files.violations(self.root)[0], r"^include/ptq/model/layer.hpp: has 9\d\d lines")
+
+    def test_forbidden_words(self):
+        for line in ("// see /" + "work/x", "// TO" + "DO later", "// is" + "sue 3", "// pypi." + "org"):
+            self.add("model/layer.hpp", line)
+            found = files.violations(self.root)
+            self.assertEqual(len(found), 1, line)
+            self.assertIn("include/ptq/model/layer.hpp:6: names ", found[0])
+
+    def test_a_header_that_does_not_name_itself(self):
+        self.write("model/layer.hpp", header("model/layer.hpp", SOUND["model/layer.hpp"], first="/// A layer.\n"))
+        self.assert_files(
+            "ptq/model/layer.hpp: its first comment does not say: /// @file layer.hpp <what it is>")
+
+    def test_a_guard_of_another_header(self):
+        self.write("model/layer.hpp", header("model/plan.hpp", "#include <string>",
+                                             first="/// @file layer.hpp A layer.\n"))
+        self.assert_files("ptq/model/layer.hpp: its include guard is not PTQ_MODEL_LAYER_HPP")
+
+
+if __name__ == "__main__":
+    unittest.main()
