@@ -13,7 +13,7 @@ struct granularity {
   enum class kind_type : unsigned char { per_tensor, per_channel };
 
   kind_type kind = kind_type::per_tensor;
-  unsigned char axis = 0;  ///< meaningful per channel only
+  std::size_t axis = 0;  ///< meaningful per channel only
 
   constexpr bool is_per_channel() const noexcept { return kind == kind_type::per_channel; }
   friend constexpr bool operator==(const granularity&, const granularity&) = default;
@@ -24,7 +24,7 @@ constexpr granularity per_tensor() noexcept {
 }
 
 constexpr granularity per_channel(std::size_t axis = 0) noexcept {
-  return {granularity::kind_type::per_channel, static_cast<unsigned char>(axis)};
+  return {granularity::kind_type::per_channel, axis};
 }
 
 /// How a value becomes a quotient before it is rounded to a code.
@@ -41,8 +41,9 @@ enum class half_rounding : unsigned char {
 };
 
 /// scale = max(amax / divisor, floor), in float32 with one rounding an operation; code = encode(value
-/// (arithmetic) scale). A scale that comes out as 0 becomes 1, and the codes are 0. With divisor 0 nothing is
-/// scaled: the scale is always 1.
+/// (arithmetic) scale). A scale that comes out as 0 becomes 1: the codes are then those of the values
+/// themselves, which are 0 or so small that most dtypes round them to 0. With divisor 0 nothing is scaled:
+/// the scale is always 1.
 struct recipe {
   float divisor = 0;
   float floor = 0;

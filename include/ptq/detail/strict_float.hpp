@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file strict_float.hpp IEEE-754 binary32 arithmetic on integers: the same bits under every compiler, flag,
 /// rounding mode and flush-to-zero setting, at compile time and at run time. All results are rounded to
-/// nearest, ties to even.
+/// nearest, ties to even. A NaN result is always `nan_bits`: machines disagree about a NaN's sign and
+/// payload.
 #ifndef PTQ_DETAIL_STRICT_FLOAT_HPP
 #define PTQ_DETAIL_STRICT_FLOAT_HPP
 
@@ -15,7 +16,9 @@ inline constexpr std::uint32_t infinity_bits = 0x7f800000u;
 inline constexpr std::uint32_t nan_bits = 0x7fc00000u;
 inline constexpr std::uint32_t one_bits = 0x3f800000u;
 
-constexpr std::uint32_t bits_of(float x) noexcept {
+/// By reference, like every function here and elsewhere that looks for NaN or infinity: under -ffast-math,
+/// clang marks floats that are passed by value as neither, and may drop the test.
+constexpr std::uint32_t bits_of(const float& x) noexcept {
   return std::bit_cast<std::uint32_t>(x);
 }
 constexpr float float_of(std::uint32_t bits) noexcept {
@@ -37,10 +40,10 @@ constexpr bool is_ordinary(std::uint32_t bits) noexcept {
   return bits - 0x21800000u <= 0x3c000000u;
 }
 
-/// value / 2^shift, rounded to nearest even. Any shift >= 0.
+/// value / 2^shift, rounded to nearest even. Any shift >= 0; values are below 2^63.
 constexpr std::uint64_t shift_right_rounded(std::uint64_t value, int shift) noexcept {
   if (shift <= 0) return value;
-  if (shift > 63) return 0;  // callers pass values below 2^63: less than half a unit
+  if (shift > 63) return 0;  // less than half a unit
   const std::uint64_t quotient = value >> shift;
   const std::uint64_t rest = value & ((std::uint64_t{1} << shift) - 1);
   const std::uint64_t half = std::uint64_t{1} << (shift - 1);
@@ -89,7 +92,7 @@ constexpr std::uint32_t divide(std::uint32_t x, std::uint32_t y) noexcept {
   if (y == infinity_bits || x == 0) return sign;
   const unpacked a = unpack(x);
   const unpacked b = unpack(y);
-  // With the numerator's leading bit at 2^62 the quotient has at least 38 bits: 24, a guard and a sticky bit
+  // With the numerator's leading bit at 2^62 the quotient has at least 39 bits: 24, a guard and a sticky bit
   // to spare.
   const int lift = std::countl_zero(std::uint64_t{a.significand}) - 1;
   const std::uint64_t numerator = std::uint64_t{a.significand} << lift;
@@ -125,7 +128,7 @@ constexpr std::uint32_t narrow(std::uint64_t double_bits) noexcept {
 constexpr std::uint64_t widen(std::uint32_t bits) noexcept {
   const std::uint64_t sign = std::uint64_t{bits & sign_bit} << 32;
   const std::uint32_t size = magnitude(bits);
-  if (is_nan(size)) return sign | 0x7ff8000000000000u;
+  if (is_nan(size)) return 0x7ff8000000000000u;
   if (size == infinity_bits) return sign | 0x7ff0000000000000u;
   if (size == 0) return sign;
   const unpacked a = unpack(size);

@@ -15,8 +15,8 @@ namespace ptq::inline v0_1 {
 /// | name         | the word in YAML files, artifacts and tables                                       |
 /// | storage      | the trivial type of one code                                                       |
 /// | is_integer   | true: evenly spaced codes (a step is 1); false: a floating-point format            |
-/// | max_finite   | the largest value a code can have                                                  |
-/// | lowest       | the smallest value a code can have (negative)                                      |
+/// | max_finite   | the largest value a code can have, a float                                         |
+/// | lowest       | the smallest value a code can have (negative), a float                             |
 /// | encode(x)    | the code nearest to x, ties to even, saturating; NaN has a defined code too        |
 /// | decode(code) | the exact value of a code                                                          |
 template <class T>
@@ -24,8 +24,8 @@ concept dtype = std::is_empty_v<T> && std::is_trivially_copyable_v<typename T::s
                 requires(float value, typename T::storage code) {
                   { T::name } -> std::convertible_to<const char*>;
                   { T::is_integer } -> std::convertible_to<bool>;
-                  { T::max_finite } -> std::convertible_to<float>;
-                  { T::lowest } -> std::convertible_to<float>;
+                  { T::max_finite } -> std::same_as<const float&>;
+                  { T::lowest } -> std::same_as<const float&>;
                   { T::encode(value) } noexcept -> std::same_as<typename T::storage>;
                   { T::decode(code) } noexcept -> std::same_as<float>;
                 };

@@ -20,7 +20,7 @@ struct fp8_e4m3fn {
   static constexpr float max_finite = 448.0F;
   static constexpr float lowest = -max_finite;
 
-  static constexpr storage encode(float value) noexcept {
+  static constexpr storage encode(const float& value) noexcept {
     return codec::encode<saturate>(detail::bits_of(value));
   }
   static constexpr float decode(storage code) noexcept { return detail::float_of(codec::decode(code)); }

@@ -18,7 +18,7 @@ struct int8 {
 
   /// The nearest integer, ties to even, clamped to [-128, 127]. NaN becomes 0, infinities the ends of the
   /// range.
-  static constexpr storage encode(float value) noexcept {
+  static constexpr storage encode(const float& value) noexcept {
     const std::uint32_t bits = detail::bits_of(value);
     const std::uint32_t size = detail::magnitude(bits);
     const std::uint32_t clamped = size < bits_of_128 ? size : bits_of_128;

@@ -25,7 +25,7 @@ PTQ_PRECISE_PUSH
 
 /// The scale, or its reciprocal.
 template <arithmetic How>
-constexpr float factor_of(float scale) noexcept {
+constexpr float factor_of(const float& scale) noexcept {
   if constexpr (How == arithmetic::divide)
     return scale;
   else
@@ -34,7 +34,7 @@ constexpr float factor_of(float scale) noexcept {
 
 /// One quotient, correctly rounded whatever the flags.
 template <arithmetic How>
-constexpr float apply_strictly(float value, float factor) noexcept {
+constexpr float apply_strictly(const float& value, const float& factor) noexcept {
   const std::uint32_t x = detail::bits_of(value);
   const std::uint32_t f = detail::bits_of(factor);
   return detail::float_of(How == arithmetic::divide ? detail::divide(x, f) : detail::multiply(x, f));
@@ -43,7 +43,7 @@ constexpr float apply_strictly(float value, float factor) noexcept {
 /// One quotient by the hardware: for ordinary factors only, and division only where the compiler leaves it
 /// alone.
 template <arithmetic How>
-constexpr float apply_directly(float value, float factor) noexcept {
+constexpr float apply_directly(const float& value, const float& factor) noexcept {
   if constexpr (How == arithmetic::divide)
     return value / factor;
   else
@@ -85,7 +85,7 @@ constexpr void encode_each(const float* values, std::size_t n, const float* fact
 
 /// value * scale, rounded once.
 template <dtype D>
-constexpr float scale_up(float value, float scale) noexcept {
+constexpr float scale_up(const float& value, const float& scale) noexcept {
   if (detail::bits_of(scale) == detail::one_bits) return value;
   if (has_small_range<D> && detail::is_ordinary(detail::bits_of(scale))) return value * scale;
   return detail::float_of(detail::multiply(detail::bits_of(value), detail::bits_of(scale)));

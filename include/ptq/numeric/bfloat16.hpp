@@ -16,7 +16,7 @@ struct [[gnu::may_alias]] bfloat16 {
 
   using codec = minifloat<minifloat_format{8, 7, true}>;
 
-  static constexpr bfloat16 from_float(float x) noexcept {
+  static constexpr bfloat16 from_float(const float& x) noexcept {
     return {codec::encode<propagate>(detail::bits_of(x))};
   }
   constexpr float to_float() const noexcept { return detail::float_of(codec::decode(bits)); }

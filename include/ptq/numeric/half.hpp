@@ -16,7 +16,7 @@ struct [[gnu::may_alias]] half {
 
   using codec = minifloat<minifloat_format{5, 10, true}>;
 
-  static constexpr half from_float(float x) noexcept {
+  static constexpr half from_float(const float& x) noexcept {
     return {codec::encode<propagate>(detail::bits_of(x))};
   }
   constexpr float to_float() const noexcept { return detail::float_of(codec::decode(bits)); }

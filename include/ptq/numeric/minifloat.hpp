@@ -24,9 +24,10 @@ struct minifloat_format {
   constexpr int bits() const noexcept { return 1 + exponent_bits + mantissa_bits; }
 };
 
-/// Encodes binary32 bit patterns to codes of a format, and decodes them. Source of the two 8-bit formats: OCP
-/// 8-bit Floating Point Specification 1.0; of the others: IEEE 754-2019 (binary16) and bfloat16 as the upper
-/// half of binary32.
+/// Encodes binary32 bit patterns to codes of a format, and decodes them. NaN has one code, and all codes of
+/// NaN decode to one bit pattern, both without a sign: machines disagree about the sign of a computed NaN.
+/// Source of the two 8-bit formats: OCP 8-bit Floating Point Specification 1.0; of the others: IEEE 754-2019
+/// (binary16) and bfloat16 as the upper half of binary32.
 template <minifloat_format Format>
 struct minifloat {
   using storage = std::conditional_t<(Format.bits() <= 8), std::uint8_t, std::uint16_t>;
@@ -42,7 +43,7 @@ struct minifloat {
   static constexpr storage encode(std::uint32_t float_bits) noexcept {
     const std::uint32_t sign = (float_bits >> 31) * sign_code;
     const std::uint32_t value = detail::magnitude(float_bits);
-    if (value > detail::infinity_bits) return static_cast<storage>(sign | nan_code);
+    if (value > detail::infinity_bits) return static_cast<storage>(nan_code);
     std::uint32_t code = round(value);
     if (code > max_code) {
       if constexpr (Overflow::saturates)
@@ -58,7 +59,7 @@ struct minifloat {
     const std::uint32_t code = stored;
     const std::uint32_t sign = (code & sign_code) != 0 ? detail::sign_bit : 0u;
     const std::uint32_t value = code & (sign_code - 1);
-    if (Format.has_infinity ? value > infinity_code : value == nan_code) return sign | detail::nan_bits;
+    if (Format.has_infinity ? value > infinity_code : value == nan_code) return detail::nan_bits;
     if (Format.has_infinity && value == infinity_code) return sign | detail::infinity_bits;
     if (value < first_normal_code) return sign | decode_subnormal(value);
     return sign | ((value << drop) + rebias);

@@ -18,6 +18,14 @@
 #include "ptq/tensor/walk.hpp"
 
 namespace ptq::inline v0_1 {
+
+/// The number of scales that a tensor of this shape has: 1 per tensor, else the extent of the axis (0 if it
+/// has none).
+constexpr std::size_t scale_count(const tensor_shape& shape, granularity grain) noexcept {
+  if (!grain.is_per_channel()) return 1;
+  return grain.axis < shape.rank ? shape[grain.axis] : 0;
+}
+
 namespace detail {
 inline namespace PTQ_BUILD {
 
@@ -44,16 +52,14 @@ constexpr void for_each_block(const T* run, std::ptrdiff_t stride, std::size_t b
   }
 }
 
-/// The number of scales a tensor needs, or why its axis does not exist.
-struct scale_count {
-  std::size_t count = 1;
-  status outcome;
-};
-
-constexpr scale_count count_scales(const tensor_shape& shape, granularity grain) noexcept {
-  if (!grain.is_per_channel()) return {};
-  if (grain.axis >= shape.rank) return {0, {errc::axis_out_of_range, grain.axis}};
-  return {shape[grain.axis], {}};
+/// Whether the axis exists and the buffers have the lengths that the shape asks for.
+constexpr status check_sizes(const tensor_shape& shape, granularity grain, std::size_t scales,
+                             std::size_t codes) noexcept {
+  if (grain.is_per_channel() && grain.axis >= shape.rank) return {errc::axis_out_of_range, grain.axis};
+  if (const std::size_t wanted = scale_count(shape, grain); scales != wanted)
+    return {errc::size_mismatch, wanted};
+  if (codes != shape.size()) return {errc::size_mismatch, shape.size()};
+  return {};
 }
 
 /// The largest magnitude per scale, as floats (NaN or infinity where the data holds one).
@@ -91,75 +97,71 @@ constexpr std::size_t find_not_finite(tensor_view<const T> source) noexcept {
   return size;
 }
 
-/// The scale for an amax. A scale that comes out as 0 is given as infinity here: every quotient is then 0,
-/// and `settle_scales` makes it 1 once the codes are written.
+/// The scale for an amax in a tensor of elements T.
 template <element T>
-constexpr float unsettled_scale(float amax, const recipe& numbers) noexcept {
+constexpr float scale_of(const float& amax, const recipe& numbers) noexcept {
   if (numbers.divisor == 0) return 1;
-  std::uint32_t scale = divide(bits_of(amax), bits_of(numbers.divisor));
+  std::uint32_t scale = magnitude(divide(bits_of(amax), bits_of(numbers.divisor)));
   if constexpr (is_half<T>) {
     if (numbers.halves != half_rounding::nothing)
       scale = bits_of(element_traits<T>::to_float(element_traits<T>::from_float(float_of(scale))));
   }
   const std::uint32_t floor = bits_of(numbers.floor);
   if (scale < floor) scale = floor;  // magnitudes compare as integers
-  return float_of(scale == 0 ? infinity_bits : scale);
+  return float_of(scale == 0 ? one_bits : scale);
 }
 
-constexpr void settle_scales(std::span<float> scales) noexcept {
-  for (float& scale : scales)
-    if (bits_of(scale) == infinity_bits) scale = 1;
-}
-
-/// Quotients rounded to a half type, for recipes that ask for it. They need no further scaling.
+/// Finds the scales of a tensor from its own values: not_finite with the row-major index of the first NaN or
+/// infinity.
 template <element T>
-constexpr void divide_and_round(const float* values, std::size_t n, float scale, float* out) noexcept {
-  for (std::size_t i = 0; i < n; ++i) {
-    const float quotient = float_of(divide(bits_of(values[i]), bits_of(scale)));
-    out[i] = element_traits<T>::to_float(element_traits<T>::from_float(quotient));
-  }
+constexpr status find_scales(tensor_view<const T> source, const walk& path, const recipe& numbers,
+                             std::span<float> scales) noexcept {
+  find_amax(source, path, scales);
+  for (const float& amax : scales)
+    if (!is_finite(bits_of(amax))) return {errc::not_finite, find_not_finite(source)};
+  for (float& scale : scales) scale = scale_of<T>(scale, numbers);
+  return {};
+}
+
+/// A quotient rounded to a half type, for recipes that ask for it. It needs no further scaling.
+template <element T>
+constexpr float rounded_quotient(const float& value, const float& scale, arithmetic how) noexcept {
+  const float quotient = how == arithmetic::divide
+                             ? kernels::apply_strictly<arithmetic::divide>(value, scale)
+                             : kernels::apply_strictly<arithmetic::multiply_by_reciprocal>(
+                                   value, kernels::factor_of<arithmetic::multiply_by_reciprocal>(scale));
+  return element_traits<T>::to_float(element_traits<T>::from_float(quotient));
 }
 
 /// The codes of a whole tensor. `Encoder` writes blocks: run(values, n, scale, at), each(values, n, factors,
 /// at), and prepare(scales, n, factors) turns scales into factors.
 template <element T, class Encoder>
-constexpr void encode_tensor(tensor_view<const T> source, const walk& path, half_rounding halves,
+constexpr void encode_tensor(tensor_view<const T> source, const walk& path, const recipe& numbers,
                              std::span<const float> scales, const Encoder& encoder) {
-  const bool rounds_quotients = is_half<T> && halves == half_rounding::scale_and_quotient;
+  const bool rounds_quotients = is_half<T> && numbers.halves == half_rounding::scale_and_quotient;
+  const bool each = path.channel_is_innermost();
   const std::size_t length = path.run().extent;
-  const std::ptrdiff_t stride = path.run().stride;
-  if (!path.channel_is_innermost()) {
-    path.for_each_run([&](std::ptrdiff_t offset, std::size_t at, std::size_t channel) {
-      for_each_block(source.data + offset, stride, 0, length,
-                     [&](const float* values, std::size_t n, std::size_t first) {
-                       if (rounds_quotients) {
-                         float quotients[block_size] = {};
-                         divide_and_round<T>(values, n, scales[channel], quotients);
-                         encoder.run(quotients, n, 1.0F, at + first);
-                       } else {
-                         encoder.run(values, n, scales[channel], at + first);
-                       }
-                     });
-    });
-    return;
-  }
-  // One scale an element: take the channels in blocks, so that factors are prepared once for all runs.
+  // Where each element has its own scale, channels are taken in blocks, so that factors are prepared once for
+  // all runs.
+  const std::size_t step = each ? block_size : length;
   float factors[block_size] = {};
-  for (std::size_t begin = 0; begin < length; begin += block_size) {
-    const std::size_t end = length - begin < block_size ? length : begin + block_size;
-    if (!rounds_quotients) encoder.prepare(scales.data() + begin, end - begin, static_cast<float*>(factors));
-    path.for_each_run([&](std::ptrdiff_t offset, std::size_t at, std::size_t) {
-      for_each_block(source.data + offset, stride, begin, end,
-                     [&](const float* values, std::size_t n, std::size_t first) {
-                       if (rounds_quotients) {
-                         float quotients[block_size] = {};
-                         for (std::size_t i = 0; i < n; ++i)
-                           divide_and_round<T>(values + i, 1, scales[first + i], quotients + i);
-                         encoder.run(quotients, n, 1.0F, at + first);
-                       } else {
-                         encoder.each(values, n, factors, at + first);
-                       }
-                     });
+  for (std::size_t begin = 0; begin < length; begin += step) {
+    const std::size_t end = length - begin < step ? length : begin + step;
+    if (each) encoder.prepare(scales.data() + begin, end - begin, static_cast<float*>(factors));
+    path.for_each_run([&](std::ptrdiff_t offset, std::size_t at, std::size_t channel) {
+      const auto encode = [&](const float* values, std::size_t n, std::size_t first) {
+        if (rounds_quotients) {
+          float quotients[block_size] = {};
+          for (std::size_t i = 0; i < n; ++i)
+            quotients[i] = rounded_quotient<T>(values[i], scales[each ? first + i : channel], numbers.how);
+          encoder.run(static_cast<const float*>(quotients), n, 1.0F, at + first);
+        } else if (each) {
+          encoder.each(values, n, static_cast<const float*>(factors), at + first);
+        } else {
+          encoder.run(values, n, scales[channel], at + first);
+        }
+      };
+      for_each_block(source.data + offset, path.run().stride, begin, end, encode);
     });
   }
 }

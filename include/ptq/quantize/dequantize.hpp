@@ -65,10 +65,7 @@ constexpr void decode_tensor(tensor_view<T> target, const walk& path, std::span<
 template <element T, class Decoder>
 constexpr status dequantize_view(tensor_view<T> target, granularity grain, const Decoder& decoder,
                                  std::size_t code_count, std::span<const float> scales) {
-  const auto wanted = count_scales(target.shape, grain);
-  if (!wanted.outcome) return wanted.outcome;
-  if (scales.size() != wanted.count) return {errc::size_mismatch, wanted.count};
-  if (code_count != target.size()) return {errc::size_mismatch, target.size()};
+  if (const status sizes = check_sizes(target.shape, grain, scales.size(), code_count); !sizes) return sizes;
   decode_tensor(target, walk(target.shape, target.strides, grain), scales, decoder);
   return {};
 }

@@ -25,7 +25,7 @@ struct error_metrics {
   double max_abs = 0;        ///< max of |x - y|
   double sqnr_db = 0;        ///< 10 log10(sum x^2 / sum (x - y)^2): infinity when equal
   double cosine = 1;         ///< 1 when either is all zero and both are equal, else 0
-  double clipped_share = 0;  ///< share of elements beyond the dtype's range by more than half a step
+  double clipped_share = 0;  ///< share of elements beyond what the codes can represent (`representable`)
 };
 
 /// Sums up pairs of an original x and its approximation y.
@@ -67,7 +67,8 @@ class error_accumulator {
   double max_abs_ = 0;
 };
 
-/// The values that a scale can represent, with half a step beyond the ends for integers.
+/// The quotients value / scale that have a code of their own: from the lowest to the largest value of the
+/// dtype, for integers half a step further, where rounding still reaches the last code.
 struct representable {
   double lowest;
   double highest;
@@ -124,7 +125,7 @@ error_metrics quantization_error(const Tensor& tensor, std::span<const typename 
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
   PTQ_ASSERT(codes.size() == view.size());
-  PTQ_ASSERT(scales.size() == detail::count_scales(view.shape, grain).count);
+  PTQ_ASSERT(scales.size() == scale_count(view.shape, grain));
   return detail::measure_view<value_type>(view, grain, detail::typed_decoder<D>{codes.data()}, scales,
                                           representable_range<D>());
 }

@@ -21,8 +21,7 @@ inline namespace PTQ_BUILD {
 
 /// Replaces each value by that of its code, a few at a time.
 template <dtype D, recipe Numbers, element T>
-constexpr void fake_quantize_view(tensor_view<T> target, granularity grain, std::span<const float> scales) {
-  const walk path(target.shape, target.strides, grain);
+constexpr void fake_quantize_view(tensor_view<T> target, const walk& path, std::span<const float> scales) {
   const std::size_t length = path.run().extent;
   path.for_each_run([&](std::ptrdiff_t offset, std::size_t, std::size_t channel) {
     for (std::size_t first = 0; first < length; first += block_size) {
@@ -33,7 +32,7 @@ constexpr void fake_quantize_view(tensor_view<T> target, granularity grain, std:
       const std::span<const float> own = each ? scales.subspan(first, n) : scales.subspan(channel, 1);
       const walk straight(block.shape, block.strides, each ? per_channel(0) : per_tensor());
       typename D::storage codes[block_size] = {};
-      encode_tensor<T>(block, straight, Numbers.halves, own, typed_encoder<D, Numbers.how>{codes});
+      encode_tensor<T>(block, straight, Numbers, own, typed_encoder<D, Numbers.how>{codes});
       decode_tensor<T>(block, straight, own, typed_decoder<D>{codes});
     }
   });
@@ -55,27 +54,22 @@ constexpr status fake_quantize(Tensor&& tensor, std::span<float> scales,
   constexpr recipe numbers = recipe_of<D, B>;
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
-  const auto wanted = detail::count_scales(view.shape, grain);
-  if (!wanted.outcome) return wanted.outcome;
-  if (scales.size() != wanted.count) return {errc::size_mismatch, wanted.count};
-  detail::find_amax<value_type>(view, walk(view.shape, view.strides, grain), scales);
-  for (const float amax : scales)
-    if (!detail::is_finite(detail::bits_of(amax)))
-      return {errc::not_finite, detail::find_not_finite<value_type>(view)};
-  for (float& scale : scales) scale = detail::unsettled_scale<value_type>(scale, numbers);
-  detail::fake_quantize_view<D, numbers, value_type>(view, grain, scales);
-  detail::settle_scales(scales);
+  if (const status sizes = detail::check_sizes(view.shape, grain, scales.size(), view.size()); !sizes)
+    return sizes;
+  const walk path(view.shape, view.strides, grain);
+  if (const status found = detail::find_scales<value_type>(view, path, numbers, scales); !found) return found;
+  detail::fake_quantize_view<D, numbers, value_type>(view, path, scales);
   return {};
 }
 
 /// The same with one scale for the whole tensor, from an amax found by calibration. Values beyond it
 /// saturate.
 template <dtype D, backend B, adaptable_tensor Tensor>
-constexpr void fake_quantize(Tensor&& tensor, float amax) {
+constexpr void fake_quantize(Tensor&& tensor, const float& amax) {
   const auto view = view_of(tensor);
-  const float scale = detail::unsettled_scale<float>(amax, recipe_of<D, B>);
-  detail::fake_quantize_view<D, recipe_of<D, B>, typename decltype(view)::value_type>(view, per_tensor(),
-                                                                                      {&scale, 1});
+  const float scale = scale_for<D, B>(amax);
+  detail::fake_quantize_view<D, recipe_of<D, B>, typename decltype(view)::value_type>(
+      view, walk(view.shape, view.strides, per_tensor()), {&scale, 1});
 }
 
 }  // namespace PTQ_BUILD

@@ -38,17 +38,10 @@ struct typed_encoder {
 template <element T, class Encoder>
 constexpr status quantize_view(tensor_view<const T> source, const recipe& numbers, granularity grain,
                                const Encoder& encoder, std::size_t code_count, std::span<float> scales) {
-  const scale_count wanted = count_scales(source.shape, grain);
-  if (!wanted.outcome) return wanted.outcome;
-  if (scales.size() != wanted.count) return {errc::size_mismatch, wanted.count};
-  if (code_count != source.size()) return {errc::size_mismatch, source.size()};
+  if (const status sizes = check_sizes(source.shape, grain, scales.size(), code_count); !sizes) return sizes;
   const walk path(source.shape, source.strides, grain);
-  find_amax(source, path, scales);
-  for (const float amax : scales)
-    if (!is_finite(bits_of(amax))) return {errc::not_finite, find_not_finite(source)};
-  for (float& scale : scales) scale = unsettled_scale<T>(scale, numbers);
-  encode_tensor(source, path, numbers.halves, scales, encoder);
-  settle_scales(scales);
+  if (const status found = find_scales(source, path, numbers, scales); !found) return found;
+  encode_tensor(source, path, numbers, scales, encoder);
   return {};
 }
 
@@ -56,12 +49,6 @@ constexpr status quantize_view(tensor_view<const T> source, const recipe& number
 }  // namespace detail
 
 inline namespace PTQ_BUILD {
-
-/// The number of scales that a tensor of this shape has: 1 per tensor, else the extent of the axis (0 if it
-/// has none).
-constexpr std::size_t scale_count(const tensor_shape& shape, granularity grain) noexcept {
-  return detail::count_scales(shape, grain).count;
-}
 
 /// Quantizes a tensor by a backend's numbers.
 ///
@@ -84,10 +71,8 @@ constexpr status quantize(const Tensor& tensor, std::span<typename D::storage> c
 
 /// The scale that a backend gives a dtype for values up to amax (finite, not negative).
 template <dtype D, backend B>
-constexpr float scale_for(float amax) noexcept {
-  float scale = detail::unsettled_scale<float>(amax, recipe_of<D, B>);
-  detail::settle_scales({&scale, 1});
-  return scale;
+constexpr float scale_for(const float& amax) noexcept {
+  return detail::scale_of<float>(amax, recipe_of<D, B>);
 }
 
 /// Quantizes a tensor by scales found before, as for calibrated activations. Values beyond the range
@@ -98,11 +83,9 @@ constexpr status quantize_by(const Tensor& tensor, std::span<const float> scales
   constexpr recipe numbers = recipe_of<D, B>;
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
-  const auto wanted = detail::count_scales(view.shape, grain);
-  if (!wanted.outcome) return wanted.outcome;
-  if (scales.size() != wanted.count) return {errc::size_mismatch, wanted.count};
-  if (codes.size() != view.size()) return {errc::size_mismatch, view.size()};
-  detail::encode_tensor<value_type>(view, walk(view.shape, view.strides, grain), numbers.halves, scales,
+  if (const status sizes = detail::check_sizes(view.shape, grain, scales.size(), codes.size()); !sizes)
+    return sizes;
+  detail::encode_tensor<value_type>(view, walk(view.shape, view.strides, grain), numbers, scales,
                                     detail::typed_encoder<D, numbers.how>{codes.data()});
   return {};
 }

@@ -46,18 +46,18 @@ struct element_traits;
 template <>
 struct element_traits<float> {
   static constexpr element_type type = element_type::float32;
-  static constexpr float to_float(float x) noexcept { return x; }
-  static constexpr float from_float(float x) noexcept { return x; }
+  static constexpr float to_float(const float& x) noexcept { return x; }
+  static constexpr float from_float(const float& x) noexcept { return x; }
 };
 
 /// float64 is rounded to float32 before anything else.
 template <>
 struct element_traits<double> {
   static constexpr element_type type = element_type::float64;
-  static constexpr float to_float(double x) noexcept {
+  static constexpr float to_float(const double& x) noexcept {
     return detail::float_of(detail::narrow(std::bit_cast<std::uint64_t>(x)));
   }
-  static constexpr double from_float(float x) noexcept {
+  static constexpr double from_float(const float& x) noexcept {
     return std::bit_cast<double>(detail::widen(detail::bits_of(x)));
   }
 };
@@ -66,14 +66,14 @@ template <>
 struct element_traits<half> {
   static constexpr element_type type = element_type::float16;
   static constexpr float to_float(half x) noexcept { return x.to_float(); }
-  static constexpr half from_float(float x) noexcept { return half::from_float(x); }
+  static constexpr half from_float(const float& x) noexcept { return half::from_float(x); }
 };
 
 template <>
 struct element_traits<bfloat16> {
   static constexpr element_type type = element_type::bfloat16;
   static constexpr float to_float(bfloat16 x) noexcept { return x.to_float(); }
-  static constexpr bfloat16 from_float(float x) noexcept { return bfloat16::from_float(x); }
+  static constexpr bfloat16 from_float(const float& x) noexcept { return bfloat16::from_float(x); }
 };
 
 template <class T>

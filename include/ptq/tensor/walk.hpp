@@ -21,19 +21,19 @@ constexpr std::ptrdiff_t distance(std::ptrdiff_t stride) noexcept {
 /// Strides of a dense tensor of the same shape whose axes lie in memory in the order of `strides`. Codes are
 /// stored so: a column-major source gives column-major codes.
 constexpr tensor_strides dense_strides(const tensor_shape& shape, const tensor_strides& strides) noexcept {
-  std::array<std::size_t, max_rank> order{};  // axes, outermost first
+  std::array<std::size_t, max_rank>
+      order{};  // axes, outermost first; those of extent 1 have no place in memory
+  std::size_t placed = 0;
   for (std::size_t i = 0; i < shape.rank; ++i) {
-    std::size_t at = i;
-    while (at > 0 && detail::distance(strides[order[at - 1]]) < detail::distance(strides[i]) &&
-           shape[i] > 1) {
+    if (shape[i] == 1) continue;
+    std::size_t at = placed++;
+    for (; at > 0 && detail::distance(strides[order[at - 1]]) < detail::distance(strides[i]); --at)
       order[at] = order[at - 1];
-      --at;
-    }
     order[at] = i;
   }
-  tensor_strides dense{};
+  tensor_strides dense = row_major(shape);  // the answer for axes of extent 1
   std::ptrdiff_t step = 1;
-  for (std::size_t k = shape.rank; k-- > 0;) {
+  for (std::size_t k = placed; k-- > 0;) {
     dense[order[k]] = step;
     step *= static_cast<std::ptrdiff_t>(shape[order[k]]);
   }
