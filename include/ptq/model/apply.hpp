@@ -16,6 +16,7 @@
 #include "ptq/model/instantiation.hpp"
 #include "ptq/model/layer.hpp"
 #include "ptq/model/plan.hpp"
+#include "ptq/model/shape_text.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/quantize/error.hpp"
 #include "ptq/quantize/quantize.hpp"
@@ -54,16 +55,6 @@ concept layer_sink = std::invocable<Sink&, const quantized_layer&> &&
                       std::same_as<std::invoke_result_t<Sink&, const quantized_layer&>, status>);
 
 namespace detail {
-
-/// "[2, 0, 7]": the indices of a row-major position.
-inline std::string index_text(std::size_t at, const tensor_shape& shape) {
-  std::string text;
-  for (std::size_t axis = shape.rank; axis-- > 0;) {
-    text = std::to_string(at % shape[axis]) + (text.empty() ? "" : ", ") + text;
-    at /= shape[axis];
-  }
-  return "[" + text + "]";
-}
 
 inline error describe(status outcome, const layer& source) {
   const std::string where = "layer \"" + source.name + "\"";

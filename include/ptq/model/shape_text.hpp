@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file shape_text.hpp Shapes and places in tensors, as messages show them.
+#ifndef PTQ_MODEL_SHAPE_TEXT_HPP
+#define PTQ_MODEL_SHAPE_TEXT_HPP
+
+#include <cstddef>
+#include <string>
+
+#include "ptq/tensor/view.hpp"
+
+namespace ptq::inline v0_1::detail {
+
+/// "[8, 1, 5, 5]": the extents of a shape.
+inline std::string extents_text(const tensor_shape& shape) {
+  std::string text;
+  for (std::size_t axis = 0; axis < shape.rank; ++axis)
+    text += (text.empty() ? "" : ", ") + std::to_string(shape[axis]);
+  return "[" + text + "]";
+}
+
+/// "[2, 0, 7]": the indices of a row-major position.
+inline std::string index_text(std::size_t at, const tensor_shape& shape) {
+  std::string text;
+  for (std::size_t axis = shape.rank; axis-- > 0;) {
+    text = std::to_string(at % shape[axis]) + (text.empty() ? "" : ", ") + text;
+    at /= shape[axis];
+  }
+  return "[" + text + "]";
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_MODEL_SHAPE_TEXT_HPP
