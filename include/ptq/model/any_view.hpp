@@ -4,7 +4,11 @@
 #ifndef PTQ_MODEL_ANY_VIEW_HPP
 #define PTQ_MODEL_ANY_VIEW_HPP
 
+#include <array>
+#include <bit>
 #include <concepts>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <type_traits>
 
@@ -15,6 +19,23 @@
 #include "ptq/tensor/view.hpp"
 
 namespace ptq::inline v0_1 {
+
+/// An element at any address: files need not align their tensors.
+template <element T>
+struct unaligned {
+  std::array<std::byte, sizeof(T)> bytes;
+};
+
+template <element T>
+struct element_traits<unaligned<T>> {
+  static constexpr element_type type = element_traits<T>::type;
+  static constexpr float to_float(unaligned<T> x) noexcept {
+    return element_traits<T>::to_float(std::bit_cast<T>(x));
+  }
+  static constexpr unaligned<T> from_float(float x) noexcept {
+    return std::bit_cast<unaligned<T>>(element_traits<T>::from_float(x));
+  }
+};
 
 /// Non-owning. Without data it is the weight of a layer that has none, or one that cannot be read as floats.
 struct any_view {
@@ -49,27 +70,30 @@ struct any_view {
 
   std::size_t size() const noexcept { return shape.size(); }
 
+  /// T must have the layout that `type` says, and the alignment that the data has.
   template <element T>
   tensor_view<const T> as() const noexcept {
     return {static_cast<const T*>(data), shape, strides};
   }
 };
 
-/// Calls f(tensor_view<const T>) with the element type of the view, which must have one.
+/// Calls f(tensor_view<const T>) with the element type of the view, which must have one. T is float for
+/// aligned floats, the common case; everything else comes as `unaligned`.
 template <class F>
 decltype(auto) visit(const any_view& view, F&& f) {
   PTQ_ASSERT(view.type.has_value());
   switch (*view.type) {
     case element_type::float64:
-      return f(view.as<double>());
+      return f(view.as<unaligned<double>>());
     case element_type::float16:
-      return f(view.as<half>());
+      return f(view.as<unaligned<half>>());
     case element_type::bfloat16:
-      return f(view.as<bfloat16>());
+      return f(view.as<unaligned<bfloat16>>());
     case element_type::float32:
       break;
   }
-  return f(view.as<float>());
+  if (reinterpret_cast<std::uintptr_t>(view.data) % alignof(float) == 0) return f(view.as<float>());
+  return f(view.as<unaligned<float>>());
 }
 
 }  // namespace ptq::inline v0_1

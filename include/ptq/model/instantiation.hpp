@@ -40,18 +40,18 @@ inline namespace PTQ_BUILD {
 template <dtype D, backend B>
 constexpr instantiation make_instantiation() {
   using storage = typename D::storage;
-  constexpr recipe numbers = recipe_of<D, B>;
+  constexpr arithmetic how = recipe_of<D, B>.how;
   return {D::name,
           B::name,
           sizeof(storage),
-          numbers,
+          recipe_of<D, B>,
           representable_range<D>(),
-          &typed_encoder<D, numbers.how>::prepare,
+          &typed_encoder<D, how>::prepare,
           [](const float* values, std::size_t n, float scale, void* codes) {
-            kernels::encode_run<D, numbers.how>(values, n, scale, static_cast<storage*>(codes));
+            kernels::encode_run<D, how>(values, n, scale, static_cast<storage*>(codes));
           },
           [](const float* values, std::size_t n, const float* factors, void* codes) {
-            kernels::encode_each<D, numbers.how>(values, n, factors, static_cast<storage*>(codes));
+            kernels::encode_each<D, how>(values, n, factors, static_cast<storage*>(codes));
           },
           [](const void* codes, std::size_t n, float scale, float* values) {
             kernels::decode_run<D>(static_cast<const storage*>(codes), n, scale, values);

@@ -3,6 +3,8 @@
 #ifndef PTQ_MODEL_LAYER_HPP
 #define PTQ_MODEL_LAYER_HPP
 
+#include <cstddef>
+#include <optional>
 #include <string>
 
 #include "ptq/model/any_view.hpp"
@@ -13,7 +15,11 @@ struct layer {
   std::string name;        ///< qualified name, for instance "encoder.layer.0.query"
   std::string class_name;  ///< PyTorch's class name, for instance "Linear"; empty if unknown
   any_view weight;
-  bool inferred = false;  ///< the class was guessed from name and shape
+  bool inferred = false;                     ///< the class was guessed from name and shape
+  std::string op_type{};                     ///< the ONNX operator, if it is one; patterns match it too
+  std::optional<std::size_t> output_axis{};  ///< of the weight, where it is not the one of the class
+
+  bool has_weight() const noexcept { return weight.data || weight.type || weight.shape.rank > 0; }
 };
 
 }  // namespace ptq::inline v0_1

@@ -4,6 +4,7 @@
 #ifndef PTQ_MODEL_PLAN_HPP
 #define PTQ_MODEL_PLAN_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -19,7 +20,7 @@ struct decision {
   std::string dtype = "native";      ///< "native": left as it is
   std::optional<granularity> grain;  ///< how scales are shared; nothing where nothing is quantized
   std::optional<std::size_t> rule;   ///< the entry of `quantize.layers` that won
-  std::string reason;                ///< why nothing is quantized although a rule says so; else empty
+  std::string reason;                ///< why nothing is quantized; empty where something is
 
   bool is_quantized() const noexcept { return dtype != "native"; }
 };
@@ -49,8 +50,17 @@ struct plan {
   std::vector<planned_layer> layers;  ///< every layer of the model, in its order
   std::vector<pattern_count> rules;
   std::vector<pattern_count> skip_names;
-  std::vector<std::string> warnings;
-  std::vector<std::string> notes;  ///< counted: one for each rule some of whose layers cannot be quantized
+  std::vector<std::string> warnings;  ///< those of the specification first
+  std::vector<std::string> notes;     ///< counted: one for each rule some of whose layers cannot be quantized
+
+  bool quantizes_weights() const noexcept {
+    return std::any_of(layers.begin(), layers.end(), [](const auto& l) { return l.weights.is_quantized(); });
+  }
+  /// Then data must be calibrated with before the plan can be carried out.
+  bool quantizes_activations() const noexcept {
+    return std::any_of(layers.begin(), layers.end(),
+                       [](const auto& l) { return l.activations.is_quantized(); });
+  }
 };
 
 }  // namespace ptq::inline v0_1

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file match.hpp Makes a plan: what the rules say about each layer, and whether it can be done.
+#ifndef PTQ_MODEL_MATCH_HPP
+#define PTQ_MODEL_MATCH_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ptq/backend/concept.hpp"
+#include "ptq/backend/recipe.hpp"
+#include "ptq/config/spec.hpp"
+#include "ptq/config/text.hpp"
+#include "ptq/detail/type_list.hpp"
+#include "ptq/model/classes.hpp"
+#include "ptq/model/layer.hpp"
+#include "ptq/model/plan.hpp"
+#include "ptq/model/plan_warnings.hpp"
+#include "ptq/model/resolve.hpp"
+#include "ptq/policies.hpp"
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// What a bundle of policies says about one backend: the only part of matching that is compiled per bundle.
+struct backend_profile {
+  std::string_view word;  ///< as the specification writes it
+  bool activations = false;
+  std::vector<std::pair<std::string_view, granularity>> weights;  ///< dtype, default granularity
+
+  const granularity* default_grain(std::string_view dtype) const noexcept {
+    const auto found =
+        std::find_if(weights.begin(), weights.end(), [&](const auto& row) { return row.first == dtype; });
+    return found == weights.end() ? nullptr : &found->second;
+  }
+};
+
+/// Empty of dtypes if the bundle lacks the backend.
+template <class Policies>
+backend_profile profile_of(std::string_view backend_word) {
+  backend_profile profile{backend_word, false, {}};
+  const std::string_view name = backend_word.substr(0, backend_word.find('.'));
+  for_each_type(typename Policies::backends{}, [&]<class B>(type_tag<B>) {
+    if (name != B::name) return;
+    profile.activations = B::activations;
+    for_each_type(typename Policies::dtypes{}, [&]<class D>(type_tag<D>) {
+      profile.weights.emplace_back(D::name, recipe_of<D, B>.weights);
+    });
+  });
+  return profile;
+}
+
+enum class slot : unsigned char { weights, activations };
+
+inline const std::optional<slot_config>& slot_of(const rule_config& rule, slot which) noexcept {
+  return which == slot::weights ? rule.weights : rule.activations;
+}
+
+/// Why a slot of a layer cannot become a dtype; empty if it can.
+inline std::string obstacle(slot which, std::string_view dtype, const layer& candidate,
+                            const backend_profile& backend) {
+  if (!backend.default_grain(dtype))
+    return quoted(backend.word) + " with " + quoted(dtype) + " is not in this bundle of policies";
+  if (which == slot::activations && !backend.activations)
+    return "backend " + quoted(backend.word) + " quantizes weights only";
+  const class_traits traits = traits_of_class(candidate.class_name);
+  if (!traits.is_quantizable()) return std::string(why_never(candidate.class_name));
+  if (std::string text = rank_contradiction(candidate); !text.empty()) return text;
+  if (which == slot::activations) return {};
+  if (!traits.weights) return "only the activations of " + candidate.class_name + " can be quantized";
+  if (!candidate.has_weight()) return "it has no constant weight";
+  if (!candidate.weight.type) return "its weight does not hold floating-point numbers";
+  return {};
+}
+
+/// How weights share scales. An axis out of range is kept: applying the plan reports it.
+inline granularity weight_grain(const axis_choice& choice, std::string_view dtype, const layer& candidate,
+                                const backend_profile& backend) {
+  if (choice.kind == axis_choice::kind_type::axis)
+    return per_channel(std::min<std::size_t>(choice.axis, static_cast<unsigned char>(-1)));
+  const bool asks_per_tensor = choice.kind == axis_choice::kind_type::per_tensor && backend.activations;
+  if (asks_per_tensor || !backend.default_grain(dtype)->is_per_channel()) return per_tensor();
+  return per_channel(candidate.output_axis.value_or(traits_of_class(candidate.class_name).output_axis));
+}
+
+inline decision decide(slot which, const layer& candidate, const resolution& found,
+                       const quantize_config& config, const backend_profile& backend) {
+  decision made;
+  if (!found.skips.empty()) {
+    made.reason =
+        "skipped by " + skip_path(found.skips.front()) + " " + quoted(config.skip_names[found.skips.front()]);
+    return made;
+  }
+  made.rule = which == slot::weights ? found.weights : found.activations;
+  if (!made.rule) {
+    made.reason = found.rules.empty()      ? "no rule matches"
+                  : which == slot::weights ? "no matching rule sets weights"
+                                           : "no matching rule sets activations";
+    return made;
+  }
+  const slot_config& wanted = *slot_of(config.layers[*made.rule], which);
+  made.reason = wanted.dtype == "native" ? rule_path(*made.rule) + " says native"
+                                         : obstacle(which, wanted.dtype, candidate, backend);
+  if (!made.reason.empty()) return made;
+  made.dtype = wanted.dtype;
+  made.grain = which == slot::weights ? weight_grain(wanted.quant_axis, wanted.dtype, candidate, backend)
+                                      : per_tensor();
+  return made;
+}
+
+/// Whether a rule asks something of a layer, and nothing of it can be done.
+inline bool is_blocked(const rule_config& rule, const layer& candidate, const backend_profile& backend) {
+  bool asks = false;
+  for (const slot which : {slot::weights, slot::activations}) {
+    const auto& wanted = slot_of(rule, which);
+    if (!wanted || wanted->dtype == "native") continue;
+    if (which == slot::activations && !backend.activations) continue;  // has its own warning
+    if (obstacle(which, wanted->dtype, candidate, backend).empty()) return false;
+    asks = true;
+  }
+  return asks;
+}
+
+inline plan match(const spec& wanted, std::span<const layer> layers, const backend_profile& backend) {
+  const quantize_config& config = wanted.quantize;
+  plan made{config.backend, config.mode, config.algorithm, {}, {}, {}, wanted.warnings, {}};
+  for (const rule_config& rule : config.layers) made.rules.push_back({rule.module_name});
+  for (const std::string& pattern : config.skip_names) made.skip_names.push_back({pattern});
+  std::vector<rule_outcome> outcomes(config.layers.size());
+  for (const layer& candidate : layers) {
+    const resolution found = resolve(config, candidate);
+    for (const std::size_t i : found.skips) ++made.skip_names[i].matched;
+    for (const std::size_t i : found.rules) {
+      ++made.rules[i].matched;
+      if (!found.skips.empty()) continue;
+      ++outcomes[i].kept;
+      if (is_blocked(config.layers[i], candidate, backend)) ++outcomes[i].blocked;
+    }
+    planned_layer& planned = made.layers.emplace_back();
+    planned.name = candidate.name;
+    planned.class_name = candidate.class_name;
+    planned.inferred = candidate.inferred;
+    planned.shape = candidate.weight.shape;
+    planned.weights = decide(slot::weights, candidate, found, config, backend);
+    planned.activations = decide(slot::activations, candidate, found, config, backend);
+    if (!found.skips.empty()) planned.skipped_by = found.skips.front();
+  }
+  add_warnings(made, config, layers, outcomes, backend.activations);
+  return made;
+}
+
+}  // namespace detail
+
+/// Decides what happens to each layer, and why.
+///
+/// @tparam Policies the bundle whose dtypes and backends count
+/// @param wanted  read by `read_spec`, or built in code and checked by `validate`
+/// @param layers  with names, classes, shapes and element types; tensor data is not touched
+/// @return the plan for exactly these layers, in this order. Its warnings begin with those of the
+///         specification.
+template <class Policies = builtin>
+plan match(const spec& wanted, std::span<const layer> layers) {
+  return detail::match(wanted, layers, detail::profile_of<Policies>(wanted.quantize.backend));
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_MATCH_HPP
