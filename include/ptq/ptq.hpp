@@ -21,6 +21,8 @@
 #include "ptq/io/scalars.hpp"
 #include "ptq/io/zip.hpp"
 #include "ptq/model/apply.hpp"
+#include "ptq/model/layers_of.hpp"
+#include "ptq/model/match.hpp"
 #include "ptq/quantize/error.hpp"
 #include "ptq/report/quantize_report.hpp"
 #include "ptq/report/table.hpp"

@@ -21,7 +21,8 @@ namespace ptq::inline v0_1 {
 ///   };
 ///
 /// `view(t)` takes a const or a mutable tensor and returns a `tensor_view` of its elements. Nothing else is
-/// asked.
+/// asked. A type that does not own its elements may say so with `static constexpr bool is_view = true`: its
+/// temporaries are then accepted where a view outlives the call.
 template <class T>
 struct tensor_traits;
 
@@ -32,67 +33,99 @@ inline constexpr bool is_tensor_view = false;
 template <class T>
 inline constexpr bool is_tensor_view<tensor_view<T>> = true;
 
+/// False for T: include the adaptor of T's library, or specialise ptq::tensor_traits<T>.
+template <class T> concept has_tensor_traits = requires { sizeof(tensor_traits<T>); };
+
+/// True for T: it is a lazy expression, which has no elements in memory. Adaptors mark those by a member of
+/// this name.
+template <class T> concept evaluate_it_first = requires { typename tensor_traits<T>::evaluate_it_first; };
+
+template <class T> concept is_view = requires { requires tensor_traits<T>::is_view; };
+
 }  // namespace detail
 
 /// A type with an adaptor. Lazy expressions have none: evaluate them first.
 template <class T>
-concept adaptable_tensor = requires(T& tensor) {
-  requires detail::is_tensor_view<decltype(tensor_traits<std::remove_cvref_t<T>>::view(tensor))>;
-  requires element<typename decltype(tensor_traits<std::remove_cvref_t<T>>::view(tensor))::value_type>;
-};
+concept adaptable_tensor =
+    detail::has_tensor_traits<std::remove_cvref_t<T>> &&
+    (!detail::evaluate_it_first<std::remove_cvref_t<T>>) && requires(T& tensor) {
+      tensor_traits<std::remove_cvref_t<T>>::view(tensor);
+      requires detail::is_tensor_view<decltype(tensor_traits<std::remove_cvref_t<T>>::view(tensor))>;
+      requires element<typename decltype(tensor_traits<std::remove_cvref_t<T>>::view(tensor))::value_type>;
+    };
 
-/// The view of any adaptable tensor.
-template <adaptable_tensor T>
-constexpr auto view_of(T& tensor) noexcept {
-  return tensor_traits<std::remove_cv_t<T>>::view(tensor);
+/// A tensor whose elements outlive it if it is a temporary: T is what a forwarding reference deduces.
+template <class T>
+concept named_tensor_or_view =
+    adaptable_tensor<T> && (std::is_lvalue_reference_v<T> || detail::is_view<std::remove_cvref_t<T>>);
+
+/// The view of any adaptable tensor. Of temporaries only those are taken that do not own their elements.
+template <named_tensor_or_view T>
+constexpr auto view_of(T&& tensor) noexcept {
+  return tensor_traits<std::remove_cvref_t<T>>::view(tensor);
 }
 
 template <class T>
 struct tensor_traits<tensor_view<T>> {
+  static constexpr bool is_view = true;
   static constexpr tensor_view<T> view(const tensor_view<T>& t) noexcept { return t; }
 };
 
 template <class T, std::size_t Extent>
 struct tensor_traits<std::span<T, Extent>> {
+  static constexpr bool is_view = true;
   static constexpr tensor_view<T> view(const std::span<T, Extent>& t) noexcept {
     return {t.data(), {t.size()}};
   }
 };
 
-template <class T, std::size_t N>
-struct tensor_traits<std::array<T, N>> {
-  static constexpr auto view(auto& t) noexcept {
-    return tensor_view<std::remove_pointer_t<decltype(t.data())>>{t.data(), {N}};
-  }
+namespace detail {
+
+/// What is inside of arrays in arrays: the extents, and the first element.
+template <class T>
+struct nested_array {
+  static constexpr void append_extents(tensor_shape&) noexcept {}
+  static constexpr auto* first(auto* t) noexcept { return t; }
 };
 
-/// C arrays of any rank. (In constant expressions only rank 1: a pointer may not leave its innermost array
-/// there.)
 template <class T, std::size_t N>
-struct tensor_traits<T[N]> {
+struct nested_array<T[N]> {
+  static constexpr void append_extents(tensor_shape& shape) noexcept {
+    shape.extents[shape.rank++] = N;
+    nested_array<T>::append_extents(shape);
+  }
+  static constexpr auto* first(auto* t) noexcept { return nested_array<T>::first(&(*t)[0]); }
+};
+
+template <class T, std::size_t N>
+struct nested_array<std::array<T, N>> {
+  static_assert(N == 0 || sizeof(std::array<T, N>) == N * sizeof(T), "padded arrays are not contiguous");
+  static constexpr void append_extents(tensor_shape& shape) noexcept {
+    shape.extents[shape.rank++] = N;
+    nested_array<T>::append_extents(shape);
+  }
+  static constexpr auto* first(auto* t) noexcept { return nested_array<T>::first(t->data()); }
+};
+
+/// Arrays of any rank. (In constant expressions only rank 1: a pointer may not leave its innermost array
+/// there.)
+template <class Array>
+struct array_traits {
   static constexpr auto view(auto& t) noexcept {
     tensor_shape shape;
-    append_extents<T[N]>(shape);
-    auto* first = first_of(t);
+    nested_array<Array>::append_extents(shape);
+    auto* first = nested_array<Array>::first(&t);
     return tensor_view<std::remove_pointer_t<decltype(first)>>{first, shape};
   }
-
- private:
-  template <class Array>
-  static constexpr void append_extents(tensor_shape& shape) noexcept {
-    if constexpr (std::is_array_v<Array>) {
-      shape.extents[shape.rank++] = std::extent_v<Array>;
-      append_extents<std::remove_extent_t<Array>>(shape);
-    }
-  }
-
-  static constexpr auto* first_of(auto& t) noexcept {
-    if constexpr (std::is_array_v<std::remove_cvref_t<decltype(t[0])>>)
-      return first_of(t[0]);
-    else
-      return &t[0];
-  }
 };
+
+}  // namespace detail
+
+template <class T, std::size_t N>
+struct tensor_traits<T[N]> : detail::array_traits<T[N]> {};
+
+template <class T, std::size_t N>
+struct tensor_traits<std::array<T, N>> : detail::array_traits<std::array<T, N>> {};
 
 }  // namespace ptq::inline v0_1
 

@@ -53,6 +53,16 @@ constexpr tensor_strides row_major(const tensor_shape& shape) noexcept {
   return strides;
 }
 
+constexpr tensor_strides column_major(const tensor_shape& shape) noexcept {
+  tensor_strides strides{};
+  std::ptrdiff_t step = 1;
+  for (std::size_t i = 0; i < shape.rank; ++i) {
+    strides[i] = step;
+    step *= static_cast<std::ptrdiff_t>(shape[i]);
+  }
+  return strides;
+}
+
 /// Non-owning. `data` points at the element whose indices are all 0, also where strides are negative.
 template <class T>
 struct tensor_view {

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file onnx.hpp Reads ONNX models.
+#ifndef PTQ_IO_ONNX_HPP
+#define PTQ_IO_ONNX_HPP
+
+#include "ptq/io/onnx/read.hpp"
+
+#endif  // PTQ_IO_ONNX_HPP

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file model.hpp An ONNX model as plain structs. Names and fields follow the specification's `onnx.proto`.
+#ifndef PTQ_IO_ONNX_MODEL_HPP
+#define PTQ_IO_ONNX_MODEL_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ptq/io/onnx/tensor.hpp"
+
+namespace ptq::inline v0_1 {
+
+/// A GraphProto inside an attribute (the branches of If, the body of Loop and Scan). It is never looked into
+/// further than this.
+struct onnx_body {
+  std::string_view source;            ///< the message as it stands in the file
+  std::vector<std::string> captures;  ///< tensors of the graphs around it that it uses
+  std::size_t nodes = 0;              ///< inner bodies included
+};
+
+/// AttributeProto. The member that `type` names is set, the others are empty.
+struct onnx_attribute {
+  enum class type : std::int32_t {
+    undefined = 0,
+    real = 1,
+    integer = 2,
+    text = 3,
+    tensor = 4,
+    graph = 5,
+    reals = 6,
+    integers = 7,
+    texts = 8,
+    tensors = 9,
+    graphs = 10,
+  };
+
+  std::string name;
+  type kind = type::undefined;  ///< other numbers (sparse tensors, types) are kept and not read
+  float real = 0;
+  std::int64_t integer = 0;
+  std::string text;
+  std::vector<float> reals;
+  std::vector<std::int64_t> integers;
+  std::vector<std::string> texts;
+  std::vector<onnx_tensor> tensors;  ///< one for `tensor`
+  std::vector<onnx_body> bodies;     ///< one for `graph`
+};
+
+struct onnx_node {
+  std::string name;
+  std::string op_type;
+  std::string domain;                ///< "" and "ai.onnx" are the standard operators
+  std::vector<std::string> inputs;   ///< an empty name is an optional input that is left out
+  std::vector<std::string> outputs;  ///< likewise
+  std::vector<onnx_attribute> attributes;
+  std::string_view source;  ///< the message as it stands in the file
+
+  bool is_standard() const noexcept { return domain.empty() || domain == "ai.onnx"; }
+
+  const onnx_attribute* find_attribute(std::string_view wanted) const noexcept {
+    for (const onnx_attribute& a : attributes)
+      if (a.name == wanted) return &a;
+    return nullptr;
+  }
+
+  std::int64_t integer(std::string_view attribute, std::int64_t otherwise) const noexcept {
+    const onnx_attribute* const found = find_attribute(attribute);
+    return found != nullptr ? found->integer : otherwise;
+  }
+
+  float real(std::string_view attribute, float otherwise) const noexcept {
+    const onnx_attribute* const found = find_attribute(attribute);
+    return found != nullptr ? found->real : otherwise;
+  }
+
+  /// Empty where the attribute is absent.
+  std::span<const std::int64_t> integers(std::string_view attribute) const noexcept {
+    const onnx_attribute* const found = find_attribute(attribute);
+    return found != nullptr ? std::span<const std::int64_t>(found->integers)
+                            : std::span<const std::int64_t>();
+  }
+
+  /// The name of an input; empty where it is left out.
+  std::string_view input(std::size_t slot) const noexcept {
+    return slot < inputs.size() ? std::string_view(inputs[slot]) : std::string_view();
+  }
+};
+
+/// An extent that is a number, or a symbol such as "batch", or neither.
+struct onnx_extent {
+  std::optional<std::int64_t> number;
+  std::string symbol;
+};
+
+/// ValueInfoProto: what the file declares about a tensor.
+struct onnx_value {
+  std::string name;
+  onnx_type type = onnx_type::undefined;          ///< undefined also for sequences and other non-tensors
+  std::optional<std::vector<onnx_extent>> shape;  ///< nothing: not even the rank is known
+};
+
+struct onnx_graph {
+  std::string name;
+  std::vector<onnx_node> nodes;  ///< in topological order
+  std::vector<onnx_tensor> initializers;
+  std::vector<onnx_tensor> constants;  ///< the values of `Constant` nodes, named after their outputs
+  std::vector<std::string> sparse_initializers;  ///< names only
+  std::vector<onnx_value> inputs;                ///< those with an initializer of that name have a default
+  std::vector<onnx_value> outputs;
+  std::vector<onnx_value> values;  ///< inner tensors
+  std::string_view source;         ///< the message as it stands in the file
+};
+
+struct onnx_opset {
+  std::string domain;
+  std::int64_t version = 0;
+};
+
+/// Move-only. Views stay valid as it moves; they end with the model, or with the bytes it was read from.
+struct onnx_model {
+  std::string file;  ///< as messages show it
+  std::int64_t ir_version = 0;
+  std::string producer;  ///< name and version
+  std::vector<onnx_opset> opsets;
+  onnx_graph graph;
+  std::size_t functions = 0;  ///< local functions: never looked into
+  std::string_view source;    ///< the whole file
+
+  std::vector<mapped_file> files;              ///< behind the views: the model itself and its external data
+  std::deque<std::vector<std::byte>> decoded;  ///< behind tensors that are not stored as plain bytes
+
+  onnx_model() = default;
+  onnx_model(onnx_model&&) = default;
+  onnx_model& operator=(onnx_model&&) = default;
+
+  /// Of the standard operators; 0 if the model imports none.
+  std::int64_t opset() const noexcept {
+    for (const onnx_opset& imported : opsets)
+      if (imported.domain.empty() || imported.domain == "ai.onnx") return imported.version;
+    return 0;
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_ONNX_MODEL_HPP

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file parse.hpp The protobuf messages of an ONNX file as the structs of model.hpp, unchecked. Field
+/// numbers are those of the specification's `onnx.proto`.
+#ifndef PTQ_IO_ONNX_PARSE_HPP
+#define PTQ_IO_ONNX_PARSE_HPP
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ptq/io/onnx/model.hpp"
+#include "ptq/io/onnx/tensor.hpp"
+#include "ptq/io/onnx/wire.hpp"
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// Throws protozero's exceptions and wire_error; `place` then says where.
+class onnx_parser {
+ public:
+  wire_place place;
+
+  explicit onnx_parser(onnx_model& model) : model_(&model) {}
+
+  void parse_model(std::string_view message) {
+    bool has_graph = false;
+    for_each_field(message, place, "ModelProto", [&](const wire_field& field) {
+      switch (field.tag) {
+        case 1:
+          model_->ir_version = field.integer();
+          break;
+        case 2:
+          model_->producer = field.text() + model_->producer;
+          break;
+        case 3:
+          model_->producer.append(" ").append(field.bytes());
+          break;
+        case 7:
+          if (has_graph) throw wire_error{"there is more than one graph."};
+          has_graph = true;
+          parse_graph(field.bytes());
+          break;
+        case 8:
+          model_->opsets.push_back(parse_opset(field.bytes()));
+          break;
+        case 25:
+          ++model_->functions;
+          break;
+        default:
+          break;
+      }
+    });
+    if (!has_graph) throw wire_error{"there is no graph."};
+  }
+
+ private:
+  static constexpr int max_depth = 64;  // of bodies in bodies
+
+  onnx_opset parse_opset(std::string_view message) {
+    onnx_opset opset;
+    for_each_field(message, place, "OperatorSetIdProto", [&](const wire_field& field) {
+      if (field.tag == 1) opset.domain = field.text();
+      if (field.tag == 2) opset.version = field.integer();
+    });
+    return opset;
+  }
+
+  void parse_graph(std::string_view message) {
+    onnx_graph& graph = model_->graph;
+    graph.source = message;
+    for_each_field(message, place, "GraphProto", [&](const wire_field& field) {
+      switch (field.tag) {
+        case 1:
+          graph.nodes.push_back(parse_node(field.bytes()));
+          break;
+        case 2:
+          graph.name = field.text();
+          break;
+        case 5:
+          graph.initializers.push_back(parse_tensor(field.bytes()));
+          break;
+        case 11:
+          graph.inputs.push_back(parse_value(field.bytes()));
+          break;
+        case 12:
+          graph.outputs.push_back(parse_value(field.bytes()));
+          break;
+        case 13:
+          graph.values.push_back(parse_value(field.bytes()));
+          break;
+        case 15:
+          graph.sparse_initializers.push_back(parse_sparse_name(field.bytes()));
+          break;
+        default:
+          break;
+      }
+    });
+  }
+
+  onnx_node parse_node(std::string_view message) {
+    onnx_node node;
+    node.source = message;
+    for_each_field(message, place, "NodeProto", [&](const wire_field& field) {
+      switch (field.tag) {
+        case 1:
+          node.inputs.push_back(field.text());
+          break;
+        case 2:
+          node.outputs.push_back(field.text());
+          break;
+        case 3:
+          node.name = field.text();
+          break;
+        case 4:
+          node.op_type = field.text();
+          break;
+        case 5:
+          node.attributes.push_back(parse_attribute(field.bytes()));
+          break;
+        case 7:
+          node.domain = field.text();
+          break;
+        default:
+          break;
+      }
+    });
+    return node;
+  }
+
+  onnx_attribute parse_attribute(std::string_view message) {
+    using type = onnx_attribute::type;
+    onnx_attribute attribute;
+    type seen = type::undefined;
+    for_each_field(message, place, "AttributeProto", [&](const wire_field& field) {
+      const auto hold = [&](type kind) { seen = kind; };
+      switch (field.tag) {
+        case 1:
+          attribute.name = field.text();
+          break;
+        case 2:
+          hold(type::real);
+          attribute.real = field.real();
+          break;
+        case 3:
+          hold(type::integer);
+          attribute.integer = field.integer();
+          break;
+        case 4:
+          hold(type::text);
+          attribute.text = field.text();
+          break;
+        case 5:
+          hold(type::tensor);
+          attribute.tensors.push_back(parse_tensor(field.bytes()));
+          break;
+        case 6:
+          hold(type::graph);
+          attribute.bodies.push_back(parse_body(field.bytes()));
+          break;
+        case 7: {
+          hold(type::reals);
+          std::vector<std::byte> bytes;
+          field.append_fixed(sizeof(float), bytes);
+          const std::size_t count = attribute.reals.size();
+          attribute.reals.resize(count + bytes.size() / sizeof(float));
+          std::copy(bytes.begin(), bytes.end(),
+                    std::as_writable_bytes(std::span(attribute.reals).subspan(count)).begin());
+          break;
+        }
+        case 8:
+          hold(type::integers);
+          field.for_each_varint(
+              [&](std::uint64_t value) { attribute.integers.push_back(static_cast<std::int64_t>(value)); });
+          break;
+        case 9:
+          hold(type::texts);
+          attribute.texts.push_back(field.text());
+          break;
+        case 10:
+          hold(type::tensors);
+          attribute.tensors.push_back(parse_tensor(field.bytes()));
+          break;
+        case 11:
+          hold(type::graphs);
+          attribute.bodies.push_back(parse_body(field.bytes()));
+          break;
+        case 20:
+          attribute.kind = static_cast<type>(field.integer32());
+          break;
+        default:
+          break;
+      }
+    });
+    if (attribute.kind == type::undefined) attribute.kind = seen;  // files of IR version 1 have no type
+    return attribute;
+  }
+
+  onnx_tensor parse_tensor(std::string_view message) {
+    onnx_tensor tensor;
+    tensor.source = message;
+    std::vector<wire_field> typed;
+    onnx_location location;
+    bool is_external = false;
+    for_each_field(message, place, "TensorProto", [&](const wire_field& field) {
+      switch (field.tag) {
+        case 1:
+          field.for_each_varint(
+              [&](std::uint64_t extent) { tensor.dims.push_back(static_cast<std::size_t>(extent)); });
+          break;
+        case 2:
+          tensor.type = static_cast<onnx_type>(field.integer32());
+          break;
+        case 4:
+        case 5:
+        case 7:
+        case 10:
+        case 11:
+          typed.push_back(field);
+          break;
+        case 8:
+          tensor.name = field.text();
+          break;
+        case 9:
+          tensor.data = std::as_bytes(std::span(field.bytes()));
+          break;
+        case 13:
+          parse_location(field.bytes(), location);
+          break;
+        case 14:
+          is_external = field.integer() == 1;
+          break;
+        default:
+          break;
+      }
+    });
+    if (is_external) tensor.external = std::move(location);
+    if (!typed.empty() && tensor.data.empty()) tensor.data = decode(typed, tensor.type);
+    return tensor;
+  }
+
+  /// Values that are stored one by one, as an array of their type.
+  std::span<const std::byte> decode(const std::vector<wire_field>& fields, onnx_type type) {
+    std::vector<std::byte>& bytes = model_->decoded.emplace_back();
+    const auto append = [&](std::uint64_t value, std::size_t size) {
+      for (std::size_t i = 0; i < size; ++i) bytes.push_back(static_cast<std::byte>(value >> (8 * i)));
+    };
+    for (const wire_field& field : fields) {
+      if (field.tag != field_for(type)) throw wire_error{"the values are in a field for another data type."};
+      switch (field.tag) {
+        case 4:
+          field.append_fixed(sizeof(float), bytes);
+          break;
+        case 10:
+          field.append_fixed(sizeof(double), bytes);
+          break;
+        default:  // types below a byte have as many elements in an entry as fit in one
+          field.for_each_varint(
+              [&](std::uint64_t value) { append(value, std::max<std::size_t>(bits_of(type) / 8, 1)); });
+          break;
+      }
+    }
+    return bytes;
+  }
+
+  static protozero::pbf_tag_type field_for(onnx_type type) noexcept {
+    switch (type) {
+      case onnx_type::float32:
+      case onnx_type::complex64:
+        return 4;
+      case onnx_type::int64:
+        return 7;
+      case onnx_type::float64:
+      case onnx_type::complex128:
+        return 10;
+      case onnx_type::uint32:
+      case onnx_type::uint64:
+        return 11;
+      default:
+        return 5;
+    }
+  }
+
+  void parse_location(std::string_view message, onnx_location& location) {
+    std::string_view key;
+    std::string_view value;
+    for_each_field(message, place, "StringStringEntryProto", [&](const wire_field& field) {
+      if (field.tag == 1) key = field.bytes();
+      if (field.tag == 2) value = field.bytes();
+    });
+    if (key == "location") location.file = std::string(value);
+    if (key == "offset") location.offset = parse_number(value);
+    if (key == "length") location.length = parse_number(value);
+  }
+
+  static std::uint64_t parse_number(std::string_view text) {
+    std::uint64_t number = 0;
+    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (failed != std::errc() || end != text.data() + text.size())
+      throw wire_error{"offset and length of external data must be whole numbers."};
+    return number;
+  }
+
+  onnx_value parse_value(std::string_view message) {
+    onnx_value value;
+    for_each_field(message, place, "ValueInfoProto", [&](const wire_field& field) {
+      if (field.tag == 1) value.name = field.text();
+      if (field.tag == 2) parse_type(field.bytes(), value);
+    });
+    return value;
+  }
+
+  void parse_type(std::string_view message, onnx_value& value) {
+    for_each_field(message, place, "TypeProto", [&](const wire_field& field) {
+      if (field.tag != 1) return;
+      for_each_field(field.bytes(), place, "TypeProto.Tensor", [&](const wire_field& inner) {
+        if (inner.tag == 1) value.type = static_cast<onnx_type>(inner.integer32());
+        if (inner.tag == 2) value.shape = parse_shape(inner.bytes());
+      });
+    });
+  }
+
+  std::vector<onnx_extent> parse_shape(std::string_view message) {
+    std::vector<onnx_extent> shape;
+    for_each_field(message, place, "TensorShapeProto", [&](const wire_field& field) {
+      if (field.tag != 1) return;
+      onnx_extent& extent = shape.emplace_back();
+      for_each_field(field.bytes(), place, "TensorShapeProto.Dimension", [&](const wire_field& inner) {
+        if (inner.tag == 1) extent.number = inner.integer();
+        if (inner.tag == 2) extent.symbol = inner.text();
+      });
+    });
+    return shape;
+  }
+
+  std::string parse_sparse_name(std::string_view message) {
+    std::string name;
+    for_each_field(message, place, "SparseTensorProto", [&](const wire_field& field) {
+      if (field.tag == 1) name = parse_tensor(field.bytes()).name;
+    });
+    return name;
+  }
+
+  onnx_body parse_body(std::string_view message) {
+    if (++depth_ > max_depth) throw wire_error{"graphs are nested deeper than 64."};
+    onnx_body body;
+    body.source = message;
+    std::set<std::string> own;
+    const auto use = [&](const std::string& name) {
+      if (!name.empty()) body.captures.push_back(name);
+    };
+    for_each_field(message, place, "GraphProto", [&](const wire_field& field) {
+      switch (field.tag) {
+        case 1: {
+          const onnx_node node = parse_node(field.bytes());
+          for (const std::string& name : node.inputs) use(name);
+          for (const std::string& name : node.outputs) own.insert(name);
+          ++body.nodes;
+          for (const onnx_attribute& attribute : node.attributes) {
+            for (const onnx_body& inner : attribute.bodies) {
+              for (const std::string& name : inner.captures) use(name);
+              body.nodes += inner.nodes;
+            }
+          }
+          break;
+        }
+        case 5:
+          own.insert(parse_tensor(field.bytes()).name);
+          break;
+        case 11:
+          own.insert(parse_value(field.bytes()).name);
+          break;
+        case 12:
+          use(parse_value(field.bytes()).name);
+          break;
+        case 15:
+          own.insert(parse_sparse_name(field.bytes()));
+          break;
+        default:
+          break;
+      }
+    });
+    --depth_;
+    std::sort(body.captures.begin(), body.captures.end());
+    body.captures.erase(std::unique(body.captures.begin(), body.captures.end()), body.captures.end());
+    std::erase_if(body.captures, [&](const std::string& name) { return own.count(name) != 0; });
+    return body;
+  }
+
+  onnx_model* model_;
+  int depth_ = 0;
+};
+
+}  // namespace detail
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_ONNX_PARSE_HPP

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plans: classes, what can be done, reasons, counts and warnings.
+#include "ptq/model/match.hpp"
+
+#include <doctest/doctest.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ptq/adaptors/std_vector.hpp"
+#include "ptq/model/apply.hpp"
+#include "ptq/model/layers_of.hpp"
+
+namespace {
+
+using ptq::element_type;
+
+ptq::any_view shaped(std::initializer_list<std::size_t> extents,
+                     std::optional<element_type> type = element_type::float32) {
+  return {nullptr, type, extents};
+}
+
+ptq::rule_config rule(std::string pattern, std::string weights, std::string activations = "") {
+  ptq::rule_config made{std::move(pattern), std::nullopt, std::nullopt};
+  if (!weights.empty()) made.weights = ptq::slot_config{std::move(weights), {}};
+  if (!activations.empty()) made.activations = ptq::slot_config{std::move(activations), {}};
+  return made;
+}
+
+ptq::spec weight_only(std::vector<ptq::rule_config> rules, std::vector<std::string> skips = {}) {
+  ptq::spec made;
+  made.quantize.layers = std::move(rules);
+  made.quantize.skip_names = std::move(skips);
+  return made;
+}
+
+ptq::spec static_ptq(std::vector<ptq::rule_config> rules, std::vector<std::string> skips = {}) {
+  ptq::spec made = weight_only(std::move(rules), std::move(skips));
+  made.quantize.backend = "modelopt";
+  made.quantize.mode = "static_ptq";
+  return made;
+}
+
+/// One layer of each kind.
+std::vector<ptq::layer> zoo() {
+  return {{"stem.conv", "Conv2d", shaped({8, 3, 3, 3})},
+          {"stem.bn", "BatchNorm2d", shaped({8})},
+          {"pool", "MaxPool2d", {}},
+          {"embed", "Embedding", shaped({100, 16})},
+          {"encoder.fc", "Linear", shaped({32, 16})},
+          {"up", "ConvTranspose2d", shaped({8, 4, 2, 2})},
+          {"head", "Linear", shaped({10, 32}, std::nullopt)},
+          {"gate", "", shaped({4})}};
+}
+
+std::string only_warning(const ptq::plan& made) {
+  REQUIRE(made.warnings.size() == 1);
+  return made.warnings.front();
+}
+
+struct only_fp8 : ptq::builtin {
+  using dtypes = ptq::list<ptq::fp8_e5m2>;
+};
+
+const ptq::planned_layer& named(const ptq::plan& made, const std::string& name) {
+  for (const auto& planned : made.layers)
+    if (planned.name == name) return planned;
+  FAIL("no layer " << name);
+  return made.layers.front();
+}
+
+}  // namespace
+
+TEST_CASE("the class decides what can be quantized") {
+  static_assert(ptq::traits_of_class("Linear").rank == 2);
+  static_assert(ptq::traits_of_class("Conv3d").rank == 5 && ptq::traits_of_class("Conv3d").output_axis == 0);
+  static_assert(ptq::traits_of_class("ConvTranspose1d").rank == 3);
+  static_assert(ptq::traits_of_class("ConvTranspose1d").output_axis == 1);
+  for (const char* both :
+       {"Linear", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"})
+    CHECK((ptq::traits_of_class(both).weights && ptq::traits_of_class(both).activations));
+  for (const char* one : {"MaxPool1d", "AvgPool2d", "AdaptiveAvgPool3d", "BatchNorm", "BatchNorm2d",
+                          "InstanceNorm1d", "LeakyReLU"})
+    CHECK((!ptq::traits_of_class(one).weights && ptq::traits_of_class(one).activations));
+  for (const char* none : {"", "Conv", "Conv4d", "Conv2", "Linear1d", "Embedding", "LayerNorm", "LSTM",
+                           "ReLU", "Sequential", "Bottleneck", "LeakyReLU1d"})
+    CHECK(!ptq::traits_of_class(none).is_quantizable());
+}
+
+TEST_CASE("classes of a bare state dict are inferred from name and rank") {
+  const std::vector<ptq::named_tensor> tensors{{"conv.weight", shaped({8, 3, 3, 3})},
+                                               {"conv.bias", shaped({8})},
+                                               {"bn.weight", shaped({8})},
+                                               {"bn.running_mean", shaped({8})},
+                                               {"norm.weight", shaped({8})},
+                                               {"a.weight", shaped({4, 4})},
+                                               {"b.weight", shaped({4, 4, 4})},
+                                               {"c.weight", shaped({4, 4, 4, 4, 4})},
+                                               {"tok_embeddings.weight", shaped({9, 4})},
+                                               {"embedder.proj.weight", shaped({4, 4})},
+                                               {"t.wte.weight", shaped({9, 4})},
+                                               {"wpe.weight", shaped({9, 4})},
+                                               {"shared.weight", shaped({9, 4})},
+                                               {"shared_fc.weight", shaped({9, 4})},
+                                               {"patch_embed.weight", shaped({4, 3, 2, 2})},
+                                               {"scale.weight", shaped({})},
+                                               {"weight", shaped({4, 4})},
+                                               {".weight", shaped({4, 4})},
+                                               {"p.weight.weight", shaped({4, 4})},
+                                               {"q.weight_g", shaped({4, 4})}};
+  std::string seen;
+  for (const auto& l : ptq::layers_of(tensors))
+    seen += l.name + ":" + l.class_name + (l.inferred ? "* " : " ");
+  CHECK(seen ==
+        "conv:Conv2d* bn:BatchNorm* norm: a:Linear* b:Conv1d* c:Conv3d* tok_embeddings:Embedding* "
+        "embedder.proj:Embedding* t.wte:Embedding* wpe:Embedding* shared:Embedding* shared_fc:Linear* "
+        "patch_embed:Conv2d* scale: p.weight:Linear* ");
+}
+
+TEST_CASE("module types override what would be inferred") {
+  const std::vector<ptq::named_tensor> tensors{
+      {"up.weight", shaped({8, 4, 2, 2})}, {"x.weight", shaped({2, 2})}, {"y.weight", shaped({2, 2})}};
+  const auto layers =
+      ptq::layers_of(tensors, {{"up", "ConvTranspose2d"}, {"y", "MyOwn"}, {"absent", "Linear"}});
+  REQUIRE(layers.size() == 3);
+  CHECK(layers[0].class_name == "ConvTranspose2d");
+  CHECK(!layers[0].inferred);
+  CHECK(layers[1].class_name == "Linear");
+  CHECK(layers[1].inferred);
+  const auto made = ptq::match(weight_only({rule("*", "int8"), rule("MyOwn", "int8")}), layers);
+  CHECK(made.layers[0].weights.grain == ptq::per_channel(1));
+  CHECK(made.rules[1].matched == 1);
+  CHECK(made.layers[2].weights.reason == "ptq cannot quantize layers of this class");
+}
+
+TEST_CASE("a weight-only plan says what happens to every layer, and why") {
+  const auto made = ptq::match(weight_only({rule("*", "int8"), rule("encoder.*", "native")}), zoo());
+  REQUIRE(made.layers.size() == 8);
+  CHECK(made.backend == "torchao");
+  CHECK(named(made, "stem.conv").weights.dtype == "int8");
+  CHECK(named(made, "stem.conv").weights.rule == 0);
+  CHECK(named(made, "stem.conv").weights.reason.empty());
+  CHECK(named(made, "stem.conv").weights.grain == ptq::per_channel(0));
+  CHECK(named(made, "up").weights.grain == ptq::per_channel(1));
+  CHECK(named(made, "stem.bn").weights.reason == "only the activations of BatchNorm2d can be quantized");
+  CHECK(named(made, "embed").weights.reason == "embeddings are looked up, not multiplied: never quantized");
+  CHECK(named(made, "embed").weights.rule == 0);
+  CHECK(named(made, "encoder.fc").weights.rule == 1);
+  CHECK(named(made, "encoder.fc").weights.reason == "quantize.layers[1] says native");
+  CHECK(named(made, "head").weights.reason == "its weight does not hold floating-point numbers");
+  CHECK(named(made, "gate").weights.reason == "its class is not known; ptq.module_types can name it");
+  CHECK(named(made, "pool").activations.reason == "no matching rule sets activations");
+  CHECK(made.rules[0].matched == 8);
+  CHECK(made.warnings.empty());
+  REQUIRE(made.notes.size() == 1);
+  CHECK(
+      made.notes[0] ==
+      "quantize.layers[0] \"*\": 5 of the 8 layers that it matches cannot be quantized; the plan says why.");
+  CHECK(made.quantizes_weights());
+  CHECK(!made.quantizes_activations());
+}
+
+TEST_CASE("a static plan decides weights and activations apart") {
+  const auto made = ptq::match(static_ptq({rule("*", "fp8_e4m3fn", "int8"), rule("Linear", "", "fp8_e5m2")},
+                                          {"stem.*", "embed", "gate"}),
+                               zoo());
+  CHECK(named(made, "pool").activations.dtype == "int8");
+  CHECK(named(made, "pool").activations.grain == ptq::per_tensor());
+  CHECK(named(made, "encoder.fc").weights.dtype == "fp8_e4m3fn");
+  CHECK(named(made, "encoder.fc").weights.rule == 0);
+  CHECK(named(made, "encoder.fc").weights.grain == ptq::per_tensor());
+  CHECK(named(made, "encoder.fc").activations.dtype == "fp8_e5m2");
+  CHECK(named(made, "encoder.fc").activations.rule == 1);
+  CHECK(named(made, "stem.conv").skipped_by == 0);
+  CHECK(!named(made, "stem.conv").weights.rule);
+  CHECK(named(made, "stem.conv").weights.reason == "skipped by quantize.skip_names[0] \"stem.*\"");
+  CHECK(made.skip_names[0].matched == 2);
+  CHECK(made.quantizes_activations());
+  CHECK(made.warnings.empty());
+}
+
+TEST_CASE("quant_axis: a number, null, or the backend's default") {
+  const std::vector<ptq::layer> layers{{"up", "ConvTranspose2d", shaped({8, 4, 2, 2})}};
+  const auto grain = [&](ptq::spec from, ptq::axis_choice choice) {
+    from.quantize.layers[0].weights->quant_axis = choice;
+    return ptq::match(from, layers).layers[0].weights.grain;
+  };
+  using kind = ptq::axis_choice::kind_type;
+  const auto modelopt = static_ptq({rule("*", "int8")});
+  CHECK(grain(modelopt, {}) == ptq::per_channel(1));
+  CHECK(grain(modelopt, {kind::axis, 0}) == ptq::per_channel(0));
+  CHECK(grain(modelopt, {kind::per_tensor, 0}) == ptq::per_tensor());
+  CHECK(grain(weight_only({rule("*", "int8")}), {kind::per_tensor, 0}) == ptq::per_channel(1));
+  CHECK(grain(weight_only({rule("*", "int8")}), {kind::axis, 2}) == ptq::per_channel(2));
+}
+
+TEST_CASE("a layer may know its own output axis") {
+  std::vector<ptq::layer> layers{{"fc", "Linear", shaped({16, 32})}};
+  layers[0].output_axis = 1;
+  CHECK(ptq::match(static_ptq({rule("Linear", "int8")}), layers).layers[0].weights.grain ==
+        ptq::per_channel(1));
+}
+
+TEST_CASE("warning: a pattern that matches nothing, with what would") {
+  const auto text = [](std::string pattern) {
+    return only_warning(ptq::match(weight_only({rule("Conv2d", "int8")}, {std::move(pattern)}), zoo()));
+  };
+  CHECK(text("fc") ==
+        "quantize.skip_names[0] \"fc\" matches no layer. Patterns match whole names; \"*fc\" would match 1 "
+        "layer.");
+  CHECK(text("stem") ==
+        "quantize.skip_names[0] \"stem\" matches no layer. Patterns match whole names; \"stem.*\" would "
+        "match 2 layers.");
+  CHECK(text("linear") == "quantize.skip_names[0] \"linear\" matches no layer. Did you mean \"Linear\"?");
+  CHECK(text("classifier.fc") == "quantize.skip_names[0] \"classifier.fc\" matches no layer.");
+  const auto made = ptq::match(weight_only({rule("Conv2d", "int8"), rule("conv2d", "int8")}), zoo());
+  CHECK(only_warning(made) ==
+        "quantize.layers[1].module_name \"conv2d\" matches no layer. Did you mean \"Conv2d\"?");
+}
+
+TEST_CASE("warning: a rule all of whose matches cannot be quantized") {
+  const auto made = ptq::match(weight_only({rule("Conv2d", "int8"), rule("Embedding", "int8")}), zoo());
+  CHECK(
+      only_warning(made) ==
+      "quantize.layers[1] \"Embedding\" matches 1 layer, none of which can be quantized; the plan says why.");
+  // skipped layers do not count, and native asks for nothing
+  CHECK(ptq::match(weight_only({rule("Conv2d", "int8"), rule("embed", "int8")}, {"embed"}), zoo())
+            .warnings.empty());
+  CHECK(ptq::match(weight_only({rule("Conv2d", "int8"), rule("embed", "native")}), zoo()).warnings.empty());
+}
+
+TEST_CASE("warning: activations under a backend for weights alone") {
+  const auto made =
+      ptq::match(weight_only({rule("Linear", "int8", "int8"), rule("stem.*", "", "int8")}), zoo());
+  REQUIRE(made.warnings.size() == 2);
+  CHECK(made.warnings[0] ==
+        "quantize.layers[0].activations is ignored: backend \"torchao\" quantizes weights only. Activations "
+        "need "
+        "backend \"modelopt\" with mode \"static_ptq\".");
+  CHECK(named(made, "encoder.fc").activations.dtype == "native");
+  CHECK(named(made, "encoder.fc").activations.rule == 0);
+  CHECK(named(made, "encoder.fc").activations.reason == "backend \"torchao\" quantizes weights only");
+}
+
+TEST_CASE("warning: quant_axis that is ignored or out of range") {
+  auto from = weight_only({rule("Conv2d", "int8")});
+  from.quantize.layers[0].weights->quant_axis.kind = ptq::axis_choice::kind_type::per_tensor;
+  CHECK(only_warning(ptq::match(from, zoo())) ==
+        "quantize.layers[0].weights.quant_axis: null is ignored: backend \"torchao\" keeps its own "
+        "granularity.");
+  from.quantize.layers[0].weights->quant_axis = {ptq::axis_choice::kind_type::axis, 4};
+  const std::vector<float> values(24, 1.0F);
+  const std::vector<ptq::layer> layers{{"c", "Conv2d", {values, {2, 3, 2, 2}}}};
+  const auto made = ptq::match(from, layers);
+  CHECK(only_warning(made) ==
+        "quantize.layers[0].weights.quant_axis 4 is out of range for layer \"c\", whose weight has rank 4: "
+        "quantizing it will fail.");
+  const auto done = ptq::apply(made, layers, [](const ptq::quantized_layer&) {});
+  CHECK(done.error().code == ptq::errc::axis_out_of_range);
+}
+
+TEST_CASE("warning: a class that contradicts the rank") {
+  const std::vector<ptq::layer> layers{
+      {"a", "Linear", shaped({2, 2})}, {"b", "Conv2d", shaped({2, 2})}, {"c", "MaxPool2d", shaped({2})}};
+  const auto made = ptq::match(weight_only({rule("*", "int8")}), layers);
+  CHECK(
+      only_warning(made) ==
+      "layer \"b\": class Conv2d needs a weight of rank 4, this one has rank 2; so it is with 1 more layer.");
+  CHECK(made.layers[1].weights.reason == "class Conv2d needs a weight of rank 4, this one has rank 2");
+  CHECK(made.layers[2].weights.reason == "class MaxPool2d has no weight, but there is one of rank 1");
+}
+
+TEST_CASE("warning: nothing is quantized") {
+  CHECK(only_warning(ptq::match(weight_only({}), zoo())) ==
+        "nothing is quantized: quantize.layers is empty.");
+  CHECK(only_warning(ptq::match(weight_only({}), {})) == "nothing is quantized: the model has no layers.");
+  CHECK(only_warning(ptq::match(weight_only({rule("Linear", "int8")}, {"Linear"}), zoo())) ==
+        "nothing is quantized: the plan gives the reason for each layer.");
+}
+
+TEST_CASE("the warnings of the specification come first") {
+  auto from = weight_only({});
+  from.warnings = {"first"};
+  CHECK(ptq::match(from, zoo()).warnings.front() == "first");
+}
+
+TEST_CASE("names of a backend that go on after a dot, and words that the bundle lacks") {
+  auto from = static_ptq({rule("Linear", "int8")});
+  from.quantize.backend = "modelopt.onnx";
+  CHECK(named(ptq::match(from, zoo()), "encoder.fc").is_quantized());
+  from.quantize.backend = "other";
+  CHECK(named(ptq::match(from, zoo()), "encoder.fc").weights.reason ==
+        "\"other\" with \"int8\" is not in this bundle of policies");
+  CHECK(named(ptq::match<only_fp8>(weight_only({rule("Linear", "int8")}), zoo()), "encoder.fc")
+            .weights.reason == "\"torchao\" with \"int8\" is not in this bundle of policies");
+}
