@@ -27,6 +27,7 @@ bool read_and_look(const std::string& file) {
   for (const ptq::onnx_tensor& tensor : model->graph.initializers)
     for (const std::byte b : tensor.data) sum += static_cast<std::size_t>(b);
   CHECK(sum + 1 != 0);
+  if (const auto layers = ptq::layers_of(*model); !layers) CHECK_FALSE(layers.error().what.empty());
   return true;
 }
 

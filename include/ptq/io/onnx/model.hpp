@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ptq/io/mapped_file.hpp"
 #include "ptq/io/onnx/tensor.hpp"
 
 namespace ptq::inline v0_1 {

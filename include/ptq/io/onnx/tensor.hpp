@@ -145,8 +145,10 @@ struct onnx_tensor {
   /// "float32[64, 3, 5, 5]"
   std::string type_text() const {
     std::string text = name_of(type) + "[";
-    for (std::size_t i = 0; i < dims.size(); ++i)
-      text += (i == 0 ? "" : ", ") + std::to_string(static_cast<std::int64_t>(dims[i]));
+    for (std::size_t i = 0; i < dims.size(); ++i) {
+      if (i > 0) text += ", ";
+      text += std::to_string(static_cast<std::int64_t>(dims[i]));
+    }
     return text + "]";
   }
 
