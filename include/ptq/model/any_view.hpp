@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <type_traits>
+#include <utility>
 
 #include "ptq/numeric/bfloat16.hpp"
 #include "ptq/numeric/half.hpp"
@@ -46,10 +47,11 @@ struct any_view {
 
   any_view() = default;
 
-  /// From any adaptable tensor.
-  template <adaptable_tensor Tensor>
-    requires(!std::same_as<std::remove_cvref_t<Tensor>, any_view>)
-  any_view(const Tensor& tensor) {  // NOLINT(google-explicit-constructor): layers are lists of tensors
+  /// From any adaptable tensor that lives on.
+  template <class Tensor>
+    requires(!std::same_as<std::remove_cvref_t<Tensor>, any_view>) && named_tensor_or_view<Tensor>
+  any_view(Tensor&& tensor)  // NOLINT(google-explicit-constructor): layers are lists of tensors
+  {
     const auto view = view_of(tensor);
     data = view.data;
     type = element_traits<typename decltype(view)::value_type>::type;
@@ -57,9 +59,10 @@ struct any_view {
     strides = view.strides;
   }
 
-  /// From flat memory and its row-major shape. The sizes must agree.
-  template <adaptable_tensor Tensor>
-  any_view(const Tensor& flat, const tensor_shape& extents) : any_view(flat) {
+  /// From flat memory (rank 1, without gaps) and its row-major shape. The sizes must agree.
+  template <named_tensor_or_view Tensor>
+  any_view(Tensor&& flat, const tensor_shape& extents) : any_view(std::forward<Tensor>(flat)) {
+    PTQ_ASSERT(shape.rank == 1 && (strides[0] == 1 || shape[0] <= 1));
     PTQ_ASSERT(shape.size() == extents.size());
     shape = extents;
     strides = row_major(extents);

@@ -99,7 +99,6 @@ struct nested_array<T[N]> {
 
 template <class T, std::size_t N>
 struct nested_array<std::array<T, N>> {
-  static_assert(N == 0 || sizeof(std::array<T, N>) == N * sizeof(T), "padded arrays are not contiguous");
   static constexpr void append_extents(tensor_shape& shape) noexcept {
     shape.extents[shape.rank++] = N;
     nested_array<T>::append_extents(shape);

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// A tensor that cannot be viewed is told what it lacks.
+//
+// BAD NO_TRAITS: has_tensor_traits(.|\n)*my_tensor
+// BAD NO_VIEW: view
+// BAD WRONG_VIEW: is_tensor_view
+// BAD INTEGERS: element<
+// BAD VECTOR_OF_BOOL: has_tensor_traits(.|\n)*vector<bool
+// BAD TEMPORARY: named_tensor_or_view
+// BAD TEMPORARY_IN_A_LAYER: named_tensor_or_view
+#include <utility>
+#include <vector>
+
+#include "ptq/adaptors/std_vector.hpp"
+#include "ptq/model/any_view.hpp"
+
+struct my_tensor {
+  std::vector<float> memory;
+};
+
+#ifndef NO_TRAITS
+template <>
+struct ptq::tensor_traits<my_tensor> {
+#ifdef WRONG_VIEW
+  static const float* view(const my_tensor& t) { return t.memory.data(); }
+#elif defined(INTEGERS)
+  static ptq::tensor_view<int> view(const my_tensor&) { return {}; }
+#elif !defined(NO_VIEW)
+  static auto view(auto& t) { return ptq::tensor_view{t.memory.data(), {t.memory.size()}}; }
+#endif
+};
+#endif
+
+auto view_of(my_tensor& tensor) {
+#ifdef TEMPORARY
+  return ptq::view_of(std::move(tensor));
+#else
+  return ptq::view_of(tensor);
+#endif
+}
+
+ptq::any_view any_view_of(std::vector<float>& vector) {
+#ifdef TEMPORARY_IN_A_LAYER
+  return ptq::any_view(std::move(vector));
+#else
+  return ptq::any_view(vector);
+#endif
+}
+
+#ifdef VECTOR_OF_BOOL
+auto bits(std::vector<bool>& tensor) {
+  return ptq::view_of(tensor);
+}
+#endif
