@@ -24,7 +24,7 @@ outcome quantize(const ptq::any_view& weight) {
   const std::vector<ptq::layer> layers{{"fc", "Linear", weight}};
   ptq::plan plan;
   plan.backend = "torchao";
-  plan.layers.emplace_back();
+  plan.layers.emplace_back().name = "fc";
   plan.layers[0].weights.dtype = "int8";
   outcome made;
   CHECK(ptq::apply(plan, layers, [&](const ptq::quantized_layer& q) {

@@ -7,11 +7,12 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 #include "ptq/detail/platform.hpp"
+#include "ptq/dtype/concept.hpp"
 #include "ptq/error.hpp"
 #include "ptq/model/instantiation.hpp"
 #include "ptq/model/layer.hpp"
@@ -33,6 +34,13 @@ struct quantized_layer {
   std::span<const std::byte> codes;  ///< `how.code_size` bytes each, in the source's memory order
   tensor_strides code_strides;       ///< of the codes, in codes
   std::span<const float> scales;     ///< 1 per tensor, or one per index of the axis
+
+  /// The codes as what they are. D must be the layer's dtype.
+  template <dtype D>
+  std::span<const typename D::storage> codes_as() const noexcept {
+    PTQ_ASSERT(std::string_view(how.dtype) == D::name);
+    return {reinterpret_cast<const typename D::storage*>(codes.data()), source.weight.size()};
+  }
 };
 
 inline namespace PTQ_BUILD {
@@ -47,39 +55,61 @@ inline error_metrics quantization_error(const quantized_layer& q) {
 
 }  // namespace PTQ_BUILD
 
-/// A callable that takes each quantized layer. It returns nothing, or a `status`: anything but ok stops the
-/// run.
+/// A callable that takes each quantized layer. It returns nothing, a `status` or a `result<void>`: anything
+/// but success stops the run.
 template <class Sink>
 concept layer_sink = std::invocable<Sink&, const quantized_layer&> &&
                      (std::same_as<std::invoke_result_t<Sink&, const quantized_layer&>, void> ||
-                      std::same_as<std::invoke_result_t<Sink&, const quantized_layer&>, status>);
+                      std::same_as<std::invoke_result_t<Sink&, const quantized_layer&>, status> ||
+                      std::same_as<std::invoke_result_t<Sink&, const quantized_layer&>, result<void>>);
 
 namespace detail {
 
-inline error describe(status outcome, const layer& source) {
-  const std::string where = "layer \"" + source.name + "\"";
-  error described;
-  switch (outcome.code) {
-    case errc::not_finite:
-      described =
-          error(outcome.code, where,
-                "weight" + index_text(outcome.at, source.weight.shape) +
-                    " is NaN or infinite. Repair the checkpoint, or leave the layer out with skip_names.");
-      break;
-    case errc::axis_out_of_range:
-      described = error(outcome.code, where,
-                        "there is no axis " + std::to_string(outcome.at) + " in a weight of rank " +
-                            std::to_string(source.weight.shape.rank) + ".");
-      break;
-    case errc::stopped:
-      described = error(outcome.code, where, "the run was stopped.");
-      break;
-    default:
-      described = error(outcome.code, where, "the weight cannot be quantized.");
-      break;
+inline error error_in(const layer& source, status outcome, std::string_view text) {
+  error made(outcome.code, "layer \"" + source.name + "\"", text);
+  made.at = outcome.at;
+  return made;
+}
+
+/// Why `quantize` refused a layer, in words.
+inline error refusal(const layer& source, status outcome) {
+  if (outcome.code == errc::not_finite)
+    return error_in(
+        source, outcome,
+        "weight" + index_text(outcome.at, source.weight.shape) +
+            " is NaN or infinite. Repair the checkpoint, or leave the layer out with skip_names.");
+  PTQ_ASSERT(outcome.code == errc::axis_out_of_range);
+  return error_in(source, outcome,
+                  "there is no axis " + std::to_string(outcome.at) + " in a weight of shape " +
+                      extents_text(source.weight.shape) + ".");
+}
+
+inline result<void> check_same_layers(const plan& planned, std::span<const layer> layers) {
+  constexpr const char* advice = " Give `apply` the layers that `match` was given.";
+  if (planned.layers.size() != layers.size())
+    return error(errc::size_mismatch, {},
+                 "the plan has " + std::to_string(planned.layers.size()) + " layers, and the model has " +
+                     std::to_string(layers.size()) + "." + advice);
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    if (planned.layers[i].name != layers[i].name)
+      return error_in(layers[i], {errc::invalid_value, i},
+                      "the plan has \"" + planned.layers[i].name + "\" in this place." + advice);
+  return {};
+}
+
+template <layer_sink Sink>
+result<void> deliver(const quantized_layer& done, Sink& sink) {
+  using answer = std::invoke_result_t<Sink&, const quantized_layer&>;
+  if constexpr (std::same_as<answer, status>) {
+    const status told = sink(done);
+    if (!told) return error_in(done.source, told, "the sink stopped the run.");
+    return {};
+  } else if constexpr (std::same_as<answer, result<void>>) {
+    return sink(done);
+  } else {
+    sink(done);
+    return {};
   }
-  described.at = outcome.at;
-  return described;
 }
 
 }  // namespace detail
@@ -89,39 +119,35 @@ inline namespace PTQ_BUILD {
 /// Quantizes the weights of every layer that the plan quantizes, in order.
 ///
 /// @tparam Policies the bundle of dtypes and backends to pick from
-/// @param planned made by `match` from these same layers
-/// @param sink    called once per quantized layer; its views are valid until it returns
-/// @return errors name the layer; a status that the sink returns is passed on
+/// @param planned   made by `match` from these same layers
+/// @param sink      called once per quantized layer
+/// @return errors name the layer; what the sink returns is passed on
 template <class Policies = builtin, layer_sink Sink>
 result<void> apply(const plan& planned, std::span<const layer> layers, Sink&& sink) {
-  PTQ_ASSERT(planned.layers.size() == layers.size());
+  if (auto same = detail::check_same_layers(planned, layers); !same) return same;
   std::vector<std::byte> codes;
   std::vector<float> scales;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const layer& source = layers[i];
     const planned_layer& decided = planned.layers[i];
     if (!decided.weights.is_quantized()) continue;
+    if (!source.weight.type)
+      return detail::error_in(source, {errc::unsupported}, "its weight is not a floating-point tensor.");
     const auto how = find_instantiation<Policies>(decided.weights.dtype, planned.backend);
-    if (!how || !source.weight.type)
-      return error(errc::unsupported, "layer \"" + source.name + "\"",
-                   "no instantiation for dtype \"" + decided.weights.dtype + "\" and backend \"" +
-                       planned.backend + "\" in this policies bundle.");
+    if (!how)
+      return detail::error_in(source, {errc::unsupported},
+                              "the policies do not have dtype \"" + decided.weights.dtype +
+                                  "\" with backend \"" + planned.backend +
+                                  "\". Give `apply` the bundle that the specification was read with: "
+                                  "apply<my_policies>(...).");
     const granularity grain = decided.weights.grain.value_or(how->numbers.weights);
     codes.resize(source.weight.size() * how->code_size);
     scales.resize(scale_count(source.weight.shape, grain));
-    const status outcome = visit(source.weight, [&]<class T>(tensor_view<const T> view) {
-      return detail::quantize_view<T>(view, how->numbers, grain, detail::untyped_encoder{&*how, codes.data()},
-                                      view.size(), scales);
-    });
-    if (!outcome) return detail::describe(outcome, source);
-    const quantized_layer done{source, decided, *how,
-                               grain,  codes,   dense_strides(source.weight.shape, source.weight.strides),
-                               scales};
-    if constexpr (std::same_as<std::invoke_result_t<Sink&, const quantized_layer&>, status>) {
-      if (const status told = sink(done); !told) return detail::describe(told, source);
-    } else {
-      sink(done);
-    }
+    if (const status outcome = quantize(source.weight, *how, codes, scales, grain); !outcome)
+      return detail::refusal(source, outcome);
+    const tensor_strides code_strides = dense_strides(source.weight.shape, source.weight.strides);
+    const quantized_layer done{source, decided, *how, grain, codes, code_strides, scales};
+    if (auto told = detail::deliver(done, sink); !told) return told;
   }
   return {};
 }

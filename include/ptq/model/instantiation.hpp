@@ -12,7 +12,9 @@
 #include "ptq/backend/recipe.hpp"
 #include "ptq/detail/platform.hpp"
 #include "ptq/detail/type_list.hpp"
+#include "ptq/error.hpp"
 #include "ptq/kernels/scalar.hpp"
+#include "ptq/model/any_view.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/quantize/error.hpp"
 #include "ptq/quantize/quantize.hpp"
@@ -106,6 +108,20 @@ std::optional<instantiation> find_instantiation(std::string_view dtype_word, std
     });
   });
   return found;
+}
+
+/// `quantize` with a dtype and a backend that are known at run time.
+///
+/// @param tensor a tensor of floating-point elements
+/// @param codes  `how.code_size` bytes for each element; written in the source's memory order
+/// (`dense_strides`)
+/// @return as the other `quantize`, with size_mismatch counting codes
+inline status quantize(const any_view& tensor, const instantiation& how, std::span<std::byte> codes,
+                       std::span<float> scales, granularity grain) {
+  return visit(tensor, [&]<class T>(tensor_view<const T> view) {
+    return detail::quantize_view<T>(view, how.numbers, grain, detail::untyped_encoder{&how, codes.data()},
+                                    codes.size() / how.code_size, scales);
+  });
 }
 
 }  // namespace PTQ_BUILD
