@@ -21,22 +21,33 @@ namespace test {
 /// A value: `members` of an object, `items` of a list, else `word`: a string's text, or a number, true, false
 /// or null as it is written.
 struct json {
+  struct member;  // not a std::pair: clang asks for a complete json there
+
   std::string word;
-  std::vector<std::pair<std::string, json>> members;
+  std::vector<member> members;
   std::vector<json> items;
 
-  const json* find(std::string_view name) const {
-    for (const auto& [key, value] : members)
-      if (key == name) return &value;
-    return nullptr;
-  }
-  const json& operator[](std::string_view name) const {
-    if (const json* found = find(name)) return *found;
-    give_up("no member " + std::string(name));
-  }
+  const json* find(std::string_view name) const;
+  const json& operator[](std::string_view name) const;
   bool is_null() const { return word == "null"; }
   std::size_t number() const { return static_cast<std::size_t>(std::strtoull(word.c_str(), nullptr, 10)); }
 };
+
+struct json::member {
+  std::string name;
+  json value;
+};
+
+inline const json* json::find(std::string_view name) const {
+  for (const member& one : members)
+    if (one.name == name) return &one.value;
+  return nullptr;
+}
+
+inline const json& json::operator[](std::string_view name) const {
+  if (const json* found = find(name)) return *found;
+  give_up("no member " + std::string(name));
+}
 
 class json_reader {
  public:
@@ -48,7 +59,7 @@ class json_reader {
       while (!take('}')) {
         std::string name = string();
         expect(':');
-        read.members.emplace_back(std::move(name), value());
+        read.members.push_back({std::move(name), value()});
         take(',');
       }
     } else if (take('[')) {
