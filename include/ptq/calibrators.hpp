@@ -3,12 +3,15 @@
 #ifndef PTQ_CALIBRATORS_HPP
 #define PTQ_CALIBRATORS_HPP
 
+#include "ptq/calibration/entropy.hpp"
 #include "ptq/calibration/minmax.hpp"
+#include "ptq/calibration/mse.hpp"
+#include "ptq/calibration/percentile.hpp"
 #include "ptq/detail/type_list.hpp"
 
 namespace ptq::inline v0_1 {
 
-using calibrators = list<minmax>;
+using calibrators = list<minmax, entropy, percentile, mse>;
 
 }  // namespace ptq::inline v0_1
 

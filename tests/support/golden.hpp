@@ -58,7 +58,8 @@ class golden_group {
   template <class T>
   std::vector<T> array(const json& described) const {
     static const std::vector<std::pair<std::string, std::string>> types{
-        {"float32", "<f4"}, {"uint32", "<u4"}, {"uint16", "<u2"}, {"int8", "|i1"}, {"uint8", "|u1"}};
+        {"float32", "<f4"}, {"int64", "<i8"}, {"int32", "<i4"}, {"uint32", "<u4"},
+        {"uint16", "<u2"},  {"int8", "|i1"},  {"uint8", "|u1"}};
     for (const auto& [dtype, descr] : types)
       if (described["dtype"].word == dtype && descr.back() - '0' == static_cast<int>(sizeof(T)))
         return read_npy<T>(folder_ + described["file"].word, descr);

@@ -4,31 +4,29 @@
 #define PTQ_CALIBRATION_CONCEPT_HPP
 
 #include <concepts>
-#include <span>
 
+#include "ptq/calibration/grid.hpp"
 #include "ptq/calibration/range.hpp"
-#include "ptq/error.hpp"
+#include "ptq/calibration/statistics.hpp"
 
 namespace ptq::inline v0_1 {
 
-/// Something that sees values and names the range to represent. It knows no dtype.
+/// A question to the statistics of a tensor: which range should codes represent? It never sees the batches,
+/// so its answer cannot depend on them. It knows no dtype: the levels that codes stand for are a value.
 ///
-/// | member          | meaning                                                                        |
-/// |-----------------|--------------------------------------------------------------------------------|
-/// | name            | the word in YAML files, artifacts and tables                                   |
-/// | collect(values) | takes values in; not_finite with the index of the first NaN or infinity, and nothing
-/// taken in then | | range()         | the answer for everything seen so far |
+/// | member              | meaning                                                             |
+/// |---------------------|---------------------------------------------------------------------|
+/// | name                | the word in YAML files, artifacts and tables                        |
+/// | range(seen, levels) | the answer for what was seen, if it is to be represented on a grid  |
+///
+/// Optional: `is_tao_word`, true where `quantize.algorithm` may name it (TAO knows minmax and entropy); all
+/// others are for `ptq.calibration.algorithm`.
 template <class T>
 concept calibrator =
-    std::default_initializable<T> && requires(T c, const T seen, std::span<const float> values) {
+    std::default_initializable<T> && requires(const T ask, const statistics<>& seen, const grid& levels) {
       { T::name } -> std::convertible_to<const char*>;
-      { c.collect(values) } -> std::same_as<status>;
-      { seen.range() } -> std::same_as<range>;
+      { ask.range(seen, levels) } noexcept -> std::same_as<range>;
     };
-
-/// A calibrator whose parts can be collected apart: merge(other) gives what one calibrator would have seen.
-template <class T>
-concept mergeable_calibrator = calibrator<T> && requires(T c, const T other) { c.merge(other); };
 
 }  // namespace ptq::inline v0_1
 

@@ -25,7 +25,8 @@ struct backend_words {
 
 struct spec_words {
   std::vector<std::string_view> dtypes;
-  std::vector<std::string_view> calibrators;
+  std::vector<std::string_view> calibrators;      ///< what `ptq.calibration.algorithm` may name
+  std::vector<std::string_view> tao_calibrators;  ///< those that `quantize.algorithm` may name too
   std::vector<backend_words> backends;
 };
 
@@ -34,8 +35,10 @@ spec_words words_of() {
   spec_words words;
   detail::for_each_type(typename Policies::dtypes{},
                         [&]<class D>(detail::type_tag<D>) { words.dtypes.emplace_back(D::name); });
-  detail::for_each_type(typename Policies::calibrators{},
-                        [&]<class C>(detail::type_tag<C>) { words.calibrators.emplace_back(C::name); });
+  detail::for_each_type(typename Policies::calibrators{}, [&]<class C>(detail::type_tag<C>) {
+    words.calibrators.emplace_back(C::name);
+    if constexpr (requires { requires C::is_tao_word; }) words.tao_calibrators.emplace_back(C::name);
+  });
   detail::for_each_type(typename Policies::backends{}, [&]<class B>(detail::type_tag<B>) {
     words.backends.push_back({B::name, B::mode, B::activations});
   });

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file statistics.hpp All that is kept of a tensor while calibrating. Every calibrator answers from it, so
+/// one pass over the data serves them all.
+#ifndef PTQ_CALIBRATION_STATISTICS_HPP
+#define PTQ_CALIBRATION_STATISTICS_HPP
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "ptq/backend/recipe.hpp"
+#include "ptq/calibration/histogram.hpp"
+#include "ptq/calibration/range.hpp"
+#include "ptq/detail/strict_float.hpp"
+#include "ptq/error.hpp"
+#include "ptq/quantize/blocks.hpp"
+#include "ptq/tensor/traits.hpp"
+
+namespace ptq::inline v0_1 {
+
+/// Fixed storage of 8 bytes a bin. Equal values give equal statistics, whatever the batches, their order, or
+/// the parts that were merged.
+template <std::size_t Bins = 4096>
+struct statistics {
+  float absmax = 0;
+  std::uint64_t count = 0;
+  histogram<Bins> magnitudes;
+
+  /// Takes in a tensor. not_finite with the row-major index of a NaN or infinity: then nothing was taken in.
+  template <adaptable_tensor Tensor>
+  constexpr status collect(const Tensor& tensor) noexcept {
+    const auto view = view_of(tensor);
+    using value_type = typename decltype(view)::value_type;
+    const tensor_view<const value_type> source = view;
+    const walk path(source.shape, source.strides, per_tensor());
+    float largest = 0;
+    detail::find_amax<value_type>(source, path, std::span<float>(&largest, 1));
+    if (!detail::is_finite(detail::bits_of(largest)))
+      return {errc::not_finite, detail::find_not_finite<value_type>(source)};
+    raise(largest);
+    count += source.size();
+    path.for_each_run([&](std::ptrdiff_t offset, std::size_t, std::size_t) {
+      detail::for_each_block(
+          source.data + offset, path.run().stride, 0, path.run().extent,
+          [&](const float* values, std::size_t n, std::size_t) { magnitudes.add({values, n}); });
+    });
+    return {};
+  }
+
+  constexpr void merge(const statistics& other) noexcept {
+    raise(other.absmax);
+    count += other.count;
+    magnitudes.merge(other.magnitudes);
+  }
+
+  /// The range that clips nothing. Where nothing but zeros was seen, the reason says so.
+  constexpr range whole(range_reason reason = range_reason::found) const noexcept {
+    if (count == 0) return {0, range_reason::no_data};
+    if (detail::bits_of(absmax) == 0) return {0, range_reason::all_zero};
+    return {absmax, reason};
+  }
+
+  /// The range that ends at a place in the histogram, given in half bins, but not beyond the largest value.
+  constexpr range up_to(std::size_t half_bins) const noexcept {
+    if (half_bins == 0) return {0, range_reason::found};
+    const std::uint32_t end = detail::pack(half_bins, magnitudes.exponent - 1 - std::countr_zero(Bins));
+    return {end < detail::bits_of(absmax) ? detail::float_of(end) : absmax, range_reason::found};
+  }
+
+  friend constexpr bool operator==(const statistics& a, const statistics& b) noexcept {
+    return detail::bits_of(a.absmax) == detail::bits_of(b.absmax) && a.count == b.count &&
+           a.magnitudes == b.magnitudes;
+  }
+
+ private:
+  constexpr void raise(float largest) noexcept {
+    if (detail::bits_of(largest) > detail::bits_of(absmax)) absmax = largest;
+    magnitudes.grow(exponent_above(detail::bits_of(absmax)));
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_STATISTICS_HPP
