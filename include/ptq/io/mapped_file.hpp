@@ -60,10 +60,11 @@ class mapped_file {
   /// about resident size: call it with what has been dealt with, to walk through a file larger than memory.
   void release(std::span<const std::byte> part) const noexcept {
     const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const auto mapped = reinterpret_cast<std::uintptr_t>(bytes_.data());
     const auto first = reinterpret_cast<std::uintptr_t>(part.data());
     const std::uintptr_t begin = first / page * page;
     const std::uintptr_t end = first + part.size();
-    if (part.data() >= bytes_.data() && part.size() <= bytes_.size() && end > begin)
+    if (first >= mapped && end <= mapped + bytes_.size() && end > first)      // never memory of someone else
       ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);  // NOLINT: page arithmetic
   }
 

@@ -185,7 +185,8 @@ class output_file {
  private:
   explicit output_file(const std::string& path)
       : path_(path),
-        partial_(folder_of(path) + "/." + std::string(name_of(path)) + std::string(detail::partial_suffix)) {}
+        partial_(folder_of(path) + "/." + std::string(file_name_of(path)) +
+                 std::string(detail::partial_suffix)) {}
 
   /// Past this limit a write does not fail but kills the process (SIGXFSZ), so it is asked first.
   static bool exceeds_limit(std::uint64_t size) {

@@ -21,7 +21,7 @@
 namespace ptq::inline v0_1 {
 
 /// "a/b/c" -> "c".
-inline std::string_view name_of(std::string_view path) {
+inline std::string_view file_name_of(std::string_view path) {
   return path.substr(path.rfind('/') + 1);
 }
 
@@ -64,7 +64,7 @@ namespace detail {
 inline std::string nearest_name(const std::string& path) {
   const std::vector<std::string> names = names_in(folder_of(path));
   const std::vector<std::string_view> views(names.begin(), names.end());
-  return std::string(nearest_word(name_of(path), views));
+  return std::string(nearest_word(file_name_of(path), views));
 }
 
 /// What the system says of an errno value, as the end of a sentence.

@@ -4,6 +4,7 @@
 #define PTQ_MODEL_SHAPE_TEXT_HPP
 
 #include <cstddef>
+#include <span>
 #include <string>
 
 #include "ptq/tensor/view.hpp"
@@ -11,11 +12,13 @@
 namespace ptq::inline v0_1::detail {
 
 /// "[8, 1, 5, 5]": the extents of a shape.
-inline std::string extents_text(const tensor_shape& shape) {
+inline std::string extents_text(std::span<const std::size_t> extents) {
   std::string text;
-  for (std::size_t axis = 0; axis < shape.rank; ++axis)
-    text += (text.empty() ? "" : ", ") + std::to_string(shape[axis]);
+  for (const std::size_t extent : extents) text += (text.empty() ? "" : ", ") + std::to_string(extent);
   return "[" + text + "]";
+}
+inline std::string extents_text(const tensor_shape& shape) {
+  return extents_text(std::span(shape.extents).first(shape.rank));
 }
 
 /// "[2, 0, 7]": the indices of a row-major position.

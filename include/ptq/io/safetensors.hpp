@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file safetensors.hpp Opens safetensors checkpoints: a file, an index of several, or a folder with either.
+#ifndef PTQ_IO_SAFETENSORS_HPP
+#define PTQ_IO_SAFETENSORS_HPP
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ptq/error.hpp"
+#include "ptq/io/checkpoint.hpp"
+#include "ptq/io/json.hpp"
+#include "ptq/io/mapped_file.hpp"
+#include "ptq/io/path.hpp"
+#include "ptq/io/safetensors_parse.hpp"
+#include "ptq/result.hpp"
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+inline constexpr std::string_view safetensors_suffix = ".safetensors";
+inline constexpr std::string_view safetensors_index_suffix = ".safetensors.index.json";
+
+inline result<void> add_safetensors(checkpoint& model, const std::string& path) {
+  auto file = mapped_file::open(path);
+  if (!file) return file.error();
+  auto content = parse_safetensors(file->bytes(), absolute_path(path));
+  if (!content) return content.error();
+  return model.add(*std::move(file), std::move(content->tensors), std::move(content->metadata));
+}
+
+/// For each file that an index names: the tensors it should hold.
+using shard_map = std::map<std::string, std::set<std::string, std::less<>>>;
+
+inline result<shard_map> read_safetensors_index(const std::string& path) {
+  const std::string where = absolute_path(path);
+  const auto file = mapped_file::open(path);
+  if (!file) return file.error();
+  const auto* const text = static_cast<const char*>(static_cast<const void*>(file->bytes().data()));
+  const auto index = parse_json({text, file->bytes().size()}, where);
+  if (!index) return index.error();
+  const auto weights = index->find("weight_map");
+  if (!index->is_object() || weights == index->end() || !weights->is_object() || weights->empty())
+    return error(errc::missing_value, where,
+                 "\"weight_map\" is missing. The index of a sharded checkpoint is "
+                 "{\"weight_map\": {tensor: file, ...}}.");
+  shard_map shards;
+  for (const auto& [tensor, shard] : weights->items()) {
+    const std::string field = where + ": weight_map: \"" + tensor + "\"";
+    if (!shard.is_string()) return error(errc::wrong_type, field, "this is not the name of a file.");
+    const std::string& name = shard.template get_ref<const std::string&>();
+    if (name.empty() || name.find('/') != std::string::npos || name.find('\0') != std::string::npos)
+      return error(errc::invalid_value, field,
+                   "\"" + name + "\" is not the name of a file in the folder of the index.");
+    shards[name].insert(tensor);
+  }
+  return shards;
+}
+
+/// The map and the file must name the same tensors. `tensors` are those of the file.
+inline result<void> check_shard(std::span<const stored_tensor> tensors, const std::string& shard,
+                                const std::set<std::string, std::less<>>& wanted, const std::string& index) {
+  std::set<std::string_view> found;
+  for (const stored_tensor& tensor : tensors) found.insert(tensor.name);
+  for (const std::string& name : wanted)
+    if (!found.contains(name))
+      return error(errc::tensor_not_found, shard,
+                   "tensor \"" + name + "\" is not in this file, where " + index + " says it is.");
+  for (const std::string_view name : found)
+    if (!wanted.contains(name))
+      return error(errc::tensor_not_found, index,
+                   "\"weight_map\" does not list tensor \"" + std::string(name) + "\" of " + shard + ".");
+  return {};
+}
+
+inline result<checkpoint> open_safetensors_index(const std::string& path) {
+  const std::string where = absolute_path(path);
+  const auto shards = read_safetensors_index(path);
+  if (!shards) return shards.error();
+  checkpoint model;
+  for (const auto& [name, tensors] : *shards) {
+    const std::size_t first = model.tensors().size();
+    if (auto added = add_safetensors(model, folder_of(path) + "/" + name); !added)
+      return added.error().code == errc::cannot_open
+                 ? error(errc::cannot_open, where, "a shard cannot be opened: " + added.error().what)
+                 : added.error();
+    const std::string shard = absolute_path(model.files().back().path());
+    if (auto checked = check_shard(model.tensors().subspan(first), shard, tensors, where); !checked)
+      return checked.error();
+  }
+  return model;
+}
+
+/// The file that a folder stands for.
+inline result<std::string> find_safetensors(const std::string& folder) {
+  const std::vector<std::string> names = names_in(folder);
+  const auto has = [&](std::string_view name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  for (const char* const usual : {"model.safetensors", "model.safetensors.index.json"})
+    if (has(usual)) return folder + "/" + usual;
+  std::vector<std::string> candidates;
+  for (const std::string_view suffix : {safetensors_index_suffix, safetensors_suffix}) {
+    for (const std::string& name : names)
+      if (name.ends_with(suffix)) candidates.push_back(name);
+    if (candidates.size() == 1) return folder + "/" + candidates.front();
+  }
+  if (candidates.empty())
+    return error(errc::cannot_open, absolute_path(folder),
+                 "there is no .safetensors file in this folder. Name the file of the model.");
+  std::string text = "there are several models in this folder; name one of them:";
+  for (const std::string& name : candidates) text.append(" ").append(name);
+  return error(errc::cannot_open, absolute_path(folder), text);
+}
+
+}  // namespace detail
+
+/// Opens a model without reading its data.
+///
+/// @param path a .safetensors file; a .safetensors.index.json, whose shards lie beside it; or a folder with
+///   model.safetensors, with model.safetensors.index.json, or with one other such file
+/// @return what `mapped_file::open` and `parse_safetensors` return. For an index also: syntax, missing_value,
+///   wrong_type, invalid_value (the index itself), tensor_not_found (index and shards name different tensors)
+inline result<checkpoint> open_safetensors(const std::string& path) {
+  struct stat about{};
+  if (::stat(path.c_str(), &about) == 0 && S_ISDIR(about.st_mode)) {
+    const auto file = detail::find_safetensors(path);
+    return file ? open_safetensors(*file) : file.error();
+  }
+  if (path.ends_with(detail::safetensors_index_suffix)) return detail::open_safetensors_index(path);
+  checkpoint model;
+  if (auto added = detail::add_safetensors(model, path); !added) return added.error();
+  return model;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_SAFETENSORS_HPP
