@@ -2,35 +2,33 @@
 // A calibrator that lacks a member is told which.
 //
 // BAD NO_NAME: T::name
-// BAD NO_COLLECT: collect
-// BAD WRONG_COLLECT: collect
-// BAD NO_RANGE: range\(\)
-// BAD NO_MERGE: merge
-#include <span>
-
+// BAD NO_RANGE: ask.range\(seen, levels\)
+// BAD WRONG_RANGE: ask.range\(seen, levels\)
+// BAD THROWING_RANGE: ask.range\(seen, levels\)
 #include "ptq/core.hpp"
+
+#ifdef THROWING_RANGE
+#define IS_TOTAL
+#else
+#define IS_TOTAL noexcept
+#endif
 
 struct constant {
 #ifndef NO_NAME
   static constexpr const char* name = "constant";
 #endif
-#ifdef WRONG_COLLECT
-  void collect(std::span<const float>) {}
-#elif !defined(NO_COLLECT)
-  ptq::status collect(std::span<const float>) { return {}; }
-#endif
-#ifndef NO_RANGE
-  ptq::range range() const { return {1.0F, ptq::range_reason::found}; }
-#endif
-#ifndef NO_MERGE
-  void merge(const constant&) {}
+#ifdef WRONG_RANGE
+  float range(const ptq::statistics<>&, const ptq::grid&) const IS_TOTAL { return 1.0F; }
+#elif !defined(NO_RANGE)
+  ptq::range range(const ptq::statistics<>&, const ptq::grid&) const IS_TOTAL {
+    return {1.0F, ptq::range_reason::found};
+  }
 #endif
 };
 
-template <ptq::mergeable_calibrator C>
-struct two_halves {
-  C first;
-  C second;
+template <ptq::calibrator C>
+struct answer {
+  ptq::range found = C{}.range(ptq::statistics<>{}, ptq::grid(128));
 };
 
-two_halves<constant> halves;
+answer<constant> one;
