@@ -18,12 +18,16 @@ struct axis_choice {
   enum class kind_type : unsigned char { backend_default, per_tensor, axis };
   kind_type kind = kind_type::backend_default;
   std::size_t axis = 0;
+
+  friend bool operator==(const axis_choice&, const axis_choice&) = default;
 };
 
 /// `weights:` or `activations:` of a rule.
 struct slot_config {
   std::string dtype;
   axis_choice quant_axis;
+
+  friend bool operator==(const slot_config&, const slot_config&) = default;
 };
 
 /// An entry of `quantize.layers`.
@@ -31,6 +35,8 @@ struct rule_config {
   std::string module_name;
   std::optional<slot_config> weights;
   std::optional<slot_config> activations;
+
+  friend bool operator==(const rule_config&, const rule_config&) = default;
 };
 
 /// The `quantize:` section.
@@ -44,6 +50,8 @@ struct quantize_config {
   std::vector<std::string> skip_names;
   std::string model_path;
   std::string results_dir;
+
+  friend bool operator==(const quantize_config&, const quantize_config&) = default;
 };
 
 /// Numbers that apply to all channels (one entry) or one each.
@@ -60,6 +68,8 @@ struct data_config {
   channel_values scale{1.0};
   channel_values mean{0.0};
   channel_values std{1.0};
+
+  friend bool operator==(const data_config&, const data_config&) = default;
 };
 
 /// `ptq.calibration`.
@@ -67,6 +77,8 @@ struct calibration_config {
   std::optional<std::string> algorithm;  ///< overrides `quantize.algorithm`
   double percentile = 99.99;
   std::optional<std::size_t> bins;
+
+  friend bool operator==(const calibration_config&, const calibration_config&) = default;
 };
 
 /// The `ptq:` section: settings that TAO does not know.
@@ -74,15 +86,32 @@ struct ptq_config {
   std::map<std::string, std::string> module_types;  ///< layer name -> class name
   std::string module_types_file;
   calibration_config calibration;
+
+  friend bool operator==(const ptq_config&, const ptq_config&) = default;
 };
 
 struct spec {
   std::string file;  ///< where it was read from, absolute; empty if it was built in code
+  std::map<std::string, std::string> places;  ///< field path -> "line:column" in the file, or "argument N"
   quantize_config quantize;
   std::optional<data_config> calibration_data;
   std::optional<data_config> evaluation_data;
   ptq_config ptq;
   std::vector<std::string> warnings;
+
+  /// What static quantization calibrates with: its own data, or else what `evaluate` reads. Null if neither
+  /// is given.
+  const data_config* data() const noexcept {
+    return calibration_data ? &*calibration_data : evaluation_data ? &*evaluation_data : nullptr;
+  }
+
+  /// Where a field is, for an error about its value: "/dir/spec.yaml:4:15: quantize.model_path".
+  std::string where(const std::string& field) const {
+    const auto found = places.find(field);
+    if (found == places.end()) return file.empty() ? field : file + ": " + field;
+    const bool in_file = found->second.front() != 'a';
+    return (in_file ? file + ":" : "") + found->second + ": " + field;
+  }
 };
 
 }  // namespace ptq::inline v0_1

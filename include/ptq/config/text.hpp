@@ -4,13 +4,21 @@
 #define PTQ_CONFIG_TEXT_HPP
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 
 namespace ptq::inline v0_1::detail {
 
-inline std::string quoted(std::string_view word) {
+inline std::string in_quotes(std::string_view word) {
   return '"' + std::string(word) + '"';
+}
+
+/// "Allowed: int8, native."
+inline std::string allowed_text(std::span<const std::string_view> allowed) {
+  std::string text = "Allowed: ";
+  for (std::size_t i = 0; i < allowed.size(); ++i) text.append(i == 0 ? "" : ", ").append(allowed[i]);
+  return text + ".";
 }
 
 /// "1 layer", "2 layers".

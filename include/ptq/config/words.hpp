@@ -30,6 +30,15 @@ struct spec_words {
   std::vector<backend_words> backends;
 };
 
+/// The backend of a word: one of the names, or `modelopt.pytorch` or `modelopt.onnx`, which are names of
+/// modelopt. Null if there is none.
+inline const backend_words* find_backend(const spec_words& words, std::string_view word) {
+  if (word == "modelopt.pytorch" || word == "modelopt.onnx") word = "modelopt";
+  const auto found = std::find_if(words.backends.begin(), words.backends.end(),
+                                  [&](const backend_words& b) { return b.name == word; });
+  return found == words.backends.end() ? nullptr : &*found;
+}
+
 template <class Policies = builtin>
 spec_words words_of() {
   spec_words words;

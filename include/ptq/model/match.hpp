@@ -65,9 +65,9 @@ inline const std::optional<slot_config>& slot_of(const rule_config& rule, slot w
 inline std::string obstacle(slot which, std::string_view dtype, const layer& candidate,
                             const backend_profile& backend) {
   if (!backend.default_grain(dtype))
-    return quoted(backend.word) + " with " + quoted(dtype) + " is not in this bundle of policies";
+    return in_quotes(backend.word) + " with " + in_quotes(dtype) + " is not in this bundle of policies";
   if (which == slot::activations && !backend.activations)
-    return "backend " + quoted(backend.word) + " quantizes weights only";
+    return "backend " + in_quotes(backend.word) + " quantizes weights only";
   const class_traits traits = traits_of_class(candidate.class_name);
   if (!traits.is_quantizable()) return std::string(why_never(candidate.class_name));
   if (std::string text = rank_contradiction(candidate); !text.empty()) return text;
@@ -92,8 +92,8 @@ inline decision decide(slot which, const layer& candidate, const resolution& fou
                        const quantize_config& config, const backend_profile& backend) {
   decision made;
   if (!found.skips.empty()) {
-    made.reason =
-        "skipped by " + skip_path(found.skips.front()) + " " + quoted(config.skip_names[found.skips.front()]);
+    made.reason = "skipped by " + skip_path(found.skips.front()) + " " +
+                  in_quotes(config.skip_names[found.skips.front()]);
     return made;
   }
   made.rule = which == slot::weights ? found.weights : found.activations;

@@ -46,18 +46,18 @@ inline std::string pattern_hint(const std::string& pattern, std::span<const laye
     const auto n = static_cast<std::size_t>(
         std::count_if(layers.begin(), layers.end(), [&](const layer& l) { return hits(wider, l); }));
     if (n > 0)
-      return " Patterns match whole names; " + quoted(wider) + " would match " + counted(n, "layer") + ".";
+      return " Patterns match whole names; " + in_quotes(wider) + " would match " + counted(n, "layer") + ".";
   }
   std::vector<std::string_view> words;
   for (const layer& l : layers) words.insert(words.end(), {l.class_name, l.op_type, l.name});
   const std::string_view nearest = nearest_word(pattern, words);
-  return nearest.empty() ? std::string() : " Did you mean " + quoted(nearest) + "?";
+  return nearest.empty() ? std::string() : " Did you mean " + in_quotes(nearest) + "?";
 }
 
 inline void warn_of_dead_patterns(plan& made, std::span<const layer> layers) {
   const auto warn = [&](const std::string& path, const pattern_count& count) {
     if (count.matched > 0) return;
-    made.warnings.push_back(path + " " + quoted(count.pattern) + " matches no layer." +
+    made.warnings.push_back(path + " " + in_quotes(count.pattern) + " matches no layer." +
                             pattern_hint(count.pattern, layers));
   };
   for (std::size_t i = 0; i < made.rules.size(); ++i) warn(rule_path(i) + ".module_name", made.rules[i]);
@@ -69,7 +69,7 @@ inline void judge_rules(plan& made, std::span<const rule_outcome> outcomes) {
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     const auto [kept, blocked] = outcomes[i];
     if (blocked == 0) continue;
-    const std::string rule = rule_path(i) + " " + quoted(made.rules[i].pattern);
+    const std::string rule = rule_path(i) + " " + in_quotes(made.rules[i].pattern);
     if (blocked == kept)
       made.warnings.push_back(rule + " matches " + counted(kept, "layer") +
                               ", none of which can be quantized; the plan says why.");
@@ -84,12 +84,12 @@ inline void warn_of_weight_only(plan& made, const quantize_config& config) {
   for (std::size_t i = 0; i < config.layers.size(); ++i) {
     const auto& [pattern, weights, activations] = config.layers[i];
     if (activations && activations->dtype != "native")
-      made.warnings.push_back(rule_path(i) + ".activations is ignored: backend " + quoted(config.backend) +
+      made.warnings.push_back(rule_path(i) + ".activations is ignored: backend " + in_quotes(config.backend) +
                               " quantizes weights only. Activations need backend \"modelopt\" with mode "
                               "\"static_ptq\".");
     if (weights && weights->quant_axis.kind == axis_choice::kind_type::per_tensor)
       made.warnings.push_back(rule_path(i) + ".weights.quant_axis: null is ignored: backend " +
-                              quoted(config.backend) + " keeps its own granularity.");
+                              in_quotes(config.backend) + " keeps its own granularity.");
   }
 }
 
@@ -99,7 +99,7 @@ inline void warn_of_axes(plan& made) {
     const std::size_t axis = planned.weights.grain->axis;
     if (axis >= planned.shape.rank)
       made.warnings.push_back(rule_path(*planned.weights.rule) + ".weights.quant_axis " +
-                              std::to_string(axis) + " is out of range for layer " + quoted(planned.name) +
+                              std::to_string(axis) + " is out of range for layer " + in_quotes(planned.name) +
                               ", whose weight has rank " + std::to_string(planned.shape.rank) +
                               ": quantizing it will fail.");
   }
@@ -110,7 +110,7 @@ inline void warn_of_contradictions(plan& made, std::span<const layer> layers) {
   const auto first = std::find_if(layers.begin(), layers.end(), contradicts);
   if (first == layers.end()) return;
   const auto others = static_cast<std::size_t>(std::count_if(first + 1, layers.end(), contradicts));
-  made.warnings.push_back("layer " + quoted(first->name) + ": " + rank_contradiction(*first) +
+  made.warnings.push_back("layer " + in_quotes(first->name) + ": " + rank_contradiction(*first) +
                           (others > 0 ? "; so it is with " + counted(others, "more layer") : "") + ".");
 }
 

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file overrides.hpp Arguments of the form `key.path=value`, which win over the file.
+#ifndef PTQ_CONFIG_OVERRIDES_HPP
+#define PTQ_CONFIG_OVERRIDES_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ptq/config/text.hpp"
+#include "ptq/config/tree.hpp"
+#include "ptq/config/words.hpp"
+#include "ptq/error.hpp"
+#include "ptq/result.hpp"
+
+namespace ptq::inline v0_1::detail {
+
+struct assignment {
+  std::string path;
+  std::string value;  ///< YAML
+};
+
+/// The value of an argument stands there, not in the file.
+inline void mark_argument(tree& value, std::size_t number) {
+  value.at = value.key_at = {0, 0, number};
+  for (tree& member : value.members) mark_argument(member, number);
+}
+
+/// Splits "key.path=value". `model_path` and `results_dir` alone mean those of `quantize`.
+inline result<assignment> assignment_of(std::string_view argument) {
+  const std::size_t equals = argument.find('=');
+  if (equals == std::string_view::npos || equals == 0)
+    return error(errc::syntax, {}, in_quotes(argument) + " is not of the form key.path=value.");
+  std::string path(argument.substr(0, equals));
+  if (path == "model_path" || path == "results_dir") path = "quantize." + path;
+  if (!steps_of(path))
+    return error(errc::syntax, {}, in_quotes(path) + " is not a path of keys like quantize.backend.");
+  return assignment{std::move(path), std::string(argument.substr(equals + 1))};
+}
+
+/// Puts a value into a document, making the maps on the way where they are missing. Lists do not grow.
+inline result<void> assign(tree& root, std::string_view path, tree value) {
+  static constexpr std::string_view sections[] = {"quantize", "dataset", "evaluate", "ptq", "results_dir"};
+  const std::vector<std::string> steps = *steps_of(path);
+  if (std::find(std::begin(sections), std::end(sections), steps.front()) == std::end(sections) &&
+      !root.member(steps.front()))
+    return error(errc::unknown_key, path, "there is no section " + in_quotes(steps.front()) + ".",
+                 nearest_word(steps.front(), sections));
+  tree* at = &root;
+  std::string walked;
+  for (const std::string& step : steps) {
+    if (at->is_list()) {
+      const auto index = index_of(*at, step);
+      if (!index)
+        return error(errc::invalid_value, path,
+                     in_quotes(step) + " is not an index of " + walked + ", which has " +
+                         counted(at->members.size(), "item") + ", counted from 0.");
+      at = &at->members[*index];
+    } else if (at->is_word()) {
+      return error(errc::wrong_type, path, walked + " is a word: it has no " + in_quotes(step) + " to set.");
+    } else {
+      at->kind = tree::kind_type::map;
+      tree* found = at->member(step);
+      if (!found) {
+        found = &at->members.emplace_back();
+        found->key = step;
+        found->key_at = value.at;
+        found->at = value.at;
+      }
+      at = found;
+    }
+    walked += (walked.empty() ? "" : ".") + step;
+  }
+  at->kind = value.kind;
+  at->word = std::move(value.word);
+  at->members = std::move(value.members);
+  at->at = value.at;
+  return {};
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CONFIG_OVERRIDES_HPP

@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file reader.hpp Makes a specification of a document.
+#ifndef PTQ_CONFIG_READER_HPP
+#define PTQ_CONFIG_READER_HPP
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <deque>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ptq/config/interpolate.hpp"
+#include "ptq/config/spec.hpp"
+#include "ptq/config/text.hpp"
+#include "ptq/config/tree.hpp"
+#include "ptq/config/validate.hpp"
+#include "ptq/config/words.hpp"
+#include "ptq/error.hpp"
+#include "ptq/result.hpp"
+
+namespace ptq::inline v0_1::detail {
+
+inline std::string lower_cased(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
+inline bool contains(std::span<const std::string_view> words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+/// Reads the sections that are ours. The first error wins; after it, reading goes on without effect.
+class spec_reader {
+ public:
+  /// @param file    as errors show it
+  /// @param created receives what is read
+  spec_reader(const tree& root, std::string_view file, const spec_words& words, spec& created)
+      : root_(root), file_(file), words_(words), spec_(created) {}
+
+  result<void> read() {
+    if (!root_.is_map())
+      fail(errc::wrong_type, root_, "",
+           "an experiment file is a map of sections, this is " + std::string(name_of(root_.kind)) + ".");
+    each_member(root_, "", {}, [](const tree&, const std::string&) {});
+    read_quantize();
+    read_calibration_data();
+    read_evaluation_data();
+    read_ptq();
+    if (!outcome_) return outcome_;
+    if (const auto checked = validate(spec_, words_); !checked) return located(checked.error());
+    return {};
+  }
+
+ private:
+  using word_span = std::span<const std::string_view>;
+
+  /// The keys of a map. Unused ones are TAO's and change nothing here.
+  struct key_set {
+    word_span allowed;
+    word_span unused{};
+  };
+
+  static constexpr std::string_view quantize_keys[] = {
+      "backend", "mode",       "algorithm",  "default_layer_dtype", "default_activation_dtype",
+      "layers",  "skip_names", "model_path", "results_dir"};
+  static constexpr std::string_view unused_quantize_keys[] = {"backend_kwargs", "device"};
+  static constexpr std::string_view rule_keys[] = {"module_name", "weights", "activations"};
+  static constexpr std::string_view slot_keys[] = {"dtype", "quant_axis"};
+  static constexpr std::string_view unused_slot_keys[] = {"observer_or_fake_quant",
+                                                          "observer_or_fake_quant_kwargs"};
+  static constexpr std::string_view data_keys[] = {"inputs", "activations", "batch_size", "max_samples",
+                                                   "scale",  "mean",        "std"};
+  static constexpr std::string_view ptq_keys[] = {"module_types", "calibration"};
+  static constexpr std::string_view calibration_keys[] = {"algorithm", "percentile", "bins"};
+
+  // Sections
+
+  void read_quantize() {
+    const tree* section = root_.member("quantize");
+    if (!section || section->is_null())
+      return fail(errc::missing_value, section ? *section : root_, "quantize",
+                  section ? "the section is empty." : "there is no section quantize.");
+    const tree& config = resolved(*section, "quantize");
+    quantize_config& out = spec_.quantize;
+    each_member(config, "quantize", {quantize_keys, unused_quantize_keys},
+                [&](const tree& value, const std::string& path) {
+                  if (value.key == "backend") read_text(value, path, out.backend);
+                  if (value.key == "mode") read_lower(value, path, out.mode);
+                  if (value.key == "algorithm" && !value.is_null())
+                    read_algorithm(value, path, out.algorithm);
+                  if (value.key == "default_layer_dtype")
+                    read_default_dtype(value, path, "weights", out.default_layer_dtype);
+                  if (value.key == "default_activation_dtype")
+                    read_default_dtype(value, path, "activations", out.default_activation_dtype);
+                  if (value.key == "layers") read_rules(value, path);
+                  if (value.key == "skip_names") read_skips(value, path);
+                  if (value.key == "model_path") read_text(value, path, out.model_path);
+                  if (value.key == "results_dir") read_text(value, path, out.results_dir);
+                });
+    const tree* top = root_.member("results_dir");
+    if (!out.results_dir.empty() || !top || !outcome_) return;
+    read_text(resolved(*top, "results_dir"), "results_dir", out.results_dir);
+    if (!out.results_dir.empty()) out.results_dir += "/quantize";
+  }
+
+  void read_rules(const tree& list, const std::string& path) {
+    each_item(list, path, [&](const tree& item, const std::string& at) {
+      rule_config& rule = spec_.quantize.layers.emplace_back();
+      each_member(item, at, {rule_keys}, [&](const tree& value, const std::string& field) {
+        if (value.key == "module_name") read_text(value, field, rule.module_name);
+        if (value.key == "weights") read_slot(value, field, rule.weights);
+        if (value.key == "activations") read_slot(value, field, rule.activations);
+      });
+      if (rule.activations && rule.activations->quant_axis.kind == axis_choice::kind_type::axis)
+        warn(at + ".activations.quant_axis is ignored: activations have one scale per tensor.");
+    });
+  }
+
+  void read_slot(const tree& map, const std::string& path, std::optional<slot_config>& out) {
+    if (map.is_null()) return;
+    if (map.is_word())
+      return fail(errc::wrong_type, map, path,
+                  "expected a map, found a word: write {dtype: " + map.word + "}.");
+    slot_config& slot = out.emplace();
+    each_member(map, path, {slot_keys, unused_slot_keys}, [&](const tree& value, const std::string& field) {
+      if (value.key == "dtype") read_dtype(value, field, slot.dtype);
+      if (value.key == "quant_axis") read_axis(value, field, slot.quant_axis);
+    });
+  }
+
+  void read_skips(const tree& list, const std::string& path) {
+    each_item(list, path, [&](const tree& item, const std::string& at) {
+      read_text(item, at, spec_.quantize.skip_names.emplace_back());
+    });
+  }
+
+  void read_calibration_data() {
+    const tree* dataset = root_.member("dataset");
+    const tree* section = dataset ? dataset->member("quant_calibration_dataset") : nullptr;
+    if (!section) return;
+    const std::string path = "dataset.quant_calibration_dataset";
+    const tree& data = resolved(*section, path);
+    if (data.is_null()) return;
+    if (const tree* images = data.member("images_dir")) return refuse_images(*images, path + ".images_dir");
+    data_config& out = spec_.calibration_data.emplace();
+    each_member(data, path, {data_keys},
+                [&](const tree& value, const std::string& field) { read_data(value, field, out); });
+  }
+
+  /// TAO keeps other things in this section, too. It is data of ours only if it names inputs.
+  void read_evaluation_data() {
+    const tree* section = root_.member("evaluate");
+    if (!section || (!section->member("inputs") && !section->member("activations"))) return;
+    tree ours = *section;
+    const auto is_foreign = [](const tree& m) { return m.key != "labels" && !contains(data_keys, m.key); };
+    ours.members.erase(std::remove_if(ours.members.begin(), ours.members.end(), is_foreign),
+                       ours.members.end());
+    data_config& out = spec_.evaluation_data.emplace();
+    each_member(ours, "evaluate", {}, [&](const tree& value, const std::string& field) {
+      if (value.key == "labels") read_text(value, field, out.labels);
+      read_data(value, field, out);
+    });
+  }
+
+  void read_data(const tree& value, const std::string& path, data_config& out) {
+    if (value.key == "inputs") read_inputs(value, path, out);
+    if (value.key == "activations") read_text(value, path, out.activations);
+    if (value.key == "batch_size") read_count(value, path, out.batch_size);
+    if (value.key == "max_samples" && !value.is_null() && !(value.is_word() && value.word == "all"))
+      read_count(value, path, out.max_samples.emplace());
+    if (value.key == "scale") read_channels(value, path, out.scale);
+    if (value.key == "mean") read_channels(value, path, out.mean);
+    if (value.key == "std") read_channels(value, path, out.std);
+  }
+
+  void read_inputs(const tree& value, const std::string& path, data_config& out) {
+    if (value.is_null()) return;
+    if (!value.is_map()) return read_text(value, path, out.inputs[""]);
+    each_member(value, path, {}, [&](const tree& file, const std::string& field) {
+      read_text(file, field, out.inputs[file.key]);
+    });
+  }
+
+  void refuse_images(const tree& value, const std::string& path) {
+    const std::string folder = value.is_word() ? value.word : "FOLDER";
+    fail(errc::unsupported, value, path,
+         "ptq does not decode images. Write them as one array, with the size and order that the model "
+         "expects:\n"
+         "  python3 -c \"import glob, numpy, PIL.Image; numpy.save('calibration.npy', "
+         "numpy.stack([numpy.asarray("
+         "PIL.Image.open(f).convert('RGB').resize((224, 224))).transpose(2, 0, 1) for f in "
+         "sorted(glob.glob('" +
+             folder +
+             "/*'))]))\"\n"
+             "and give inputs: calibration.npy with scale, mean and std (x' = (x * scale - mean) / std).");
+  }
+
+  void read_ptq() {
+    const tree* section = root_.member("ptq");
+    if (!section || section->is_null()) return;
+    const tree& settings = resolved(*section, "ptq");
+    each_member(settings, "ptq", {ptq_keys}, [&](const tree& value, const std::string& path) {
+      if (value.key == "module_types") read_module_types(value, path);
+      if (value.key == "calibration") read_calibration(value, path);
+    });
+  }
+
+  void read_module_types(const tree& value, const std::string& path) {
+    if (!value.is_map()) return read_text(value, path, spec_.ptq.module_types_file);
+    each_member(value, path, {}, [&](const tree& name, const std::string& field) {
+      read_text(name, field, spec_.ptq.module_types[name.key]);
+    });
+  }
+
+  void read_calibration(const tree& map, const std::string& path) {
+    if (map.is_null()) return;
+    calibration_config& out = spec_.ptq.calibration;
+    each_member(map, path, {calibration_keys}, [&](const tree& value, const std::string& field) {
+      if (value.is_null()) return;
+      if (value.key == "algorithm") read_algorithm(value, field, out.algorithm.emplace());
+      if (value.key == "percentile") read_number(value, field, out.percentile);
+      if (value.key == "bins") read_count(value, field, out.bins.emplace());
+    });
+  }
+
+  // Values
+
+  /// Any word, numbers included; nothing is the empty text.
+  void read_text(const tree& value, const std::string& path, std::string& out) {
+    out.clear();
+    if (value.is_null()) return;
+    if (!value.is_word())
+      return fail(errc::wrong_type, value, path,
+                  "expected a word, found " + std::string(name_of(value.kind)) + ".");
+    if (value.word == "???")
+      return fail(errc::missing_value, value, path,
+                  "the mandatory value is missing: \"???\" stands in its place.");
+    spec_.places[path] = position_of(value.at);
+    out = value.word;
+  }
+
+  void read_lower(const tree& value, const std::string& path, std::string& out) {
+    read_text(value, path, out);
+    out = lower_cased(std::move(out));
+  }
+
+  void read_dtype(const tree& value, const std::string& path, std::string& out) {
+    read_text(value, path, out);
+    std::string word = lower_cased(out);
+    if (word == "float8_e4m3fn" || word == "float8_e5m2") word.replace(0, 5, "fp");
+    if (contains(words_.dtypes, word)) out = std::move(word);
+  }
+
+  void read_algorithm(const tree& value, const std::string& path, std::string& out) {
+    read_lower(value, path, out);
+    if (out == "max" && !contains(words_.calibrators, out)) out = "minmax";
+  }
+
+  void read_default_dtype(const tree& value, const std::string& path, std::string_view slot,
+                          std::string& out) {
+    if (value.is_null()) return;
+    read_dtype(value, path, out);
+    if (out == "native" || !contains(words_.dtypes, out)) return;
+    warn(path + ": " + out +
+         " is ignored, as TAO documents. Write a rule instead: layers: [{module_name: \"*\", " +
+         std::string(slot) + ": {dtype: " + out + "}}].");
+  }
+
+  void read_axis(const tree& value, const std::string& path, axis_choice& out) {
+    out.kind = axis_choice::kind_type::per_tensor;
+    if (value.is_null()) return;
+    out.kind = axis_choice::kind_type::axis;
+    if (value.is_word() && value.word.starts_with('-') &&
+        value.word.find_first_not_of("0123456789", 1) == std::string::npos)
+      return fail(errc::invalid_value, value, path, "is " + value.word + ", but axes count from 0.");
+    read_parsed(value, path, "an axis (0, 1, ...) or null", out.axis);
+  }
+
+  void read_count(const tree& value, const std::string& path, std::size_t& out) {
+    read_parsed(value, path, "a whole number", out);
+  }
+
+  void read_number(const tree& value, const std::string& path, double& out) {
+    read_parsed(value, path, "a number", out);
+  }
+
+  void read_channels(const tree& value, const std::string& path, channel_values& out) {
+    out.clear();
+    if (!value.is_list()) return read_number(value, path, out.emplace_back());
+    each_item(value, path,
+              [&](const tree& item, const std::string& at) { read_number(item, at, out.emplace_back()); });
+  }
+
+  template <class Number>
+  void read_parsed(const tree& value, const std::string& path, std::string_view expected, Number& out) {
+    std::string text;
+    if (value.is_word()) read_text(value, path, text);
+    const char* first = text.data() + (text.starts_with('+') ? 1 : 0);
+    const auto [end, failure] = std::from_chars(first, text.data() + text.size(), out);
+    if (failure == std::errc() && end == text.data() + text.size()) return;
+    const std::string found = value.is_word() ? in_quotes(value.word) : std::string(name_of(value.kind));
+    fail(errc::wrong_type, value, path, "expected " + std::string(expected) + ", found " + found + ".");
+  }
+
+  // Structure
+
+  /// Calls f(value, path) for each member of a map. An empty set of keys allows any.
+  template <class F>
+  void each_member(const tree& map, const std::string& path, const key_set& keys, F&& f) {
+    if (!map.is_map())
+      return fail(errc::wrong_type, map, path,
+                  "expected a map, found " + std::string(name_of(map.kind)) + ".");
+    std::set<std::string_view> seen;
+    for (const tree& member : map.members) {
+      const std::string field = path.empty() ? member.key : path + "." + member.key;
+      if (member.key == "<<")
+        return fail_at(errc::unsupported, member.key_at, field,
+                       "merging maps is not supported: write the keys out.");
+      if (!seen.insert(member.key).second)
+        return fail_at(errc::duplicate_key, member.key_at, field, "the key is there twice.");
+      if (keys.allowed.empty() || contains(keys.allowed, member.key))
+        f(resolved(member, field), field);
+      else if (!contains(keys.unused, member.key))
+        fail_at(errc::unknown_key, member.key_at, field, "unknown key. " + allowed_text(keys.allowed),
+                nearest_word(member.key, keys.allowed));
+      else if (!member.word.empty() || !member.members.empty())
+        warn(field + " has no effect: ptq has no use for it.");
+    }
+  }
+
+  template <class F>
+  void each_item(const tree& list, const std::string& path, F&& f) {
+    if (list.is_null()) return;
+    if (!list.is_list())
+      return fail(errc::wrong_type, list, path,
+                  "expected a list, found " + std::string(name_of(list.kind)) + ".");
+    for (std::size_t i = 0; i < list.members.size(); ++i) {
+      const std::string at = path + "[" + std::to_string(i) + "]";
+      f(resolved(list.members[i], at), at);
+    }
+  }
+
+  /// A part of the document, or what stands in its place if it is a word with `${...}`.
+  const tree& resolved(const tree& part, const std::string& path) {
+    if (!part.is_word() || part.word.find("${") == std::string::npos) return part;
+    tree& copy = replaced_.emplace_back(part);
+    if (auto done = interpolator_.replace(copy); !done)
+      fail(done.error().code, part, path, done.error().what);
+    return copy;
+  }
+
+  // Messages
+
+  void warn(std::string text) { spec_.warnings.push_back(std::move(text)); }
+
+  void fail(errc code, const tree& value, std::string_view path, std::string_view text) {
+    fail_at(code, value.at, path, text);
+  }
+
+  void fail_at(errc code, const place& at, std::string_view path, std::string_view text,
+               std::string_view nearest = {}) {
+    if (outcome_) outcome_ = error(code, path, text, nearest).in(location_of(at));
+  }
+
+  /// A broken rule, at the place of its field or of the nearest part around it.
+  error located(const error& broken) const {
+    const tree* at = &root_;
+    for (const std::string& step : steps_of(broken.where).value_or(std::vector<std::string>{})) {
+      const tree* inner = follow(*at, step);
+      if (!inner) break;
+      at = inner;
+    }
+    return broken.in(location_of(at->at));
+  }
+
+  std::string position_of(const place& at) const {
+    if (at.argument > 0) return "argument " + std::to_string(at.argument);
+    return std::to_string(at.line) + ":" + std::to_string(at.column);
+  }
+
+  std::string location_of(const place& at) const {
+    return at.argument > 0 ? position_of(at) : std::string(file_) + ":" + position_of(at);
+  }
+
+  const tree& root_;
+  std::string_view file_;
+  const spec_words& words_;
+  spec& spec_;
+  interpolator interpolator_{root_};
+  std::deque<tree> replaced_;  // what `resolved` hands out
+  result<void> outcome_;
+};
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CONFIG_READER_HPP

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arguments `key.path=value` that win over the file.
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "specs.hpp"
+
+namespace {
+
+const std::string file = one_rule("weights: &slot {dtype: int8}\n      activations: *slot");
+
+}  // namespace
+
+TEST_CASE("an argument replaces, adds, and reaches into lists") {
+  const ptq::spec made =
+      good(file, {"quantize.layers.0.weights.dtype=fp8_e5m2", "quantize.skip_names=[a, \"*fc\"]",
+                  "model_path=m.onnx", "results_dir=out", "quantize.layers[0].module_name='*'"});
+  CHECK(made.quantize.layers[0].weights->dtype == "fp8_e5m2");
+  CHECK(made.quantize.layers[0].activations->dtype == "int8");  // the alias is not touched
+  CHECK(made.quantize.layers[0].module_name == "*");
+  CHECK(made.quantize.skip_names == std::vector<std::string>{"a", "*fc"});
+  CHECK(made.quantize.model_path == "m.onnx");
+  CHECK(made.quantize.results_dir == "out");
+}
+
+TEST_CASE("sections that the file lacks are made; later arguments win") {
+  const ptq::spec made =
+      good("train: {lr: 1}", {"quantize.backend=torchao", "dataset.quant_calibration_dataset.inputs=a.npy",
+                              "train.lr=2", "quantize.backend=modelopt", "quantize.mode=static_ptq"});
+  CHECK(made.quantize.backend == "modelopt");
+  CHECK(made.calibration_data->inputs.at("") == "a.npy");
+}
+
+TEST_CASE("an empty value is null, and a value may hold an equals sign") {
+  CHECK(!good(file, {"quantize.layers.0.activations="}).quantize.layers[0].activations);
+  CHECK(good(file, {"model_path=a=b"}).quantize.model_path == "a=b");
+  CHECK(good("root: /r\nquantize: {}", {"model_path=${root}/m"}).quantize.model_path == "/r/m");
+}
+
+TEST_CASE("errors are located at the argument") {
+  CHECK(message(file, {"quantize.mode=weight_only_ptq", "quantize.layers.0.weights.dtype=int7"}) ==
+        "argument 2: quantize.layers[0].weights.dtype: unknown word \"int7\". Allowed: int8, fp8_e4m3fn, "
+        "fp8_e5m2, native. Did "
+        "you mean \"int8\"?");
+  CHECK(message(file, {"quantize.backed=torchao"})
+            .starts_with("argument 1: quantize.backed: unknown key. Allowed: backend, "));
+  CHECK(message(file, {"quantise.backend=torchao"}) ==
+        "argument 1: quantise.backend: there is no section \"quantise\". Did you mean \"quantize\"?");
+  CHECK(message(file, {"quantize.layers.1.module_name=a"}) ==
+        "argument 1: quantize.layers.1.module_name: \"1\" is not an index of quantize.layers, which has 1 "
+        "item, counted from 0.");
+  CHECK(message(file, {"quantize.layers.-1.module_name=a"}).find("\"-1\" is not an index") !=
+        std::string::npos);
+  CHECK(message(file, {"quantize.backend.name=a"}) ==
+        "argument 1: quantize.backend.name: quantize.backend is a word: it has no \"name\" to set.");
+  CHECK(message(file, {"quantize.layers=5"}) ==
+        "argument 1: quantize.layers: expected a list, found a word.");
+  CHECK(message(file, {"quantize.skip_names=[[a]]"}) ==
+        "argument 1: quantize.skip_names[0]: expected a word, found a list.");
+  CHECK(message(file, {"quantize.mode=static_ptq"})
+            .starts_with("argument 1: quantize.mode: backend \"torchao\" goes with mode"));
+  CHECK(message(file, {"model_path=???"})
+            .starts_with("argument 1: quantize.model_path: the mandatory value is missing"));
+}
+
+TEST_CASE("arguments that are no assignment") {
+  CHECK(message(file, {"quantize"}) == "argument 1: \"quantize\" is not of the form key.path=value.");
+  CHECK(message(file, {"=x"}) == "argument 1: \"=x\" is not of the form key.path=value.");
+  CHECK(message(file, {"quantize..mode=x"}) ==
+        "argument 1: \"quantize..mode\" is not a path of keys like quantize.backend.");
+  CHECK(message(file, {"quantize.skip_names=[*fc]"}) ==
+        "argument 1: the value of quantize.skip_names: 1:2: this is not YAML: the referenced anchor is not "
+        "defined. A word that "
+        "starts with \"*\" must be in quotes.");
+}

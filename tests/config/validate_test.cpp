@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rules on a specification that was built in code.
+#include "ptq/config/validate.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+namespace {
+
+std::string broken(const ptq::spec& checked) {
+  const auto outcome = ptq::validate(checked);
+  CHECK(!outcome.has_value());
+  return outcome.error().where;
+}
+
+}  // namespace
+
+TEST_CASE("a default specification is valid") {
+  CHECK(ptq::validate({}).has_value());
+}
+
+TEST_CASE("errors name the field") {
+  ptq::spec wrong;
+  wrong.quantize.layers = {{"Linear", ptq::slot_config{"int8", {}}, std::nullopt},
+                           {"fc", std::nullopt, ptq::slot_config{"int3", {}}}};
+  CHECK(broken(wrong) == "quantize.layers[1].activations.dtype");
+  wrong.quantize.layers[1].activations->dtype = "int8";
+  CHECK(ptq::validate(wrong).has_value());
+  wrong.quantize.layers[0].weights->quant_axis = {ptq::axis_choice::kind_type::axis, 9};
+  CHECK(broken(wrong) == "quantize.layers[0].weights.quant_axis");
+  wrong.quantize.layers[0].module_name = "";
+  CHECK(broken(wrong) == "quantize.layers[0].module_name");
+  wrong.quantize.mode = "static_ptq";
+  CHECK(broken(wrong) == "quantize.mode");
+  wrong.quantize.backend = "";
+  CHECK(broken(wrong) == "quantize.backend");
+}
+
+TEST_CASE("data and calibration are checked too") {
+  ptq::spec wrong;
+  wrong.evaluation_data.emplace();
+  CHECK(broken(wrong) == "evaluate");
+  wrong.evaluation_data->inputs[""] = "a.npy";
+  CHECK(ptq::validate(wrong).has_value());
+  wrong.ptq.calibration.bins = 257;
+  CHECK(broken(wrong) == "ptq.calibration.bins");
+}
+
+TEST_CASE("each word of the bundle is allowed, and its nearest is found") {
+  const ptq::spec_words words = ptq::words_of<>();
+  for (const auto& backend : words.backends) {
+    ptq::spec right;
+    right.quantize.backend = backend.name;
+    right.quantize.mode = backend.mode;
+    for (const auto dtype : words.dtypes)
+      right.quantize.layers.push_back({"*", ptq::slot_config{std::string(dtype), {}}, std::nullopt});
+    CHECK(ptq::validate(right).has_value());
+  }
+  CHECK(ptq::nearest_word("fp8_e4m3", words.dtypes) == "fp8_e4m3fn");
+  CHECK(ptq::nearest_word("tni8", words.dtypes) == "int8");
+  CHECK(ptq::nearest_word("something", words.dtypes).empty());
+}
