@@ -16,6 +16,7 @@
 #include "ptq/model/plan.hpp"
 #include "ptq/quantize/error.hpp"
 #include "ptq/report/table.hpp"
+#include "ptq/report/text.hpp"
 
 namespace ptq::inline v0_1 {
 
@@ -57,15 +58,6 @@ inline weights_report weights_report_of(const quantized_layer& q) {
   return report;
 }
 
-/// Why a layer's weights are left as they are, in words; empty where they are quantized.
-inline std::string reason_left(const planned_layer& layer, const plan& planned) {
-  if (layer.weights.is_quantized()) return {};
-  if (layer.skipped_by) return "skip_names \"" + planned.skip_names[*layer.skipped_by].pattern + "\"";
-  if (!layer.weights.reason.empty()) return layer.weights.reason;
-  if (layer.weights.rule) return "rule " + std::to_string(*layer.weights.rule) + " says native";
-  return "no rule matches";
-}
-
 namespace detail {
 
 /// Indices of the layers whose weights were quantized, lowest SQNR first.
@@ -81,18 +73,13 @@ inline std::vector<std::size_t> worst_first(const quantize_report& report) {
   return order;
 }
 
-inline std::string granularity_text(const std::optional<granularity>& grain) {
-  if (!grain) return "-";
-  return grain->is_per_channel() ? "channel, axis " + std::to_string(grain->axis) : "tensor";
-}
-
 /// "left as they are (no rule matches): 2 layers: conv1, conv2", one line a reason.
-inline std::string left_text(const quantize_report& report, const plan& planned) {
+inline std::string left_text(const quantize_report& report) {
   constexpr std::size_t named = 6;  // names shown a reason
   std::vector<std::pair<std::string, std::vector<std::string>>> groups;
   for (const layer_report& l : report.layers) {
     if (l.weights) continue;
-    const std::string reason = reason_left(l.planned, planned);
+    const std::string& reason = l.planned.weights.reason;
     auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == reason; });
     if (group == groups.end()) group = groups.insert(groups.end(), {reason, {}});
     group->second.push_back(l.planned.name);
@@ -110,7 +97,7 @@ inline std::string left_text(const quantize_report& report, const plan& planned)
 
 /// The table that ends a run: quantized layers with the lowest SQNR first, then what was left and why, then
 /// sizes.
-inline std::string to_text(const quantize_report& report, const plan& planned) {
+inline std::string to_text(const quantize_report& report) {
   using column = text_table::column;
   constexpr auto right = text_table::align::right;
   text_table table({column{"layer"}, column{"class"}, column{"shape"}, column{"dtype"}, column{"scale per"},
@@ -119,16 +106,15 @@ inline std::string to_text(const quantize_report& report, const plan& planned) {
   const std::vector<std::size_t> order = detail::worst_first(report);
   for (const std::size_t i : order) {
     const layer_report& l = report.layers[i];
-    table.add({l.planned.name, l.planned.class_name + (l.planned.inferred ? "?" : ""),
-               shape_text(l.planned.shape), l.planned.weights.dtype,
-               detail::granularity_text(l.planned.weights.grain), fixed_text(l.weights->error.sqnr_db, 1),
-               short_text(l.weights->error.max_abs), bytes_text(l.weights->bytes_before),
-               bytes_text(l.weights->bytes_after)});
+    table.add({l.planned.name, detail::class_text(l.planned), shape_text(l.planned.shape),
+               l.planned.weights.dtype, granularity_text(l.planned.weights.grain),
+               fixed_text(l.weights->error.sqnr_db, 1), short_text(l.weights->error.max_abs),
+               bytes_text(l.weights->bytes_before), bytes_text(l.weights->bytes_after)});
   }
   std::string text = table.empty() ? std::string() : table.text() + "\n";
   text += "quantized: " + std::to_string(order.size()) + " of " + std::to_string(report.layers.size()) +
           " layers\n";
-  text += detail::left_text(report, planned);
+  text += detail::left_text(report);
   if (report.other_tensors > 0)
     text += "copied, not the weight of a layer: " + std::to_string(report.other_tensors) + " tensors\n";
   text += "model: " + bytes_text(report.bytes_before) + " -> " + bytes_text(report.bytes_after);

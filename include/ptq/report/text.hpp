@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file text.hpp A plan as text: every layer with its decision and the reason for it.
+#ifndef PTQ_REPORT_TEXT_HPP
+#define PTQ_REPORT_TEXT_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ptq/model/plan.hpp"
+#include "ptq/report/table.hpp"
+
+namespace ptq::inline v0_1 {
+
+/// "tensor", "channel, axis 0", or "-".
+inline std::string granularity_text(const std::optional<granularity>& grain) {
+  if (!grain) return "-";
+  return grain->is_per_channel() ? "channel, axis " + std::to_string(grain->axis) : "tensor";
+}
+
+namespace detail {
+
+/// The class, with a question mark where it was inferred.
+inline std::string class_text(const planned_layer& layer) {
+  return layer.class_name.empty() ? "-" : layer.class_name + (layer.inferred ? "?" : "");
+}
+
+inline std::string count_text(std::size_t count, const char* noun) {
+  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+inline std::string pattern_lines(const char* title, const std::vector<pattern_count>& patterns) {
+  std::string text;
+  for (std::size_t i = 0; i < patterns.size(); ++i)
+    text += std::string(title) + "[" + std::to_string(i) + "] \"" + patterns[i].pattern + "\" matches " +
+            count_text(patterns[i].matched, "layer") + "\n";
+  return text;
+}
+
+}  // namespace detail
+
+/// A row a layer; then how many layers each pattern matches. Warnings are not part of it: they go elsewhere.
+inline std::string to_text(const plan& planned) {
+  using column = text_table::column;
+  const bool has_activations =
+      std::any_of(planned.layers.begin(), planned.layers.end(),
+                  [](const planned_layer& l) { return l.activations.is_quantized(); });
+  std::vector<column> columns{column{"layer"}, column{"class"}, column{"shape"}, column{"weights"},
+                              column{"scale per"}};
+  if (has_activations) columns.push_back(column{"activations"});
+  columns.push_back(column{"rule", text_table::align::right});
+  columns.push_back(column{"reason"});
+  text_table table(columns);
+  std::size_t quantized = 0;
+  for (const planned_layer& layer : planned.layers) {
+    quantized += layer.is_quantized() ? 1u : 0u;
+    const auto rule = layer.weights.rule ? layer.weights.rule : layer.activations.rule;
+    std::vector<std::string> row{layer.name, detail::class_text(layer), shape_text(layer.shape),
+                                 layer.weights.dtype, granularity_text(layer.weights.grain)};
+    if (has_activations) row.push_back(layer.activations.dtype);
+    row.push_back(rule ? std::to_string(*rule) : "-");
+    row.push_back(layer.weights.reason);
+    table.add(row);
+  }
+  std::string text = table.text() + "\n";
+  text += detail::pattern_lines("layers", planned.rules);
+  text += detail::pattern_lines("skip_names", planned.skip_names);
+  text += "would quantize " + std::to_string(quantized) + " of " +
+          detail::count_text(planned.layers.size(), "layer") + " with " + planned.backend + "\n";
+  return text;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_REPORT_TEXT_HPP
