@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "command.hpp"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+namespace cli {
+
+int fail(const options& given, const ptq::error& error, exit_code code) {
+  std::fprintf(stderr, "ptq: error: %s\n", error.what.c_str());
+  if (given.json) {
+    const nlohmann::json report = {{"error", {{"where", error.where}, {"message", error.what}}}};
+    std::puts(report.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  }
+  return code;
+}
+
+int warn(const options& given, const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) std::fprintf(stderr, "ptq: warning: %s\n", warning.c_str());
+  if (!given.strict || warnings.empty()) return done;
+  return fail(given,
+              ptq::error(ptq::errc::invalid_value, "--strict",
+                         std::to_string(warnings.size()) +
+                             (warnings.size() == 1 ? " warning." : " warnings.") + " Nothing was written."),
+              bad_usage);
+}
+
+ptq::result<void> require(const ptq::spec& spec, const std::string& field) {
+  const std::string& value = field == "model_path" ? spec.quantize.model_path : spec.quantize.results_dir;
+  if (!value.empty()) return {};
+  return ptq::error(ptq::errc::missing_value, spec.file,
+                    "quantize." + field + " is not given. Write it into the file, or add an argument: " +
+                        field + "=" + (field == "model_path" ? "model.safetensors" : "FOLDER"));
+}
+
+}  // namespace cli

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file command.hpp What every subcommand shares: its options, its exit codes, how it fails.
+#ifndef PTQ_CLI_COMMAND_HPP
+#define PTQ_CLI_COMMAND_HPP
+
+#include <string>
+#include <vector>
+
+#include "ptq/config/spec.hpp"
+#include "ptq/result.hpp"
+
+namespace cli {
+
+struct options {
+  std::string spec_file;
+  std::vector<std::string> overrides;  // key.path=value
+  std::vector<std::string> files;
+  bool json = false;
+  bool strict = false;
+};
+
+enum exit_code : int {
+  done = 0,
+  failed = 1,     // the model, the data, the disk, NaN
+  bad_usage = 2,  // the command line or the specification; warnings under --strict
+};
+
+/// Prints the error: to stderr, and as {"error": ...} to stdout under --json. Returns the code.
+int fail(const options& given, const ptq::error& error, exit_code code);
+
+/// Prints warnings to stderr. Under --strict they are errors: returns bad_usage then, else done.
+int warn(const options& given, const std::vector<std::string>& warnings);
+
+/// The setting `model_path` or `results_dir` must be given somewhere.
+ptq::result<void> require(const ptq::spec& spec, const std::string& field);
+
+int run_quantize(const options& given);
+int run_plan(const options& given);
+int run_inspect(const options& given);
+int run_compare(const options& given);
+
+}  // namespace cli
+
+#endif  // PTQ_CLI_COMMAND_HPP

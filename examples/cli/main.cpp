@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command ptq: subcommands, their options and their help.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+
+#include "command.hpp"
+#include "ptq/version.hpp"
+
+namespace {
+
+constexpr const char* about =
+    "ptq quantizes trained models after training, as the `quantize:` section of a YAML file says.\n";
+
+constexpr const char* lesson = R"(
+A first run:
+  ptq plan     -e spec.yaml model_path=model.safetensors                     what would happen, and why
+  ptq quantize -e spec.yaml model_path=model.safetensors results_dir=out     do it
+  ptq compare  model.safetensors out/quantized_model_torchao.safetensors     what it cost
+
+A specification:
+  quantize:
+    backend: torchao            # weight-only; modelopt: weights and activations
+    mode: weight_only_ptq       # modelopt: static_ptq
+    layers:                     # the last matching rule wins
+      - module_name: Linear     # a layer's name or class; * ? [..] [!..] are wildcards
+        weights: {dtype: int8}  # int8, fp8_e4m3fn, fp8_e5m2, native
+    skip_names: ["*head*"]      # never quantized, whatever the rules say
+    model_path: model.safetensors
+    results_dir: out
+
+Exit codes: 0 done, 1 failed (model, data, disk), 2 wrong usage or specification.)";
+
+constexpr const char* override_help =
+    "Settings that override the file: quantize.backend=modelopt, quantize.layers.0.weights.dtype=fp8_e4m3fn, "
+    "model_path=FILE, results_dir=DIR";
+
+CLI::App* add_spec_command(CLI::App& app, const char* name, const char* text, cli::options& given) {
+  CLI::App* command = app.add_subcommand(name, text);
+  command->add_option("-e,--experiment", given.spec_file, "The YAML file with the quantize: section")
+      ->required()
+      ->type_name("SPEC.yaml");
+  command->add_option("overrides", given.overrides, override_help)->type_name("key.path=value");
+  command->add_flag("--strict", given.strict, "Treat warnings as errors");
+  command->add_flag("--json", given.json, "Print the result as JSON; stdout holds nothing else");
+  return command;
+}
+
+CLI::App* add_file_command(CLI::App& app, const char* name, const char* text, cli::options& given, int files,
+                           const char* names) {
+  CLI::App* command = app.add_subcommand(name, text);
+  command
+      ->add_option("files", given.files,
+                   "Checkpoints (.safetensors, .safetensors.index.json) or artifacts of ptq")
+      ->required()
+      ->expected(files)
+      ->type_name(names);
+  command->add_flag("--json", given.json, "Print the result as JSON; stdout holds nothing else");
+  return command;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(about, "ptq");
+  app.footer(lesson);
+  app.set_version_flag("--version", PTQ_VERSION_STRING, "Print the version");
+  app.require_subcommand(1);
+
+  cli::options given;
+  CLI::App* quantize = add_spec_command(
+      app, "quantize", "Quantize a model; write the artifact and its reports to results_dir", given);
+  CLI::App* plan =
+      add_spec_command(app, "plan", "List what would be quantized by which rule, and why not", given);
+  CLI::App* inspect = add_file_command(
+      app, "inspect", "List the tensors and layers of a checkpoint or an artifact", given, 1, "FILE");
+  CLI::App* compare = add_file_command(
+      app, "compare", "Compare two checkpoints, or a checkpoint and its artifact, layer by layer", given, 2,
+      "A B");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? cli::done : cli::bad_usage;
+  }
+  if (quantize->parsed()) return cli::run_quantize(given);
+  if (plan->parsed()) return cli::run_plan(given);
+  if (inspect->parsed()) return cli::run_inspect(given);
+  if (compare->parsed()) return cli::run_compare(given);
+  return cli::bad_usage;
+}
