@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the command in a folder of its own and keeps what it printed."""
+import json
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PTQ, EXAMPLES = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
+LENET = EXAMPLES / "models" / "lenet-digits" / "model.safetensors"
+WEIGHT_ONLY = EXAMPLES / "specs" / "weight_only.yaml"
+
+
+def safetensors(tensors, metadata=None):
+    """The bytes of a safetensors file; tensors: {name: (dtype, shape, bytes)}."""
+    header, offset = {}, 0
+    if metadata:
+        header["__metadata__"] = metadata
+    for name, (dtype, shape, data) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + len(data)]}
+        offset += len(data)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + b"".join(t[2] for t in tensors.values())
+
+
+def floats(*values):
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+class CommandTest(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.folder = pathlib.Path(holder.name).resolve()
+
+    def write(self, name, content):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def ptq(self, *arguments, **more):
+        return subprocess.run([PTQ, *map(str, arguments)], cwd=self.folder, capture_output=True, text=True, timeout=60,
+                              **more)
+
+    def quantize(self, spec, *overrides, model=LENET, **more):
+        if isinstance(spec, str):
+            spec = self.write("spec.yaml", spec)
+        return self.ptq("quantize", "-e", spec, f"model_path={model}", "results_dir=out", *overrides, **more)
+
+    def assertFails(self, run, code, *words):
+        """The exit code, and every word in what was said."""
+        self.assertEqual(run.returncode, code, run.stderr)
+        self.assertIn("ptq: error: ", run.stderr)
+        for word in words:
+            self.assertIn(word, run.stderr)
+
+    def written(self):
+        """Every file below the folder but the inputs, hidden ones too."""
+        return sorted(str(p.relative_to(self.folder)) for p in (self.folder / "out").rglob("*") if p.is_file())
+
+
+def main():
+    unittest.main(argv=sys.argv[:1], verbosity=1)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run that is stopped or runs out of disk leaves no partial artifact, and the older artifact as it was."""
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import pathlib
+import unittest
+
+from command import CommandTest, PTQ, WEIGHT_ONLY, floats, main, safetensors
+
+ARTIFACT = "out/quantized_model_torchao.safetensors"
+
+
+class Interruption(CommandTest):
+    def big_model(self, layers=60):
+        block = floats(*[(i % 255 - 127) / 100 for i in range(4096)]) * 64
+        return self.write("big.safetensors", safetensors({f"fc{i}.weight": ("F32", [512, 512], block) for i in range(layers)}))
+
+    def older_artifact(self):
+        self.assertEqual(self.quantize(WEIGHT_ONLY).returncode, 0)
+        return (self.folder / ARTIFACT).read_bytes()
+
+    def assertOlderKept(self, older):
+        self.assertEqual((self.folder / ARTIFACT).read_bytes(), older)
+        self.assertEqual([f for f in self.written() if "partial" in f], [])
+
+    def test_ctrl_c(self):
+        older, model = self.older_artifact(), self.big_model()
+        for wait in (0.02, 0.05, 0.1, 0.2):
+            process = subprocess.Popen([PTQ, "quantize", "-e", WEIGHT_ONLY, f"model_path={model}", "results_dir=out"],
+                                       cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            time.sleep(wait)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+            if process.returncode == 0:  # it was quicker than we were
+                older = (self.folder / ARTIFACT).read_bytes()
+            else:
+                self.assertOlderKept(older)
+                if said:
+                    self.assertIn("interrupted", said)
+
+    def test_killed_run_is_cleaned_up_by_the_next(self):
+        self.older_artifact()
+        stale = self.write("out/.quantized_model_torchao.safetensors.partial", "half")
+        self.older_artifact()
+        self.assertFalse(stale.exists())
+
+    def test_file_size_limit(self):
+        older, model = self.older_artifact(), self.big_model(8)
+
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+        run = self.quantize(WEIGHT_ONLY, model=model, preexec_fn=limit)
+        self.assertFails(run, 1, str(self.folder / "out"), "may write")
+        self.assertOlderKept(older)
+
+    def test_full_disk(self):
+        mount = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, mount, True)
+        if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", mount],
+                                               capture_output=True).returncode != 0:
+            self.skipTest("a tmpfs cannot be mounted here; test_file_size_limit stands for it")
+        self.addCleanup(subprocess.run, ["umount", mount])
+        run = self.quantize(WEIGHT_ONLY, f"results_dir={mount}", model=self.big_model(8))
+        self.assertFails(run, 1, str(mount), "space")
+        self.assertEqual([p.name for p in mount.iterdir() if "quantized" in p.name], [])
+
+
+if __name__ == "__main__":
+    main()

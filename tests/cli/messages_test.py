@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the command says about wrong input: where, what was expected, the nearest word, and an exit code."""
+import os
+import struct
+import unittest
+
+from command import CommandTest, LENET, WEIGHT_ONLY, floats, main, safetensors
+
+LINEAR = "quantize: {layers: [{module_name: Linear, weights: {dtype: int8}}]}\n"
+
+
+class SpecificationMessages(CommandTest):
+    """All end with exit code 2 and write nothing."""
+
+    def says(self, spec, *words):
+        run = self.quantize(spec)
+        self.assertFails(run, 2, *words)
+        self.assertEqual(self.written(), [])
+
+    def test_missing(self):
+        self.assertFails(self.quantize(self.folder / "spek.yaml"), 2, str(self.folder / "spek.yaml"))
+
+    def test_empty(self):
+        self.says("", "spec.yaml", "quantize")
+
+    def test_directory(self):
+        self.assertFails(self.quantize(self.folder), 2, str(self.folder), "directory")
+
+    def test_syntax(self):
+        self.says("quantize:\n  layers: [\n", "spec.yaml:")
+
+    def test_unknown_key(self):
+        self.says("quantize:\n  skip_name: []\n", "spec.yaml:2:3", "quantize.skip_name", '"skip_names"')
+
+    def test_unknown_dtype(self):
+        self.says("quantize:\n  layers:\n    - module_name: Linear\n      weights: {dtype: int9}\n",
+                  "spec.yaml:4:", "quantize.layers[0].weights.dtype", "int9", "fp8_e4m3fn", '"int8"')
+
+    def test_unknown_algorithm(self):
+        self.says("quantize: {algorithm: minmx}\n", "quantize.algorithm", "minmx", '"minmax"', "entropy")
+
+    def test_unknown_backend(self):
+        self.says("quantize: {backend: torcha}\n", "quantize.backend", "torcha", '"torchao"', "modelopt")
+
+    def test_unknown_mode(self):
+        self.says("quantize: {mode: static_pqt}\n", "quantize.mode", '"static_ptq"')
+
+    def test_wrong_pair(self):
+        self.says("quantize: {backend: torchao, mode: static_ptq}\n", "torchao", "weight_only_ptq")
+
+    def test_number_for_a_list(self):
+        self.says("quantize: {layers: 3}\n", "spec.yaml:1:", "quantize.layers", "list")
+
+    def test_list_for_a_string(self):
+        self.says("quantize: {backend: [torchao]}\n", "quantize.backend", "list")
+
+    def test_empty_module_name(self):
+        self.says('quantize: {layers: [{module_name: "", weights: {dtype: int8}}]}\n', "quantize.layers[0].module_name",
+                  "empty")
+
+    def test_duplicate_key(self):
+        self.says("quantize:\n  backend: torchao\n  backend: torchao\n", "spec.yaml:3:", "backend")
+
+    def test_lost_indentation(self):
+        self.says("quantize:\nbackend: torchao\nlayers: []\n", "spec.yaml:", "indent")
+
+    def test_mandatory_value(self):
+        self.says("quantize:\n  backend: ???\n", "quantize.backend", "mandatory")
+
+    def test_override(self):
+        run = self.quantize(LINEAR, "quantize.layers.0.weights.dtype=int9")
+        self.assertFails(run, 2, "argument", "quantize.layers", '"int8"')
+
+    def test_no_results_dir(self):
+        run = self.ptq("quantize", "-e", self.write("spec.yaml", LINEAR), f"model_path={LENET}")
+        self.assertFails(run, 2, "results_dir")
+
+    def test_no_model_path(self):
+        run = self.ptq("quantize", "-e", self.write("spec.yaml", LINEAR), "results_dir=out")
+        self.assertFails(run, 2, "model_path")
+
+    def test_strict(self):
+        run = self.quantize("quantize: {layers: [{module_name: nothing_like_it, weights: {dtype: int8}}]}\n", "--strict")
+        self.assertFails(run, 2, "nothing_like_it")
+        self.assertEqual(self.written(), [])
+
+    def test_usage(self):
+        self.assertEqual(self.ptq("quantise").returncode, 2)
+        self.assertEqual(self.ptq().returncode, 2)
+        self.assertEqual(self.ptq("--help").returncode, 0)
+        self.assertRegex(self.ptq("--version").stdout, r"^\d+\.\d+\.\d+$")
+
+
+class ModelMessages(CommandTest):
+    """All end with exit code 1 and leave no artifact."""
+
+    def says(self, content, *words, spec=LINEAR):
+        model = self.write("model.safetensors", content)
+        run = self.quantize(spec, model=model)
+        self.assertFails(run, 1, str(model), *words)
+        self.assertFalse([f for f in self.written() if "quantized_model" in f])
+
+    def test_missing(self):
+        self.assertFails(self.quantize(LINEAR, model="nowhere.safetensors"), 1, str(self.folder / "nowhere.safetensors"))
+
+    def test_truncated(self):
+        whole = LENET.read_bytes()
+        for length in (0, 4, 100, len(whole) - 1):
+            with self.subTest(length=length):
+                self.says(whole[:length])
+
+    def test_huge_header_claim(self):
+        self.says(struct.pack("<Q", 100_000_000_000) + b"{}", "100000000000")
+
+    def test_lying_header(self):
+        self.says(safetensors({"fc.weight": ("F32", [2, 3], floats(1, 2, 3, 4))}), "fc.weight")
+
+    def test_overlap(self):
+        data = safetensors({"a.weight": ("F32", [2, 1], floats(1, 2)), "b.weight": ("F32", [2, 1], floats(1, 2))})
+        self.says(data.replace(b"[8, 16]", b"[4, 12]"), "b.weight")
+
+    def test_nan_and_infinity(self):
+        for bad in (float("nan"), float("inf")):
+            self.says(safetensors({"fc.weight": ("F32", [2, 3], floats(1, 2, 3, 4, 5, bad))}), "fc", "[1, 2]", "NaN")
+
+
+class ResultsMessages(CommandTest):
+    def test_results_dir_is_a_file(self):
+        self.write("out", "in the way")
+        self.assertFails(self.quantize(LINEAR), 1, str(self.folder / "out"))
+
+    @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
+    def test_read_only(self):
+        (self.folder / "out").mkdir(mode=0o500)
+        self.assertFails(self.quantize(LINEAR), 1, str(self.folder / "out"), "ermission")
+
+    def test_results_dir_cannot_be_made(self):
+        self.assertFails(self.quantize(LINEAR, "results_dir=/proc/nowhere/out"), 1, "/proc/nowhere")
+
+
+class ComparisonMessages(CommandTest):
+    def test_nothing_in_common(self):
+        a = self.write("a.safetensors", safetensors({"x": ("F32", [1], floats(1))}))
+        b = self.write("b.safetensors", safetensors({"y": ("F32", [1], floats(1))}))
+        self.assertFails(self.ptq("compare", a, b), 1, "a.safetensors", "b.safetensors", "no tensor")
+
+    def test_not_a_checkpoint(self):
+        self.assertFails(self.ptq("inspect", WEIGHT_ONLY), 1, str(WEIGHT_ONLY))
+
+
+if __name__ == "__main__":
+    main()
