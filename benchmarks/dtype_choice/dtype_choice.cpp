@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which dtype for this model? One table for any safetensors file: dtype x granularity with bytes, error and
+// speed.
+//
+// Usage: dtype_choice MODEL [--rounds N] [--check]
+//
+// All weights that can be quantized (Linear, Conv) are quantized with TorchAO's numbers and dequantized
+// again. The speeds are medians over rounds in which every row runs once, beside a memcpy of the same floats;
+// "x memcpy" is its time over ours.
+// --check fails unless every registered dtype has its rows.
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ptq/backends.hpp"
+#include "ptq/dtypes.hpp"
+#include "ptq/io/safetensors.hpp"
+#include "ptq/model/classes.hpp"
+#include "ptq/model/layers_of.hpp"
+#include "ptq/quantize/dequantize.hpp"
+#include "ptq/quantize/error.hpp"
+#include "ptq/quantize/quantize.hpp"
+#include "ptq/report/table.hpp"
+
+namespace {
+
+using clock_type = std::chrono::steady_clock;
+
+/// A weight as row-major floats: one row an output channel.
+struct weight {
+  std::vector<float> values;
+  ptq::tensor_shape shape;
+  std::vector<float> restored;  // where dequantize and memcpy write
+};
+
+template <class F>
+double seconds_of(F&& f) {
+  const auto begin = clock_type::now();
+  f();
+  return std::chrono::duration<double>(clock_type::now() - begin).count();
+}
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
+                   values.end());
+  return values[values.size() / 2];
+}
+
+/// What one row of the table measures.
+struct row {
+  std::string dtype;
+  std::string granularity;
+  std::size_t bytes = 0;
+  ptq::error_accumulator error;
+  std::vector<double> quantize_seconds;
+  std::vector<double> dequantize_seconds;
+};
+
+template <class D>
+struct codes_and_scales {
+  std::vector<typename D::storage> codes;
+  std::vector<float> scales;
+};
+
+/// Quantizes and dequantizes every weight once, and adds the times; the first round also counts bytes and
+/// errors.
+template <class D>
+void run_round(row& r, std::vector<weight>& weights, ptq::granularity grain) {
+  const bool is_first = r.quantize_seconds.empty();
+  double quantizing = 0;
+  double dequantizing = 0;
+  codes_and_scales<D> made;
+  for (weight& w : weights) {
+    const ptq::tensor_view<const float> source(w.values.data(), w.shape);
+    const ptq::tensor_view<float> target(w.restored.data(), w.shape);
+    made.codes.resize(w.values.size());
+    made.scales.resize(ptq::scale_count(w.shape, grain));
+    ptq::status done;
+    quantizing +=
+        seconds_of([&] { done = ptq::quantize<D, ptq::torchao>(source, made.codes, made.scales, grain); });
+    if (!done) {
+      std::fputs("a weight holds NaN or infinity\n", stderr);
+      std::exit(1);
+    }
+    dequantizing += seconds_of([&] { done = ptq::dequantize<D>(made.codes, made.scales, grain, target); });
+    if (!is_first) continue;
+    r.bytes += made.codes.size() * sizeof(typename D::storage) + made.scales.size() * sizeof(float);
+    for (std::size_t i = 0; i < w.values.size(); ++i)
+      r.error.add(static_cast<double>(w.values[i]), static_cast<double>(w.restored[i]));
+  }
+  r.quantize_seconds.push_back(quantizing);
+  r.dequantize_seconds.push_back(dequantizing);
+}
+
+struct named_granularity {
+  const char* name;
+  ptq::granularity grain;
+};
+constexpr named_granularity granularities[] = {{"tensor", ptq::per_tensor()},
+                                               {"channel", ptq::per_channel(0)}};
+
+std::vector<weight> weights_of(const ptq::checkpoint& model) {
+  std::vector<ptq::named_tensor> tensors;
+  for (const ptq::stored_tensor& t : model.tensors()) tensors.push_back({t.name, t.view()});
+  std::vector<weight> weights;
+  for (const ptq::layer& l : ptq::layers_of(tensors)) {
+    if (!ptq::traits_of_class(l.class_name).weights || !l.weight.type || l.weight.size() == 0) continue;
+    weight w{std::vector<float>(l.weight.size()), l.weight.shape, std::vector<float>(l.weight.size())};
+    const auto* bytes = static_cast<const std::byte*>(l.weight.data);
+    ptq::visit(l.weight, [&]<class T>(ptq::tensor_view<const T>) {
+      for (std::size_t i = 0; i < w.values.size(); ++i) {
+        T value;  // the file need not align it
+        std::memcpy(&value, bytes + i * sizeof(T), sizeof(T));
+        w.values[i] = ptq::element_traits<T>::to_float(value);
+      }
+    });
+    weights.push_back(std::move(w));
+  }
+  return weights;
+}
+
+void print(const std::vector<row>& rows, const std::vector<double>& copy_seconds, std::size_t elements) {
+  using column = ptq::text_table::column;
+  constexpr auto right = ptq::text_table::align::right;
+  ptq::text_table table({column{"dtype"}, column{"scale per"}, column{"bytes", right},
+                         column{"SQNR dB", right}, column{"max error", right},
+                         column{"quantize Gelem/s", right}, column{"x memcpy", right},
+                         column{"dequantize Gelem/s", right}, column{"x memcpy", right}});
+  const double copying = median(copy_seconds);
+  const auto giga = [&](double seconds) {
+    return ptq::fixed_text(static_cast<double>(elements) / seconds / 1e9, 2);
+  };
+  for (const row& r : rows) {
+    const ptq::error_metrics error = r.error.metrics();
+    const double quantizing = median(r.quantize_seconds);
+    const double dequantizing = median(r.dequantize_seconds);
+    table.add({r.dtype, r.granularity, ptq::bytes_text(r.bytes), ptq::fixed_text(error.sqnr_db, 1),
+               ptq::short_text(error.max_abs), giga(quantizing), ptq::fixed_text(copying / quantizing, 2),
+               giga(dequantizing), ptq::fixed_text(copying / dequantizing, 2)});
+  }
+  std::printf("%zu weights, memcpy %s Gelem/s\n\n%s", elements, giga(copying).c_str(), table.text().c_str());
+}
+
+/// Fills one row a dtype and granularity, in interleaved rounds.
+std::vector<row> measure(std::vector<weight>& weights, std::size_t rounds,
+                         std::vector<double>& copy_seconds) {
+  std::vector<row> rows;
+  for (std::size_t round = 0; round < rounds; ++round) {
+    copy_seconds.push_back(seconds_of([&] {
+      for (weight& w : weights)
+        std::memcpy(w.restored.data(), w.values.data(), w.values.size() * sizeof(float));
+    }));
+    std::size_t at = 0;
+    ptq::detail::for_each_type(ptq::dtypes{}, [&]<class D>(ptq::detail::type_tag<D>) {
+      for (const named_granularity& g : granularities) {
+        if (round == 0) rows.push_back({D::name, g.name, 0, {}, {}, {}});
+        run_round<D>(rows[at++], weights, g.grain);
+      }
+    });
+  }
+  return rows;
+}
+
+bool has_every_dtype(const std::vector<row>& rows) {
+  bool complete = true;
+  ptq::detail::for_each_type(ptq::dtypes{}, [&]<class D>(ptq::detail::type_tag<D>) {
+    const auto count = std::count_if(rows.begin(), rows.end(), [](const row& r) {
+      return r.dtype == D::name && r.bytes > 0 && !r.quantize_seconds.empty();
+    });
+    complete = complete && count == std::ssize(granularities);
+  });
+  return complete;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string_view> arguments(argv + 1, argv + argc);
+  if (arguments.empty() || arguments[0].starts_with("-")) {
+    std::fputs("usage: dtype_choice MODEL.safetensors [--rounds N] [--check]\n", stderr);
+    return 2;
+  }
+  std::size_t rounds = 11;
+  bool check = false;
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    if (arguments[i] == "--rounds" && i + 1 < arguments.size())
+      rounds = std::max(1ul, std::strtoul(arguments[++i].data(), nullptr, 10));
+    else if (arguments[i] == "--check")
+      check = true;
+  }
+  const auto model = ptq::open_safetensors(std::string(arguments[0]));
+  if (!model) {
+    std::fprintf(stderr, "%s\n", model.error().what.c_str());
+    return 1;
+  }
+  std::vector<weight> weights = weights_of(*model);
+  std::size_t elements = 0;
+  for (const weight& w : weights) elements += w.values.size();
+  if (elements == 0) {
+    std::fputs("no weight of a Linear or Conv layer in this file\n", stderr);
+    return 1;
+  }
+  std::vector<double> copy_seconds;
+  const std::vector<row> rows = measure(weights, rounds, copy_seconds);
+  print(rows, copy_seconds, elements);
+  return check && !has_every_dtype(rows) ? 1 : 0;
+}
