@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file engine.hpp A small inference engine for ONNX graphs: a model of `ptq::engine`.
+#ifndef TINY_ENGINE_ENGINE_HPP
+#define TINY_ENGINE_ENGINE_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "graph.hpp"
+#include "ptq/config/words.hpp"
+#include "ptq/engine/concept.hpp"
+#include "ptq/io/onnx/read.hpp"
+#include "tensor.hpp"
+
+namespace tiny {
+
+/// The scalar type with the same layout; nothing for fp8 codes, strings and the like.
+constexpr std::optional<ptq::scalar_type> scalar_of(onnx_type type) noexcept {
+  switch (type) {
+    case onnx_type::float32:
+      return ptq::scalar_type::float32;
+    case onnx_type::int64:
+      return ptq::scalar_type::int64;
+    case onnx_type::int32:
+      return ptq::scalar_type::int32;
+    case onnx_type::int8:
+      return ptq::scalar_type::int8;
+    case onnx_type::uint8:
+      return ptq::scalar_type::uint8;
+    case onnx_type::boolean:
+      return ptq::scalar_type::boolean;
+    default:
+      return std::nullopt;
+  }
+}
+
+/// Every sample is computed alone (every fixed batch, where the graph has one) and every sum in one order, so
+/// results depend neither on the batch nor on the order of samples. Tensors reach the sink a sample at a
+/// time.
+class engine {
+ public:
+  static result<engine> load(ptq::onnx_model model) {
+    auto graph = graph::load(std::move(model));
+    if (!graph) return graph.error();
+    engine loaded(*std::move(graph));
+    if (auto declared = loaded.declare(); !declared) return declared.error();
+    return loaded;
+  }
+  static result<engine> load(const std::string& path) {
+    auto model = ptq::read_onnx(path);
+    return model ? load(*std::move(model)) : model.error();
+  }
+
+  std::span<const ptq::graph_input> inputs() const noexcept { return inputs_; }
+  std::span<const std::string> outputs() const noexcept { return outputs_; }
+  /// The layers that compute in integers.
+  std::size_t integer_layers() const noexcept { return graph_.integer_layers(); }
+
+  /// As `ptq::engine` says.
+  ///
+  /// @return tensor_not_found for an unknown wanted tensor or a missing input; wrong_type, size_mismatch
+  template <ptq::array_sink Sink>
+  result<void> run(std::span<const ptq::named_array> given, std::span<const std::string> wanted,
+                   Sink&& sink) {
+    const auto samples = count_samples(given);
+    if (!samples) return samples.error();
+    std::vector<std::size_t> ids;
+    for (const std::string& name : wanted) {
+      const auto id = graph_.find(name);
+      if (!id) return error(errc::tensor_not_found, "", "the graph has no tensor \"" + name + "\".");
+      ids.push_back(*id);
+    }
+    const auto steps = graph_.steps_for(ids);
+    for (std::size_t first = 0; first < *samples; first += batch_) {
+      auto values = graph_.make_values();
+      for (const ptq::named_array& input : given)
+        values[*graph_.find(input.name)] = slice(input.array, first);
+      if (auto done = graph_.run(steps, values); !done) return done;
+      for (std::size_t i = 0; i < wanted.size(); ++i) {
+        const tensor& made = *graph_.at(ids[i], values);
+        const auto type = scalar_of(made.type);
+        if (!type)
+          return error(errc::wrong_type, "",
+                       "tensor \"" + wanted[i] + "\" holds " + ptq::name_of(made.type) + ".");
+        if (auto taken =
+                sink(ptq::named_array{wanted[i], ptq::array_view(made.bytes.data(), *type, made.shape)});
+            !taken)
+          return taken;
+      }
+    }
+    return {};
+  }
+
+ private:
+  explicit engine(graph g) : graph_(std::move(g)) {}
+
+  /// Lists inputs and outputs as `ptq::engine` shows them.
+  result<void> declare() {
+    for (const ptq::onnx_value& input : graph_.onnx().inputs) {
+      if (graph_.is_constant(input.name)) continue;  // has a default
+      const auto type = scalar_of(input.type);
+      if (!type)
+        return unsupported("graph input \"" + input.name + "\" takes " + ptq::name_of(input.type) +
+                           "; this engine computes with float32.");
+      ptq::graph_input declared{input.name, *type, {}};
+      if (input.shape) {
+        declared.shape.emplace();
+        for (const ptq::onnx_extent& extent : *input.shape)
+          declared.shape->push_back(extent.number && *extent.number >= 0
+                                        ? std::optional(static_cast<std::size_t>(*extent.number))
+                                        : std::nullopt);
+        if (!declared.shape->empty()) batch_ = std::max(batch_, declared.shape->front().value_or(1));
+      }
+      inputs_.push_back(std::move(declared));
+    }
+    for (const ptq::onnx_value& output : graph_.onnx().outputs) outputs_.push_back(output.name);
+    return {};
+  }
+
+  /// Checks the inputs; they agree on the number of samples.
+  result<std::size_t> count_samples(std::span<const ptq::named_array> given) const {
+    std::size_t samples = 0;
+    for (const ptq::graph_input& wanted : inputs_) {
+      const auto found = std::find_if(given.begin(), given.end(),
+                                      [&](const ptq::named_array& a) { return a.name == wanted.name; });
+      const std::string where = "graph input \"" + wanted.name + "\"";
+      if (found == given.end()) return error(errc::tensor_not_found, where, "is missing.");
+      if (found->array.type != wanted.type)
+        return error(errc::wrong_type, where,
+                     std::string("takes ") + ptq::name_of(wanted.type) + ", not " +
+                         ptq::name_of(found->array.type) + ".");
+      const shape& s = found->array.shape;
+      if (s.rank == 0 || s[0] % batch_ != 0 || (samples != 0 && s[0] != samples))
+        return error(
+            errc::size_mismatch, where,
+            "does not hold whole batches of " + std::to_string(batch_) + ", as many as the other inputs.");
+      if (wanted.shape && wanted.shape->size() != s.rank)
+        return error(
+            errc::wrong_rank, where,
+            "has rank " + std::to_string(wanted.shape->size()) + ", not " + std::to_string(s.rank) + ".");
+      for (std::size_t axis = 1; wanted.shape && axis < s.rank; ++axis)
+        if ((*wanted.shape)[axis].value_or(s[axis]) != s[axis])
+          return error(errc::size_mismatch, where,
+                       "axis " + std::to_string(axis) + " has " + std::to_string(*(*wanted.shape)[axis]) +
+                           " entries, not " + std::to_string(s[axis]) + ".");
+      samples = s[0];
+    }
+    if (given.size() != inputs_.size())
+      return error(errc::tensor_not_found, "",
+                   "the graph has " + std::to_string(inputs_.size()) + " inputs; " +
+                       std::to_string(given.size()) + " were given.");
+    return samples;
+  }
+
+  /// One batch of the graph, row-major.
+  tensor slice(const ptq::array_view& whole, std::size_t first) const {
+    const ptq::array_view part = whole.rows(first, batch_);
+    tensor t;
+    t.shape = part.shape;
+    t.bytes.assign(part.data, part.data + part.size() * ptq::size_of(part.type));
+    t.type = static_cast<onnx_type>(0);
+    for (const onnx_type type : {onnx_type::float32, onnx_type::int64, onnx_type::int32, onnx_type::int8,
+                                 onnx_type::uint8, onnx_type::boolean})
+      if (scalar_of(type) == part.type) t.type = type;
+    return t;
+  }
+
+  graph graph_;
+  std::vector<ptq::graph_input> inputs_;
+  std::vector<std::string> outputs_;
+  std::size_t batch_ = 1;
+};
+
+static_assert(ptq::engine<engine>);
+
+}  // namespace tiny
+
+#endif  // TINY_ENGINE_ENGINE_HPP

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file window.hpp A window that slides over an image: the geometry that Conv and MaxPool share; MaxPool.
+#ifndef TINY_ENGINE_OPERATORS_WINDOW_HPP
+#define TINY_ENGINE_OPERATORS_WINDOW_HPP
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "operator.hpp"
+
+namespace tiny {
+
+/// Two spatial axes; signals of one axis have a height of 1.
+struct window {
+  std::array<std::size_t, 2> image{1, 1}, kernel{1, 1}, stride{1, 1}, dilation{1, 1}, pad{0, 0}, out{1, 1};
+
+  /// @param image_shape  [samples, channels, spatial axes]
+  /// @param kernel_shape the spatial axes only
+  static result<window> of(const call& c, const shape& image_shape,
+                           std::span<const std::size_t> kernel_shape) {
+    const std::size_t spatial = image_shape.rank - 2;
+    if (image_shape.rank < 3 || spatial > 2 || kernel_shape.size() != spatial)
+      return unsupported("only signals and images are covered: tensors of rank 3 and 4.");
+    if (const auto* a = c.node.find_attribute("auto_pad");
+        a != nullptr && a->text != "NOTSET" && a->text != "VALID")
+      return unsupported("auto_pad = \"" + a->text + "\"; export the model with explicit pads.");
+    for (const char* name : {"strides", "dilations", "pads"})
+      for (const std::int64_t value : c.node.integers(name))
+        if (value < 0 || value > std::numeric_limits<std::int32_t>::max())
+          return unsupported(std::string(name) + " holds " + std::to_string(value) + ".");
+    window w;
+    std::array<std::size_t, 2> pad_end{0, 0};
+    const auto attribute = [&](const char* name, std::size_t i, std::int64_t otherwise) {
+      const auto list = c.node.integers(name);
+      return static_cast<std::size_t>(i < list.size() ? list[i] : otherwise);
+    };
+    for (std::size_t i = 0; i < spatial; ++i) {
+      const std::size_t axis = 2 - spatial + i;
+      w.image[axis] = image_shape[2 + i];
+      w.kernel[axis] = kernel_shape[i];
+      w.stride[axis] = std::max<std::size_t>(attribute("strides", i, 1), 1);
+      w.dilation[axis] = attribute("dilations", i, 1);
+      w.pad[axis] = attribute("pads", i, 0);
+      pad_end[axis] = attribute("pads", spatial + i, 0);
+      const std::size_t covered = w.dilation[axis] * (w.kernel[axis] - 1) + 1;
+      const std::size_t padded = w.image[axis] + w.pad[axis] + pad_end[axis];
+      if (padded < covered) return error(errc::size_mismatch, "", "the image is smaller than the window.");
+      w.out[axis] = (padded - covered) / w.stride[axis] + 1;
+    }
+    return w;
+  }
+
+  std::size_t positions() const noexcept { return out[0] * out[1]; }
+  std::size_t taps() const noexcept { return kernel[0] * kernel[1]; }
+
+  /// [samples, channels, spatial axes of the output]
+  shape out_shape(const shape& image_shape, std::size_t channels) const {
+    shape s = image_shape;
+    s.extents[1] = channels;
+    for (std::size_t i = 2; i < s.rank; ++i) s.extents[i] = out[4 - s.rank + i - 2];
+    return s;
+  }
+
+  /// Calls f(tap, position, offset in the image) for every pair that is not in the padding.
+  template <class F>
+  void for_each(F&& f) const {
+    for (std::size_t tap = 0; tap < taps(); ++tap)
+      for (std::size_t y = 0; y < out[0]; ++y)
+        for (std::size_t x = 0; x < out[1]; ++x) {
+          const std::size_t row = y * stride[0] + tap / kernel[1] * dilation[0] - pad[0];  // wraps around in
+          const std::size_t column = x * stride[1] + tap % kernel[1] * dilation[1] - pad[1];  // the padding
+          if (row < image[0] && column < image[1]) f(tap, y * out[1] + x, row * image[1] + column);
+        }
+  }
+};
+
+inline result<tensor> max_pool(const call& c) {
+  if (auto floats = expect_floats(c, 1); !floats) return floats.error();
+  if (c.node.integer("ceil_mode", 0) != 0) return unsupported("ceil_mode = 1.");
+  const tensor& x = *c.input(0);
+  const auto attribute = c.node.integers("kernel_shape");
+  const std::vector<std::size_t> kernel(attribute.begin(), attribute.end());
+  const auto w = window::of(c, x.shape, kernel);
+  if (!w) return w.error();
+  tensor y(w->out_shape(x.shape, x.shape[1]));
+  std::fill(y.floats().begin(), y.floats().end(), -std::numeric_limits<float>::infinity());
+  const std::size_t area = w->image[0] * w->image[1];
+  for (std::size_t plane = 0; plane < x.shape[0] * x.shape[1]; ++plane) {
+    const float* const in = x.floats().data() + plane * area;
+    float* const out = y.floats().data() + plane * w->positions();
+    w->for_each([&](std::size_t, std::size_t position, std::size_t at) {
+      out[position] = std::max(out[position], in[at]);
+    });
+  }
+  return y;
+}
+
+}  // namespace tiny
+
+#endif  // TINY_ENGINE_OPERATORS_WINDOW_HPP
