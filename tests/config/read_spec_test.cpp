@@ -201,7 +201,7 @@ TEST_CASE("module types from a file, in JSON or YAML") {
 TEST_CASE("an own bundle brings its words") {
   ptq::spec_words words;
   words.dtypes = {"int4", "native"};
-  words.calibrators = {"minmax"};
+  words.calibrators = words.tao_calibrators = {"minmax"};
   words.backends = {{"mine", "my_mode", false}};
   const auto made = ptq::parse_spec(
       "quantize: {backend: mine, mode: my_mode, layers: [{module_name: a, weights: {dtype: int4}}]}", "s", {},

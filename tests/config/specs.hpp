@@ -10,18 +10,8 @@
 
 #include "ptq/config/yaml.hpp"
 
-/// The built-in words, with every calibrator of the documentation whatever the list holds.
-inline const ptq::spec_words& all_words() {
-  static const ptq::spec_words words = [] {
-    ptq::spec_words made = ptq::words_of<>();
-    made.calibrators = {"minmax", "entropy", "percentile", "mse"};
-    return made;
-  }();
-  return words;
-}
-
 inline ptq::result<ptq::spec> parse(std::string_view text, const std::vector<std::string>& overrides = {}) {
-  return ptq::parse_spec(text, "spec.yaml", overrides, all_words());
+  return ptq::parse_spec(text, "spec.yaml", overrides);
 }
 
 /// The specification, which must be right.

@@ -67,6 +67,17 @@ struct histogram {
     return sum;
   }
 
+  /// The first bin that holds nothing below a magnitude, for magnitudes below 2^exponent.
+  constexpr std::size_t first_bin_above(std::uint32_t magnitude_bits) const noexcept {
+    const std::size_t bin = bin_of(magnitude_bits);
+    return bin + (edge_bits(2 * bin) < magnitude_bits ? 1u : 0u);
+  }
+
+  /// A place in the range as the bits of a float, given in half bins from 0.
+  constexpr std::uint32_t edge_bits(std::size_t half_bins) const noexcept {
+    return half_bins == 0 ? 0 : detail::pack(half_bins, exponent - 1 - bits);
+  }
+
   friend constexpr bool operator==(const histogram&, const histogram&) = default;
 
  private:

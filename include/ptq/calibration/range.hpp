@@ -13,6 +13,21 @@ enum class range_reason : unsigned char {
   degenerate,  ///< the data cannot support a search, so amax is the absolute maximum
 };
 
+/// In words; empty where the answer is the calibrator's own.
+constexpr const char* text_of(range_reason reason) noexcept {
+  switch (reason) {
+    case range_reason::found:
+      break;
+    case range_reason::no_data:
+      return "no values were seen";
+    case range_reason::all_zero:
+      return "only zeros were seen";
+    case range_reason::degenerate:
+      return "the values do not support a search, so the largest one is kept";
+  }
+  return "";
+}
+
 struct range {
   float amax = 0;
   range_reason reason = range_reason::no_data;

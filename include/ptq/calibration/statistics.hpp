@@ -4,7 +4,6 @@
 #ifndef PTQ_CALIBRATION_STATISTICS_HPP
 #define PTQ_CALIBRATION_STATISTICS_HPP
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -63,9 +62,14 @@ struct statistics {
 
   /// The range that ends at a place in the histogram, given in half bins, but not beyond the largest value.
   constexpr range up_to(std::size_t half_bins) const noexcept {
-    if (half_bins == 0) return {0, range_reason::found};
-    const std::uint32_t end = detail::pack(half_bins, magnitudes.exponent - 1 - std::countr_zero(Bins));
+    const std::uint32_t end = magnitudes.edge_bits(half_bins);
     return {end < detail::bits_of(absmax) ? detail::float_of(end) : absmax, range_reason::found};
+  }
+
+  /// How many values are larger than `amax`, up to the width of a bin.
+  constexpr std::uint64_t count_above(const float& amax) const noexcept {
+    const std::uint32_t bits = detail::bits_of(amax);
+    return bits >= detail::bits_of(absmax) ? 0 : magnitudes.count_from(magnitudes.first_bin_above(bits));
   }
 
   friend constexpr bool operator==(const statistics& a, const statistics& b) noexcept {

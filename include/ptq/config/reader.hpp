@@ -32,10 +32,6 @@ inline std::string lower_cased(std::string text) {
   return text;
 }
 
-inline bool contains(std::span<const std::string_view> words, std::string_view word) {
-  return std::find(words.begin(), words.end(), word) != words.end();
-}
-
 /// Reads the sections that are ours. The first error wins; after it, reading goes on without effect.
 class spec_reader {
  public:

@@ -42,15 +42,6 @@ inline word_list mode_list(const spec_words& words) {
   return list;
 }
 
-/// What `quantize.algorithm` may say. Our own extras are left out, since TAO must be able to read that
-/// section.
-inline word_list algorithm_list(const spec_words& words) {
-  word_list list = words.calibrators;
-  const auto is_extra = [](std::string_view word) { return word == "percentile" || word == "mse"; };
-  list.erase(std::remove_if(list.begin(), list.end(), is_extra), list.end());
-  return list;
-}
-
 class validator {
  public:
   validator(const spec& checked, const spec_words& words) : spec_(checked), words_(words) {}
@@ -80,12 +71,12 @@ class validator {
     check_word("quantize.backend", config.backend, backend_list(words_));
     check_word("quantize.mode", config.mode, mode_list(words_));
     check_pair(config);
-    if (config.algorithm == "percentile" || config.algorithm == "mse")
+    if (!contains(words_.tao_calibrators, config.algorithm) && contains(words_.calibrators, config.algorithm))
       fail(errc::unknown_word, "quantize.algorithm",
            in_quotes(config.algorithm) +
                " is not an algorithm of TAO. Write ptq: {calibration: {algorithm: " + config.algorithm +
                "}} beside the section quantize.");
-    check_word("quantize.algorithm", config.algorithm, algorithm_list(words_));
+    check_word("quantize.algorithm", config.algorithm, words_.tao_calibrators);
     check_word("quantize.default_layer_dtype", config.default_layer_dtype, words_.dtypes);
     check_word("quantize.default_activation_dtype", config.default_activation_dtype, words_.dtypes);
     for (std::size_t i = 0; i < config.layers.size(); ++i) check_rule(rule_path(i), config.layers[i]);

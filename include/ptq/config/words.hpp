@@ -39,6 +39,14 @@ inline const backend_words* find_backend(const spec_words& words, std::string_vi
   return found == words.backends.end() ? nullptr : &*found;
 }
 
+namespace detail {
+
+inline bool contains(std::span<const std::string_view> words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+}  // namespace detail
+
 template <class Policies = builtin>
 spec_words words_of() {
   spec_words words;

@@ -14,6 +14,7 @@
 #include "ptq/detail/platform.hpp"
 #include "ptq/dtype/concept.hpp"
 #include "ptq/error.hpp"
+#include "ptq/model/activation_range.hpp"
 #include "ptq/model/instantiation.hpp"
 #include "ptq/model/layer.hpp"
 #include "ptq/model/plan.hpp"
@@ -30,10 +31,11 @@ struct quantized_layer {
   const layer& source;
   const planned_layer& planned;
   const instantiation& how;
-  granularity grain;                 ///< of the weights
-  std::span<const std::byte> codes;  ///< `how.code_size` bytes each, in the source's memory order
-  tensor_strides code_strides;       ///< of the codes, in codes
-  std::span<const float> scales;     ///< 1 per tensor, or one per index of the axis
+  granularity grain;                        ///< of the weights
+  std::span<const std::byte> codes;         ///< `how.code_size` bytes each, in the source's memory order
+  tensor_strides code_strides;              ///< of the codes, in codes
+  std::span<const float> scales;            ///< 1 per tensor, or one per index of the axis
+  const activation_range* input = nullptr;  ///< of the layer's inputs, where the plan quantizes those too
 
   /// The codes as what they are. D must be the layer's dtype.
   template <dtype D>
@@ -97,6 +99,26 @@ inline result<void> check_same_layers(const plan& planned, std::span<const layer
   return {};
 }
 
+inline const activation_range* find_range(std::span<const activation_range> inputs, std::size_t layer) {
+  for (const activation_range& input : inputs)
+    if (input.layer == layer) return &input;
+  return nullptr;
+}
+
+/// Every layer whose activations are quantized needs a range, found from data.
+inline result<void> check_ranges(const plan& planned, std::span<const activation_range> inputs) {
+  for (std::size_t i = 0; i < planned.layers.size(); ++i) {
+    if (!planned.layers[i].activations.is_quantized()) continue;
+    const activation_range* const input = find_range(inputs, i);
+    if (input != nullptr && input->range.reason != range_reason::no_data) continue;
+    return error(
+        errc::no_data, "layer \"" + planned.layers[i].name + "\"",
+        "its activations are to be quantized, but calibration never saw its inputs. Collect them, or take "
+        "the layer out with skip_names.");
+  }
+  return {};
+}
+
 template <layer_sink Sink>
 result<void> deliver(const quantized_layer& done, Sink& sink) {
   using answer = std::invoke_result_t<Sink&, const quantized_layer&>;
@@ -112,6 +134,41 @@ result<void> deliver(const quantized_layer& done, Sink& sink) {
   }
 }
 
+inline namespace PTQ_BUILD {
+
+template <class Policies, layer_sink Sink>
+result<void> apply_weights(const plan& planned, std::span<const layer> layers,
+                           std::span<const activation_range> inputs, Sink& sink) {
+  if (auto same = check_same_layers(planned, layers); !same) return same;
+  std::vector<std::byte> codes;
+  std::vector<float> scales;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const layer& source = layers[i];
+    const planned_layer& decided = planned.layers[i];
+    if (!decided.weights.is_quantized()) continue;
+    if (!source.weight.type)
+      return error_in(source, {errc::unsupported}, "its weight is not a floating-point tensor.");
+    const auto how = find_instantiation<Policies>(decided.weights.dtype, planned.backend);
+    if (!how)
+      return error_in(source, {errc::unsupported},
+                      "the policies do not have dtype \"" + decided.weights.dtype + "\" with backend \"" +
+                          planned.backend +
+                          "\". Give `apply` the bundle that the specification was read with: "
+                          "apply<my_policies>(...).");
+    const granularity grain = decided.weights.grain.value_or(how->numbers.weights);
+    codes.resize(source.weight.size() * how->code_size);
+    scales.resize(scale_count(source.weight.shape, grain));
+    if (const status outcome = quantize(source.weight, *how, codes, scales, grain); !outcome)
+      return refusal(source, outcome);
+    const tensor_strides code_strides = dense_strides(source.weight.shape, source.weight.strides);
+    const quantized_layer done{source, decided,      *how,   grain,
+                               codes,  code_strides, scales, find_range(inputs, i)};
+    if (auto told = deliver(done, sink); !told) return told;
+  }
+  return {};
+}
+
+}  // namespace PTQ_BUILD
 }  // namespace detail
 
 inline namespace PTQ_BUILD {
@@ -120,36 +177,23 @@ inline namespace PTQ_BUILD {
 ///
 /// @tparam Policies the bundle of dtypes and backends to pick from
 /// @param planned   made by `match` from these same layers
-/// @param sink      called once per quantized layer
+/// @param sink      called once per layer whose weights are quantized
 /// @return errors name the layer; what the sink returns is passed on
 template <class Policies = builtin, layer_sink Sink>
 result<void> apply(const plan& planned, std::span<const layer> layers, Sink&& sink) {
-  if (auto same = detail::check_same_layers(planned, layers); !same) return same;
-  std::vector<std::byte> codes;
-  std::vector<float> scales;
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    const layer& source = layers[i];
-    const planned_layer& decided = planned.layers[i];
-    if (!decided.weights.is_quantized()) continue;
-    if (!source.weight.type)
-      return detail::error_in(source, {errc::unsupported}, "its weight is not a floating-point tensor.");
-    const auto how = find_instantiation<Policies>(decided.weights.dtype, planned.backend);
-    if (!how)
-      return detail::error_in(source, {errc::unsupported},
-                              "the policies do not have dtype \"" + decided.weights.dtype +
-                                  "\" with backend \"" + planned.backend +
-                                  "\". Give `apply` the bundle that the specification was read with: "
-                                  "apply<my_policies>(...).");
-    const granularity grain = decided.weights.grain.value_or(how->numbers.weights);
-    codes.resize(source.weight.size() * how->code_size);
-    scales.resize(scale_count(source.weight.shape, grain));
-    if (const status outcome = quantize(source.weight, *how, codes, scales, grain); !outcome)
-      return detail::refusal(source, outcome);
-    const tensor_strides code_strides = dense_strides(source.weight.shape, source.weight.strides);
-    const quantized_layer done{source, decided, *how, grain, codes, code_strides, scales};
-    if (auto told = detail::deliver(done, sink); !told) return told;
-  }
-  return {};
+  return detail::apply_weights<Policies>(planned, layers, {}, sink);
+}
+
+/// The same with calibrated activations: the sink also gets the range of the layer's inputs.
+///
+/// @param inputs as `calibration::ranges` gives them; layers of which only the inputs are quantized are found
+/// there
+/// @return no_data for a layer whose activations are to be quantized and whose inputs were never seen
+template <class Policies = builtin, layer_sink Sink>
+result<void> apply(const plan& planned, std::span<const layer> layers,
+                   std::span<const activation_range> inputs, Sink&& sink) {
+  if (auto complete = detail::check_ranges(planned, inputs); !complete) return complete;
+  return detail::apply_weights<Policies>(planned, layers, inputs, sink);
 }
 
 }  // namespace PTQ_BUILD

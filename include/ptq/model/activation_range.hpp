@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file activation_range.hpp What calibration found for the inputs of a layer.
+#ifndef PTQ_MODEL_ACTIVATION_RANGE_HPP
+#define PTQ_MODEL_ACTIVATION_RANGE_HPP
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ptq/calibration/range.hpp"
+
+namespace ptq::inline v0_1 {
+
+struct activation_range {
+  std::size_t layer = 0;            ///< its place in the plan
+  const char* algorithm = nullptr;  ///< the calibrator that answered
+  ptq::range range;
+  float scale = 1;            ///< of the layer's inputs, all of which share it
+  std::uint64_t count = 0;    ///< values seen
+  std::uint64_t clipped = 0;  ///< of these, those that lie beyond the range, up to one bin of the histogram
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_ACTIVATION_RANGE_HPP

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file calibration.hpp Finds the ranges of activations: the caller's own forward pass pushes the inputs of
+/// layers into it.
+#ifndef PTQ_MODEL_CALIBRATION_HPP
+#define PTQ_MODEL_CALIBRATION_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ptq/calibration/concept.hpp"
+#include "ptq/calibration/grid.hpp"
+#include "ptq/calibration/range.hpp"
+#include "ptq/calibration/statistics.hpp"
+#include "ptq/config/spec.hpp"
+#include "ptq/config/words.hpp"
+#include "ptq/detail/type_list.hpp"
+#include "ptq/error.hpp"
+#include "ptq/model/activation_range.hpp"
+#include "ptq/model/any_view.hpp"
+#include "ptq/model/instantiation.hpp"
+#include "ptq/model/plan.hpp"
+#include "ptq/model/shape_text.hpp"
+#include "ptq/policies.hpp"
+#include "ptq/quantize/blocks.hpp"
+#include "ptq/result.hpp"
+
+namespace ptq::inline v0_1 {
+
+/// The statistics of layers' inputs by layer name: what a calibration keeps, what files hold, what merges.
+using layer_statistics = std::map<std::string, statistics<>, std::less<>>;
+
+namespace detail {
+
+/// A calibrator behind its word.
+struct calibrator_entry {
+  const char* name = nullptr;
+  range (*ask)(const statistics<>&, const grid&, const calibration_config&) = nullptr;
+};
+
+/// A calibrator that has a share (`per_billion`) gets it from the settings.
+template <calibrator C>
+range ask_calibrator(const statistics<>& seen, const grid& levels, const calibration_config& settings) {
+  C ask;
+  if constexpr (requires { ask.per_billion = std::uint64_t{}; })
+    ask.per_billion = static_cast<std::uint64_t>(settings.percentile * 1e7 + 0.5);
+  return ask.range(seen, levels);
+}
+
+template <class Policies>
+std::optional<calibrator_entry> find_calibrator(std::string_view word) {
+  std::optional<calibrator_entry> found;
+  for_each_type(typename Policies::calibrators{}, [&]<class C>(type_tag<C>) {
+    if (word == C::name) found = calibrator_entry{C::name, &ask_calibrator<C>};
+  });
+  return found;
+}
+
+template <class Policies>
+std::optional<grid> find_grid(std::string_view dtype_word) {
+  std::optional<grid> found;
+  for_each_type(typename Policies::dtypes{}, [&]<class D>(type_tag<D>) {
+    if (dtype_word == D::name) found = grid_of<D>();
+  });
+  return found;
+}
+
+inline error error_in_inputs(std::string_view layer, errc code, std::string_view text) {
+  return error(code, "layer \"" + std::string(layer) + "\"", text);
+}
+
+}  // namespace detail
+
+/// Keeps the statistics of every layer whose activations a plan quantizes: 32 KiB each, whatever is
+/// collected. The order of the calls does not matter, nor how inputs are cut into batches.
+class calibration {
+ public:
+  explicit calibration(const plan& planned) : plan_(planned) {
+    for (const planned_layer& layer : plan_.layers)
+      if (layer.activations.is_quantized()) seen_.try_emplace(layer.name);
+  }
+
+  /// The inputs of a layer for some samples. Layers that need no range are passed over.
+  ///
+  /// @return unknown_word for a layer that the plan does not have; unsupported if the elements are not
+  /// floating-point
+  ///         numbers; not_finite with the index of a NaN or infinity, and nothing of this tensor was taken in
+  result<void> collect(std::string_view layer, const any_view& input) {
+    const auto found = seen_.find(layer);
+    if (found == seen_.end()) return check_is_planned(layer);
+    if (!input.type)
+      return detail::error_in_inputs(layer, errc::unsupported, "its input is not a floating-point tensor.");
+    const status taken = visit(input, [&](const auto& view) { return found->second.collect(view); });
+    if (taken) return {};
+    error refused = detail::error_in_inputs(layer, taken.code,
+                                            "its input" + detail::index_text(taken.at, input.shape) +
+                                                " is NaN or infinite. Repair the calibration data.");
+    refused.at = taken.at;
+    return refused;
+  }
+
+  /// Adds statistics collected elsewhere, for instance by another process. Layers that need no range are
+  /// passed over.
+  void merge(const layer_statistics& other) {
+    for (const auto& [name, seen] : other)
+      if (const auto found = seen_.find(name); found != seen_.end()) found->second.merge(seen);
+  }
+
+  const layer_statistics& collected() const noexcept { return seen_; }
+
+  /// The ranges of all layers whose activations are quantized, in the order of the plan. A layer whose inputs
+  /// were never seen has the reason `no_data`.
+  ///
+  /// @param settings `ptq.calibration` of the specification; without an algorithm there it is the plan's
+  /// @return unknown_word, or unsupported if the policies lack a dtype or the backend
+  template <class Policies = builtin>
+  result<std::vector<activation_range>> ranges(const calibration_config& settings = {}) const {
+    const std::string& word = settings.algorithm ? *settings.algorithm : plan_.algorithm;
+    const auto calibrator = detail::find_calibrator<Policies>(word);
+    if (!calibrator)
+      return error(errc::unknown_word, {}, "there is no calibration algorithm \"" + word + "\".",
+                   nearest_word(word, words_of<Policies>().calibrators));
+    std::vector<activation_range> found;
+    for (std::size_t i = 0; i < plan_.layers.size(); ++i) {
+      const planned_layer& layer = plan_.layers[i];
+      if (!layer.activations.is_quantized()) continue;
+      const auto levels = detail::find_grid<Policies>(layer.activations.dtype);
+      const auto how = find_instantiation<Policies>(layer.activations.dtype, plan_.backend);
+      if (!levels || !how)
+        return detail::error_in_inputs(layer.name, errc::unsupported,
+                                       "the policies do not have dtype \"" + layer.activations.dtype +
+                                           "\" with backend \"" + plan_.backend + "\".");
+      const auto& seen = seen_.find(layer.name)->second;
+      const range answer = calibrator->ask(in_bins(seen, settings.bins), *levels, settings);
+      found.push_back({i, calibrator->name, answer, detail::scale_of<float>(answer.amax, how->numbers),
+                       seen.count, seen.count_above(answer.amax)});
+    }
+    return found;
+  }
+
+ private:
+  result<void> check_is_planned(std::string_view layer) const {
+    std::vector<std::string_view> names;
+    for (const planned_layer& planned : plan_.layers) {
+      if (planned.name == layer) return {};
+      names.push_back(planned.name);
+    }
+    return error(errc::unknown_word, {}, "the plan has no layer \"" + std::string(layer) + "\".",
+                 nearest_word(layer, names));
+  }
+
+  /// The same statistics as if they had been collected in fewer bins, a power of two.
+  static statistics<> in_bins(statistics<> seen, std::optional<std::size_t> bins) {
+    for (std::size_t left = seen.magnitudes.counts.size(); bins && left > *bins; left /= 2)
+      seen.magnitudes.grow(seen.magnitudes.exponent + 1);
+    return seen;
+  }
+
+  plan plan_;
+  layer_statistics seen_;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_CALIBRATION_HPP
