@@ -20,7 +20,7 @@ int run_plan(const options& given) {
   if (!model) return fail(given, model.error(), failed);
   const ptq::plan plan = ptq::match(*spec, model->layers);
   if (given.json)
-    std::puts(ptq::to_json(plan).dump(2).c_str());
+    std::puts(ptq::to_json(plan).dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   else
     std::fputs(ptq::to_text(plan).c_str(), stdout);
   return given.strict && !plan.warnings.empty() ? bad_usage : done;

@@ -5,7 +5,11 @@
 
 #include "ptq/adaptors/std_vector.hpp"
 #include "ptq/concepts.hpp"
+#include "ptq/config/overrides.hpp"
+#include "ptq/config/reader.hpp"
 #include "ptq/config/spec.hpp"
+#include "ptq/config/to_yaml.hpp"
+#include "ptq/config/validate.hpp"
 #include "ptq/config/words.hpp"
 #include "ptq/core.hpp"
 #include "ptq/engine/accuracy.hpp"

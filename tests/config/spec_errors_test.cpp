@@ -38,7 +38,8 @@ TEST_CASE("text that is not YAML") {
   CHECK(parse("a: [").error().code == ptq::errc::syntax);
   CHECK(message("quantize: {}\n---\nquantize: {}\n") ==
         "spec.yaml:3:1: text goes on after the end of the document.");
-  CHECK(message(std::string("quantize:\0", 10)) == "spec.yaml: byte 9 is 0: this is not text in UTF-8.");
+  CHECK(message(std::string("quantize:\0", 10)) == "spec.yaml: byte 9 is 0: this is not a text.");
+  CHECK(message("quantize: {}\n# \xc3(\n") == "spec.yaml: byte 15 is not UTF-8: this is not a text.");
 }
 
 TEST_CASE("text that is too much") {

@@ -81,6 +81,12 @@ class HouseTest(unittest.TestCase):
             self.add("ptq.hpp", f"#  include <{name}>")
             self.assert_floors(f"ptq.hpp: floor 7 may not include <{name}>")
 
+    def test_what_a_third_party_takes(self):
+        self.write("config/yaml.hpp", header("config/yaml.hpp", "#include <yaml-cpp/yaml.h>\n#include <sstream>"))
+        self.write("io/text.hpp", header("io/text.hpp", "#include <sstream>"))
+        self.add("ptq.hpp", '#include "ptq/io/text.hpp"')
+        self.assert_floors("io/text.hpp: floor 7 may not include <sstream>", sets=SETS + "yaml config/yaml.hpp\n")
+
     def test_two_libraries_in_an_adaptor(self):
         self.add("adaptors/std_vector.hpp", "#include <string>")
         self.assert_floors("adaptors/std_vector.hpp: floor 5 may not include <string>")

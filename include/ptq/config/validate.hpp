@@ -38,7 +38,7 @@ inline word_list backend_list(const spec_words& words) {
 inline word_list mode_list(const spec_words& words) {
   word_list list;
   for (const backend_words& b : words.backends)
-    if (std::find(list.begin(), list.end(), b.mode) == list.end()) list.push_back(b.mode);
+    if (!contains(list, b.mode)) list.push_back(b.mode);
   return list;
 }
 
@@ -62,7 +62,7 @@ class validator {
 
   void check_word(std::string_view path, std::string_view word, const word_list& allowed) {
     if (word.empty()) return fail(errc::missing_value, path, "has no value. " + allowed_text(allowed));
-    if (std::find(allowed.begin(), allowed.end(), word) != allowed.end()) return;
+    if (contains(allowed, word)) return;
     fail(errc::unknown_word, path, "unknown word " + in_quotes(word) + ". " + allowed_text(allowed),
          nearest_word(word, allowed));
   }

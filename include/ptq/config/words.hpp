@@ -45,6 +45,12 @@ inline bool contains(std::span<const std::string_view> words, std::string_view w
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
+template <class Calibrator>
+inline constexpr bool is_tao_word = false;
+template <class Calibrator>
+  requires(Calibrator::is_tao_word)
+inline constexpr bool is_tao_word<Calibrator> = true;
+
 }  // namespace detail
 
 template <class Policies = builtin>
@@ -54,7 +60,7 @@ spec_words words_of() {
                         [&]<class D>(detail::type_tag<D>) { words.dtypes.emplace_back(D::name); });
   detail::for_each_type(typename Policies::calibrators{}, [&]<class C>(detail::type_tag<C>) {
     words.calibrators.emplace_back(C::name);
-    if constexpr (requires { requires C::is_tao_word; }) words.tao_calibrators.emplace_back(C::name);
+    if (detail::is_tao_word<C>) words.tao_calibrators.emplace_back(C::name);
   });
   detail::for_each_type(typename Policies::backends{}, [&]<class B>(detail::type_tag<B>) {
     words.backends.push_back({B::name, B::mode, B::activations});

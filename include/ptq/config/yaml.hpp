@@ -31,6 +31,7 @@
 #include "ptq/config/tree.hpp"
 #include "ptq/config/words.hpp"
 #include "ptq/error.hpp"
+#include "ptq/model/pattern.hpp"
 #include "ptq/result.hpp"
 
 namespace ptq::inline v0_1 {
@@ -179,8 +180,14 @@ inline result<tree> parse_tree(std::string_view text, const yaml_limits& limits)
   if (text.size() > limits.bytes)
     return error(errc::invalid_value, {},
                  "the text is larger than " + std::to_string(limits.bytes >> 20) + " MiB.");
-  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos)
-    return error(errc::syntax, {}, "byte " + std::to_string(nul) + " is 0: this is not text in UTF-8.");
+  for (std::size_t at = 0; at < text.size();) {
+    const code_point c = first_code_point(text.substr(at));
+    if (c.value == 0 || is_stray(c))
+      return error(errc::syntax, {},
+                   "byte " + std::to_string(at) + " is " + (c.value == 0 ? "0" : "not UTF-8") +
+                       ": this is not a text.");
+    at += c.length;
+  }
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);

@@ -34,6 +34,11 @@ constexpr code_point first_code_point(std::string_view text) noexcept {
   return overlong || surrogate || value > 0x10ffff ? stray : code_point{value, length};
 }
 
+/// Whether it is a byte that is not UTF-8: no code point has the value of a surrogate.
+constexpr bool is_stray(const code_point& c) noexcept {
+  return c.value >= 0xdc00 && c.value < 0xdd00;
+}
+
 /// Whether a set, the text between "[" and "]", takes a code point.
 constexpr bool set_takes(std::string_view set, char32_t c) noexcept {
   bool first = true;
