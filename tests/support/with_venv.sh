@@ -13,7 +13,7 @@ flock 9
 if ! grep -qxF -- "$requirements" "$venv/.installed" 2>/dev/null; then
   [[ -x $venv/bin/python ]] || python3 -m venv "$venv"
   # shellcheck disable=SC2086 # words on purpose
-  if ! "$venv/bin/pip" install --quiet --disable-pip-version-check $requirements; then
+  if [[ -n $requirements ]] && ! "$venv/bin/pip" install --quiet --disable-pip-version-check $requirements; then
     echo "skipped: PyPI does not give: $requirements"
     exit 77
   fi
