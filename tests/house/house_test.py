@@ -7,6 +7,7 @@ from pathlib import Path
 
 import files
 import floors
+import readme
 
 
 def header(name, body="", first="/// @file {base} Something.\n"):
@@ -156,6 +157,18 @@ class HouseTest(unittest.TestCase):
         self.write("model/layer.hpp", header("model/plan.hpp", "#include <string>",
                                              first="/// @file layer.hpp A layer.\n"))
         self.assert_files("ptq/model/layer.hpp: its include guard is not PTQ_MODEL_LAYER_HPP")
+
+    def test_a_readme_that_shows_another_program(self):
+        (self.root / "examples").mkdir()
+        (self.root / f"{readme.EXAMPLE}.cpp").write_text("// What it is.\n#include <cstdio>\nint main() {}\n")
+        (self.root / f"{readme.EXAMPLE}.expected").write_text("done\n")
+        page = self.root / "README.md"
+        page.write_text("```cpp\n#include <cstdio>\nint main() {}\n```\n\n```\ndone\n```\n")
+        self.assertEqual(readme.violations(self.root), [])
+        page.write_text(page.read_text().replace("main", "other").replace("done", "failed"))
+        self.assertEqual(readme.violations(self.root),
+                         ["README.md: has no code block that is examples/02_model.cpp, from its first #include on",
+                          "README.md: has no code block that is examples/02_model.expected"])
 
 
 if __name__ == "__main__":
