@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "ptq/backend/recipe.hpp"
 #include "ptq/detail/platform.hpp"
@@ -55,10 +56,11 @@ constexpr float apply_directly(const float& value, const float& factor) noexcept
 template <dtype D>
 inline constexpr bool has_small_range = D::max_finite <= 0x1p32F;
 
+/// Whether the hardware may do it. Not in constant expressions, where NaN and overflow are errors.
 template <dtype D, arithmetic How>
 constexpr bool can_apply_directly(float factor) noexcept {
   return has_small_range<D> && (How == arithmetic::multiply_by_reciprocal || exact_division) &&
-         detail::is_ordinary(detail::bits_of(factor));
+         detail::is_ordinary(detail::bits_of(factor)) && !std::is_constant_evaluated();
 }
 
 template <dtype D, arithmetic How>
@@ -87,7 +89,8 @@ constexpr void encode_each(const float* values, std::size_t n, const float* fact
 template <dtype D>
 constexpr float scale_up(const float& value, const float& scale) noexcept {
   if (detail::bits_of(scale) == detail::one_bits) return value;
-  if (has_small_range<D> && detail::is_ordinary(detail::bits_of(scale))) return value * scale;
+  if (has_small_range<D> && detail::is_ordinary(detail::bits_of(scale)) && !std::is_constant_evaluated())
+    return value * scale;
   return detail::float_of(detail::multiply(detail::bits_of(value), detail::bits_of(scale)));
 }
 

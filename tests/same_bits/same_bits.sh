@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds one program with several compilers and flags and compares what it prints; then links units with different flags
+# into one program, in both orders.
+#
+# Usage: same_bits.sh FOLDER COMPILER...     FOLDER is for what is built; compilers that are not installed are named
+set -euo pipefail
+folder=$1
+shift
+here=$(cd "$(dirname "$0")" && pwd)
+tests=$(dirname "$here")
+export common="-std=c++20 -I $tests/../include -I $tests -DPTQ_GOLDEN_DIR=\"$tests/golden\""
+export here
+rm -rf "$folder"
+mkdir -p "$folder"
+cd "$folder"
+
+# One line a program: its name, its compiler, its flags.
+programs() {
+  local fast="-O3 -ffast-math -march=native"
+  for compiler in "$@"; do
+    if ! command -v "$compiler" >/dev/null; then
+      echo "$compiler is not installed" >&2
+      continue
+    fi
+    echo "checksum $compiler -O0"
+    echo "checksum $compiler -O2"
+    echo "checksum $compiler $fast"
+    case $compiler in *clang*) echo "checksum $compiler -O2 -freciprocal-math" ;; esac
+    echo "linked $compiler -O2"
+  done
+}
+
+# checksum COMPILER FLAGS...: prints the checksums of a build, also with subnormals flushed to zero.
+checksum() {
+  local compiler=$1 name
+  name="checksum $*"
+  shift
+  "$compiler" $common "$@" "$here/checksum.cpp" -o "$name.exe"
+  "./$name.exe" >"$name.out"
+  if [[ " $* " != *" -O0 "* ]]; then
+    "./$name.exe" flush >"$name flush.out" || { (($? == 77)) && rm "$name flush.out"; }
+  fi
+}
+
+# linked COMPILER FLAGS...: a unit with the flags, and one with -ffast-math besides, in both orders. The linker takes
+# shared functions from the first.
+linked() {
+  local compiler=$1 name
+  name="linked $*"
+  shift
+  unit() {
+    "$compiler" $common "${@:2}" -DFEW_TILES="few_tiles_$1" -DMANY_TILES="many_tiles_$1" -c "$here/unit.cpp" -o "$name $1.o"
+  }
+  unit normal "$@"
+  unit fast "$@" -ffast-math -march=native
+  "$compiler" $common "$@" -c "$here/linked.cpp" -o "$name main.o"
+  "$compiler" "$name normal.o" "$name fast.o" "$name main.o" -o "$name normal first.exe"
+  "$compiler" "$name fast.o" "$name normal.o" "$name main.o" -o "$name fast first.exe"
+  for order in "normal first" "fast first"; do
+    "./$name $order.exe" >"$name, $order.out" || echo "differs from constant evaluation" >>"$name, $order.out"
+  done
+}
+export -f checksum linked
+
+programs "$@" | xargs -P "$(nproc)" -I{} bash -euo pipefail -c '{}'
+
+expected=(checksum*.out)
+cat "${expected[0]}"
+failed=0
+compare() {
+  if cmp -s "$1" "$2"; then
+    echo "the same: $2"
+  else
+    echo "DIFFERENT: $2"
+    cat "$2"
+    failed=1
+  fi
+}
+for output in checksum*.out; do compare "${expected[0]}" "$output"; done
+grep -h float32 "${expected[0]}" "${expected[0]}" >units.expected
+for output in linked*.out; do compare units.expected "$output"; done
+exit $failed
