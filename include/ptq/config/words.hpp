@@ -84,10 +84,10 @@ inline std::string_view nearest_word(std::string_view word, std::span<const std:
           continue;
         }
         const bool same = word[i - 1] == candidate[j - 1];
-        cell = std::min({table[(i - 1) * columns + j] + 1, table[i * columns + j - 1] + 1,
-                         table[(i - 1) * columns + j - 1] + (same ? 0u : 1u)});
+        cell = (std::min)({table[(i - 1) * columns + j] + 1, table[i * columns + j - 1] + 1,
+                           table[(i - 1) * columns + j - 1] + (same ? 0u : 1u)});
         if (i > 1 && j > 1 && word[i - 1] == candidate[j - 2] && word[i - 2] == candidate[j - 1])
-          cell = std::min(cell, table[(i - 2) * columns + j - 2] + 1);
+          cell = (std::min)(cell, table[(i - 2) * columns + j - 2] + 1);
       }
     }
     if (table.back() < best) {

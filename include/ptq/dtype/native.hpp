@@ -13,7 +13,7 @@ struct native {
   static constexpr const char* name = "native";
   using storage = float;
   static constexpr bool is_integer = false;
-  static constexpr float max_finite = std::numeric_limits<float>::max();
+  static constexpr float max_finite = (std::numeric_limits<float>::max)();
   static constexpr float lowest = std::numeric_limits<float>::lowest();
 
   static constexpr storage encode(float value) noexcept { return value; }

@@ -47,7 +47,7 @@ class array_reader {
   /// The view is valid until the next call.
   result<array_view> next(std::size_t count) {
     PTQ_ASSERT(whole_.shape.rank > 0);
-    count = std::min(count, whole_.shape[0] - next_);
+    count = (std::min)(count, whole_.shape[0] - next_);
     array_view part = whole_.rows(stream_ ? 0 : next_, count);
     next_ += count;
     if (!stream_) return part;

@@ -87,7 +87,7 @@ class inflater final : public byte_stream {
   result<void> inflate_into(std::span<std::byte> out) {
     if (!stream_ && !start()) return error(errc::cannot_read, where_, "zlib has no memory left.");
     while (!out.empty()) {
-      const std::size_t wanted = std::min<std::size_t>(out.size(), std::numeric_limits<uInt>::max());
+      const std::size_t wanted = std::min<std::size_t>(out.size(), (std::numeric_limits<uInt>::max)());
       stream_->next_out = static_cast<Bytef*>(static_cast<void*>(out.data()));
       stream_->avail_out = static_cast<uInt>(wanted);
       const int code = step();
@@ -109,7 +109,7 @@ class inflater final : public byte_stream {
 
   int step() {
     const std::size_t given =
-        std::min<std::size_t>(entry_.packed.size() - used_, std::numeric_limits<uInt>::max());
+        std::min<std::size_t>(entry_.packed.size() - used_, (std::numeric_limits<uInt>::max)());
     const std::byte* const next = entry_.packed.data() + used_;
     // zlib's interface predates const; it does not write to its input.
     stream_->next_in = const_cast<Bytef*>(static_cast<const Bytef*>(static_cast<const void*>(next)));
@@ -164,7 +164,7 @@ class stored_npz_entry final : public stored_array {
 
  private:
   result<array_reader> unpack(const std::string& where) const {
-    std::vector<std::byte> beginning(std::min(entry_.size, npy_header_limit));
+    std::vector<std::byte> beginning((std::min)(entry_.size, npy_header_limit));
     if (auto unpacked = inflater(entry_, where).read(beginning); !unpacked) return unpacked.error();
     const auto header = read_npy_header(beginning, entry_.size, where);
     if (!header) return header.error();

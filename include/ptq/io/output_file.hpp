@@ -155,7 +155,7 @@ class output_file {
 
   /// Writes anywhere; the file grows as needed.
   result<void> write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
-    const std::uint64_t end = std::max(size_, offset + bytes.size());
+    const std::uint64_t end = (std::max)(size_, offset + bytes.size());
     if (exceeds_limit(end)) return detail::cannot_write(path_, EFBIG, end);
     while (!bytes.empty()) {
       const ssize_t written =

@@ -49,7 +49,7 @@ inline std::vector<std::string> names_in(const std::string& folder) {
   std::vector<std::string> names;
   DIR* const listing = ::opendir(folder.c_str());
   if (listing == nullptr) return names;
-  while (const dirent* const entry = ::readdir(listing)) {
+  while (const dirent* const entry = ::readdir(listing)) {  // NOLINT(concurrency-mt-unsafe): our own listing
     const std::string_view name = static_cast<const char*>(entry->d_name);
     if (name != "." && name != "..") names.emplace_back(name);
   }

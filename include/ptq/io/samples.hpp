@@ -137,7 +137,7 @@ class samples {
 
   /// The next batch, one array for each graph input; none after the last. Valid until the next call.
   result<std::span<const named_array>> next() {
-    const std::size_t size = std::min(batch_size_, count_ - next_);
+    const std::size_t size = (std::min)(batch_size_, count_ - next_);
     batch_.clear();
     if (size == 0) return std::span<const named_array>();
     for (detail::sample_feed& feed : feeds_)
@@ -240,7 +240,7 @@ class samples {
       if (feed.input.shape && !feed.input.shape->empty() && feed.input.shape->front())
         fixed = feed.input.shape->front();
     }
-    count_ = std::min(total_, config_.max_samples.value_or(total_));
+    count_ = (std::min)(total_, config_.max_samples.value_or(total_));
     batch_size_ = std::max<std::size_t>(fixed.value_or(config_.batch_size), 1);
     if (fixed) {
       notes_.push_back("The graph takes " + std::to_string(batch_size_) +

@@ -70,7 +70,7 @@ inline std::optional<zip_directory> find_zip_directory(const zip_bytes& file) {
   constexpr std::uint64_t longest_comment = 0xffff;
   if (file.size() < end_size) return {};
   const std::uint64_t last = file.size() - end_size;
-  for (std::uint64_t back = 0; back <= std::min(last, longest_comment); ++back) {
+  for (std::uint64_t back = 0; back <= (std::min)(last, longest_comment); ++back) {
     const std::uint64_t at = last - back;
     if (!file.is_signature(at, 0x06054b50) || file.number(at + 20, 2) != back) continue;
     zip_directory found{file.number(at + 16, 4), file.number(at + 12, 4), file.number(at + 10, 2)};

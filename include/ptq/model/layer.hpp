@@ -19,7 +19,7 @@ struct layer {
   std::string op_type{};                     ///< the ONNX operator, if it is one; patterns match it too
   std::optional<std::size_t> output_axis{};  ///< of the weight, where it is not the one of the class
 
-  bool has_weight() const noexcept { return weight.data || weight.type || weight.shape.rank > 0; }
+  bool has_weight() const noexcept { return weight.data != nullptr || weight.type || weight.shape.rank > 0; }
 };
 
 }  // namespace ptq::inline v0_1

@@ -44,7 +44,7 @@ struct minifloat {
     const std::uint32_t sign = (float_bits >> 31) * sign_code;
     const std::uint32_t value = detail::magnitude(float_bits);
     if (value > detail::infinity_bits) return static_cast<storage>(nan_code);
-    std::uint32_t code = round(value);
+    std::uint32_t code = rounded(value);
     if (code > max_code) {
       if constexpr (Overflow::saturates)
         code = max_code;
@@ -73,7 +73,7 @@ struct minifloat {
       128 - Format.bias();  // the float's exponent field of the smallest normal
 
   /// The code nearest to a magnitude up to infinity, as if exponents had no end.
-  static constexpr std::uint32_t round(std::uint32_t value) noexcept {
+  static constexpr std::uint32_t rounded(std::uint32_t value) noexcept {
     const int field = static_cast<int>(value >> 23);
     if (field >= first_normal_field) return round_bits(value, drop) - (rebias >> drop);
     if (field == 0) return round_bits(value, drop + first_normal_field - 1);  // a float subnormal

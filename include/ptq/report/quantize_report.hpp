@@ -87,7 +87,7 @@ inline std::string left_text(const quantize_report& report) {
   std::string text;
   for (const auto& [reason, names] : groups) {
     text += "left as they are, " + reason + ": " + std::to_string(names.size()) + " (";
-    for (std::size_t i = 0; i < std::min(names.size(), named); ++i) text += (i == 0 ? "" : ", ") + names[i];
+    for (std::size_t i = 0; i < (std::min)(names.size(), named); ++i) text += (i == 0 ? "" : ", ") + names[i];
     text += names.size() > named ? ", ...)\n" : ")\n";
   }
   return text;

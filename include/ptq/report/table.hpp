@@ -44,9 +44,10 @@ class text_table {
       titles.push_back(c.title);
     }
     for (const auto& row : rows_)
-      for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+      for (std::size_t i = 0; i < row.size(); ++i) widths[i] = (std::max)(widths[i], width_of(row[i]));
     std::string out = line(titles, widths);
     std::vector<std::string> rules;
+    rules.reserve(widths.size());
     for (const std::size_t width : widths) rules.emplace_back(width, '-');
     out += line(rules, widths);
     for (const auto& row : rows_) out += line(row, widths);

@@ -88,19 +88,19 @@ struct nested_array {
   static constexpr auto* first(auto* t) noexcept { return t; }
 };
 
-template <class T, std::size_t N>
-struct nested_array<T[N]> {
+template <class T, std::size_t Extent>
+struct nested_array<T[Extent]> {
   static constexpr void append_extents(tensor_shape& shape) noexcept {
-    shape.extents[shape.rank++] = N;
+    shape.extents[shape.rank++] = Extent;
     nested_array<T>::append_extents(shape);
   }
   static constexpr auto* first(auto* t) noexcept { return nested_array<T>::first(&(*t)[0]); }
 };
 
-template <class T, std::size_t N>
-struct nested_array<std::array<T, N>> {
+template <class T, std::size_t Extent>
+struct nested_array<std::array<T, Extent>> {
   static constexpr void append_extents(tensor_shape& shape) noexcept {
-    shape.extents[shape.rank++] = N;
+    shape.extents[shape.rank++] = Extent;
     nested_array<T>::append_extents(shape);
   }
   static constexpr auto* first(auto* t) noexcept { return nested_array<T>::first(t->data()); }
@@ -120,11 +120,11 @@ struct array_traits {
 
 }  // namespace detail
 
-template <class T, std::size_t N>
-struct tensor_traits<T[N]> : detail::array_traits<T[N]> {};
+template <class T, std::size_t Extent>
+struct tensor_traits<T[Extent]> : detail::array_traits<T[Extent]> {};
 
-template <class T, std::size_t N>
-struct tensor_traits<std::array<T, N>> : detail::array_traits<std::array<T, N>> {};
+template <class T, std::size_t Extent>
+struct tensor_traits<std::array<T, Extent>> : detail::array_traits<std::array<T, Extent>> {};
 
 }  // namespace ptq::inline v0_1
 

@@ -84,8 +84,8 @@ struct tensor_view {
   constexpr std::size_t size() const noexcept { return shape.size(); }
 
   /// The same elements, read-only.
-  constexpr operator tensor_view<const T>()
-      const noexcept  // NOLINT(google-explicit-constructor): as std::span
+  // NOLINTNEXTLINE(google-explicit-constructor): as std::span
+  constexpr operator tensor_view<const T>() const noexcept
     requires(!std::is_const_v<T>)
   {
     return {data, shape, strides};

@@ -38,7 +38,7 @@ inline result<void> check_external_path(const std::string& folder, const std::st
     return refuse("the location leaves the model's folder.");
   std::size_t end = 0;
   do {
-    end = std::min(path.find('/', end + 1), path.size());
+    end = (std::min)(path.find('/', end + 1), path.size());
     struct stat about{};
     const std::string so_far = folder + "/" + path.substr(0, end);
     if (::lstat(so_far.c_str(), &about) != 0) break;

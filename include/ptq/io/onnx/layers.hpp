@@ -249,7 +249,7 @@ class onnx_layer_builder {
     if (name.size() > suffix.size() && name.ends_with(suffix)) name.resize(name.size() - suffix.size());
     if (name.starts_with("onnx::")) name.clear();
     for (const std::string& next : {node.name, node.op_type + "_" + std::to_string(at)})
-      if (name.empty() || names_.count(name) != 0) name = next;
+      if (name.empty() || names_.contains(name)) name = next;
     while (!names_.insert(name).second) name.append("_").append(std::to_string(at));
     return name;
   }

@@ -157,8 +157,8 @@ inline result<onnx_links> links_of(const onnx_graph& graph) {
     result<void> outcome;
     detail::for_each_use(node, [&](const std::string& name, std::size_t slot) {
       links.uses[name].push_back({i, slot});
-      if (!outcome || made.count(name) != 0) return;
-      if (known.count(name) != 0)
+      if (!outcome || made.contains(name)) return;
+      if (known.contains(name))
         outcome = detail::describe_order(graph, links, i, name);
       else
         outcome =
@@ -171,7 +171,7 @@ inline result<onnx_links> links_of(const onnx_graph& graph) {
     for (const std::string& name : node.outputs) made.insert(name);
   }
   for (const onnx_value& output : graph.outputs) {
-    if (known.count(output.name) == 0)
+    if (!known.contains(output.name))
       return error(errc::tensor_not_found, "graph output \"" + output.name + "\"", "no node makes it.",
                    detail::nearest_tensor(output.name, all));
     links.outputs.insert(output.name);

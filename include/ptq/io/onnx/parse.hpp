@@ -390,7 +390,7 @@ class onnx_parser {
     --depth_;
     std::sort(body.captures.begin(), body.captures.end());
     body.captures.erase(std::unique(body.captures.begin(), body.captures.end()), body.captures.end());
-    std::erase_if(body.captures, [&](const std::string& name) { return own.count(name) != 0; });
+    std::erase_if(body.captures, [&](const std::string& name) { return own.contains(name); });
     return body;
   }
 
