@@ -132,7 +132,7 @@ class validator {
     if (values.empty())
       fail(errc::missing_value, path, "is an empty list: give a number, or one for each channel.");
     for (const double value : values) {
-      if (!(value >= std::numeric_limits<double>::lowest() && value <= std::numeric_limits<double>::max()))
+      if (!(value >= std::numeric_limits<double>::lowest() && value <= (std::numeric_limits<double>::max)()))
         fail(errc::invalid_value, path, "must be finite.");
       if (value == 0 && !may_be_zero) fail(errc::invalid_value, path, "must not be 0.");
     }

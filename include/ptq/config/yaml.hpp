@@ -47,8 +47,8 @@ inline constexpr yaml_limits module_types_limits{std::size_t{16} << 20, 1'000'00
 inline constexpr std::size_t deepest_nesting = 64;
 
 inline place place_of(const YAML::Mark& mark) {
-  return {static_cast<std::size_t>(std::max(mark.line, 0)) + 1,
-          static_cast<std::size_t>(std::max(mark.column, 0)) + 1, 0};
+  return {static_cast<std::size_t>((std::max)(mark.line, 0)) + 1,
+          static_cast<std::size_t>((std::max)(mark.column, 0)) + 1, 0};
 }
 
 inline std::string line_column(const place& at) {
@@ -221,7 +221,7 @@ inline result<void> refuse_lost_indentation(std::string_view text) {
   bool just_opened = false;
   for (std::size_t number = 1; !text.empty(); ++number) {
     const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    text.remove_prefix((std::min)(text.size(), line.size() + 1));
     const std::size_t first = line.find_first_not_of(" \t\r");
     if (first == std::string_view::npos || line[first] == '#') continue;
     const std::string_view key = key_of_line(line);

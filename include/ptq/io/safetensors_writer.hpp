@@ -54,7 +54,7 @@ class safetensors_writer {
       if (!size) return size.error();
       if (!places.emplace(tensor.name, place{end, *size, 0}).second)
         return error(errc::duplicate_key, where, "tensor \"" + tensor.name + "\" is declared twice.");
-      if (*size > std::numeric_limits<std::uint64_t>::max() - end)
+      if (*size > (std::numeric_limits<std::uint64_t>::max)() - end)
         return error(errc::validation_overflow, where,
                      "all tensors together take more bytes than can be counted.");
       end += *size;

@@ -98,7 +98,7 @@ constexpr std::optional<element_type> element_type_of(stored_type type) noexcept
 ///
 /// @return validation_overflow; misaligned_slice where the last byte would not be full
 inline result<std::size_t> stored_size_of(stored_type type, std::span<const std::size_t> shape) {
-  constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
+  constexpr std::size_t most = (std::numeric_limits<std::size_t>::max)();
   const auto fail = [&](errc code, const char* text) {
     return error(code, "",
                  "shape " + detail::extents_text(shape) + " of " + std::string(name_of(type)) + text);
