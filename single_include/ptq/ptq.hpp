@@ -1,0 +1,7901 @@
+// SPDX-License-Identifier: Apache-2.0
+// ptq 0.1.0: ptq/ptq.hpp and all that it needs, by single_include/amalgamate.py. Do not edit.
+
+// ---- ptq/detail/strict_float.hpp ----
+
+/// @file strict_float.hpp IEEE-754 binary32 arithmetic on integers: the same bits under every compiler, flag,
+/// rounding mode and flush-to-zero setting, at compile time and at run time. All results are rounded to
+/// nearest, ties to even. A NaN result is always `nan_bits`: machines disagree about a NaN's sign and
+/// payload.
+#ifndef PTQ_DETAIL_STRICT_FLOAT_HPP
+#define PTQ_DETAIL_STRICT_FLOAT_HPP
+
+#include <bit>
+#include <cstdint>
+
+namespace ptq::inline v0_1::detail {
+
+inline constexpr std::uint32_t sign_bit = 0x80000000u;
+inline constexpr std::uint32_t infinity_bits = 0x7f800000u;
+inline constexpr std::uint32_t nan_bits = 0x7fc00000u;
+inline constexpr std::uint32_t one_bits = 0x3f800000u;
+
+/// By reference, like every function here and elsewhere that looks for NaN or infinity: under -ffast-math,
+/// clang marks floats that are passed by value as neither, and may drop the test.
+constexpr std::uint32_t bits_of(const float& x) noexcept {
+  return std::bit_cast<std::uint32_t>(x);
+}
+constexpr float float_of(std::uint32_t bits) noexcept {
+  return std::bit_cast<float>(bits);
+}
+constexpr std::uint32_t magnitude(std::uint32_t bits) noexcept {
+  return bits & ~sign_bit;
+}
+constexpr bool is_finite(std::uint32_t bits) noexcept {
+  return magnitude(bits) < infinity_bits;
+}
+constexpr bool is_nan(std::uint32_t bits) noexcept {
+  return magnitude(bits) > infinity_bits;
+}
+
+/// True for 2^-60 .. 2^60. A factor in this range times any float gives a subnormal only where every dtype
+/// rounds to 0, so flush-to-zero cannot change a code and hardware arithmetic is as good as integers.
+constexpr bool is_ordinary(std::uint32_t bits) noexcept {
+  return bits - 0x21800000u <= 0x3c000000u;
+}
+
+/// value / 2^shift, rounded to nearest even. Any shift >= 0; values are below 2^63.
+constexpr std::uint64_t shift_right_rounded(std::uint64_t value, int shift) noexcept {
+  if (shift <= 0) return value;
+  if (shift > 63) return 0;  // less than half a unit
+  const std::uint64_t quotient = value >> shift;
+  const std::uint64_t rest = value & ((std::uint64_t{1} << shift) - 1);
+  const std::uint64_t half = std::uint64_t{1} << (shift - 1);
+  return quotient + ((rest > half || (rest == half && (quotient & 1u) != 0)) ? 1u : 0u);
+}
+
+/// significand * 2^exponent as the bits of the nearest float; overflow gives infinity. `significand` is not 0
+/// and below 2^63.
+constexpr std::uint32_t pack(std::uint64_t significand, int exponent) noexcept {
+  const int width = 64 - std::countl_zero(significand);
+  const int leading = exponent + width - 1;  // the power of two of the leading bit
+  if (leading > 127) return infinity_bits;
+  if (leading < -126) {  // subnormal: the last place is 2^-149
+    const int left = exponent + 149;
+    if (left >= 0) return static_cast<std::uint32_t>(significand << left);
+    return static_cast<std::uint32_t>(shift_right_rounded(significand, -left));
+  }
+  const std::uint64_t rounded =
+      width <= 24 ? significand << (24 - width) : shift_right_rounded(significand, width - 24);
+  // The hidden bit adds 1 to the exponent field; so does a carry out of the significand, which may reach
+  // infinity.
+  return (static_cast<std::uint32_t>(leading + 126) << 23) + static_cast<std::uint32_t>(rounded);
+}
+
+/// A finite magnitude other than 0 as significand * 2^exponent.
+struct unpacked {
+  std::uint32_t significand;
+  int exponent;
+};
+
+constexpr unpacked unpack(std::uint32_t magnitude_bits) noexcept {
+  const std::uint32_t field = magnitude_bits >> 23;
+  const std::uint32_t fraction = magnitude_bits & 0x7fffffu;
+  if (field == 0) return {fraction, -149};
+  return {fraction | 0x800000u, static_cast<int>(field) - 150};
+}
+
+/// The bits of x / y.
+constexpr std::uint32_t divide(std::uint32_t x, std::uint32_t y) noexcept {
+  const std::uint32_t sign = (x ^ y) & sign_bit;
+  x = magnitude(x);
+  y = magnitude(y);
+  if (is_nan(x) || is_nan(y) || (x == 0 && y == 0) || (x == infinity_bits && y == infinity_bits))
+    return nan_bits;
+  if (x == infinity_bits || y == 0) return sign | infinity_bits;
+  if (y == infinity_bits || x == 0) return sign;
+  const unpacked a = unpack(x);
+  const unpacked b = unpack(y);
+  // With the numerator's leading bit at 2^62 the quotient has at least 39 bits: 24, a guard and a sticky bit
+  // to spare.
+  const int lift = std::countl_zero(std::uint64_t{a.significand}) - 1;
+  const std::uint64_t numerator = std::uint64_t{a.significand} << lift;
+  const std::uint64_t quotient = numerator / b.significand;
+  const std::uint64_t sticky = numerator % b.significand != 0 ? 1u : 0u;
+  return sign | pack(quotient | sticky, a.exponent - lift - b.exponent);
+}
+
+/// The bits of x * y.
+constexpr std::uint32_t multiply(std::uint32_t x, std::uint32_t y) noexcept {
+  const std::uint32_t sign = (x ^ y) & sign_bit;
+  x = magnitude(x);
+  y = magnitude(y);
+  if (is_nan(x) || is_nan(y)) return nan_bits;
+  if (x == infinity_bits || y == infinity_bits) return x == 0 || y == 0 ? nan_bits : (sign | infinity_bits);
+  if (x == 0 || y == 0) return sign;
+  const unpacked a = unpack(x);
+  const unpacked b = unpack(y);
+  return sign | pack(std::uint64_t{a.significand} * b.significand, a.exponent + b.exponent);
+}
+
+/// The bits of the float nearest to a double.
+constexpr std::uint32_t narrow(std::uint64_t double_bits) noexcept {
+  const std::uint32_t sign = static_cast<std::uint32_t>(double_bits >> 32) & sign_bit;
+  const std::uint64_t field = (double_bits >> 52) & 0x7ffu;
+  const std::uint64_t fraction = double_bits & 0xfffffffffffffu;
+  if (field == 0x7ffu) return fraction != 0 ? nan_bits : (sign | infinity_bits);
+  if (field == 0) return sign;  // below 2^-1022: 0 as a float
+  return sign | pack(fraction | 0x10000000000000u, static_cast<int>(field) - 1075);
+}
+
+/// The bits of a float as a double, exact.
+constexpr std::uint64_t widen(std::uint32_t bits) noexcept {
+  const std::uint64_t sign = std::uint64_t{bits & sign_bit} << 32;
+  const std::uint32_t size = magnitude(bits);
+  if (is_nan(size)) return 0x7ff8000000000000u;
+  if (size == infinity_bits) return sign | 0x7ff0000000000000u;
+  if (size == 0) return sign;
+  const unpacked a = unpack(size);
+  const int up = std::countl_zero(a.significand) - 8;  // places to the hidden bit; 0 unless subnormal
+  const std::uint64_t significand = std::uint64_t{a.significand} << (29 + up);
+  return sign | ((static_cast<std::uint64_t>(a.exponent - up + 1022 + 23) << 52) + significand);
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_DETAIL_STRICT_FLOAT_HPP
+
+// ---- ptq/numeric/overflow.hpp ----
+
+/// @file overflow.hpp What a minifloat makes of values beyond its largest finite one.
+///
+/// | input              | saturate          | propagate                              |
+/// |--------------------|-------------------|----------------------------------------|
+/// | finite, too large  | +-largest finite  | +-infinity if the format has it, else NaN |
+/// | +-infinity         | +-largest finite  | +-infinity if the format has it, else NaN |
+/// | NaN                | NaN               | NaN                                    |
+///
+/// saturate is what ONNX's Cast and QuantizeLinear do by default; propagate is what ml_dtypes does.
+#ifndef PTQ_NUMERIC_OVERFLOW_HPP
+#define PTQ_NUMERIC_OVERFLOW_HPP
+
+namespace ptq::inline v0_1 {
+
+struct saturate {
+  static constexpr bool saturates = true;
+};
+
+struct propagate {
+  static constexpr bool saturates = false;
+};
+
+template <class T>
+concept overflow_policy = requires {
+  { T::saturates };
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_NUMERIC_OVERFLOW_HPP
+
+// ---- ptq/numeric/minifloat.hpp ----
+
+/// @file minifloat.hpp One codec for every small binary float: integers only, constexpr, round to nearest
+/// even.
+#ifndef PTQ_NUMERIC_MINIFLOAT_HPP
+#define PTQ_NUMERIC_MINIFLOAT_HPP
+
+#include <bit>
+#include <cstdint>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+
+/// The shape of a format: 1 sign bit, then exponent and mantissa bits. The exponent bias is 2^(exponent_bits
+/// - 1) - 1. Without infinities only the code with all bits set is NaN (OCP's "fn" formats).
+struct minifloat_format {
+  int exponent_bits;
+  int mantissa_bits;
+  bool has_infinity;
+
+  constexpr int bias() const noexcept { return (1 << (exponent_bits - 1)) - 1; }
+  constexpr int bits() const noexcept { return 1 + exponent_bits + mantissa_bits; }
+};
+
+/// Encodes binary32 bit patterns to codes of a format, and decodes them. NaN has one code, and all codes of
+/// NaN decode to one bit pattern, both without a sign: machines disagree about the sign of a computed NaN.
+/// Source of the two 8-bit formats: OCP 8-bit Floating Point Specification 1.0; of the others: IEEE 754-2019
+/// (binary16) and bfloat16 as the upper half of binary32.
+template <minifloat_format Format>
+struct minifloat {
+  using storage = std::conditional_t<(Format.bits() <= 8), std::uint8_t, std::uint16_t>;
+
+  static constexpr int mantissa_bits = Format.mantissa_bits;
+  static constexpr std::uint32_t sign_code = 1u << (Format.bits() - 1);
+  static constexpr std::uint32_t nan_code = sign_code - 1;
+  static constexpr std::uint32_t infinity_code = ((1u << Format.exponent_bits) - 1u)
+                                                 << mantissa_bits;  // if any
+  static constexpr std::uint32_t max_code = (Format.has_infinity ? infinity_code : nan_code) - 1;
+
+  template <overflow_policy Overflow = saturate>
+  static constexpr storage encode(std::uint32_t float_bits) noexcept {
+    const std::uint32_t sign = (float_bits >> 31) * sign_code;
+    const std::uint32_t value = detail::magnitude(float_bits);
+    if (value > detail::infinity_bits) return static_cast<storage>(nan_code);
+    std::uint32_t code = rounded(value);
+    if (code > max_code) {
+      if constexpr (Overflow::saturates)
+        code = max_code;
+      else
+        code = Format.has_infinity ? infinity_code : nan_code;
+    }
+    return static_cast<storage>(sign | code);
+  }
+
+  /// The binary32 bit pattern of a code.
+  static constexpr std::uint32_t decode(storage stored) noexcept {
+    const std::uint32_t code = stored;
+    const std::uint32_t sign = (code & sign_code) != 0 ? detail::sign_bit : 0u;
+    const std::uint32_t value = code & (sign_code - 1);
+    if (Format.has_infinity ? value > infinity_code : value == nan_code) return detail::nan_bits;
+    if (Format.has_infinity && value == infinity_code) return sign | detail::infinity_bits;
+    if (value < first_normal_code) return sign | decode_subnormal(value);
+    return sign | ((value << drop) + rebias);
+  }
+
+ private:
+  static constexpr int drop = 23 - mantissa_bits;  // mantissa bits that a float has beyond the format's
+  static constexpr std::uint32_t rebias = static_cast<std::uint32_t>(127 - Format.bias()) << 23;
+  static constexpr std::uint32_t first_normal_code = 1u << mantissa_bits;
+  static constexpr int first_normal_field =
+      128 - Format.bias();  // the float's exponent field of the smallest normal
+
+  /// The code nearest to a magnitude up to infinity, as if exponents had no end.
+  static constexpr std::uint32_t rounded(std::uint32_t value) noexcept {
+    const int field = static_cast<int>(value >> 23);
+    if (field >= first_normal_field) return round_bits(value, drop) - (rebias >> drop);
+    if (field == 0) return round_bits(value, drop + first_normal_field - 1);  // a float subnormal
+    return round_bits((value & 0x7fffffu) | 0x800000u, drop + first_normal_field - field);
+  }
+
+  /// value / 2^shift, to nearest even, for values below 2^31.
+  static constexpr std::uint32_t round_bits(std::uint32_t value, int shift) noexcept {
+    if (shift > 25) return 0;
+    const std::uint32_t odd = (value >> shift) & 1u;
+    return (value + (1u << (shift - 1)) - 1u + odd) >> shift;
+  }
+
+  static constexpr std::uint32_t decode_subnormal(std::uint32_t value) noexcept {
+    if constexpr (Format.bias() == 127) return value << drop;  // subnormal as a float too
+    if (value == 0) return 0;
+    const int up = std::countl_zero(value) - (31 - mantissa_bits);  // places to the hidden bit
+    return ((value << up) << drop) + rebias - (static_cast<std::uint32_t>(up) << 23);
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_NUMERIC_MINIFLOAT_HPP
+
+// ---- ptq/numeric/bfloat16.hpp ----
+
+/// @file bfloat16.hpp The bfloat16 storage type: 16 bits and a conversion either way.
+#ifndef PTQ_NUMERIC_BFLOAT16_HPP
+#define PTQ_NUMERIC_BFLOAT16_HPP
+
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+/// A bfloat16 number as its bit pattern. Made for storage: it converts, and computes nothing.
+struct [[gnu::may_alias]] bfloat16 {
+  std::uint16_t bits = 0;
+
+  using codec = minifloat<minifloat_format{8, 7, true}>;
+
+  static constexpr bfloat16 from_float(const float& x) noexcept {
+    return {codec::encode<propagate>(detail::bits_of(x))};
+  }
+  constexpr float to_float() const noexcept { return detail::float_of(codec::decode(bits)); }
+  friend constexpr bool operator==(const bfloat16&, const bfloat16&) = default;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_NUMERIC_BFLOAT16_HPP
+
+// ---- ptq/numeric/half.hpp ----
+
+/// @file half.hpp The binary16 storage type: 16 bits and a conversion either way.
+#ifndef PTQ_NUMERIC_HALF_HPP
+#define PTQ_NUMERIC_HALF_HPP
+
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+/// A binary16 number as its bit pattern. Made for storage: it converts, and computes nothing.
+struct [[gnu::may_alias]] half {
+  std::uint16_t bits = 0;
+
+  using codec = minifloat<minifloat_format{5, 10, true}>;
+
+  static constexpr half from_float(const float& x) noexcept {
+    return {codec::encode<propagate>(detail::bits_of(x))};
+  }
+  constexpr float to_float() const noexcept { return detail::float_of(codec::decode(bits)); }
+  friend constexpr bool operator==(const half&, const half&) = default;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_NUMERIC_HALF_HPP
+
+// ---- ptq/tensor/element.hpp ----
+
+/// @file element.hpp The element types that tensors may have, and the customisation point for a user's own
+/// half type.
+#ifndef PTQ_TENSOR_ELEMENT_HPP
+#define PTQ_TENSOR_ELEMENT_HPP
+
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+/// The layouts that source elements can have in memory.
+enum class element_type : unsigned char { float32, float64, float16, bfloat16 };
+
+constexpr std::size_t size_of(element_type type) noexcept {
+  return type == element_type::float64 ? 8u : type == element_type::float32 ? 4u : 2u;
+}
+
+constexpr const char* name_of(element_type type) noexcept {
+  switch (type) {
+    case element_type::float32:
+      return "float32";
+    case element_type::float64:
+      return "float64";
+    case element_type::float16:
+      return "float16";
+    case element_type::bfloat16:
+      return "bfloat16";
+  }
+  return "unknown";
+}
+
+/// Specialise it for an own element type that has one of the layouts above:
+///   type           its layout
+///   to_float(x)    the value as float32
+///   from_float(x)  the nearest value, ties to even
+template <class T>
+struct element_traits;
+
+template <>
+struct element_traits<float> {
+  static constexpr element_type type = element_type::float32;
+  static constexpr float to_float(const float& x) noexcept { return x; }
+  static constexpr float from_float(const float& x) noexcept { return x; }
+};
+
+/// float64 is rounded to float32 before anything else.
+template <>
+struct element_traits<double> {
+  static constexpr element_type type = element_type::float64;
+  static constexpr float to_float(const double& x) noexcept {
+    return detail::float_of(detail::narrow(std::bit_cast<std::uint64_t>(x)));
+  }
+  static constexpr double from_float(const float& x) noexcept {
+    return std::bit_cast<double>(detail::widen(detail::bits_of(x)));
+  }
+};
+
+template <>
+struct element_traits<half> {
+  static constexpr element_type type = element_type::float16;
+  static constexpr float to_float(half x) noexcept { return x.to_float(); }
+  static constexpr half from_float(const float& x) noexcept { return half::from_float(x); }
+};
+
+template <>
+struct element_traits<bfloat16> {
+  static constexpr element_type type = element_type::bfloat16;
+  static constexpr float to_float(bfloat16 x) noexcept { return x.to_float(); }
+  static constexpr bfloat16 from_float(const float& x) noexcept { return bfloat16::from_float(x); }
+};
+
+template <class T>
+concept element = requires(T value, float x) {
+  { element_traits<T>::type } -> std::convertible_to<element_type>;
+  { element_traits<T>::to_float(value) } -> std::same_as<float>;
+  { element_traits<T>::from_float(x) } -> std::same_as<T>;
+} && sizeof(T) == size_of(element_traits<T>::type);
+
+namespace detail {
+
+template <element T>
+inline constexpr bool is_half = sizeof(T) == 2;
+
+}  // namespace detail
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TENSOR_ELEMENT_HPP
+
+// ---- ptq/detail/platform.hpp ----
+
+/// @file platform.hpp The only place that asks which compiler, flags or machine this is.
+///
+/// - PTQ_ASSERT(condition): a broken precondition. Define it before the first include to use your own; the
+/// default
+///   traps, so that firmware needs no <cassert>.
+/// - PTQ_BUILD: the inline namespace of every function that computes in floating point. It is named after the
+/// flags
+///   that change machine code, so that translation units built with different flags never share a body.
+/// - PTQ_PRECISE_PUSH / PTQ_PRECISE_POP: around float arithmetic that decides a code or a scale.
+#ifndef PTQ_DETAIL_PLATFORM_HPP
+#define PTQ_DETAIL_PLATFORM_HPP
+
+#ifndef PTQ_ASSERT
+#define PTQ_ASSERT(condition) ((condition) ? static_cast<void>(0) : __builtin_trap())
+#endif
+
+// GCC sets the second macro for -freciprocal-math alone. clang has no macro for that flag; there the pragma
+// below helps.
+#if defined(__FAST_MATH__) || defined(__RECIPROCAL_MATH__)
+#define PTQ_EXACT_DIVISION false
+#if defined(__AVX512F__)
+#define PTQ_BUILD fast_math_avx512
+#elif defined(__FMA__) || defined(__AVX2__)
+#define PTQ_BUILD fast_math_avx2
+#else
+#define PTQ_BUILD fast_math
+#endif
+#else
+#define PTQ_EXACT_DIVISION true
+#if defined(__AVX512F__)
+#define PTQ_BUILD avx512
+#elif defined(__FMA__) || defined(__AVX2__)
+#define PTQ_BUILD avx2
+#else
+#define PTQ_BUILD baseline
+#endif
+#endif
+
+// float_control: clang on x86 since 14, on aarch64 since 16, on riscv since 19; bare-metal ARM ignores it
+// with a warning.
+#if defined(__clang__) &&                                                                           \
+    (defined(__x86_64__) || defined(__i386__) || (defined(__aarch64__) && __clang_major__ >= 16) || \
+     (defined(__riscv) && __clang_major__ >= 19))
+#define PTQ_PRECISE_PUSH _Pragma("float_control(push)") _Pragma("float_control(precise, on)")
+#define PTQ_PRECISE_POP _Pragma("float_control(pop)")
+#elif defined(__GNUC__) && !defined(__clang__)
+#define PTQ_PRECISE_PUSH _Pragma("GCC push_options") _Pragma("GCC reset_options")
+#define PTQ_PRECISE_POP _Pragma("GCC pop_options")
+#else
+#define PTQ_PRECISE_PUSH
+#define PTQ_PRECISE_POP
+#endif
+
+#endif  // PTQ_DETAIL_PLATFORM_HPP
+
+// ---- ptq/tensor/view.hpp ----
+
+/// @file view.hpp A tensor as a pointer, a shape and signed strides.
+#ifndef PTQ_TENSOR_VIEW_HPP
+#define PTQ_TENSOR_VIEW_HPP
+
+#include <array>
+#include <cstddef>
+#include <initializer_list>
+#include <span>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+
+inline constexpr std::size_t max_rank = 8;
+
+/// The extents of a tensor, outermost first. Rank 0 is a scalar: one element.
+struct tensor_shape {
+  std::array<std::size_t, max_rank> extents{};
+  std::size_t rank = 0;
+
+  constexpr tensor_shape() = default;
+  constexpr tensor_shape(std::initializer_list<std::size_t> list) noexcept
+      : tensor_shape(std::span<const std::size_t>(list.begin(), list.size())) {}
+  constexpr explicit tensor_shape(std::span<const std::size_t> list) noexcept : rank(list.size()) {
+    PTQ_ASSERT(list.size() <= max_rank);
+    for (std::size_t i = 0; i < rank; ++i) extents[i] = list[i];
+  }
+
+  constexpr std::size_t operator[](std::size_t axis) const noexcept { return extents[axis]; }
+
+  /// The number of elements.
+  constexpr std::size_t size() const noexcept {
+    std::size_t product = 1;
+    for (std::size_t i = 0; i < rank; ++i) product *= extents[i];
+    return product;
+  }
+
+  friend constexpr bool operator==(const tensor_shape&, const tensor_shape&) = default;
+};
+
+/// Distances between neighbours along each axis, in elements.
+using tensor_strides = std::array<std::ptrdiff_t, max_rank>;
+
+constexpr tensor_strides row_major(const tensor_shape& shape) noexcept {
+  tensor_strides strides{};
+  std::ptrdiff_t step = 1;
+  for (std::size_t i = shape.rank; i-- > 0;) {
+    strides[i] = step;
+    step *= static_cast<std::ptrdiff_t>(shape[i]);
+  }
+  return strides;
+}
+
+constexpr tensor_strides column_major(const tensor_shape& shape) noexcept {
+  tensor_strides strides{};
+  std::ptrdiff_t step = 1;
+  for (std::size_t i = 0; i < shape.rank; ++i) {
+    strides[i] = step;
+    step *= static_cast<std::ptrdiff_t>(shape[i]);
+  }
+  return strides;
+}
+
+/// Non-owning. `data` points at the element whose indices are all 0, also where strides are negative.
+template <class T>
+struct tensor_view {
+  using element_type = T;
+  using value_type = std::remove_cv_t<T>;
+
+  T* data = nullptr;
+  tensor_shape shape;
+  tensor_strides strides{};
+
+  constexpr tensor_view() = default;
+  /// Row-major and without gaps.
+  constexpr tensor_view(T* first, const tensor_shape& extents) noexcept
+      : data(first), shape(extents), strides(row_major(extents)) {}
+  constexpr tensor_view(T* first, const tensor_shape& extents, const tensor_strides& steps) noexcept
+      : data(first), shape(extents), strides(steps) {}
+
+  constexpr std::size_t rank() const noexcept { return shape.rank; }
+  constexpr std::size_t size() const noexcept { return shape.size(); }
+
+  /// The same elements, read-only.
+  // NOLINTNEXTLINE(google-explicit-constructor): as std::span
+  constexpr operator tensor_view<const T>() const noexcept
+    requires(!std::is_const_v<T>)
+  {
+    return {data, shape, strides};
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TENSOR_VIEW_HPP
+
+// ---- ptq/tensor/traits.hpp ----
+
+/// @file traits.hpp The customisation point: how any tensor type becomes a `tensor_view`.
+#ifndef PTQ_TENSOR_TRAITS_HPP
+#define PTQ_TENSOR_TRAITS_HPP
+
+#include <array>
+#include <cstddef>
+#include <span>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+
+/// Specialise it for an own tensor type, or include the adaptor of the library it comes from:
+///
+///   template <>
+///   struct ptq::tensor_traits<my_tensor> {
+///     static auto view(auto& t) { return ptq::tensor_view{t.data(), {t.rows(), t.cols()}}; }
+///   };
+///
+/// `view(t)` takes a const or a mutable tensor and returns a `tensor_view` of its elements. Nothing else is
+/// asked. A type that does not own its elements may say so with `static constexpr bool is_view = true`: its
+/// temporaries are then accepted where a view outlives the call.
+template <class T>
+struct tensor_traits;
+
+namespace detail {
+
+template <class T>
+inline constexpr bool is_tensor_view = false;
+template <class T>
+inline constexpr bool is_tensor_view<tensor_view<T>> = true;
+
+/// False for T: include the adaptor of T's library, or specialise ptq::tensor_traits<T>.
+template <class T> concept has_tensor_traits = requires { sizeof(tensor_traits<T>); };
+
+/// True for T: it is a lazy expression, which has no elements in memory. Adaptors mark those by a member of
+/// this name.
+template <class T> concept evaluate_it_first = requires { typename tensor_traits<T>::evaluate_it_first; };
+
+template <class T> concept is_view = requires { requires tensor_traits<T>::is_view; };
+
+}  // namespace detail
+
+/// A type with an adaptor. Lazy expressions have none: evaluate them first.
+template <class T>
+concept adaptable_tensor =
+    detail::has_tensor_traits<std::remove_cvref_t<T>> &&
+    (!detail::evaluate_it_first<std::remove_cvref_t<T>>) && requires(T& tensor) {
+      tensor_traits<std::remove_cvref_t<T>>::view(tensor);
+      requires detail::is_tensor_view<decltype(tensor_traits<std::remove_cvref_t<T>>::view(tensor))>;
+      requires element<typename decltype(tensor_traits<std::remove_cvref_t<T>>::view(tensor))::value_type>;
+    };
+
+/// A tensor whose elements outlive it if it is a temporary: T is what a forwarding reference deduces.
+template <class T>
+concept named_tensor_or_view =
+    adaptable_tensor<T> && (std::is_lvalue_reference_v<T> || detail::is_view<std::remove_cvref_t<T>>);
+
+/// The view of any adaptable tensor. Of temporaries only those are taken that do not own their elements.
+template <named_tensor_or_view T>
+constexpr auto view_of(T&& tensor) noexcept {
+  return tensor_traits<std::remove_cvref_t<T>>::view(tensor);
+}
+
+template <class T>
+struct tensor_traits<tensor_view<T>> {
+  static constexpr bool is_view = true;
+  static constexpr tensor_view<T> view(const tensor_view<T>& t) noexcept { return t; }
+};
+
+template <class T, std::size_t Extent>
+struct tensor_traits<std::span<T, Extent>> {
+  static constexpr bool is_view = true;
+  static constexpr tensor_view<T> view(const std::span<T, Extent>& t) noexcept {
+    return {t.data(), {t.size()}};
+  }
+};
+
+namespace detail {
+
+/// What is inside of arrays in arrays: the extents, and the first element.
+template <class T>
+struct nested_array {
+  static constexpr void append_extents(tensor_shape&) noexcept {}
+  static constexpr auto* first(auto* t) noexcept { return t; }
+};
+
+template <class T, std::size_t Extent>
+struct nested_array<T[Extent]> {
+  static constexpr void append_extents(tensor_shape& shape) noexcept {
+    shape.extents[shape.rank++] = Extent;
+    nested_array<T>::append_extents(shape);
+  }
+  static constexpr auto* first(auto* t) noexcept { return nested_array<T>::first(&(*t)[0]); }
+};
+
+template <class T, std::size_t Extent>
+struct nested_array<std::array<T, Extent>> {
+  static constexpr void append_extents(tensor_shape& shape) noexcept {
+    shape.extents[shape.rank++] = Extent;
+    nested_array<T>::append_extents(shape);
+  }
+  static constexpr auto* first(auto* t) noexcept { return nested_array<T>::first(t->data()); }
+};
+
+/// Arrays of any rank. (In constant expressions only rank 1: a pointer may not leave its innermost array
+/// there.)
+template <class Array>
+struct array_traits {
+  static constexpr auto view(auto& t) noexcept {
+    tensor_shape shape;
+    nested_array<Array>::append_extents(shape);
+    auto* first = nested_array<Array>::first(&t);
+    return tensor_view<std::remove_pointer_t<decltype(first)>>{first, shape};
+  }
+};
+
+}  // namespace detail
+
+template <class T, std::size_t Extent>
+struct tensor_traits<T[Extent]> : detail::array_traits<T[Extent]> {};
+
+template <class T, std::size_t Extent>
+struct tensor_traits<std::array<T, Extent>> : detail::array_traits<std::array<T, Extent>> {};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TENSOR_TRAITS_HPP
+
+// ---- ptq/adaptors/std_vector.hpp ----
+
+/// @file std_vector.hpp std::vector as a tensor of rank 1. (std::vector<bool> has no elements to point at.)
+#ifndef PTQ_ADAPTORS_STD_VECTOR_HPP
+#define PTQ_ADAPTORS_STD_VECTOR_HPP
+
+#include <concepts>
+#include <type_traits>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+template <class T, class Allocator>
+  requires(!std::same_as<T, bool>)
+struct tensor_traits<std::vector<T, Allocator>> {
+  static constexpr auto view(auto& t) noexcept {
+    return tensor_view<std::remove_pointer_t<decltype(t.data())>>{t.data(), {t.size()}};
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_ADAPTORS_STD_VECTOR_HPP
+
+// ---- ptq/backend/recipe.hpp ----
+
+/// @file recipe.hpp The numbers by which a backend quantizes a dtype. A backend is data; kernels never know
+/// its name.
+#ifndef PTQ_BACKEND_RECIPE_HPP
+#define PTQ_BACKEND_RECIPE_HPP
+
+#include <cstddef>
+
+namespace ptq::inline v0_1 {
+
+/// How many elements share a scale: the whole tensor, or each index of one axis.
+struct granularity {
+  enum class kind_type : unsigned char { per_tensor, per_channel };
+
+  kind_type kind = kind_type::per_tensor;
+  std::size_t axis = 0;  ///< meaningful per channel only
+
+  constexpr bool is_per_channel() const noexcept { return kind == kind_type::per_channel; }
+  friend constexpr bool operator==(const granularity&, const granularity&) = default;
+};
+
+constexpr granularity per_tensor() noexcept {
+  return {};
+}
+
+constexpr granularity per_channel(std::size_t axis = 0) noexcept {
+  return {granularity::kind_type::per_channel, axis};
+}
+
+/// How a value becomes a quotient before it is rounded to a code.
+enum class arithmetic : unsigned char {
+  divide,                  ///< value / scale
+  multiply_by_reciprocal,  ///< value * (1 / scale)
+};
+
+/// What is rounded to the source's element type when that is a half or a bfloat16.
+enum class half_rounding : unsigned char {
+  nothing,             ///< float32 throughout
+  scale,               ///< the scale
+  scale_and_quotient,  ///< the scale, and each quotient before it is rounded to a code
+};
+
+/// scale = max(amax / divisor, floor), in float32 with one rounding an operation; code = encode(value
+/// (arithmetic) scale). A scale that comes out as 0 becomes 1: the codes are then those of the values
+/// themselves, which are 0 or so small that most dtypes round them to 0. With divisor 0 nothing is scaled:
+/// the scale is always 1.
+struct recipe {
+  float divisor = 0;
+  float floor = 0;
+  arithmetic how = arithmetic::divide;
+  granularity weights;  ///< the default for weights
+  half_rounding halves = half_rounding::nothing;
+
+  friend constexpr bool operator==(const recipe&, const recipe&) = default;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_BACKEND_RECIPE_HPP
+
+// ---- ptq/dtype/concept.hpp ----
+
+/// @file concept.hpp What a dtype offers.
+#ifndef PTQ_DTYPE_CONCEPT_HPP
+#define PTQ_DTYPE_CONCEPT_HPP
+
+#include <concepts>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+
+/// A number format that tensors can be quantized to: an empty struct with
+///
+/// | member       | meaning                                                                            |
+/// |--------------|------------------------------------------------------------------------------------|
+/// | name         | the word in YAML files, artifacts and tables                                       |
+/// | storage      | the trivial type of one code                                                       |
+/// | is_integer   | true: evenly spaced codes (a step is 1); false: a floating-point format            |
+/// | max_finite   | the largest value a code can have, a float                                         |
+/// | lowest       | the smallest value a code can have (negative), a float                             |
+/// | encode(x)    | the code nearest to x, ties to even, saturating; NaN has a defined code too        |
+/// | decode(code) | the exact value of a code                                                          |
+template <class T>
+concept dtype = std::is_empty_v<T> && std::is_trivially_copyable_v<typename T::storage> &&
+                requires(float value, typename T::storage code) {
+                  { T::name } -> std::convertible_to<const char*>;
+                  { T::is_integer } -> std::convertible_to<bool>;
+                  { T::max_finite } -> std::same_as<const float&>;
+                  { T::lowest } -> std::same_as<const float&>;
+                  { T::encode(value) } noexcept -> std::same_as<typename T::storage>;
+                  { T::decode(code) } noexcept -> std::same_as<float>;
+                };
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_CONCEPT_HPP
+
+// ---- ptq/dtype/int8.hpp ----
+
+/// @file int8.hpp Two's complement 8-bit integers, -128 to 127.
+#ifndef PTQ_DTYPE_INT8_HPP
+#define PTQ_DTYPE_INT8_HPP
+
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+struct int8 {
+  static constexpr const char* name = "int8";
+  using storage = std::int8_t;
+  static constexpr bool is_integer = true;
+  static constexpr float max_finite = 127.0F;
+  static constexpr float lowest = -128.0F;
+
+  /// The nearest integer, ties to even, clamped to [-128, 127]. NaN becomes 0, infinities the ends of the
+  /// range.
+  static constexpr storage encode(const float& value) noexcept {
+    const std::uint32_t bits = detail::bits_of(value);
+    const std::uint32_t size = detail::magnitude(bits);
+    const std::uint32_t clamped = size < bits_of_128 ? size : bits_of_128;
+    // No branches on the data: codes of trained weights are unpredictable.
+    const std::uint32_t significand = (clamped & 0x7fffffu) | 0x800000u;
+    const std::uint32_t places = 150u - (clamped >> 23);  // to the binary point; from 16 up
+    const std::uint32_t shift = places < 31u ? places : 31u;
+    const std::uint32_t odd = (significand >> shift) & 1u;
+    const std::uint32_t rounded = (significand + (1u << (shift - 1)) - 1u + odd) >> shift;
+    const std::uint32_t sign = bits >> 31;
+    const std::uint32_t limit = 127u + sign;
+    const std::uint32_t limited = rounded < limit ? rounded : limit;
+    const std::uint32_t finite = detail::is_nan(size) ? 0u : limited;
+    return static_cast<storage>((finite ^ (0u - sign)) + sign);  // two's complement negation
+  }
+
+  static constexpr float decode(storage code) noexcept { return static_cast<float>(code); }
+
+ private:
+  static constexpr std::uint32_t bits_of_128 = 0x43000000u;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_INT8_HPP
+
+// ---- ptq/dtype/native.hpp ----
+
+/// @file native.hpp The dtype that leaves a tensor as it is.
+#ifndef PTQ_DTYPE_NATIVE_HPP
+#define PTQ_DTYPE_NATIVE_HPP
+
+#include <limits>
+
+namespace ptq::inline v0_1 {
+
+/// In a specification: the layer keeps its original precision. As a policy class: codes are the values
+/// themselves and every scale is 1.
+struct native {
+  static constexpr const char* name = "native";
+  using storage = float;
+  static constexpr bool is_integer = false;
+  static constexpr float max_finite = (std::numeric_limits<float>::max)();
+  static constexpr float lowest = std::numeric_limits<float>::lowest();
+
+  static constexpr storage encode(float value) noexcept { return value; }
+  static constexpr float decode(storage code) noexcept { return code; }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_NATIVE_HPP
+
+// ---- ptq/backend/concept.hpp ----
+
+/// @file concept.hpp What a backend offers.
+#ifndef PTQ_BACKEND_CONCEPT_HPP
+#define PTQ_BACKEND_CONCEPT_HPP
+
+#include <concepts>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+
+/// A named numeric profile: an empty struct with
+///
+/// | member      | meaning                                                        |
+/// |-------------|----------------------------------------------------------------|
+/// | name        | the word in YAML files, artifacts and tables                   |
+/// | mode        | the one `quantize.mode` that goes with it                      |
+/// | activations | whether it quantizes activations too                           |
+/// | numbers<D>  | a `recipe` for every dtype D (`native` is never asked for)     |
+template <class T>
+concept backend = std::is_empty_v<T> && requires {
+  { T::name } -> std::convertible_to<const char*>;
+  { T::mode } -> std::convertible_to<const char*>;
+  { T::activations } -> std::convertible_to<bool>;
+  { T::template numbers<int8> } -> std::convertible_to<recipe>;
+};
+
+/// The recipe of a dtype under a backend; `native` is never scaled.
+template <dtype D, backend B>
+inline constexpr recipe recipe_of = B::template numbers<D>;
+template <backend B>
+inline constexpr recipe recipe_of<native, B> = recipe{};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_BACKEND_CONCEPT_HPP
+
+// ---- ptq/calibration/grid.hpp ----
+
+/// @file grid.hpp The magnitudes that codes can stand for, as a value: all that a calibrator learns of a
+/// dtype.
+#ifndef PTQ_CALIBRATION_GRID_HPP
+#define PTQ_CALIBRATION_GRID_HPP
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ptq::inline v0_1 {
+
+/// Levels from 0 up to the largest, which comes to lie on the threshold that a calibrator tries.
+class grid {
+ public:
+  static constexpr int fraction_bits = 38;
+  static constexpr std::uint64_t one = std::uint64_t{1} << fraction_bits;
+
+  /// 0, 1, ... count - 1: an integer dtype.
+  constexpr explicit grid(std::size_t count) noexcept : count_(count) { PTQ_ASSERT(count >= 2); }
+
+  /// Any finite levels, ascending from one >= 0 to one > 0. The caller keeps the storage.
+  constexpr explicit grid(std::span<const float> levels) noexcept
+      : levels_(levels.data()), count_(levels.size()) {
+    PTQ_ASSERT(count_ >= 2);
+  }
+
+  constexpr std::size_t size() const noexcept { return count_; }
+  constexpr bool is_even() const noexcept { return levels_ == nullptr; }
+
+  /// Level k as a share of the largest, in units of 1 / one, rounded down.
+  constexpr std::uint64_t share(std::size_t k) const noexcept {
+    if (is_even()) return (std::uint64_t{k} << fraction_bits) / (count_ - 1);
+    if (detail::bits_of(levels_[k]) == 0) return 0;
+    const detail::unpacked level = detail::unpack(detail::bits_of(levels_[k]));
+    const detail::unpacked largest = detail::unpack(detail::bits_of(levels_[count_ - 1]));
+    // 24 + 38 bits: a level whose significand is the longer one has the smaller exponent.
+    const int shift = fraction_bits + level.exponent - largest.exponent;
+    if (shift < 0) return shift > -32 ? (level.significand >> -shift) / largest.significand : 0;
+    return (std::uint64_t{level.significand} << shift) / largest.significand;
+  }
+
+ private:
+  const float* levels_ = nullptr;
+  std::size_t count_ = 0;
+};
+
+namespace detail {
+
+template <dtype D>
+struct level_list {
+  std::array<float, 256> levels{};
+  std::size_t count = 0;
+
+  constexpr level_list() noexcept {
+    for (unsigned code = 0; code < 256; ++code)
+      insert(D::decode(std::bit_cast<typename D::storage>(static_cast<std::uint8_t>(code))));
+  }
+
+ private:
+  constexpr void insert(float level) noexcept {
+    const std::uint32_t bits = bits_of(level);
+    if (bits >= infinity_bits) return;  // negative, infinite or NaN
+    std::size_t at = count;
+    while (at > 0 && bits_of(levels[at - 1]) >= bits) --at;
+    if (at < count && bits_of(levels[at]) == bits) return;
+    for (std::size_t i = count++; i > at; --i) levels[i] = levels[i - 1];
+    levels[at] = level;
+  }
+};
+
+template <dtype D>
+inline constexpr level_list<D> levels_of{};
+
+}  // namespace detail
+
+/// The grid of a dtype. A format wider than a byte has more levels than a histogram has bins, so how they lie
+/// does not matter.
+template <dtype D>
+constexpr grid grid_of() noexcept {
+  if constexpr (D::is_integer)
+    return grid(static_cast<std::size_t>(D::max_finite) + 1);
+  else if constexpr (sizeof(typename D::storage) == 1)
+    return grid(std::span<const float>(detail::levels_of<D>.levels.data(), detail::levels_of<D>.count));
+  else
+    return grid(std::size_t{1} << 16);
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_GRID_HPP
+
+// ---- ptq/calibration/range.hpp ----
+
+/// @file range.hpp What calibration yields: the largest magnitude to represent, free of any dtype.
+#ifndef PTQ_CALIBRATION_RANGE_HPP
+#define PTQ_CALIBRATION_RANGE_HPP
+
+namespace ptq::inline v0_1 {
+
+/// Why a range is what it is.
+enum class range_reason : unsigned char {
+  found,       ///< the calibrator's own answer
+  no_data,     ///< nothing was seen; amax is 0
+  all_zero,    ///< only zeros were seen; amax is 0
+  degenerate,  ///< the data cannot support a search, so amax is the absolute maximum
+};
+
+struct range {
+  float amax = 0;
+  range_reason reason = range_reason::no_data;
+
+  friend constexpr bool operator==(const range&, const range&) = default;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_RANGE_HPP
+
+// ---- ptq/calibration/histogram.hpp ----
+
+/// @file histogram.hpp Counts of magnitudes in equal bins over [0, 2^exponent), in fixed storage.
+#ifndef PTQ_CALIBRATION_HISTOGRAM_HPP
+#define PTQ_CALIBRATION_HISTOGRAM_HPP
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ptq::inline v0_1 {
+
+/// The smallest e with magnitude < 2^e, for the bits of a finite magnitude; -149, below every float, for 0.
+constexpr int exponent_above(std::uint32_t magnitude_bits) noexcept {
+  const detail::unpacked value = detail::unpack(magnitude_bits);
+  return value.exponent + static_cast<int>(std::bit_width(value.significand));
+}
+
+/// Bin i counts the magnitudes in [i, i + 1) x 2^exponent / Bins. The range grows by doubling, which merges
+/// neighbouring bins and is exact: what is counted does not depend on the order or the grouping of the
+/// values.
+template <std::size_t Bins>
+struct histogram {
+  static_assert(std::has_single_bit(Bins) && Bins <= (std::size_t{1} << 24),
+                "a power of two, so that bins can be merged in pairs");
+
+  std::array<std::uint64_t, Bins> counts{};
+  int exponent = exponent_above(0);
+
+  /// Makes room for magnitudes below 2^wanted.
+  constexpr void grow(int wanted) noexcept {
+    if (wanted <= exponent) return;
+    const int doublings = wanted - exponent;
+    exponent = wanted;
+    for (std::size_t i = 0; i < Bins; ++i) {
+      const std::uint64_t moving = counts[i];
+      counts[i] = 0;
+      counts[merged(i, doublings)] += moving;
+    }
+  }
+
+  /// Counts the magnitudes of values, all of them below 2^exponent.
+  constexpr void add(std::span<const float> values) noexcept {
+    for (const float value : values) ++counts[bin_of(detail::magnitude(detail::bits_of(value)))];
+  }
+
+  constexpr void merge(const histogram& other) noexcept {
+    grow(other.exponent);
+    const int doublings = exponent - other.exponent;
+    for (std::size_t i = 0; i < Bins; ++i) counts[merged(i, doublings)] += other.counts[i];
+  }
+
+  /// The bins up to the last one that is not empty.
+  constexpr std::span<const std::uint64_t> in_use() const noexcept {
+    std::size_t used = Bins;
+    while (used > 0 && counts[used - 1] == 0) --used;
+    return std::span<const std::uint64_t>(counts).first(used);
+  }
+
+  /// How many values lie in the bins from `first` on.
+  constexpr std::uint64_t count_from(std::size_t first) const noexcept {
+    std::uint64_t sum = 0;
+    for (std::size_t i = first; i < Bins; ++i) sum += counts[i];
+    return sum;
+  }
+
+  friend constexpr bool operator==(const histogram&, const histogram&) = default;
+
+ private:
+  static constexpr int bits = std::countr_zero(Bins);
+
+  /// Where bin i ends up when the range has doubled that often.
+  static constexpr std::size_t merged(std::size_t i, int doublings) noexcept {
+    return doublings < bits ? i >> doublings : 0;
+  }
+
+  constexpr std::size_t bin_of(std::uint32_t magnitude_bits) const noexcept {
+    const detail::unpacked value = detail::unpack(magnitude_bits);
+    const int shift = exponent - bits - value.exponent;  // places of the significand below a bin
+    if (shift < 0)
+      return static_cast<std::size_t>(value.significand) << -shift;  // near the smallest subnormal
+    return shift < 32 ? value.significand >> shift : 0;
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_HISTOGRAM_HPP
+
+// ---- ptq/error.hpp ----
+
+/// @file error.hpp What can go wrong, as a code and a place. The core returns `status`; hosted code adds
+/// words (result.hpp).
+#ifndef PTQ_ERROR_HPP
+#define PTQ_ERROR_HPP
+
+#include <cstddef>
+
+namespace ptq::inline v0_1 {
+
+/// Every way in which a call into ptq can fail.
+enum class errc : unsigned char {
+  ok = 0,
+
+  // tensors
+  wrong_rank,         ///< the tensor's rank is not the one asked for
+  axis_out_of_range,  ///< `status::at` is the axis
+  size_mismatch,      ///< a buffer has another length than the shape says; `at` is the length wanted
+  not_finite,         ///< NaN or infinity in the data; `at` is its row-major index
+  no_data,            ///< nothing was seen, so there is no range
+  stopped,            ///< the sink asked to stop
+
+  // specification
+  syntax,  ///< the text is not YAML or JSON
+  unknown_key,
+  unknown_word,  ///< a word that is not among the allowed ones
+  wrong_type,
+  missing_value,
+  invalid_value,
+  wrong_pair,  ///< backend and mode do not belong together
+  duplicate_key,
+  unsupported,  ///< valid, but not something ptq can do
+
+  // files
+  cannot_open,
+  cannot_read,
+  cannot_write,
+  wrong_format,
+
+  // safetensors: the reference reader's names
+  header_too_small,
+  header_too_large,
+  invalid_header_length,
+  invalid_header,
+  invalid_header_deserialization,
+  invalid_offset,
+  validation_overflow,
+  misaligned_slice,
+  tensor_invalid_info,
+  metadata_incomplete_buffer,
+  tensor_not_found,
+};
+
+/// The outcome of a core call: a code, and where it happened (an index, an axis or a length, as the code
+/// says). Trivial and constexpr, so firmware can return it in two registers. Converts to true when all went
+/// well.
+struct [[nodiscard]] status {
+  errc code = errc::ok;
+  std::size_t at = 0;
+
+  constexpr explicit operator bool() const noexcept { return code == errc::ok; }
+  friend constexpr bool operator==(const status&, const status&) = default;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_ERROR_HPP
+
+// ---- ptq/kernels/scalar.hpp ----
+
+/// @file scalar.hpp The reference kernels: loops over contiguous floats, portable, constexpr, the same bits
+/// everywhere.
+///
+/// Two shapes: a run with one scale (`*_run`), and a run with one factor an element (`*_each`). A factor is
+/// what the arithmetic needs: the scale to divide by, or its reciprocal to multiply by.
+#ifndef PTQ_KERNELS_SCALAR_HPP
+#define PTQ_KERNELS_SCALAR_HPP
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_BUILD {
+
+inline constexpr bool exact_division = PTQ_EXACT_DIVISION;
+
+PTQ_PRECISE_PUSH
+
+/// The scale, or its reciprocal.
+template <arithmetic How>
+constexpr float factor_of(const float& scale) noexcept {
+  if constexpr (How == arithmetic::divide)
+    return scale;
+  else
+    return detail::float_of(detail::divide(detail::one_bits, detail::bits_of(scale)));
+}
+
+/// One quotient, correctly rounded whatever the flags.
+template <arithmetic How>
+constexpr float apply_strictly(const float& value, const float& factor) noexcept {
+  const std::uint32_t x = detail::bits_of(value);
+  const std::uint32_t f = detail::bits_of(factor);
+  return detail::float_of(How == arithmetic::divide ? detail::divide(x, f) : detail::multiply(x, f));
+}
+
+/// One quotient by the hardware: for ordinary factors only, and division only where the compiler leaves it
+/// alone.
+template <arithmetic How>
+constexpr float apply_directly(const float& value, const float& factor) noexcept {
+  if constexpr (How == arithmetic::divide)
+    return value / factor;
+  else
+    return value * factor;
+}
+
+/// Flush-to-zero changes subnormal quotients of ordinary factors only; a dtype of small range rounds those to
+/// 0 anyway.
+template <dtype D>
+inline constexpr bool has_small_range = D::max_finite <= 0x1p32F;
+
+template <dtype D, arithmetic How>
+constexpr bool can_apply_directly(float factor) noexcept {
+  return has_small_range<D> && (How == arithmetic::multiply_by_reciprocal || exact_division) &&
+         detail::is_ordinary(detail::bits_of(factor));
+}
+
+template <dtype D, arithmetic How>
+constexpr void encode_run(const float* values, std::size_t n, float scale,
+                          typename D::storage* codes) noexcept {
+  const float factor = factor_of<How>(scale);
+  if (detail::bits_of(factor) == detail::one_bits) {
+    for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(values[i]);
+  } else if (can_apply_directly<D, How>(factor)) {
+    for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_directly<How>(values[i], factor));
+  } else {
+    for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_strictly<How>(values[i], factor));
+  }
+}
+
+template <dtype D, arithmetic How>
+constexpr void encode_each(const float* values, std::size_t n, const float* factors,
+                           typename D::storage* codes) noexcept {
+  for (std::size_t i = 0; i < n; ++i) {
+    codes[i] = D::encode(can_apply_directly<D, How>(factors[i]) ? apply_directly<How>(values[i], factors[i])
+                                                                : apply_strictly<How>(values[i], factors[i]));
+  }
+}
+
+/// value * scale, rounded once.
+template <dtype D>
+constexpr float scale_up(const float& value, const float& scale) noexcept {
+  if (detail::bits_of(scale) == detail::one_bits) return value;
+  if (has_small_range<D> && detail::is_ordinary(detail::bits_of(scale))) return value * scale;
+  return detail::float_of(detail::multiply(detail::bits_of(value), detail::bits_of(scale)));
+}
+
+template <dtype D>
+constexpr void decode_run(const typename D::storage* codes, std::size_t n, float scale,
+                          float* values) noexcept {
+  for (std::size_t i = 0; i < n; ++i) values[i] = scale_up<D>(D::decode(codes[i]), scale);
+}
+
+template <dtype D>
+constexpr void decode_each(const typename D::storage* codes, std::size_t n, const float* scales,
+                           float* values) noexcept {
+  for (std::size_t i = 0; i < n; ++i) values[i] = scale_up<D>(D::decode(codes[i]), scales[i]);
+}
+
+PTQ_PRECISE_POP
+
+/// The largest magnitude as float bits, starting from `seen`. NaN and infinity win: a result of 0x7f800000 or
+/// more says that the run holds one.
+constexpr std::uint32_t amax_run(const float* values, std::size_t n, std::uint32_t seen) noexcept {
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::uint32_t bits = detail::magnitude(detail::bits_of(values[i]));
+    seen = bits > seen ? bits : seen;
+  }
+  return seen;
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_KERNELS_SCALAR_HPP
+
+// ---- ptq/tensor/walk.hpp ----
+
+/// @file walk.hpp A strided tensor as few long runs, in memory order.
+#ifndef PTQ_TENSOR_WALK_HPP
+#define PTQ_TENSOR_WALK_HPP
+
+#include <array>
+#include <cstddef>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+constexpr std::ptrdiff_t distance(std::ptrdiff_t stride) noexcept {
+  return stride < 0 ? -stride : stride;
+}
+
+}  // namespace detail
+
+/// Strides of a dense tensor of the same shape whose axes lie in memory in the order of `strides`. Codes are
+/// stored so: a column-major source gives column-major codes.
+constexpr tensor_strides dense_strides(const tensor_shape& shape, const tensor_strides& strides) noexcept {
+  std::array<std::size_t, max_rank>
+      order{};  // axes, outermost first; those of extent 1 have no place in memory
+  std::size_t placed = 0;
+  for (std::size_t i = 0; i < shape.rank; ++i) {
+    if (shape[i] == 1) continue;
+    std::size_t at = placed++;
+    for (; at > 0 && detail::distance(strides[order[at - 1]]) < detail::distance(strides[i]); --at)
+      order[at] = order[at - 1];
+    order[at] = i;
+  }
+  tensor_strides dense = row_major(shape);  // the answer for axes of extent 1
+  std::ptrdiff_t step = 1;
+  for (std::size_t k = placed; k-- > 0;) {
+    dense[order[k]] = step;
+    step *= static_cast<std::ptrdiff_t>(shape[order[k]]);
+  }
+  return dense;
+}
+
+/// The axes of a tensor from outermost to innermost in memory: extents of 1 dropped, neighbours that continue
+/// each other merged, the channel axis kept apart. The innermost axis is the run.
+struct walk {
+  struct axis {
+    std::size_t extent = 1;
+    std::ptrdiff_t stride = 1;  // in the source
+    std::ptrdiff_t dense = 1;   // among the codes
+    bool is_channel = false;
+  };
+
+  std::array<axis, max_rank> axes{};
+  std::size_t rank = 0;
+  bool is_empty = false;
+
+  constexpr walk(const tensor_shape& shape, const tensor_strides& strides, granularity grain) noexcept {
+    const tensor_strides dense = dense_strides(shape, strides);
+    for (std::size_t i = 0; i < shape.rank; ++i) {
+      if (shape[i] == 0) is_empty = true;
+      if (shape[i] > 1) insert({shape[i], strides[i], dense[i], grain.is_per_channel() && grain.axis == i});
+    }
+    merge();
+    if (rank == 0) rank = 1;  // one element
+  }
+
+  constexpr const axis& run() const noexcept { return axes[rank - 1]; }
+
+  /// True where each element of a run has a scale of its own.
+  constexpr bool channel_is_innermost() const noexcept { return run().is_channel; }
+
+  /// Calls f(source offset, code offset, channel) at the start of each run. `channel` is 0 where the run is
+  /// the channel.
+  template <class F>
+  constexpr void for_each_run(F&& f) const {
+    if (is_empty) return;
+    std::array<std::size_t, max_rank> index{};
+    std::ptrdiff_t source = 0;
+    std::ptrdiff_t dense = 0;
+    std::size_t channel = 0;
+    for (;;) {
+      f(source, static_cast<std::size_t>(dense), channel);
+      std::size_t k = rank - 1;
+      for (;; --k) {
+        if (k == 0) return;
+        const axis& a = axes[k - 1];
+        source += a.stride;
+        dense += a.dense;
+        if (a.is_channel) ++channel;
+        if (++index[k - 1] < a.extent) break;
+        source -= a.stride * static_cast<std::ptrdiff_t>(a.extent);
+        dense -= a.dense * static_cast<std::ptrdiff_t>(a.extent);
+        if (a.is_channel) channel = 0;
+        index[k - 1] = 0;
+      }
+    }
+  }
+
+ private:
+  constexpr void insert(const axis& a) noexcept {
+    std::size_t at = rank++;
+    while (at > 0 && axes[at - 1].dense < a.dense) {
+      axes[at] = axes[at - 1];
+      --at;
+    }
+    axes[at] = a;
+  }
+
+  constexpr void merge() noexcept {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < rank; ++i) {
+      const axis& inner = axes[i];
+      if (kept > 0 && continues(axes[kept - 1], inner)) {
+        axes[kept - 1].extent *= inner.extent;
+        axes[kept - 1].stride = inner.stride;
+        axes[kept - 1].dense = inner.dense;
+      } else {
+        axes[kept++] = inner;
+      }
+    }
+    rank = kept;
+  }
+
+  static constexpr bool continues(const axis& outer, const axis& inner) noexcept {
+    return !outer.is_channel && !inner.is_channel &&
+           outer.stride == inner.stride * static_cast<std::ptrdiff_t>(inner.extent);
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TENSOR_WALK_HPP
+
+// ---- ptq/quantize/blocks.hpp ----
+
+/// @file blocks.hpp Feeds the kernels: runs of any element type and stride as blocks of contiguous floats.
+#ifndef PTQ_QUANTIZE_BLOCKS_HPP
+#define PTQ_QUANTIZE_BLOCKS_HPP
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ptq::inline v0_1 {
+
+/// The number of scales that a tensor of this shape has: 1 per tensor, else the extent of the axis (0 if it
+/// has none).
+constexpr std::size_t scale_count(const tensor_shape& shape, granularity grain) noexcept {
+  if (!grain.is_per_channel()) return 1;
+  return grain.axis < shape.rank ? shape[grain.axis] : 0;
+}
+
+namespace detail {
+inline namespace PTQ_BUILD {
+
+inline constexpr std::size_t block_size = 256;
+
+/// Calls f(values, count, index of the first) over elements [begin, end) of a run. Contiguous floats are
+/// passed as they are, in one block; everything else goes through a buffer on the stack.
+template <element T, class F>
+constexpr void for_each_block(const T* run, std::ptrdiff_t stride, std::size_t begin, std::size_t end,
+                              F&& f) {
+  if constexpr (std::same_as<T, float>) {
+    if (stride == 1) {
+      f(run + begin, end - begin, begin);
+      return;
+    }
+  }
+  float buffer[block_size] = {};
+  while (begin < end) {
+    const std::size_t n = end - begin < block_size ? end - begin : block_size;
+    for (std::size_t i = 0; i < n; ++i)
+      buffer[i] = element_traits<T>::to_float(run[static_cast<std::ptrdiff_t>(begin + i) * stride]);
+    f(static_cast<const float*>(buffer), n, begin);
+    begin += n;
+  }
+}
+
+/// Whether the axis exists and the buffers have the lengths that the shape asks for.
+constexpr status check_sizes(const tensor_shape& shape, granularity grain, std::size_t scales,
+                             std::size_t codes) noexcept {
+  if (grain.is_per_channel() && grain.axis >= shape.rank) return {errc::axis_out_of_range, grain.axis};
+  if (const std::size_t wanted = scale_count(shape, grain); scales != wanted)
+    return {errc::size_mismatch, wanted};
+  if (codes != shape.size()) return {errc::size_mismatch, shape.size()};
+  return {};
+}
+
+/// The largest magnitude per scale, as floats (NaN or infinity where the data holds one).
+template <element T>
+constexpr void find_amax(tensor_view<const T> source, const walk& path, std::span<float> amax) noexcept {
+  for (float& a : amax) a = 0;
+  path.for_each_run([&](std::ptrdiff_t offset, std::size_t, std::size_t channel) {
+    const T* run = source.data + offset;
+    for_each_block(run, path.run().stride, 0, path.run().extent,
+                   [&](const float* values, std::size_t n, std::size_t first) {
+                     if (path.channel_is_innermost()) {
+                       for (std::size_t i = 0; i < n; ++i)
+                         amax[first + i] =
+                             float_of(kernels::amax_run(values + i, 1, bits_of(amax[first + i])));
+                     } else {
+                       amax[channel] = float_of(kernels::amax_run(values, n, bits_of(amax[channel])));
+                     }
+                   });
+  });
+}
+
+/// The row-major index of the first NaN or infinity.
+template <element T>
+constexpr std::size_t find_not_finite(tensor_view<const T> source) noexcept {
+  const std::size_t size = source.size();
+  for (std::size_t at = 0; at < size; ++at) {
+    std::ptrdiff_t offset = 0;
+    std::size_t rest = at;
+    for (std::size_t axis = source.rank(); axis-- > 0;) {
+      offset += static_cast<std::ptrdiff_t>(rest % source.shape[axis]) * source.strides[axis];
+      rest /= source.shape[axis];
+    }
+    if (!is_finite(bits_of(element_traits<T>::to_float(source.data[offset])))) return at;
+  }
+  return size;
+}
+
+/// The scale for an amax in a tensor of elements T.
+template <element T>
+constexpr float scale_of(const float& amax, const recipe& numbers) noexcept {
+  if (numbers.divisor == 0) return 1;
+  std::uint32_t scale = magnitude(divide(bits_of(amax), bits_of(numbers.divisor)));
+  if constexpr (is_half<T>) {
+    if (numbers.halves != half_rounding::nothing)
+      scale = bits_of(element_traits<T>::to_float(element_traits<T>::from_float(float_of(scale))));
+  }
+  const std::uint32_t floor = bits_of(numbers.floor);
+  if (scale < floor) scale = floor;  // magnitudes compare as integers
+  return float_of(scale == 0 ? one_bits : scale);
+}
+
+/// Finds the scales of a tensor from its own values: not_finite with the row-major index of the first NaN or
+/// infinity.
+template <element T>
+constexpr status find_scales(tensor_view<const T> source, const walk& path, const recipe& numbers,
+                             std::span<float> scales) noexcept {
+  find_amax(source, path, scales);
+  for (const float& amax : scales)
+    if (!is_finite(bits_of(amax))) return {errc::not_finite, find_not_finite(source)};
+  for (float& scale : scales) scale = scale_of<T>(scale, numbers);
+  return {};
+}
+
+/// A quotient rounded to a half type, for recipes that ask for it. It needs no further scaling.
+template <element T>
+constexpr float rounded_quotient(const float& value, const float& scale, arithmetic how) noexcept {
+  const float quotient = how == arithmetic::divide
+                             ? kernels::apply_strictly<arithmetic::divide>(value, scale)
+                             : kernels::apply_strictly<arithmetic::multiply_by_reciprocal>(
+                                   value, kernels::factor_of<arithmetic::multiply_by_reciprocal>(scale));
+  return element_traits<T>::to_float(element_traits<T>::from_float(quotient));
+}
+
+/// The codes of a whole tensor. `Encoder` writes blocks: run(values, n, scale, at), each(values, n, factors,
+/// at), and prepare(scales, n, factors) turns scales into factors.
+template <element T, class Encoder>
+constexpr void encode_tensor(tensor_view<const T> source, const walk& path, const recipe& numbers,
+                             std::span<const float> scales, const Encoder& encoder) {
+  const bool rounds_quotients = is_half<T> && numbers.halves == half_rounding::scale_and_quotient;
+  const bool each = path.channel_is_innermost();
+  const std::size_t length = path.run().extent;
+  // Where each element has its own scale, channels are taken in blocks, so that factors are prepared once for
+  // all runs.
+  const std::size_t step = each ? block_size : length;
+  float factors[block_size] = {};
+  for (std::size_t begin = 0; begin < length; begin += step) {
+    const std::size_t end = length - begin < step ? length : begin + step;
+    if (each) encoder.prepare(scales.data() + begin, end - begin, static_cast<float*>(factors));
+    path.for_each_run([&](std::ptrdiff_t offset, std::size_t at, std::size_t channel) {
+      const auto encode = [&](const float* values, std::size_t n, std::size_t first) {
+        if (rounds_quotients) {
+          float quotients[block_size] = {};
+          for (std::size_t i = 0; i < n; ++i)
+            quotients[i] = rounded_quotient<T>(values[i], scales[each ? first + i : channel], numbers.how);
+          encoder.run(static_cast<const float*>(quotients), n, 1.0F, at + first);
+        } else if (each) {
+          encoder.each(values, n, static_cast<const float*>(factors), at + first);
+        } else {
+          encoder.run(values, n, scales[channel], at + first);
+        }
+      };
+      for_each_block(source.data + offset, path.run().stride, begin, end, encode);
+    });
+  }
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_QUANTIZE_BLOCKS_HPP
+
+// ---- ptq/calibration/statistics.hpp ----
+
+/// @file statistics.hpp All that is kept of a tensor while calibrating. Every calibrator answers from it, so
+/// one pass over the data serves them all.
+#ifndef PTQ_CALIBRATION_STATISTICS_HPP
+#define PTQ_CALIBRATION_STATISTICS_HPP
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ptq::inline v0_1 {
+
+/// Fixed storage of 8 bytes a bin. Equal values give equal statistics, whatever the batches, their order, or
+/// the parts that were merged.
+template <std::size_t Bins = 4096>
+struct statistics {
+  float absmax = 0;
+  std::uint64_t count = 0;
+  histogram<Bins> magnitudes;
+
+  /// Takes in a tensor. not_finite with the row-major index of a NaN or infinity: then nothing was taken in.
+  template <adaptable_tensor Tensor>
+  constexpr status collect(const Tensor& tensor) noexcept {
+    const auto view = view_of(tensor);
+    using value_type = typename decltype(view)::value_type;
+    const tensor_view<const value_type> source = view;
+    const walk path(source.shape, source.strides, per_tensor());
+    float largest = 0;
+    detail::find_amax<value_type>(source, path, std::span<float>(&largest, 1));
+    if (!detail::is_finite(detail::bits_of(largest)))
+      return {errc::not_finite, detail::find_not_finite<value_type>(source)};
+    raise(largest);
+    count += source.size();
+    path.for_each_run([&](std::ptrdiff_t offset, std::size_t, std::size_t) {
+      detail::for_each_block(
+          source.data + offset, path.run().stride, 0, path.run().extent,
+          [&](const float* values, std::size_t n, std::size_t) { magnitudes.add({values, n}); });
+    });
+    return {};
+  }
+
+  constexpr void merge(const statistics& other) noexcept {
+    raise(other.absmax);
+    count += other.count;
+    magnitudes.merge(other.magnitudes);
+  }
+
+  /// The range that clips nothing. Where nothing but zeros was seen, the reason says so.
+  constexpr range whole(range_reason reason = range_reason::found) const noexcept {
+    if (count == 0) return {0, range_reason::no_data};
+    if (detail::bits_of(absmax) == 0) return {0, range_reason::all_zero};
+    return {absmax, reason};
+  }
+
+  /// The range that ends at a place in the histogram, given in half bins, but not beyond the largest value.
+  constexpr range up_to(std::size_t half_bins) const noexcept {
+    if (half_bins == 0) return {0, range_reason::found};
+    const std::uint32_t end = detail::pack(half_bins, magnitudes.exponent - 1 - std::countr_zero(Bins));
+    return {end < detail::bits_of(absmax) ? detail::float_of(end) : absmax, range_reason::found};
+  }
+
+  friend constexpr bool operator==(const statistics& a, const statistics& b) noexcept {
+    return detail::bits_of(a.absmax) == detail::bits_of(b.absmax) && a.count == b.count &&
+           a.magnitudes == b.magnitudes;
+  }
+
+ private:
+  constexpr void raise(float largest) noexcept {
+    if (detail::bits_of(largest) > detail::bits_of(absmax)) absmax = largest;
+    magnitudes.grow(exponent_above(detail::bits_of(absmax)));
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_STATISTICS_HPP
+
+// ---- ptq/calibration/concept.hpp ----
+
+/// @file concept.hpp What a calibrator offers.
+#ifndef PTQ_CALIBRATION_CONCEPT_HPP
+#define PTQ_CALIBRATION_CONCEPT_HPP
+
+#include <concepts>
+
+namespace ptq::inline v0_1 {
+
+/// A question to the statistics of a tensor: which range should codes represent? It never sees the batches,
+/// so its answer cannot depend on them. It knows no dtype: the levels that codes stand for are a value.
+///
+/// | member              | meaning                                                             |
+/// |---------------------|---------------------------------------------------------------------|
+/// | name                | the word in YAML files, artifacts and tables                        |
+/// | range(seen, levels) | the answer for what was seen, if it is to be represented on a grid  |
+///
+/// Optional: `is_tao_word`, true where `quantize.algorithm` may name it (TAO knows minmax and entropy); all
+/// others are for `ptq.calibration.algorithm`.
+template <class T>
+concept calibrator =
+    std::default_initializable<T> && requires(const T ask, const statistics<>& seen, const grid& levels) {
+      { T::name } -> std::convertible_to<const char*>;
+      { ask.range(seen, levels) } noexcept -> std::same_as<range>;
+    };
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_CONCEPT_HPP
+
+// ---- ptq/io/array.hpp ----
+
+/// @file array.hpp An array as data files and engines hold it: bytes, a scalar type known at run time, a
+/// shape and strides.
+#ifndef PTQ_IO_ARRAY_HPP
+#define PTQ_IO_ARRAY_HPP
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+
+enum class scalar_type : unsigned char {
+  boolean,
+  uint8,
+  int8,
+  uint16,
+  int16,
+  uint32,
+  int32,
+  uint64,
+  int64,
+  float16,
+  bfloat16,
+  float32,
+  float64
+};
+
+/// Calls f(std::type_identity<T>{}) with the C++ type of a scalar type. A boolean is one byte.
+template <class F>
+constexpr decltype(auto) visit(scalar_type type, F&& f) {
+  switch (type) {
+    case scalar_type::boolean:
+    case scalar_type::uint8:
+      return f(std::type_identity<std::uint8_t>{});
+    case scalar_type::int8:
+      return f(std::type_identity<std::int8_t>{});
+    case scalar_type::uint16:
+      return f(std::type_identity<std::uint16_t>{});
+    case scalar_type::int16:
+      return f(std::type_identity<std::int16_t>{});
+    case scalar_type::uint32:
+      return f(std::type_identity<std::uint32_t>{});
+    case scalar_type::int32:
+      return f(std::type_identity<std::int32_t>{});
+    case scalar_type::uint64:
+      return f(std::type_identity<std::uint64_t>{});
+    case scalar_type::int64:
+      return f(std::type_identity<std::int64_t>{});
+    case scalar_type::float16:
+      return f(std::type_identity<half>{});
+    case scalar_type::bfloat16:
+      return f(std::type_identity<bfloat16>{});
+    case scalar_type::float64:
+      return f(std::type_identity<double>{});
+    case scalar_type::float32:
+      break;
+  }
+  return f(std::type_identity<float>{});
+}
+
+constexpr std::size_t size_of(scalar_type type) noexcept {
+  return visit(type, []<class T>(std::type_identity<T>) { return sizeof(T); });
+}
+
+/// NumPy's name.
+constexpr const char* name_of(scalar_type type) noexcept {
+  constexpr const char* names[] = {"bool",   "uint8", "int8",    "uint16",   "int16",   "uint32", "int32",
+                                   "uint64", "int64", "float16", "bfloat16", "float32", "float64"};
+  return names[static_cast<std::size_t>(type)];
+}
+
+constexpr bool is_float(scalar_type type) noexcept {
+  return type >= scalar_type::float16;
+}
+
+/// Non-owning. `data` points at the element whose indices are all 0 and may be unaligned; strides are in
+/// elements.
+struct array_view {
+  const std::byte* data = nullptr;
+  scalar_type type = scalar_type::float32;
+  tensor_shape shape;
+  tensor_strides strides{};
+
+  array_view() = default;
+  /// Row-major and without gaps.
+  array_view(const void* first, scalar_type scalar, const tensor_shape& extents) noexcept
+      : array_view(first, scalar, extents, row_major(extents)) {}
+  array_view(const void* first, scalar_type scalar, const tensor_shape& extents,
+             const tensor_strides& steps) noexcept
+      : data(static_cast<const std::byte*>(first)), type(scalar), shape(extents), strides(steps) {}
+
+  std::size_t size() const noexcept { return shape.size(); }
+
+  /// Indices `first` to `first + count` of the outermost axis.
+  array_view rows(std::size_t first, std::size_t count) const noexcept {
+    array_view part = *this;
+    part.data += static_cast<std::ptrdiff_t>(first) * strides[0] * static_cast<std::ptrdiff_t>(size_of(type));
+    part.shape.extents[0] = count;
+    return part;
+  }
+
+  /// The elements as T, for a row-major array whose data is known to be an aligned array of T.
+  template <class T>
+  const T* as() const noexcept {
+    return static_cast<const T*>(static_cast<const void*>(data));
+  }
+};
+
+/// A stored value as C++ computes with it: the half types become float, all others stay what they are.
+template <class T>
+constexpr auto number_of(T value) noexcept {
+  if constexpr (requires { value.to_float(); })
+    return value.to_float();
+  else
+    return value;
+}
+
+/// Calls f(value) for every element as it is stored, in row-major order.
+template <class F>
+void for_each_element(const array_view& array, F&& f) {
+  if (array.size() == 0) return;
+  visit(array.type, [&]<class T>(std::type_identity<T>) {
+    const std::size_t rank = array.shape.rank;
+    const std::size_t length = rank == 0 ? 1 : array.shape[rank - 1];
+    const std::ptrdiff_t step = rank == 0 ? 0 : array.strides[rank - 1];
+    std::array<std::size_t, max_rank> index{};
+    std::ptrdiff_t row = 0;
+    for (;;) {
+      for (std::size_t i = 0; i < length; ++i) {
+        T value;
+        const std::ptrdiff_t at = row + static_cast<std::ptrdiff_t>(i) * step;
+        std::memcpy(&value, array.data + at * static_cast<std::ptrdiff_t>(sizeof(T)), sizeof(T));
+        f(value);
+      }
+      std::size_t axis = rank;  // counts the outer axes up; the innermost is the loop above
+      for (;;) {
+        if (axis < 2) return;
+        --axis;
+        row += array.strides[axis - 1];
+        if (++index[axis - 1] < array.shape[axis - 1]) break;
+        row -= array.strides[axis - 1] * static_cast<std::ptrdiff_t>(array.shape[axis - 1]);
+        index[axis - 1] = 0;
+      }
+    }
+  });
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_ARRAY_HPP
+
+// ---- ptq/result.hpp ----
+
+/// @file result.hpp A value or an error in words: how hosted code reports failure. Nothing here throws.
+#ifndef PTQ_RESULT_HPP
+#define PTQ_RESULT_HPP
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace ptq::inline v0_1 {
+
+/// What failed, where, and what to do: `what` is the whole message, ready to print.
+struct error {
+  errc code = errc::ok;
+  std::size_t at = 0;   ///< as in `status`
+  std::string where;    ///< file, line:column, field path, argument, layer or tensor: as much as is known
+  std::string what;     ///< "<where>: <text>"
+  std::string nearest;  ///< the allowed word nearest to a wrong one, if there is one
+
+  error() = default;
+  error(errc kind, std::string_view place, std::string_view text, std::string_view nearest_word = {})
+      : code(kind), where(place), nearest(nearest_word) {
+    if (!where.empty()) what.append(where).append(": ");
+    what.append(text);
+    if (!nearest.empty()) what.append(" Did you mean \"").append(nearest).append("\"?");
+  }
+
+  /// The same error seen from further out: `place` comes before what is already known.
+  error in(std::string_view place) const {
+    error outer = *this;
+    outer.where = where.empty() ? std::string(place) : std::string(place) + ": " + where;
+    outer.what = std::string(place) + ": " + what;
+    return outer;
+  }
+};
+
+/// A value, or the error that stands in its place.
+template <class T>
+class [[nodiscard]] result {
+ public:
+  result(T value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor): as std::expected
+  result(ptq::error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
+
+  explicit operator bool() const noexcept { return value_.has_value(); }
+  bool has_value() const noexcept { return value_.has_value(); }
+
+  T& operator*() & noexcept { return PTQ_ASSERT(value_), *value_; }
+  const T& operator*() const& noexcept { return PTQ_ASSERT(value_), *value_; }
+  T&& operator*() && noexcept { return PTQ_ASSERT(value_), *std::move(value_); }
+  T* operator->() noexcept { return PTQ_ASSERT(value_), &*value_; }
+  const T* operator->() const noexcept { return PTQ_ASSERT(value_), &*value_; }
+
+  const ptq::error& error() const noexcept { return error_; }
+
+ private:
+  std::optional<T> value_;
+  ptq::error error_;
+};
+
+/// Success, or an error.
+template <>
+class [[nodiscard]] result<void> {
+ public:
+  result() = default;
+  result(ptq::error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
+
+  explicit operator bool() const noexcept { return error_.code == errc::ok; }
+  bool has_value() const noexcept { return error_.code == errc::ok; }
+  const ptq::error& error() const noexcept { return error_; }
+
+ private:
+  ptq::error error_;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_RESULT_HPP
+
+// ---- ptq/engine/concept.hpp ----
+
+/// @file concept.hpp What runs a model: give it inputs, receive named tensors.
+#ifndef PTQ_ENGINE_CONCEPT_HPP
+#define PTQ_ENGINE_CONCEPT_HPP
+
+#include <concepts>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// An input of a graph. Its first axis counts samples.
+struct graph_input {
+  std::string name;
+  scalar_type type = scalar_type::float32;
+  /// Extents, outermost first; one without a value takes any. Without a shape even the rank is free.
+  std::optional<std::vector<std::optional<std::size_t>>> shape;
+};
+
+/// An array with the name of the graph tensor that it is.
+struct named_array {
+  std::string name;
+  array_view array;
+};
+
+/// A callable that takes tensors as an engine makes them. Each view is valid until it returns. An error stops
+/// the run and is passed on.
+template <class Sink>
+concept array_sink = requires(Sink& sink, const named_array& tensor) {
+  { sink(tensor) } -> std::same_as<result<void>>;
+};
+
+namespace detail {
+
+struct any_array_sink {
+  result<void> operator()(const named_array&) const;
+};
+
+}  // namespace detail
+
+/// Runs a graph:
+///
+/// | member                    | meaning                                                               |
+/// |---------------------------|-----------------------------------------------------------------------|
+/// | inputs()                  | the inputs of the graph                                               |
+/// | outputs()                 | the names of its outputs                                              |
+/// | run(inputs, wanted, sink) | computes one batch and hands each wanted tensor to the sink, by name: |
+/// |                           | graph inputs, inner tensors and outputs alike                         |
+///
+/// Inputs are row-major, aligned and of the input's type. An engine may hand a tensor over in pieces, for
+/// instance sample by sample; they come in the order of the samples.
+template <class E>
+concept engine = requires(E& running, const E& loaded, std::span<const named_array> inputs,
+                          std::span<const std::string> wanted, detail::any_array_sink sink) {
+  { loaded.inputs() } -> std::convertible_to<std::span<const graph_input>>;
+  { loaded.outputs() } -> std::convertible_to<std::span<const std::string>>;
+  { running.run(inputs, wanted, sink) } -> std::same_as<result<void>>;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_ENGINE_CONCEPT_HPP
+
+// ---- ptq/detail/type_list.hpp ----
+
+/// @file type_list.hpp A list of types, and a loop over it. The built-in policies and a user's own are such
+/// lists.
+#ifndef PTQ_DETAIL_TYPE_LIST_HPP
+#define PTQ_DETAIL_TYPE_LIST_HPP
+
+#include <cstddef>
+
+namespace ptq::inline v0_1 {
+
+/// An ordered list of policy classes, for instance `ptq::list<ptq::int8, my_int4>`.
+template <class... Types>
+struct list {
+  static constexpr std::size_t size = sizeof...(Types);
+};
+
+namespace detail {
+
+template <class T>
+struct type_tag {
+  using type = T;
+};
+
+/// Calls f(type_tag<T>{}) for each type of the list, in order.
+template <class... Types, class F>
+constexpr void for_each_type(list<Types...>, F&& f) {
+  (f(type_tag<Types>{}), ...);
+}
+
+}  // namespace detail
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DETAIL_TYPE_LIST_HPP
+
+// ---- ptq/backend/modelopt.hpp ----
+
+/// @file modelopt.hpp The numbers that ModelOpt 0.47 packs and exports, static.
+#ifndef PTQ_BACKEND_MODELOPT_HPP
+#define PTQ_BACKEND_MODELOPT_HPP
+
+namespace ptq::inline v0_1 {
+
+/// scale = amax / largest finite, codes by division (as ONNX QuantizeLinear computes too). Integer weights
+/// have one scale per output channel, floating ones one per tensor; of half tensors scale and quotient are
+/// rounded to their type.
+struct modelopt {
+  static constexpr const char* name = "modelopt";
+  static constexpr const char* mode = "static_ptq";
+  static constexpr bool activations = true;
+
+  template <dtype D>
+  static constexpr recipe numbers =
+      recipe{D::max_finite, 0, arithmetic::divide, D::is_integer ? per_channel() : per_tensor(),
+             half_rounding::scale_and_quotient};
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_BACKEND_MODELOPT_HPP
+
+// ---- ptq/backend/torchao.hpp ----
+
+/// @file torchao.hpp The numbers of TorchAO 0.18, weight-only.
+#ifndef PTQ_BACKEND_TORCHAO_HPP
+#define PTQ_BACKEND_TORCHAO_HPP
+
+namespace ptq::inline v0_1 {
+
+/// Integers: scale = max(amax / half the span of codes, 2^-23) (127.5 for int8), codes by the reciprocal of
+/// the scale. Floats: scale = amax / largest finite, codes by division. One scale per output channel; of half
+/// weights the scale is rounded to the weight's type.
+struct torchao {
+  static constexpr const char* name = "torchao";
+  static constexpr const char* mode = "weight_only_ptq";
+  static constexpr bool activations = false;
+
+  template <dtype D>
+  static constexpr recipe numbers =
+      D::is_integer ? recipe{(D::max_finite - D::lowest) / 2, 0x1p-23F, arithmetic::multiply_by_reciprocal,
+                             per_channel(), half_rounding::scale}
+                    : recipe{D::max_finite, 0, arithmetic::divide, per_channel(), half_rounding::scale};
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_BACKEND_TORCHAO_HPP
+
+// ---- ptq/backends.hpp ----
+
+/// @file backends.hpp The built-in backends. A new one is a file in backend/ and a line here.
+#ifndef PTQ_BACKENDS_HPP
+#define PTQ_BACKENDS_HPP
+
+namespace ptq::inline v0_1 {
+
+using backends = list<torchao,  //
+                      modelopt>;
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_BACKENDS_HPP
+
+// ---- ptq/calibration/cuts.hpp ----
+
+/// @file cuts.hpp Where the bins of a histogram part into the levels of a grid, for any threshold.
+#ifndef PTQ_CALIBRATION_CUTS_HPP
+#define PTQ_CALIBRATION_CUTS_HPP
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1::detail {
+
+/// How a bin finds its level.
+enum class grouping : unsigned char {
+  equal_widths,  ///< as many groups as levels, all of the same width; a bin counts by its lower edge
+  nearest,       ///< the level nearest to the centre of the bin, the upper one where two are as near
+};
+
+/// Cut g is the first bin of level g. It lies at a fixed share of the threshold.
+template <std::size_t MaxLevels>
+class level_cuts {
+ public:
+  constexpr level_cuts(const grid& levels, grouping how) noexcept
+      : size_(levels.size()), round_up_(how == grouping::equal_widths ? half_bin * 2 - 1 : half_bin - 1) {
+    PTQ_ASSERT(size_ <= MaxLevels);
+    for (std::size_t g = 1; g < size_; ++g)
+      shares_[g] =
+          how == grouping::equal_widths ? g * grid::one / size_ : (levels.share(g - 1) + levels.share(g)) / 2;
+  }
+
+  constexpr std::size_t size() const noexcept { return size_; }
+
+  /// @param half_bins the threshold, from the lower edge of bin 0, in half bins: below 2^25
+  constexpr std::size_t first_bin(std::size_t g, std::size_t half_bins) const noexcept {
+    return static_cast<std::size_t>((shares_[g] * half_bins + round_up_) / (half_bin * 2));
+  }
+
+ private:
+  static constexpr std::uint64_t half_bin = grid::one;
+
+  std::array<std::uint64_t, MaxLevels> shares_{};
+  std::size_t size_;
+  std::uint64_t round_up_;  ///< to the next lower edge, or to the next centre and from there down to its bin
+};
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CALIBRATION_CUTS_HPP
+
+// ---- ptq/detail/uint128.hpp ----
+
+/// @file uint128.hpp 128-bit sums and products on every machine: 32-bit targets have no __int128.
+#ifndef PTQ_DETAIL_UINT128_HPP
+#define PTQ_DETAIL_UINT128_HPP
+
+#include <compare>
+#include <cstdint>
+
+namespace ptq::inline v0_1::detail {
+
+/// Unsigned and modulo 2^128, so that a sum may pass through "negative" values on its way.
+struct uint128 {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+
+  constexpr uint128& operator+=(uint128 other) noexcept {
+    low += other.low;
+    high += other.high + (low < other.low ? 1u : 0u);
+    return *this;
+  }
+  constexpr uint128& operator-=(uint128 other) noexcept {
+    high -= other.high + (low < other.low ? 1u : 0u);
+    low -= other.low;
+    return *this;
+  }
+  friend constexpr uint128 operator+(uint128 a, uint128 b) noexcept { return a += b; }
+  friend constexpr uint128 operator-(uint128 a, uint128 b) noexcept { return a -= b; }
+
+  friend constexpr bool operator==(const uint128&, const uint128&) = default;
+  friend constexpr std::strong_ordering operator<=>(const uint128&, const uint128&) = default;
+};
+
+/// a * b, exact, by products of 32-bit halves.
+constexpr uint128 multiply_halves(std::uint64_t a, std::uint64_t b) noexcept {
+  constexpr std::uint64_t half = 0xffffffffu;
+  const std::uint64_t low = (a & half) * (b & half);
+  const std::uint64_t left = (a >> 32) * (b & half) + (low >> 32);
+  const std::uint64_t right = (a & half) * (b >> 32) + (left & half);
+  return {(a >> 32) * (b >> 32) + (left >> 32) + (right >> 32), (right << 32) | (low & half)};
+}
+
+/// a * b, exact.
+constexpr uint128 multiply_wide(std::uint64_t a, std::uint64_t b) noexcept {
+#ifdef __SIZEOF_INT128__
+  __extension__ using native = unsigned __int128;
+  const native product = static_cast<native>(a) * b;
+  return {static_cast<std::uint64_t>(product >> 64), static_cast<std::uint64_t>(product)};
+#else
+  return multiply_halves(a, b);
+#endif
+}
+
+/// a * b / 2^64, rounded down.
+constexpr std::uint64_t multiply_high(std::uint64_t a, std::uint64_t b) noexcept {
+  return multiply_wide(a, b).high;
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_DETAIL_UINT128_HPP
+
+// ---- ptq/calibration/log2.hpp ----
+
+/// @file log2.hpp Binary logarithms of integers in fixed point: the same bits on every machine, without libm.
+#ifndef PTQ_CALIBRATION_LOG2_HPP
+#define PTQ_CALIBRATION_LOG2_HPP
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1::detail {
+
+inline constexpr int log2_fraction_bits = 48;
+
+/// log2(e) / 2, in units of 2^-64.
+inline constexpr std::uint64_t half_log2_e = 0xb8aa3b295c17f0bcu;
+
+/// The numbers 128 / 128 to 255 / 128: what is left of any other is a factor below 1 + 2^-7.
+struct log2_cells {
+  struct cell {
+    std::uint64_t reciprocal;  ///< of 128 .. 255, in units of 2^-64, rounded down
+    std::uint64_t logarithm;   ///< log2(cell / 128) in units of 2^-63
+  };
+  std::array<cell, 128> cells{};
+
+  /// Logarithms as a running sum of log2(n / (n - 1)).
+  constexpr log2_cells() noexcept {
+    std::uint64_t sum = 0;
+    for (std::size_t n = 128; n < 256; ++n) {
+      if (n > 128) sum += log2_of_step(2 * std::uint64_t{n} - 1);
+      cells[n - 128] = {~std::uint64_t{0} / n, sum};
+    }
+  }
+
+ private:
+  /// log2((odd + 1) / (odd - 1)) by the series of artanh(1 / odd).
+  static constexpr std::uint64_t log2_of_step(std::uint64_t odd) noexcept {
+    std::uint64_t sum = 0;
+    std::uint64_t power = ~std::uint64_t{0} / odd;
+    for (std::uint64_t k = 1; power != 0; k += 2) {
+      sum += power / k;
+      power /= odd * odd;
+    }
+    return multiply_high(sum, half_log2_e) * 2;
+  }
+};
+
+inline constexpr log2_cells log2_table;
+
+/// log2(1 + r) in units of 2^-63, for r below 2^-7 in units of 2^-64: r - r^2 / 2 + ... - r^6 / 6 and the
+/// base. What is left off is below 2^-51.
+constexpr std::uint64_t log2_of_one_plus(std::uint64_t r) noexcept {
+  constexpr std::uint64_t one = ~std::uint64_t{0};
+  std::uint64_t sum = one / 5 - multiply_high(r, one / 6);
+  sum = one / 4 - multiply_high(r, sum);
+  sum = one / 3 - multiply_high(r, sum);
+  sum = one / 2 - multiply_high(r, sum);
+  sum = one - multiply_high(r, sum);
+  return multiply_high(multiply_high(r, sum), half_log2_e);
+}
+
+/// log2(x) in units of 2^-48, for x >= 1. Exact for powers of two; elsewhere the error is below one unit.
+constexpr std::uint64_t log2_fixed(std::uint64_t x) noexcept {
+  const int zeros = std::countl_zero(x);
+  const std::uint64_t scaled = x << zeros;
+  const log2_cells::cell& cell = log2_table.cells[static_cast<std::size_t>(scaled >> 56) - 128];
+  const std::uint64_t rest = scaled << 8;  // of the number beyond its cell
+  std::uint64_t fraction = cell.logarithm;
+  if (rest != 0) fraction += log2_of_one_plus(multiply_high(rest, cell.reciprocal));  // 0 for all below 256
+  constexpr int drop = 63 - log2_fraction_bits;
+  return (static_cast<std::uint64_t>(63 - zeros) << log2_fraction_bits) +
+         ((fraction + (1u << (drop - 1))) >> drop);
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CALIBRATION_LOG2_HPP
+
+// ---- ptq/calibration/entropy.hpp ----
+
+/// @file entropy.hpp The range whose quantized histogram diverges least from the original one.
+#ifndef PTQ_CALIBRATION_ENTROPY_HPP
+#define PTQ_CALIBRATION_ENTROPY_HPP
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// The search for the candidate with the smallest Kullback-Leibler divergence. A candidate keeps the first
+/// `kept` bins. Its reference P is their counts, the last one increased by all that lies beyond; its
+/// approximation Q spreads the counts of each level evenly over those of the level's bins that are not empty.
+/// With N the sum of all counts and K that of the kept ones,
+///
+///   N x divergence(P || Q) = sum of P log P - sum of P log Q - N log N + N log K.
+///
+/// The first sum grows by one term a candidate. The second is, level by level, the count times the logarithm
+/// of its mean, plus what lies beyond times that of the last level; sums over bins come from sums over
+/// prefixes. The third term is the same for all and left out. Everything is an integer: counts times 2^48
+/// log2.
+///
+/// A level of the same bins comes up again and again, under other thresholds as other levels; so each bin
+/// keeps the logarithms of the last two that began at it, one of even and one of odd width. That saves nine
+/// of ten.
+///
+/// Method: S. Migacz, "8-bit inference with TensorRT", 2017, in the form of NVIDIA ModelOpt's histogram
+/// calibrator, whose choice this is on every histogram for which that one is defined.
+template <std::size_t MaxBins, std::size_t MaxLevels>
+class entropy_search {
+ public:
+  /// At least two bins, the last one not empty.
+  constexpr entropy_search(std::span<const std::uint64_t> counts, const grid& levels) noexcept
+      : counts_(counts), cuts_(levels, levels.is_even() ? grouping::equal_widths : grouping::nearest) {
+    static_assert(MaxBins < (1u << 16), "the width of a level is kept in 16 bits");
+    PTQ_ASSERT(counts.size() >= 2 && counts.size() <= MaxBins);
+    for (std::size_t bin = 0; bin < counts.size(); ++bin) {
+      edges_[bin + 1].below = edges_[bin].below + count_of(bin);
+      edges_[bin + 1].not_empty = edges_[bin].not_empty + (count_of(bin) != 0 ? 1u : 0u);
+    }
+  }
+
+  /// The number of bins that the best candidate keeps, at least `first`. Candidates whose divergences differ
+  /// by no more than 1e-12 are tied, and of those the largest wins.
+  constexpr std::size_t find_kept(std::size_t first) noexcept {
+    constexpr std::uint64_t tie = 406;  // 1e-12 nats in units of 2^-48 bits
+    const uint128 slack = multiply_wide(total(), tie);
+    uint128 least{~std::uint64_t{0}, 0};
+    std::size_t best = counts_.size();
+    for (std::size_t kept = first; kept <= counts_.size(); ++kept) {
+      // The divergence is infinite where the last kept bin is empty: what lies beyond is added there.
+      if (count_of(kept - 1) == 0) continue;
+      const uint128 divergence = divergence_of(kept);
+      if (divergence > least + slack) continue;
+      best = kept;
+      if (divergence < least) least = divergence;
+    }
+    return best;
+  }
+
+ private:
+  /// The lower edge of a bin.
+  struct edge {
+    std::uint64_t below = 0;      ///< counts of all bins below
+    std::uint64_t log_mean[2]{};  ///< of the level that begins here, by parity of its width
+    std::uint32_t not_empty = 0;  ///< bins below
+    std::uint16_t width[2]{};     ///< of that level, in bins; 0 for none yet
+  };
+
+  /// Bin 0 holds the zeros, which every range represents: it counts as much as its neighbour.
+  constexpr std::uint64_t count_of(std::size_t bin) const noexcept { return counts_[bin == 0 ? 1 : bin]; }
+
+  constexpr std::uint64_t total() const noexcept { return edges_[counts_.size()].below; }
+
+  static constexpr uint128 x_log2_x(std::uint64_t x) noexcept {
+    return x == 0 ? uint128{} : multiply_wide(x, log2_fixed(x));
+  }
+
+  /// N x (divergence + log2(N)) of a candidate whose last bin is not empty.
+  constexpr uint128 divergence_of(std::size_t kept) noexcept {
+    for (; summed_ < kept - 1; ++summed_) reference_ += x_log2_x(count_of(summed_));
+    uint128 approximation;
+    std::uint64_t last_mean = 0;
+    std::size_t begin = 0;
+    for (std::size_t g = 1; g <= cuts_.size(); ++g) {
+      const std::size_t end = g == cuts_.size() ? kept : cuts_.first_bin(g, 2 * kept);
+      const std::uint64_t mean = log2_of_mean(begin, end);
+      approximation += multiply_wide(edges_[end].below - edges_[begin].below, mean);
+      last_mean = begin == end ? last_mean : mean;
+      begin = end;
+    }
+    const std::uint64_t beyond = total() - edges_[kept].below;
+    return reference_ + x_log2_x(count_of(kept - 1) + beyond) +
+           multiply_wide(total(), log2_fixed(edges_[kept].below)) - approximation -
+           multiply_wide(beyond, last_mean);
+  }
+
+  /// The logarithm of the mean over the bins [begin, end) that are not empty; 0 where there is none.
+  constexpr std::uint64_t log2_of_mean(std::size_t begin, std::size_t end) noexcept {
+    edge& from = edges_[begin];
+    const std::size_t width = end - begin;
+    std::uint64_t& kept = from.log_mean[width % 2];
+    if (from.width[width % 2] != width) {
+      from.width[width % 2] = static_cast<std::uint16_t>(width);
+      const std::uint64_t count = edges_[end].below - from.below;
+      kept = count == 0 ? 0 : log2_fixed(count) - log2_fixed(edges_[end].not_empty - from.not_empty);
+    }
+    return kept;
+  }
+
+  std::span<const std::uint64_t> counts_;
+  level_cuts<MaxLevels> cuts_;
+  std::array<edge, MaxBins + 1> edges_{};
+  uint128 reference_;       ///< sum of count x log2(count)
+  std::size_t summed_ = 0;  ///< over how many bins
+};
+
+}  // namespace detail
+
+/// Where the data cannot support the search, the answer is the absolute maximum with the reason `degenerate`:
+/// too few bins in use, or a winner that clips more than 1 % of what lies outside the first bin (ragged
+/// histograms make the divergence favour far too small ranges).
+struct entropy {
+  static constexpr const char* name = "entropy";
+  static constexpr bool is_tao_word = true;
+
+  static constexpr std::size_t first_candidate = 128;  ///< bins that every candidate keeps
+  static constexpr std::size_t max_levels = 128;       ///< as any signed byte has; a finer grid clips nothing
+
+  /// Needs 32 bytes of stack a bin, and no heap.
+  template <std::size_t Bins>
+  constexpr ptq::range range(const statistics<Bins>& seen, const grid& levels = grid(128)) const noexcept {
+    const std::span<const std::uint64_t> counts = seen.magnitudes.in_use();
+    if (counts.size() <= first_candidate || levels.size() > max_levels)
+      return seen.whole(range_reason::degenerate);
+    detail::entropy_search<Bins, max_levels> search(counts, levels);
+    const std::size_t kept = search.find_kept(first_candidate);
+    if (seen.magnitudes.count_from(kept) * 100 > seen.magnitudes.count_from(1))
+      return seen.whole(range_reason::degenerate);
+    return seen.up_to(2 * kept);
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_ENTROPY_HPP
+
+// ---- ptq/calibration/minmax.hpp ----
+
+/// @file minmax.hpp The absolute maximum of everything seen.
+#ifndef PTQ_CALIBRATION_MINMAX_HPP
+#define PTQ_CALIBRATION_MINMAX_HPP
+
+#include <cstddef>
+
+namespace ptq::inline v0_1 {
+
+/// ModelOpt calls it `max`; for a symmetric range the two are the same.
+struct minmax {
+  static constexpr const char* name = "minmax";
+  static constexpr bool is_tao_word = true;
+
+  template <std::size_t Bins>
+  constexpr ptq::range range(const statistics<Bins>& seen, const grid& = grid(128)) const noexcept {
+    return seen.whole();
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_MINMAX_HPP
+
+// ---- ptq/calibration/mse.hpp ----
+
+/// @file mse.hpp The range with the smallest mean squared error on a grid.
+#ifndef PTQ_CALIBRATION_MSE_HPP
+#define PTQ_CALIBRATION_MSE_HPP
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// The search for the bin centre that, as threshold, gives the smallest sum of count x (centre - level)^2
+/// over all bins, each at its centre and on its nearest level. Of a level v, with x the centres of its bins,
+/// that is
+///
+///   sum of count x^2 - 2 v x sum of count x + v^2 x sum of count,
+///
+/// where the first sum, over all levels, is the same for every threshold, and the others come from sums over
+/// prefixes. Integers throughout, x in half bins and v in units of 2^-16 of those: exact for up to 2^50
+/// values in 2^13 bins.
+template <std::size_t MaxBins, std::size_t MaxLevels>
+class mse_search {
+ public:
+  constexpr mse_search(std::span<const std::uint64_t> counts, const grid& levels) noexcept
+      : size_(counts.size()), cuts_(levels, grouping::nearest) {
+    PTQ_ASSERT(size_ <= MaxBins);
+    for (std::size_t g = 0; g < levels.size(); ++g) levels_[g] = levels.share(g);
+    for (std::size_t bin = 0; bin < size_; ++bin) {
+      const std::uint64_t x = centre(bin);
+      below_[bin + 1].count = below_[bin].count + counts[bin];
+      below_[bin + 1].sum = below_[bin].sum + counts[bin] * x;
+      squares_ += multiply_wide(counts[bin], (x * x) << (2 * fraction_bits));
+    }
+  }
+
+  /// The number of the best bin, at least `first`; the first one of equals.
+  constexpr std::size_t find_bin(std::size_t first) const noexcept {
+    uint128 least = error_of(first);
+    std::size_t best = first;
+    for (std::size_t bin = first + 1; bin < size_; ++bin) {
+      if (const uint128 error = error_of(bin); error < least) {
+        least = error;
+        best = bin;
+      }
+    }
+    return best;
+  }
+
+ private:
+  static constexpr int fraction_bits = 16;
+
+  struct prefix {
+    std::uint64_t count = 0;
+    std::uint64_t sum = 0;  ///< of count x centre
+  };
+
+  static constexpr std::uint64_t centre(std::size_t bin) noexcept { return 2 * std::uint64_t{bin} + 1; }
+
+  /// The summed squared error, in units of 2^-32 half bins squared, with the largest level on the centre of
+  /// `bin`.
+  constexpr uint128 error_of(std::size_t bin) const noexcept {
+    uint128 error = squares_;
+    std::size_t begin = 0;
+    for (std::size_t g = 0; g < cuts_.size(); ++g) {
+      const std::size_t end = g + 1 == cuts_.size() ? size_ : cuts_.first_bin(g + 1, 2 * bin + 1);
+      const std::uint64_t level = (levels_[g] * centre(bin)) >> (grid::fraction_bits - fraction_bits);
+      error += multiply_wide(below_[end].count - below_[begin].count, level * level);
+      error -= multiply_wide(below_[end].sum - below_[begin].sum, level << (fraction_bits + 1));
+      begin = end;
+    }
+    return error;
+  }
+
+  std::size_t size_;
+  level_cuts<MaxLevels> cuts_;
+  std::array<std::uint64_t, MaxLevels> levels_{};
+  std::array<prefix, MaxBins + 1> below_{};
+  uint128 squares_;
+};
+
+}  // namespace detail
+
+/// Thresholds are the centres of bins, as in ModelOpt's histogram calibrator. With too few bins in use for a
+/// search, the answer is the absolute maximum with the reason `degenerate`.
+struct mse {
+  static constexpr const char* name = "mse";
+
+  static constexpr std::size_t first_candidate = 128;  ///< the number of the first bin that is tried
+  static constexpr std::size_t max_levels = 128;       ///< as any signed byte has; a finer grid clips nothing
+
+  /// Needs 16 bytes of stack a bin, and no heap.
+  template <std::size_t Bins>
+  constexpr ptq::range range(const statistics<Bins>& seen, const grid& levels = grid(128)) const noexcept {
+    const std::span<const std::uint64_t> counts = seen.magnitudes.in_use();
+    if (counts.size() <= first_candidate || levels.size() > max_levels)
+      return seen.whole(range_reason::degenerate);
+    const detail::mse_search<Bins, max_levels> search(counts, levels);
+    return seen.up_to(2 * search.find_bin(first_candidate) + 1);
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_MSE_HPP
+
+// ---- ptq/calibration/percentile.hpp ----
+
+/// @file percentile.hpp The magnitude that a given share of the values stays below.
+#ifndef PTQ_CALIBRATION_PERCENTILE_HPP
+#define PTQ_CALIBRATION_PERCENTILE_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ptq::inline v0_1 {
+
+/// The lower edge of the first bin with which the share is reached, as ModelOpt's histogram calibrator
+/// answers. Where that is 0, nearly all values being zeros, the answer is the absolute maximum, `degenerate`.
+struct percentile {
+  static constexpr const char* name = "percentile";
+
+  std::uint64_t per_billion = 999'900'000;  ///< the share: 99.99 %
+
+  template <std::size_t Bins>
+  constexpr ptq::range range(const statistics<Bins>& seen, const grid& = grid(128)) const noexcept {
+    const std::size_t bin = find_bin(seen.magnitudes.counts);
+    if (bin == 0) return seen.whole(range_reason::degenerate);
+    return seen.up_to(2 * bin);
+  }
+
+  /// The first bin that, with those below it, holds the share of all counts. 0 where there are none.
+  constexpr std::size_t find_bin(std::span<const std::uint64_t> counts) const noexcept {
+    std::uint64_t total = 0;
+    for (const std::uint64_t count : counts) total += count;
+    const detail::uint128 wanted = detail::multiply_wide(total, per_billion);
+    std::uint64_t below = 0;
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      below += counts[i];
+      if (detail::multiply_wide(below, 1'000'000'000) >= wanted) return i;
+    }
+    return 0;
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_PERCENTILE_HPP
+
+// ---- ptq/calibrators.hpp ----
+
+/// @file calibrators.hpp The built-in calibrators. A new one is a file in calibration/ and a line here.
+#ifndef PTQ_CALIBRATORS_HPP
+#define PTQ_CALIBRATORS_HPP
+
+namespace ptq::inline v0_1 {
+
+using calibrators = list<minmax, entropy, percentile, mse>;
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATORS_HPP
+
+// ---- ptq/dtype/fp8_e4m3fn.hpp ----
+
+/// @file fp8_e4m3fn.hpp 8-bit floats with 4 exponent and 3 mantissa bits: no infinities, and NaN only where
+/// all bits are set.
+#ifndef PTQ_DTYPE_FP8_E4M3FN_HPP
+#define PTQ_DTYPE_FP8_E4M3FN_HPP
+
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+/// Source: OCP 8-bit Floating Point Specification 1.0, E4M3.
+struct fp8_e4m3fn {
+  static constexpr const char* name = "fp8_e4m3fn";
+  using codec = minifloat<minifloat_format{4, 3, false}>;
+  using storage = codec::storage;
+  static constexpr bool is_integer = false;
+  static constexpr float max_finite = 448.0F;
+  static constexpr float lowest = -max_finite;
+
+  static constexpr storage encode(const float& value) noexcept {
+    return codec::encode<saturate>(detail::bits_of(value));
+  }
+  static constexpr float decode(storage code) noexcept { return detail::float_of(codec::decode(code)); }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_FP8_E4M3FN_HPP
+
+// ---- ptq/dtype/fp8_e5m2.hpp ----
+
+/// @file fp8_e5m2.hpp 8-bit floats with 5 exponent and 2 mantissa bits: infinities and NaN as in IEEE
+/// formats.
+#ifndef PTQ_DTYPE_FP8_E5M2_HPP
+#define PTQ_DTYPE_FP8_E5M2_HPP
+
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+/// Source: OCP 8-bit Floating Point Specification 1.0, E5M2.
+struct fp8_e5m2 {
+  static constexpr const char* name = "fp8_e5m2";
+  using codec = minifloat<minifloat_format{5, 2, true}>;
+  using storage = codec::storage;
+  static constexpr bool is_integer = false;
+  static constexpr float max_finite = 57344.0F;
+  static constexpr float lowest = -max_finite;
+
+  static constexpr storage encode(const float& value) noexcept {
+    return codec::encode<saturate>(detail::bits_of(value));
+  }
+  static constexpr float decode(storage code) noexcept { return detail::float_of(codec::decode(code)); }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_FP8_E5M2_HPP
+
+// ---- ptq/dtypes.hpp ----
+
+/// @file dtypes.hpp The built-in dtypes. A new one is a file in dtype/ and a line here.
+#ifndef PTQ_DTYPES_HPP
+#define PTQ_DTYPES_HPP
+
+namespace ptq::inline v0_1 {
+
+using dtypes = list<int8,        //
+                    fp8_e4m3fn,  //
+                    fp8_e5m2,    //
+                    native>;
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPES_HPP
+
+// ---- ptq/policies.hpp ----
+
+/// @file policies.hpp The bundle of the three lists that run-time dispatch picks from.
+#ifndef PTQ_POLICIES_HPP
+#define PTQ_POLICIES_HPP
+
+namespace ptq::inline v0_1 {
+
+/// Derive from it to extend or replace a list:
+///   struct my_policies : ptq::builtin { using dtypes = ptq::list<ptq::int8, int4>; };
+struct builtin {
+  using dtypes = ptq::dtypes;
+  using calibrators = ptq::calibrators;
+  using backends = ptq::backends;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_POLICIES_HPP
+
+// ---- ptq/config/words.hpp ----
+
+/// @file words.hpp The words that a specification may use, taken from a bundle of policies, and the one
+/// nearest to a typo.
+#ifndef PTQ_CONFIG_WORDS_HPP
+#define PTQ_CONFIG_WORDS_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// A backend's word, the one mode that goes with it, and whether it quantizes activations.
+struct backend_words {
+  std::string_view name;
+  std::string_view mode;
+  bool activations = false;
+};
+
+struct spec_words {
+  std::vector<std::string_view> dtypes;
+  std::vector<std::string_view> calibrators;      ///< what `ptq.calibration.algorithm` may name
+  std::vector<std::string_view> tao_calibrators;  ///< those that `quantize.algorithm` may name too
+  std::vector<backend_words> backends;
+};
+
+/// The backend of a word: one of the names, or `modelopt.pytorch` or `modelopt.onnx`, which are names of
+/// modelopt. Null if there is none.
+inline const backend_words* find_backend(const spec_words& words, std::string_view word) {
+  if (word == "modelopt.pytorch" || word == "modelopt.onnx") word = "modelopt";
+  const auto found = std::find_if(words.backends.begin(), words.backends.end(),
+                                  [&](const backend_words& b) { return b.name == word; });
+  return found == words.backends.end() ? nullptr : &*found;
+}
+
+template <class Policies = builtin>
+spec_words words_of() {
+  spec_words words;
+  detail::for_each_type(typename Policies::dtypes{},
+                        [&]<class D>(detail::type_tag<D>) { words.dtypes.emplace_back(D::name); });
+  detail::for_each_type(typename Policies::calibrators{}, [&]<class C>(detail::type_tag<C>) {
+    words.calibrators.emplace_back(C::name);
+    if constexpr (requires { requires C::is_tao_word; }) words.tao_calibrators.emplace_back(C::name);
+  });
+  detail::for_each_type(typename Policies::backends{}, [&]<class B>(detail::type_tag<B>) {
+    words.backends.push_back({B::name, B::mode, B::activations});
+  });
+  return words;
+}
+
+/// The allowed word with the smallest edit distance (Levenshtein, swapped neighbours count once), or nothing
+/// when even that one differs in more than a third of its letters (at least 2).
+inline std::string_view nearest_word(std::string_view word, std::span<const std::string_view> allowed) {
+  std::string_view nearest;
+  std::size_t best = static_cast<std::size_t>(-1);
+  for (const std::string_view candidate : allowed) {
+    const std::size_t columns = candidate.size() + 1;
+    std::vector<std::size_t> table((word.size() + 1) * columns);
+    for (std::size_t i = 0; i <= word.size(); ++i) {
+      for (std::size_t j = 0; j <= candidate.size(); ++j) {
+        std::size_t& cell = table[i * columns + j];
+        if (i == 0 || j == 0) {
+          cell = i + j;
+          continue;
+        }
+        const bool same = word[i - 1] == candidate[j - 1];
+        cell = (std::min)({table[(i - 1) * columns + j] + 1, table[i * columns + j - 1] + 1,
+                           table[(i - 1) * columns + j - 1] + (same ? 0u : 1u)});
+        if (i > 1 && j > 1 && word[i - 1] == candidate[j - 2] && word[i - 2] == candidate[j - 1])
+          cell = (std::min)(cell, table[(i - 2) * columns + j - 2] + 1);
+      }
+    }
+    if (table.back() < best) {
+      best = table.back();
+      nearest = candidate;
+    }
+  }
+  return best <= std::max<std::size_t>(2, nearest.size() / 3) ? nearest : std::string_view{};
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CONFIG_WORDS_HPP
+
+// ---- ptq/io/descriptor.hpp ----
+
+/// @file descriptor.hpp A POSIX file descriptor that closes itself.
+#ifndef PTQ_IO_DESCRIPTOR_HPP
+#define PTQ_IO_DESCRIPTOR_HPP
+
+#include <unistd.h>
+
+#include <utility>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// Move-only. -1 is none.
+class descriptor {
+ public:
+  descriptor() = default;
+  explicit descriptor(int number) noexcept : number_(number) {}
+  descriptor(descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  descriptor& operator=(descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  ~descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+
+  int get() const noexcept { return number_; }
+  explicit operator bool() const noexcept { return number_ >= 0; }
+
+ private:
+  int number_ = -1;
+};
+
+}  // namespace detail
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_DESCRIPTOR_HPP
+
+// ---- ptq/io/path.hpp ----
+
+/// @file path.hpp Paths as messages show them, and what the operating system says about them in words.
+#ifndef PTQ_IO_PATH_HPP
+#define PTQ_IO_PATH_HPP
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// "a/b/c" -> "c".
+inline std::string_view file_name_of(std::string_view path) {
+  return path.substr(path.rfind('/') + 1);
+}
+
+/// "a/b/c" -> "a/b"; "c" -> "."; "/c" -> "/".
+inline std::string folder_of(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string_view::npos) return ".";
+  return std::string(path.substr(0, std::max<std::size_t>(slash, 1)));
+}
+
+/// The path from the root, as every message shows it. It need not exist.
+inline std::string absolute_path(std::string_view path) {
+  if (path.starts_with('/')) return std::string(path);
+  while (path.starts_with("./")) path.remove_prefix(2);
+  std::string here(PATH_MAX, '\0');
+  if (::getcwd(here.data(), here.size()) == nullptr) return std::string(path);
+  here.resize(here.find('\0'));
+  if (path.empty() || path == ".") return here;
+  if (!here.ends_with('/')) here += '/';
+  return here.append(path);
+}
+
+/// The names of the files and folders in a folder, sorted; none if it cannot be read.
+inline std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  DIR* const listing = ::opendir(folder.c_str());
+  if (listing == nullptr) return names;
+  while (const dirent* const entry = ::readdir(listing)) {  // NOLINT(concurrency-mt-unsafe): our own listing
+    const std::string_view name = static_cast<const char*>(entry->d_name);
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  ::closedir(listing);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+namespace detail {
+
+/// The name in the path's folder that is nearest to the path's own.
+inline std::string nearest_name(const std::string& path) {
+  const std::vector<std::string> names = names_in(folder_of(path));
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  return std::string(nearest_word(file_name_of(path), views));
+}
+
+/// What the system says of an errno value, as the end of a sentence.
+inline std::string system_text(int reason) {
+  return std::generic_category().message(reason) + ".";
+}
+
+/// Why a file could not be opened for reading.
+inline error cannot_open(const std::string& path, int reason) {
+  const std::string where = absolute_path(path);
+  const std::string folder = folder_of(where);
+  switch (reason) {
+    case ENOENT:
+      if (::access(folder.c_str(), F_OK) != 0)
+        return {errc::cannot_open, where, "no such file; the folder " + folder + " does not exist either."};
+      return {errc::cannot_open, where, "no such file.", nearest_name(path)};
+    case EISDIR:
+      return {errc::cannot_open, where, "this is a folder, not a file."};
+    case EACCES:
+    case EPERM:
+      return {errc::cannot_open, where, "no permission to read it."};
+    default:
+      return {errc::cannot_open, where, "cannot be opened: " + system_text(reason)};
+  }
+}
+
+}  // namespace detail
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_PATH_HPP
+
+// ---- ptq/io/mapped_file.hpp ----
+
+/// @file mapped_file.hpp A file as read-only memory: nothing is copied, and the system may take pages back.
+#ifndef PTQ_IO_MAPPED_FILE_HPP
+#define PTQ_IO_MAPPED_FILE_HPP
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+
+namespace ptq::inline v0_1 {
+
+/// Move-only. The bytes keep their address when the object moves. Nobody may shorten the file while it is
+/// mapped: reading what is gone ends the process (SIGBUS).
+class mapped_file {
+ public:
+  /// @return cannot_open (missing, a folder, no permission, not a regular file), wrong_format (empty)
+  static result<mapped_file> open(const std::string& path) {
+    // Not blocking, so that a named pipe is refused instead of waited for.
+    const detail::descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    struct stat about{};
+    if (!file || ::fstat(file.get(), &about) != 0) return detail::cannot_open(path, errno);
+    if (S_ISDIR(about.st_mode)) return detail::cannot_open(path, EISDIR);
+    if (!S_ISREG(about.st_mode))
+      return error(errc::cannot_open, absolute_path(path), "this is not a regular file, so it has no end.");
+    if (about.st_size == 0) return error(errc::wrong_format, absolute_path(path), "the file is empty.");
+    const auto size = static_cast<std::size_t>(about.st_size);
+    void* const memory = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+    if (memory == MAP_FAILED) return detail::cannot_open(path, errno);
+    return mapped_file(path, {static_cast<const std::byte*>(memory), size});
+  }
+
+  mapped_file(mapped_file&& other) noexcept
+      : path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {})) {}
+  mapped_file& operator=(mapped_file&& other) noexcept {
+    std::swap(path_, other.path_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~mapped_file() {
+    if (!bytes_.empty()) ::munmap(address_of(bytes_.data()), bytes_.size());
+  }
+
+  const std::string& path() const noexcept { return path_; }
+  std::span<const std::byte> bytes() const noexcept { return bytes_; }
+
+  /// Gives the memory behind a part of the file back. It is read again when it is looked at, so this is only
+  /// about resident size: call it with what has been dealt with, to walk through a file larger than memory.
+  void release(std::span<const std::byte> part) const noexcept {
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const auto mapped = reinterpret_cast<std::uintptr_t>(bytes_.data());
+    const auto first = reinterpret_cast<std::uintptr_t>(part.data());
+    const std::uintptr_t begin = first / page * page;
+    const std::uintptr_t end = first + part.size();
+    if (first >= mapped && end <= mapped + bytes_.size() && end > first)      // never memory of someone else
+      ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);  // NOLINT: page arithmetic
+  }
+
+ private:
+  mapped_file(std::string path, std::span<const std::byte> bytes) noexcept
+      : path_(std::move(path)), bytes_(bytes) {}
+
+  static void* address_of(const std::byte* first) noexcept { return const_cast<std::byte*>(first); }
+
+  std::string path_;
+  std::span<const std::byte> bytes_;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_MAPPED_FILE_HPP
+
+// ---- ptq/io/data_file.hpp ----
+
+/// @file data_file.hpp A file of arrays, whatever its format. Arrays are read from front to back, a few
+/// indices of the first axis at a time, so that memory does not grow with them.
+#ifndef PTQ_IO_DATA_FILE_HPP
+#define PTQ_IO_DATA_FILE_HPP
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// Bytes from front to back, as an unpacker makes them.
+class byte_stream {
+ public:
+  virtual ~byte_stream() = default;
+  /// Fills `out`, which asks for no more than there is.
+  virtual result<void> read(std::span<std::byte> out) = 0;
+};
+
+/// One array of a data file. The file must outlive it.
+class array_reader {
+ public:
+  /// An array in memory.
+  explicit array_reader(const array_view& whole) : whole_(whole) {}
+  /// A row-major array that a stream has yet to unpack; the view's data is null.
+  array_reader(const array_view& whole, std::unique_ptr<byte_stream> stream)
+      : whole_(whole), stream_(std::move(stream)) {}
+
+  scalar_type type() const noexcept { return whole_.type; }
+  const tensor_shape& shape() const noexcept { return whole_.shape; }
+
+  /// The next indices of the first axis: `count` of them, or as many as are left. The array has a first axis.
+  /// The view is valid until the next call.
+  result<array_view> next(std::size_t count) {
+    PTQ_ASSERT(whole_.shape.rank > 0);
+    count = (std::min)(count, whole_.shape[0] - next_);
+    array_view part = whole_.rows(stream_ ? 0 : next_, count);
+    next_ += count;
+    if (!stream_) return part;
+    buffer_.resize(part.size() * size_of(part.type));
+    if (auto unpacked = stream_->read(buffer_); !unpacked) return unpacked.error();
+    part.data = buffer_.data();
+    return part;
+  }
+
+ private:
+  array_view whole_;
+  std::unique_ptr<byte_stream> stream_;
+  std::vector<std::byte> buffer_;
+  std::size_t next_ = 0;
+};
+
+/// An array as its format stores it: listed, but not looked at.
+class stored_array {
+ public:
+  virtual ~stored_array() = default;
+  /// Begins to read it.
+  ///
+  /// @param where names the array in errors
+  virtual result<array_reader> read(const std::string& where) const = 0;
+};
+
+struct named_stored_array {
+  std::string name;  ///< empty in a format without names
+  std::unique_ptr<stored_array> array;
+};
+
+/// A format of data files: an empty struct with
+///
+/// | member             | meaning                                                                    |
+/// |--------------------|----------------------------------------------------------------------------|
+/// | name               | the ending of its files, without the dot                                   |
+/// | recognises(file)   | whether the bytes of a file are of this format                             |
+/// | list(file, where)  | its arrays in the file's order; they refer to the bytes                    |
+template <class F>
+concept data_format = requires(std::span<const std::byte> file, const std::string& where) {
+  { F::name } -> std::convertible_to<const char*>;
+  { F::recognises(file) } -> std::same_as<bool>;
+  { F::list(file, where) } -> std::same_as<result<std::vector<named_stored_array>>>;
+};
+
+class data_file {
+ public:
+  /// Opens a file in one of the formats of a list, for instance list<npy, npz>. The first bytes tell the
+  /// format, not the name.
+  ///
+  /// @return cannot_open; wrong_format, or what the format says
+  template <data_format... Formats>
+  static result<data_file> open(const std::string& path, list<Formats...>) {
+    auto mapped = mapped_file::open(path);
+    if (!mapped) return mapped.error();
+    data_file file(*std::move(mapped));
+    const std::span<const std::byte> bytes = file.file_.bytes();
+    result<std::vector<named_stored_array>> listed = file.unknown_format({Formats::name...});
+    ((Formats::recognises(bytes) && (static_cast<void>(listed = Formats::list(bytes, file.path())), true)) ||
+     ...);
+    if (!listed) return listed.error();
+    file.arrays_ = *std::move(listed);
+    return file;
+  }
+
+  /// The path that every message shows.
+  std::string path() const { return absolute_path(file_.path()); }
+
+  /// The arrays, in the file's order.
+  std::vector<std::string_view> names() const {
+    std::vector<std::string_view> names;
+    for (const named_stored_array& stored : arrays_) names.emplace_back(stored.name);
+    return names;
+  }
+  bool has(std::string_view name) const { return find(name) != nullptr; }
+
+  /// Begins to read an array.
+  ///
+  /// @return tensor_not_found with the nearest name; else what is wrong with the array
+  result<array_reader> read(std::string_view name) const {
+    const stored_array* const found = find(name);
+    if (found == nullptr) return not_found(name);
+    return found->read(name.empty() ? path() : path() + ": array \"" + std::string(name) + "\"");
+  }
+
+ private:
+  explicit data_file(mapped_file file) : file_(std::move(file)) {}
+
+  const stored_array* find(std::string_view name) const {
+    for (const named_stored_array& stored : arrays_)
+      if (stored.name == name) return stored.array.get();
+    return nullptr;
+  }
+
+  error not_found(std::string_view name) const {
+    const std::string missing = std::string("there is no array \"").append(name).append("\" in it");
+    if (arrays_.size() == 1 && arrays_[0].name.empty())
+      return {errc::tensor_not_found, path(),
+              missing +
+                  ": this format holds one array without a name. Give each its own file, or write "
+                  "np.savez(path, " +
+                  std::string(name) + "=a, ...)."};
+    return {errc::tensor_not_found, path(), missing + ".", nearest_word(name, names())};
+  }
+
+  error unknown_format(std::initializer_list<std::string_view> formats) const {
+    std::string text;
+    for (const std::string_view format : formats) text.append(text.empty() ? "." : ", .").append(format);
+    return {errc::wrong_format, path(),
+            "this is not a data file; " + text + " can be read. Write one with np.save(path, a)."};
+  }
+
+  mapped_file file_;
+  std::vector<named_stored_array> arrays_;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_DATA_FILE_HPP
+
+// ---- ptq/concepts.hpp ----
+
+/// @file concepts.hpp Every concept that a user can conform to.
+#ifndef PTQ_CONCEPTS_HPP
+#define PTQ_CONCEPTS_HPP
+
+#endif  // PTQ_CONCEPTS_HPP
+
+// ---- ptq/config/text.hpp ----
+
+/// @file text.hpp Pieces of messages.
+#ifndef PTQ_CONFIG_TEXT_HPP
+#define PTQ_CONFIG_TEXT_HPP
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ptq::inline v0_1::detail {
+
+inline std::string in_quotes(std::string_view word) {
+  return '"' + std::string(word) + '"';
+}
+
+/// "Allowed: int8, native."
+inline std::string allowed_text(std::span<const std::string_view> allowed) {
+  std::string text = "Allowed: ";
+  for (std::size_t i = 0; i < allowed.size(); ++i) text.append(i == 0 ? "" : ", ").append(allowed[i]);
+  return text + ".";
+}
+
+/// "1 layer", "2 layers".
+inline std::string counted(std::size_t n, std::string_view noun) {
+  return std::to_string(n) + " " + std::string(noun) + (n == 1 ? "" : "s");
+}
+
+/// "quantize.layers[2]": the path of a rule.
+inline std::string rule_path(std::size_t index) {
+  return "quantize.layers[" + std::to_string(index) + "]";
+}
+
+/// "quantize.skip_names[2]".
+inline std::string skip_path(std::size_t index) {
+  return "quantize.skip_names[" + std::to_string(index) + "]";
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CONFIG_TEXT_HPP
+
+// ---- ptq/config/tree.hpp ----
+
+/// @file tree.hpp A document as maps, lists and words, each with the place where it was written.
+/// Configuration is read from it, whatever the text looked like.
+#ifndef PTQ_CONFIG_TREE_HPP
+#define PTQ_CONFIG_TREE_HPP
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1::detail {
+
+/// A line and column of the file, or an argument of the command line. All count from 1.
+struct place {
+  std::size_t line = 0;
+  std::size_t column = 0;
+  std::size_t argument = 0;  ///< 0: it stands in the file
+};
+
+struct tree {
+  enum class kind_type : unsigned char { null, word, list, map };
+
+  kind_type kind = kind_type::null;
+  std::string word;           ///< numbers are words too
+  std::vector<tree> members;  ///< of a list or a map, in order
+  place at;
+  std::string key;  ///< of a map's member
+  place key_at;
+
+  bool is_null() const noexcept { return kind == kind_type::null; }
+  bool is_word() const noexcept { return kind == kind_type::word; }
+  bool is_list() const noexcept { return kind == kind_type::list; }
+  bool is_map() const noexcept { return kind == kind_type::map; }
+
+  /// The map's member of that name, or null.
+  const tree* member(std::string_view name) const noexcept {
+    if (!is_map()) return nullptr;
+    const auto found =
+        std::find_if(members.begin(), members.end(), [&](const tree& m) { return m.key == name; });
+    return found == members.end() ? nullptr : &*found;
+  }
+  tree* member(std::string_view name) noexcept {
+    return const_cast<tree*>(std::as_const(*this).member(name));
+  }
+};
+
+constexpr std::string_view name_of(tree::kind_type kind) noexcept {
+  switch (kind) {
+    case tree::kind_type::null:
+      return "nothing";
+    case tree::kind_type::word:
+      return "a word";
+    case tree::kind_type::list:
+      return "a list";
+    case tree::kind_type::map:
+      return "a map";
+  }
+  return "";
+}
+
+/// "a.b[0].c" and "a.b.0.c" are the steps a, b, 0, c. Nothing for a path with an empty step.
+inline std::optional<std::vector<std::string>> steps_of(std::string_view path) {
+  std::vector<std::string> steps{""};
+  for (const char c : path) {
+    if (c == '.' || c == '[')
+      steps.emplace_back();
+    else if (c != ']')
+      steps.back() += c;
+  }
+  const bool empty_step =
+      std::any_of(steps.begin(), steps.end(), [](const auto& step) { return step.empty(); });
+  return empty_step ? std::nullopt : std::optional(std::move(steps));
+}
+
+/// A step as the index of a list that has such a member.
+inline std::optional<std::size_t> index_of(const tree& list, std::string_view step) noexcept {
+  std::size_t index = 0;
+  const auto [end, failure] = std::from_chars(step.data(), step.data() + step.size(), index);
+  const bool is_index = failure == std::errc() && end == step.data() + step.size();
+  return is_index && list.is_list() && index < list.members.size() ? std::optional(index) : std::nullopt;
+}
+
+/// The member that one step leads to, or null.
+inline const tree* follow(const tree& from, std::string_view step) noexcept {
+  if (const auto index = index_of(from, step)) return &from.members[*index];
+  return from.member(step);
+}
+
+/// The part of a document that a path leads to, or null.
+inline const tree* find(const tree& root, std::string_view path) {
+  const auto steps = steps_of(path);
+  const tree* at = steps ? &root : nullptr;
+  for (std::size_t i = 0; at && i < steps->size(); ++i) at = follow(*at, (*steps)[i]);
+  return at;
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CONFIG_TREE_HPP
+
+// ---- ptq/config/interpolate.hpp ----
+
+/// @file interpolate.hpp Replaces `${a.b}` by what stands at `a.b` in the same document.
+#ifndef PTQ_CONFIG_INTERPOLATE_HPP
+#define PTQ_CONFIG_INTERPOLATE_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace ptq::inline v0_1::detail {
+
+/// OmegaConf's syntax, of which only absolute paths are taken. `\${` stands for the text "${".
+class interpolator {
+ public:
+  explicit interpolator(const tree& root) : root_(root) {}
+
+  /// Replaces everywhere in `part`, a copy of a part of the document. Errors have no place yet.
+  result<void> replace(tree& part) { return replace(part, 0); }
+
+ private:
+  static constexpr int deepest = 16;
+  static constexpr std::size_t most_bytes = std::size_t{1} << 20;
+
+  result<void> replace(tree& part, int depth) {
+    if (part.is_word()) return replace_word(part, depth);
+    for (tree& member : part.members)
+      if (auto done = replace(member, depth); !done) return done;
+    return {};
+  }
+
+  result<void> replace_word(tree& part, int depth) {
+    if (part.word.find("${") == std::string::npos) return {};
+    std::string text;
+    std::string_view rest = part.word;
+    while (true) {
+      const std::size_t open = rest.find("${");
+      if (open == std::string_view::npos) break;
+      if (open > 0 && rest[open - 1] == '\\') {
+        text.append(rest.substr(0, open - 1)).append("${");
+        rest.remove_prefix(open + 2);
+        continue;
+      }
+      const std::size_t close = rest.find('}', open);
+      if (close == std::string_view::npos)
+        return error(errc::syntax, {}, "\"${\" without its \"}\" in " + in_quotes(part.word) + ".");
+      tree found;
+      if (auto done = look_up(rest.substr(open + 2, close - open - 2), depth, found); !done) return done;
+      if (open == 0 && close + 1 == rest.size() && text.empty()) return become(part, std::move(found));
+      if (!found.is_word())
+        return error(errc::wrong_type, {},
+                     in_quotes(rest.substr(open, close + 1 - open)) + " is " +
+                         std::string(name_of(found.kind)) + ", which cannot be a part of a word.");
+      text.append(rest.substr(0, open)).append(found.word);
+      if (auto done = charge(found.word.size()); !done) return done;
+      rest.remove_prefix(close + 1);
+    }
+    part.word = text.append(rest);
+    return {};
+  }
+
+  result<void> look_up(std::string_view path, int depth, tree& found) {
+    const std::string whole = in_quotes("${" + std::string(path) + "}");
+    if (path.empty() || path.front() == '.' || path.find_first_of(":$ {") != std::string_view::npos)
+      return error(errc::unsupported, {},
+                   whole + " is not supported: only absolute paths like \"${a.b}\" are.");
+    const tree* source = find(root_, path);
+    if (!source)
+      return error(errc::missing_value, {}, whole + ": there is nothing at " + std::string(path) + ".");
+    if (depth >= deepest) return error(errc::invalid_value, {}, whole + " leads back to itself.");
+    if (auto done = charge(*source); !done) return done;
+    found = *source;
+    return replace(found, depth + 1);
+  }
+
+  /// The member keeps its own key and place.
+  static result<void> become(tree& part, tree found) {
+    part.kind = found.kind;
+    part.word = std::move(found.word);
+    part.members = std::move(found.members);
+    return {};
+  }
+
+  /// Copies of copies can grow without bound.
+  result<void> charge(std::size_t bytes) {
+    spent_ += bytes;
+    if (spent_ <= most_bytes) return {};
+    return error(errc::invalid_value, {}, "the values that \"${...}\" stands for grow beyond 1 MiB.");
+  }
+  result<void> charge(const tree& copied) {
+    for (const tree& member : copied.members)
+      if (auto done = charge(member); !done) return done;
+    return charge(copied.word.size() + sizeof(tree));
+  }
+
+  const tree& root_;
+  std::size_t spent_ = 0;
+};
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CONFIG_INTERPOLATE_HPP
+
+// ---- ptq/config/overrides.hpp ----
+
+/// @file overrides.hpp Arguments of the form `key.path=value`, which win over the file.
+#ifndef PTQ_CONFIG_OVERRIDES_HPP
+#define PTQ_CONFIG_OVERRIDES_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1::detail {
+
+struct assignment {
+  std::string path;
+  std::string value;  ///< YAML
+};
+
+/// The value of an argument stands there, not in the file.
+inline void mark_argument(tree& value, std::size_t number) {
+  value.at = value.key_at = {0, 0, number};
+  for (tree& member : value.members) mark_argument(member, number);
+}
+
+/// Splits "key.path=value". `model_path` and `results_dir` alone mean those of `quantize`.
+inline result<assignment> assignment_of(std::string_view argument) {
+  const std::size_t equals = argument.find('=');
+  if (equals == std::string_view::npos || equals == 0)
+    return error(errc::syntax, {}, in_quotes(argument) + " is not of the form key.path=value.");
+  std::string path(argument.substr(0, equals));
+  if (path == "model_path" || path == "results_dir") path = "quantize." + path;
+  if (!steps_of(path))
+    return error(errc::syntax, {}, in_quotes(path) + " is not a path of keys like quantize.backend.");
+  return assignment{std::move(path), std::string(argument.substr(equals + 1))};
+}
+
+/// Puts a value into a document, making the maps on the way where they are missing. Lists do not grow.
+inline result<void> assign(tree& root, std::string_view path, tree value) {
+  static constexpr std::string_view sections[] = {"quantize", "dataset", "evaluate", "ptq", "results_dir"};
+  const std::vector<std::string> steps = *steps_of(path);
+  if (std::find(std::begin(sections), std::end(sections), steps.front()) == std::end(sections) &&
+      !root.member(steps.front()))
+    return error(errc::unknown_key, path, "there is no section " + in_quotes(steps.front()) + ".",
+                 nearest_word(steps.front(), sections));
+  tree* at = &root;
+  std::string walked;
+  for (const std::string& step : steps) {
+    if (at->is_list()) {
+      const auto index = index_of(*at, step);
+      if (!index)
+        return error(errc::invalid_value, path,
+                     in_quotes(step) + " is not an index of " + walked + ", which has " +
+                         counted(at->members.size(), "item") + ", counted from 0.");
+      at = &at->members[*index];
+    } else if (at->is_word()) {
+      return error(errc::wrong_type, path, walked + " is a word: it has no " + in_quotes(step) + " to set.");
+    } else {
+      at->kind = tree::kind_type::map;
+      tree* found = at->member(step);
+      if (!found) {
+        found = &at->members.emplace_back();
+        found->key = step;
+        found->key_at = value.at;
+        found->at = value.at;
+      }
+      at = found;
+    }
+    walked += (walked.empty() ? "" : ".") + step;
+  }
+  at->kind = value.kind;
+  at->word = std::move(value.word);
+  at->members = std::move(value.members);
+  at->at = value.at;
+  return {};
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CONFIG_OVERRIDES_HPP
+
+// ---- ptq/config/spec.hpp ----
+
+/// @file spec.hpp An experiment file as plain structs: the `quantize:` section that NVIDIA TAO defines, the
+/// data it calibrates with, and our own `ptq:` section. Words are normalised and validated; defaults are
+/// filled in.
+#ifndef PTQ_CONFIG_SPEC_HPP
+#define PTQ_CONFIG_SPEC_HPP
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// `quant_axis`: absent (the backend's default), null (per tensor) or a number.
+struct axis_choice {
+  enum class kind_type : unsigned char { backend_default, per_tensor, axis };
+  kind_type kind = kind_type::backend_default;
+  std::size_t axis = 0;
+
+  friend bool operator==(const axis_choice&, const axis_choice&) = default;
+};
+
+/// `weights:` or `activations:` of a rule.
+struct slot_config {
+  std::string dtype;
+  axis_choice quant_axis;
+
+  friend bool operator==(const slot_config&, const slot_config&) = default;
+};
+
+/// An entry of `quantize.layers`.
+struct rule_config {
+  std::string module_name;
+  std::optional<slot_config> weights;
+  std::optional<slot_config> activations;
+
+  friend bool operator==(const rule_config&, const rule_config&) = default;
+};
+
+/// The `quantize:` section.
+struct quantize_config {
+  std::string backend = "torchao";  ///< as written, for instance "modelopt.onnx"
+  std::string mode = "weight_only_ptq";
+  std::string algorithm = "minmax";
+  std::string default_layer_dtype = "native";
+  std::string default_activation_dtype = "native";
+  std::vector<rule_config> layers;
+  std::vector<std::string> skip_names;
+  std::string model_path;
+  std::string results_dir;
+
+  friend bool operator==(const quantize_config&, const quantize_config&) = default;
+};
+
+/// Numbers that apply to all channels (one entry) or one each.
+using channel_values = std::vector<double>;
+
+/// `dataset.quant_calibration_dataset`, or `evaluate`. x' = (x * scale - mean) / std.
+struct data_config {
+  std::map<std::string, std::string>
+      inputs;               ///< graph input -> file; the key is "" where only a path is given
+  std::string activations;  ///< recorded layer inputs, keyed by layer name
+  std::string labels;       ///< `evaluate` only
+  std::size_t batch_size = 32;
+  std::optional<std::size_t> max_samples;
+  channel_values scale{1.0};
+  channel_values mean{0.0};
+  channel_values std{1.0};
+
+  friend bool operator==(const data_config&, const data_config&) = default;
+};
+
+/// `ptq.calibration`.
+struct calibration_config {
+  std::optional<std::string> algorithm;  ///< overrides `quantize.algorithm`
+  double percentile = 99.99;
+  std::optional<std::size_t> bins;
+
+  friend bool operator==(const calibration_config&, const calibration_config&) = default;
+};
+
+/// The `ptq:` section: settings that TAO does not know.
+struct ptq_config {
+  std::map<std::string, std::string> module_types;  ///< layer name -> class name
+  std::string module_types_file;
+  calibration_config calibration;
+
+  friend bool operator==(const ptq_config&, const ptq_config&) = default;
+};
+
+struct spec {
+  std::string file;  ///< where it was read from, absolute; empty if it was built in code
+  std::map<std::string, std::string> places;  ///< field path -> "line:column" in the file, or "argument N"
+  quantize_config quantize;
+  std::optional<data_config> calibration_data;
+  std::optional<data_config> evaluation_data;
+  ptq_config ptq;
+  std::vector<std::string> warnings;
+
+  /// What static quantization calibrates with: its own data, or else what `evaluate` reads. Null if neither
+  /// is given.
+  const data_config* data() const noexcept {
+    return calibration_data ? &*calibration_data : evaluation_data ? &*evaluation_data : nullptr;
+  }
+
+  /// Where a field is, for an error about its value: "/dir/spec.yaml:4:15: quantize.model_path".
+  std::string where(const std::string& field) const {
+    const auto found = places.find(field);
+    if (found == places.end()) return file.empty() ? field : file + ": " + field;
+    const bool in_file = found->second.front() != 'a';
+    return (in_file ? file + ":" : "") + found->second + ": " + field;
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CONFIG_SPEC_HPP
+
+// ---- ptq/config/validate.hpp ----
+
+/// @file validate.hpp The rules that a specification keeps, wherever it comes from.
+#ifndef PTQ_CONFIG_VALIDATE_HPP
+#define PTQ_CONFIG_VALIDATE_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// The bins that statistics can be read with: neighbours merge exactly down from the most.
+inline constexpr std::size_t fewest_bins = 256;
+inline constexpr std::size_t most_bins = 4096;
+
+using word_list = std::vector<std::string_view>;
+
+inline word_list backend_list(const spec_words& words) {
+  word_list list;
+  for (const backend_words& b : words.backends) list.push_back(b.name);
+  if (find_backend(words, "modelopt")) list.insert(list.end(), {"modelopt.pytorch", "modelopt.onnx"});
+  return list;
+}
+
+inline word_list mode_list(const spec_words& words) {
+  word_list list;
+  for (const backend_words& b : words.backends)
+    if (std::find(list.begin(), list.end(), b.mode) == list.end()) list.push_back(b.mode);
+  return list;
+}
+
+/// What `quantize.algorithm` may say. Our own extras are left out, since TAO must be able to read that
+/// section.
+inline word_list algorithm_list(const spec_words& words) {
+  word_list list = words.calibrators;
+  const auto is_extra = [](std::string_view word) { return word == "percentile" || word == "mse"; };
+  list.erase(std::remove_if(list.begin(), list.end(), is_extra), list.end());
+  return list;
+}
+
+class validator {
+ public:
+  validator(const spec& checked, const spec_words& words) : spec_(checked), words_(words) {}
+
+  /// The first broken rule; `where` is the field's path.
+  result<void> run() {
+    check_quantize(spec_.quantize);
+    if (spec_.calibration_data) check_data("dataset.quant_calibration_dataset", *spec_.calibration_data);
+    if (spec_.evaluation_data) check_data("evaluate", *spec_.evaluation_data);
+    check_calibration(spec_.ptq.calibration);
+    return outcome_;
+  }
+
+ private:
+  void fail(errc code, std::string_view path, std::string_view text, std::string_view nearest = {}) {
+    if (outcome_) outcome_ = error(code, path, text, nearest);
+  }
+
+  void check_word(std::string_view path, std::string_view word, const word_list& allowed) {
+    if (word.empty()) return fail(errc::missing_value, path, "has no value. " + allowed_text(allowed));
+    if (std::find(allowed.begin(), allowed.end(), word) != allowed.end()) return;
+    fail(errc::unknown_word, path, "unknown word " + in_quotes(word) + ". " + allowed_text(allowed),
+         nearest_word(word, allowed));
+  }
+
+  void check_quantize(const quantize_config& config) {
+    check_word("quantize.backend", config.backend, backend_list(words_));
+    check_word("quantize.mode", config.mode, mode_list(words_));
+    check_pair(config);
+    if (config.algorithm == "percentile" || config.algorithm == "mse")
+      fail(errc::unknown_word, "quantize.algorithm",
+           in_quotes(config.algorithm) +
+               " is not an algorithm of TAO. Write ptq: {calibration: {algorithm: " + config.algorithm +
+               "}} beside the section quantize.");
+    check_word("quantize.algorithm", config.algorithm, algorithm_list(words_));
+    check_word("quantize.default_layer_dtype", config.default_layer_dtype, words_.dtypes);
+    check_word("quantize.default_activation_dtype", config.default_activation_dtype, words_.dtypes);
+    for (std::size_t i = 0; i < config.layers.size(); ++i) check_rule(rule_path(i), config.layers[i]);
+    for (std::size_t i = 0; i < config.skip_names.size(); ++i)
+      if (config.skip_names[i].empty())
+        fail(errc::missing_value, skip_path(i), "is empty: name a layer, a pattern or a class.");
+  }
+
+  void check_pair(const quantize_config& config) {
+    const backend_words* backend = find_backend(words_, config.backend);
+    if (!backend || backend->mode == config.mode) return;
+    std::string text = "backend " + in_quotes(config.backend) + " goes with mode " +
+                       in_quotes(backend->mode) + ", not with " + in_quotes(config.mode);
+    for (const backend_words& other : words_.backends)
+      if (other.mode == config.mode) {
+        text += ", which goes with backend " + in_quotes(other.name);
+        break;
+      }
+    fail(errc::wrong_pair, "quantize.mode", text + ".");
+  }
+
+  void check_rule(const std::string& path, const rule_config& rule) {
+    if (rule.module_name.empty())
+      fail(errc::missing_value, path + ".module_name", "is empty: name a layer, a pattern or a class.");
+    if (rule.weights) check_slot(path + ".weights", *rule.weights);
+    if (rule.activations) check_slot(path + ".activations", *rule.activations);
+  }
+
+  void check_slot(const std::string& path, const slot_config& slot) {
+    check_word(path + ".dtype", slot.dtype, words_.dtypes);
+    if (slot.quant_axis.kind == axis_choice::kind_type::axis && slot.quant_axis.axis >= max_rank)
+      fail(errc::invalid_value, path + ".quant_axis",
+           "is " + std::to_string(slot.quant_axis.axis) + ", but a tensor has at most " +
+               std::to_string(max_rank) + " axes, counted from 0.");
+  }
+
+  void check_data(const std::string& path, const data_config& data) {
+    if (data.inputs.empty() == data.activations.empty())
+      fail(data.inputs.empty() ? errc::missing_value : errc::invalid_value, path,
+           "give either inputs (a file, or a map of graph inputs to files) or activations (a file).");
+    for (const auto& [input, file] : data.inputs)
+      if (file.empty())
+        fail(errc::missing_value, path + ".inputs" + (input.empty() ? "" : "." + input), "names no file.");
+    if (data.batch_size == 0) fail(errc::invalid_value, path + ".batch_size", "must be at least 1.");
+    if (data.max_samples == std::size_t{0})
+      fail(errc::invalid_value, path + ".max_samples", "must be at least 1, or the word all.");
+    check_channels(path + ".scale", data.scale, false);
+    check_channels(path + ".mean", data.mean, true);
+    check_channels(path + ".std", data.std, false);
+  }
+
+  void check_channels(const std::string& path, const channel_values& values, bool may_be_zero) {
+    if (values.empty())
+      fail(errc::missing_value, path, "is an empty list: give a number, or one for each channel.");
+    for (const double value : values) {
+      if (!(value >= std::numeric_limits<double>::lowest() && value <= (std::numeric_limits<double>::max)()))
+        fail(errc::invalid_value, path, "must be finite.");
+      if (value == 0 && !may_be_zero) fail(errc::invalid_value, path, "must not be 0.");
+    }
+  }
+
+  void check_calibration(const calibration_config& config) {
+    if (config.algorithm) check_word("ptq.calibration.algorithm", *config.algorithm, words_.calibrators);
+    if (!(config.percentile > 0 && config.percentile <= 100))
+      fail(errc::invalid_value, "ptq.calibration.percentile", "must be above 0 and at most 100.");
+    if (!config.bins) return;
+    const std::size_t bins = *config.bins;
+    if (bins < fewest_bins || bins > most_bins || (bins & (bins - 1)) != 0)
+      fail(errc::invalid_value, "ptq.calibration.bins",
+           "must be a power of two from " + std::to_string(fewest_bins) + " to " + std::to_string(most_bins) +
+               ".");
+  }
+
+  const spec& spec_;
+  const spec_words& words_;
+  result<void> outcome_;
+};
+
+}  // namespace detail
+
+/// Checks words, pairs and numbers of a specification that was built in code; `read_spec` has done it
+/// already.
+///
+/// @return the first broken rule, `where` being the path of the field, for instance
+///         "quantize.layers[0].weights.dtype"
+inline result<void> validate(const spec& checked, const spec_words& words = words_of<>()) {
+  return detail::validator(checked, words).run();
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CONFIG_VALIDATE_HPP
+
+// ---- ptq/config/reader.hpp ----
+
+/// @file reader.hpp Makes a specification of a document.
+#ifndef PTQ_CONFIG_READER_HPP
+#define PTQ_CONFIG_READER_HPP
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <deque>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1::detail {
+
+inline std::string lower_cased(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
+inline bool contains(std::span<const std::string_view> words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+/// Reads the sections that are ours. The first error wins; after it, reading goes on without effect.
+class spec_reader {
+ public:
+  /// @param file    as errors show it
+  /// @param created receives what is read
+  spec_reader(const tree& root, std::string_view file, const spec_words& words, spec& created)
+      : root_(root), file_(file), words_(words), spec_(created) {}
+
+  result<void> read() {
+    if (!root_.is_map())
+      fail(errc::wrong_type, root_, "",
+           "an experiment file is a map of sections, this is " + std::string(name_of(root_.kind)) + ".");
+    each_member(root_, "", {}, [](const tree&, const std::string&) {});
+    read_quantize();
+    read_calibration_data();
+    read_evaluation_data();
+    read_ptq();
+    if (!outcome_) return outcome_;
+    if (const auto checked = validate(spec_, words_); !checked) return located(checked.error());
+    return {};
+  }
+
+ private:
+  using word_span = std::span<const std::string_view>;
+
+  /// The keys of a map. Unused ones are TAO's and change nothing here.
+  struct key_set {
+    word_span allowed;
+    word_span unused{};
+  };
+
+  static constexpr std::string_view quantize_keys[] = {
+      "backend", "mode",       "algorithm",  "default_layer_dtype", "default_activation_dtype",
+      "layers",  "skip_names", "model_path", "results_dir"};
+  static constexpr std::string_view unused_quantize_keys[] = {"backend_kwargs", "device"};
+  static constexpr std::string_view rule_keys[] = {"module_name", "weights", "activations"};
+  static constexpr std::string_view slot_keys[] = {"dtype", "quant_axis"};
+  static constexpr std::string_view unused_slot_keys[] = {"observer_or_fake_quant",
+                                                          "observer_or_fake_quant_kwargs"};
+  static constexpr std::string_view data_keys[] = {"inputs", "activations", "batch_size", "max_samples",
+                                                   "scale",  "mean",        "std"};
+  static constexpr std::string_view ptq_keys[] = {"module_types", "calibration"};
+  static constexpr std::string_view calibration_keys[] = {"algorithm", "percentile", "bins"};
+
+  // Sections
+
+  void read_quantize() {
+    const tree* section = root_.member("quantize");
+    if (!section || section->is_null())
+      return fail(errc::missing_value, section ? *section : root_, "quantize",
+                  section ? "the section is empty." : "there is no section quantize.");
+    const tree& config = resolved(*section, "quantize");
+    quantize_config& out = spec_.quantize;
+    each_member(config, "quantize", {quantize_keys, unused_quantize_keys},
+                [&](const tree& value, const std::string& path) {
+                  if (value.key == "backend") read_text(value, path, out.backend);
+                  if (value.key == "mode") read_lower(value, path, out.mode);
+                  if (value.key == "algorithm" && !value.is_null())
+                    read_algorithm(value, path, out.algorithm);
+                  if (value.key == "default_layer_dtype")
+                    read_default_dtype(value, path, "weights", out.default_layer_dtype);
+                  if (value.key == "default_activation_dtype")
+                    read_default_dtype(value, path, "activations", out.default_activation_dtype);
+                  if (value.key == "layers") read_rules(value, path);
+                  if (value.key == "skip_names") read_skips(value, path);
+                  if (value.key == "model_path") read_text(value, path, out.model_path);
+                  if (value.key == "results_dir") read_text(value, path, out.results_dir);
+                });
+    const tree* top = root_.member("results_dir");
+    if (!out.results_dir.empty() || !top || !outcome_) return;
+    read_text(resolved(*top, "results_dir"), "results_dir", out.results_dir);
+    if (!out.results_dir.empty()) out.results_dir += "/quantize";
+  }
+
+  void read_rules(const tree& list, const std::string& path) {
+    each_item(list, path, [&](const tree& item, const std::string& at) {
+      rule_config& rule = spec_.quantize.layers.emplace_back();
+      each_member(item, at, {rule_keys}, [&](const tree& value, const std::string& field) {
+        if (value.key == "module_name") read_text(value, field, rule.module_name);
+        if (value.key == "weights") read_slot(value, field, rule.weights);
+        if (value.key == "activations") read_slot(value, field, rule.activations);
+      });
+      if (rule.activations && rule.activations->quant_axis.kind == axis_choice::kind_type::axis)
+        warn(at + ".activations.quant_axis is ignored: activations have one scale per tensor.");
+    });
+  }
+
+  void read_slot(const tree& map, const std::string& path, std::optional<slot_config>& out) {
+    if (map.is_null()) return;
+    if (map.is_word())
+      return fail(errc::wrong_type, map, path,
+                  "expected a map, found a word: write {dtype: " + map.word + "}.");
+    slot_config& slot = out.emplace();
+    each_member(map, path, {slot_keys, unused_slot_keys}, [&](const tree& value, const std::string& field) {
+      if (value.key == "dtype") read_dtype(value, field, slot.dtype);
+      if (value.key == "quant_axis") read_axis(value, field, slot.quant_axis);
+    });
+  }
+
+  void read_skips(const tree& list, const std::string& path) {
+    each_item(list, path, [&](const tree& item, const std::string& at) {
+      read_text(item, at, spec_.quantize.skip_names.emplace_back());
+    });
+  }
+
+  void read_calibration_data() {
+    const tree* dataset = root_.member("dataset");
+    const tree* section = dataset ? dataset->member("quant_calibration_dataset") : nullptr;
+    if (!section) return;
+    const std::string path = "dataset.quant_calibration_dataset";
+    const tree& data = resolved(*section, path);
+    if (data.is_null()) return;
+    if (const tree* images = data.member("images_dir")) return refuse_images(*images, path + ".images_dir");
+    data_config& out = spec_.calibration_data.emplace();
+    each_member(data, path, {data_keys},
+                [&](const tree& value, const std::string& field) { read_data(value, field, out); });
+  }
+
+  /// TAO keeps other things in this section, too. It is data of ours only if it names inputs.
+  void read_evaluation_data() {
+    const tree* section = root_.member("evaluate");
+    if (!section || (!section->member("inputs") && !section->member("activations"))) return;
+    tree ours = *section;
+    const auto is_foreign = [](const tree& m) { return m.key != "labels" && !contains(data_keys, m.key); };
+    ours.members.erase(std::remove_if(ours.members.begin(), ours.members.end(), is_foreign),
+                       ours.members.end());
+    data_config& out = spec_.evaluation_data.emplace();
+    each_member(ours, "evaluate", {}, [&](const tree& value, const std::string& field) {
+      if (value.key == "labels") read_text(value, field, out.labels);
+      read_data(value, field, out);
+    });
+  }
+
+  void read_data(const tree& value, const std::string& path, data_config& out) {
+    if (value.key == "inputs") read_inputs(value, path, out);
+    if (value.key == "activations") read_text(value, path, out.activations);
+    if (value.key == "batch_size") read_count(value, path, out.batch_size);
+    if (value.key == "max_samples" && !value.is_null() && !(value.is_word() && value.word == "all"))
+      read_count(value, path, out.max_samples.emplace());
+    if (value.key == "scale") read_channels(value, path, out.scale);
+    if (value.key == "mean") read_channels(value, path, out.mean);
+    if (value.key == "std") read_channels(value, path, out.std);
+  }
+
+  void read_inputs(const tree& value, const std::string& path, data_config& out) {
+    if (value.is_null()) return;
+    if (!value.is_map()) return read_text(value, path, out.inputs[""]);
+    each_member(value, path, {}, [&](const tree& file, const std::string& field) {
+      read_text(file, field, out.inputs[file.key]);
+    });
+  }
+
+  void refuse_images(const tree& value, const std::string& path) {
+    const std::string folder = value.is_word() ? value.word : "FOLDER";
+    fail(errc::unsupported, value, path,
+         "ptq does not decode images. Write them as one array, with the size and order that the model "
+         "expects:\n"
+         "  python3 -c \"import glob, numpy, PIL.Image; numpy.save('calibration.npy', "
+         "numpy.stack([numpy.asarray("
+         "PIL.Image.open(f).convert('RGB').resize((224, 224))).transpose(2, 0, 1) for f in "
+         "sorted(glob.glob('" +
+             folder +
+             "/*'))]))\"\n"
+             "and give inputs: calibration.npy with scale, mean and std (x' = (x * scale - mean) / std).");
+  }
+
+  void read_ptq() {
+    const tree* section = root_.member("ptq");
+    if (!section || section->is_null()) return;
+    const tree& settings = resolved(*section, "ptq");
+    each_member(settings, "ptq", {ptq_keys}, [&](const tree& value, const std::string& path) {
+      if (value.key == "module_types") read_module_types(value, path);
+      if (value.key == "calibration") read_calibration(value, path);
+    });
+  }
+
+  void read_module_types(const tree& value, const std::string& path) {
+    if (!value.is_map()) return read_text(value, path, spec_.ptq.module_types_file);
+    each_member(value, path, {}, [&](const tree& name, const std::string& field) {
+      read_text(name, field, spec_.ptq.module_types[name.key]);
+    });
+  }
+
+  void read_calibration(const tree& map, const std::string& path) {
+    if (map.is_null()) return;
+    calibration_config& out = spec_.ptq.calibration;
+    each_member(map, path, {calibration_keys}, [&](const tree& value, const std::string& field) {
+      if (value.is_null()) return;
+      if (value.key == "algorithm") read_algorithm(value, field, out.algorithm.emplace());
+      if (value.key == "percentile") read_number(value, field, out.percentile);
+      if (value.key == "bins") read_count(value, field, out.bins.emplace());
+    });
+  }
+
+  // Values
+
+  /// Any word, numbers included; nothing is the empty text.
+  void read_text(const tree& value, const std::string& path, std::string& out) {
+    out.clear();
+    if (value.is_null()) return;
+    if (!value.is_word())
+      return fail(errc::wrong_type, value, path,
+                  "expected a word, found " + std::string(name_of(value.kind)) + ".");
+    if (value.word == "???")
+      return fail(errc::missing_value, value, path,
+                  "the mandatory value is missing: \"???\" stands in its place.");
+    spec_.places[path] = position_of(value.at);
+    out = value.word;
+  }
+
+  void read_lower(const tree& value, const std::string& path, std::string& out) {
+    read_text(value, path, out);
+    out = lower_cased(std::move(out));
+  }
+
+  void read_dtype(const tree& value, const std::string& path, std::string& out) {
+    read_text(value, path, out);
+    std::string word = lower_cased(out);
+    if (word == "float8_e4m3fn" || word == "float8_e5m2") word.replace(0, 5, "fp");
+    if (contains(words_.dtypes, word)) out = std::move(word);
+  }
+
+  void read_algorithm(const tree& value, const std::string& path, std::string& out) {
+    read_lower(value, path, out);
+    if (out == "max" && !contains(words_.calibrators, out)) out = "minmax";
+  }
+
+  void read_default_dtype(const tree& value, const std::string& path, std::string_view slot,
+                          std::string& out) {
+    if (value.is_null()) return;
+    read_dtype(value, path, out);
+    if (out == "native" || !contains(words_.dtypes, out)) return;
+    warn(path + ": " + out +
+         " is ignored, as TAO documents. Write a rule instead: layers: [{module_name: \"*\", " +
+         std::string(slot) + ": {dtype: " + out + "}}].");
+  }
+
+  void read_axis(const tree& value, const std::string& path, axis_choice& out) {
+    out.kind = axis_choice::kind_type::per_tensor;
+    if (value.is_null()) return;
+    out.kind = axis_choice::kind_type::axis;
+    if (value.is_word() && value.word.starts_with('-') &&
+        value.word.find_first_not_of("0123456789", 1) == std::string::npos)
+      return fail(errc::invalid_value, value, path, "is " + value.word + ", but axes count from 0.");
+    read_parsed(value, path, "an axis (0, 1, ...) or null", out.axis);
+  }
+
+  void read_count(const tree& value, const std::string& path, std::size_t& out) {
+    read_parsed(value, path, "a whole number", out);
+  }
+
+  void read_number(const tree& value, const std::string& path, double& out) {
+    read_parsed(value, path, "a number", out);
+  }
+
+  void read_channels(const tree& value, const std::string& path, channel_values& out) {
+    out.clear();
+    if (!value.is_list()) return read_number(value, path, out.emplace_back());
+    each_item(value, path,
+              [&](const tree& item, const std::string& at) { read_number(item, at, out.emplace_back()); });
+  }
+
+  template <class Number>
+  void read_parsed(const tree& value, const std::string& path, std::string_view expected, Number& out) {
+    std::string text;
+    if (value.is_word()) read_text(value, path, text);
+    const char* first = text.data() + (text.starts_with('+') ? 1 : 0);
+    const auto [end, failure] = std::from_chars(first, text.data() + text.size(), out);
+    if (failure == std::errc() && end == text.data() + text.size()) return;
+    const std::string found = value.is_word() ? in_quotes(value.word) : std::string(name_of(value.kind));
+    fail(errc::wrong_type, value, path, "expected " + std::string(expected) + ", found " + found + ".");
+  }
+
+  // Structure
+
+  /// Calls f(value, path) for each member of a map. An empty set of keys allows any.
+  template <class F>
+  void each_member(const tree& map, const std::string& path, const key_set& keys, F&& f) {
+    if (!map.is_map())
+      return fail(errc::wrong_type, map, path,
+                  "expected a map, found " + std::string(name_of(map.kind)) + ".");
+    std::set<std::string_view> seen;
+    for (const tree& member : map.members) {
+      const std::string field = path.empty() ? member.key : path + "." + member.key;
+      if (member.key == "<<")
+        return fail_at(errc::unsupported, member.key_at, field,
+                       "merging maps is not supported: write the keys out.");
+      if (!seen.insert(member.key).second)
+        return fail_at(errc::duplicate_key, member.key_at, field, "the key is there twice.");
+      if (keys.allowed.empty() || contains(keys.allowed, member.key))
+        f(resolved(member, field), field);
+      else if (!contains(keys.unused, member.key))
+        fail_at(errc::unknown_key, member.key_at, field, "unknown key. " + allowed_text(keys.allowed),
+                nearest_word(member.key, keys.allowed));
+      else if (!member.word.empty() || !member.members.empty())
+        warn(field + " has no effect: ptq has no use for it.");
+    }
+  }
+
+  template <class F>
+  void each_item(const tree& list, const std::string& path, F&& f) {
+    if (list.is_null()) return;
+    if (!list.is_list())
+      return fail(errc::wrong_type, list, path,
+                  "expected a list, found " + std::string(name_of(list.kind)) + ".");
+    for (std::size_t i = 0; i < list.members.size(); ++i) {
+      const std::string at = path + "[" + std::to_string(i) + "]";
+      f(resolved(list.members[i], at), at);
+    }
+  }
+
+  /// A part of the document, or what stands in its place if it is a word with `${...}`.
+  const tree& resolved(const tree& part, const std::string& path) {
+    if (!part.is_word() || part.word.find("${") == std::string::npos) return part;
+    tree& copy = replaced_.emplace_back(part);
+    if (auto done = interpolator_.replace(copy); !done)
+      fail(done.error().code, part, path, done.error().what);
+    return copy;
+  }
+
+  // Messages
+
+  void warn(std::string text) { spec_.warnings.push_back(std::move(text)); }
+
+  void fail(errc code, const tree& value, std::string_view path, std::string_view text) {
+    fail_at(code, value.at, path, text);
+  }
+
+  void fail_at(errc code, const place& at, std::string_view path, std::string_view text,
+               std::string_view nearest = {}) {
+    if (outcome_) outcome_ = error(code, path, text, nearest).in(location_of(at));
+  }
+
+  /// A broken rule, at the place of its field or of the nearest part around it.
+  error located(const error& broken) const {
+    const tree* at = &root_;
+    for (const std::string& step : steps_of(broken.where).value_or(std::vector<std::string>{})) {
+      const tree* inner = follow(*at, step);
+      if (!inner) break;
+      at = inner;
+    }
+    return broken.in(location_of(at->at));
+  }
+
+  std::string position_of(const place& at) const {
+    if (at.argument > 0) return "argument " + std::to_string(at.argument);
+    return std::to_string(at.line) + ":" + std::to_string(at.column);
+  }
+
+  std::string location_of(const place& at) const {
+    return at.argument > 0 ? position_of(at) : std::string(file_) + ":" + position_of(at);
+  }
+
+  const tree& root_;
+  std::string_view file_;
+  const spec_words& words_;
+  spec& spec_;
+  interpolator interpolator_{root_};
+  std::deque<tree> replaced_;  // what `resolved` hands out
+  result<void> outcome_;
+};
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CONFIG_READER_HPP
+
+// ---- ptq/config/to_yaml.hpp ----
+
+/// @file to_yaml.hpp Writes a specification as an experiment file.
+#ifndef PTQ_CONFIG_TO_YAML_HPP
+#define PTQ_CONFIG_TO_YAML_HPP
+
+#include <charconv>
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// In double quotes, so that it stays a word and no interpolation.
+inline std::string yaml_word(std::string_view word) {
+  static constexpr std::string_view digits = "0123456789abcdef";
+  std::string text = "\"";
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(word[i]);
+    if (byte < 0x20 || byte == 0x7f) {
+      text.append("\\x").append({digits[byte >> 4], digits[byte & 15]});
+      continue;
+    }
+    if (word[i] == '"' || word[i] == '\\') text += '\\';
+    if (word.substr(i).starts_with("${")) text += "\\\\";
+    text += word[i];
+  }
+  return text + '"';
+}
+
+/// The shortest text that reads back as the same number.
+inline std::string yaml_number(double value) {
+  char text[32] = {};
+  const auto [end, failure] = std::to_chars(&text[0], &text[0] + sizeof text, value);
+  return {&text[0], end};
+}
+
+inline std::string yaml_map(const std::map<std::string, std::string>& words) {
+  std::string text;
+  for (const auto& [key, word] : words)
+    text += (text.empty() ? "" : ", ") + yaml_word(key) + ": " + yaml_word(word);
+  return "{" + text + "}";
+}
+
+inline std::string yaml_list(const std::vector<std::string>& items) {
+  std::string text;
+  for (const std::string& item : items) text += (text.empty() ? "" : ", ") + item;
+  return "[" + text + "]";
+}
+
+inline std::string yaml_slot(const slot_config& slot) {
+  std::string axis;
+  if (slot.quant_axis.kind == axis_choice::kind_type::axis)
+    axis = ", quant_axis: " + std::to_string(slot.quant_axis.axis);
+  if (slot.quant_axis.kind == axis_choice::kind_type::per_tensor) axis = ", quant_axis: null";
+  return "{dtype: " + yaml_word(slot.dtype) + axis + "}";
+}
+
+inline std::string yaml_rule(const rule_config& rule) {
+  std::string text = "    - module_name: " + yaml_word(rule.module_name) + "\n";
+  if (rule.weights) text += "      weights: " + yaml_slot(*rule.weights) + "\n";
+  if (rule.activations) text += "      activations: " + yaml_slot(*rule.activations) + "\n";
+  return text;
+}
+
+inline std::string yaml_quantize(const quantize_config& config) {
+  std::string text = "quantize:\n";
+  const auto add = [&](std::string_view key, std::string_view word) {
+    text.append("  ").append(key).append(": ").append(yaml_word(word)).append("\n");
+  };
+  add("backend", config.backend);
+  add("mode", config.mode);
+  add("algorithm", config.algorithm);
+  add("default_layer_dtype", config.default_layer_dtype);
+  add("default_activation_dtype", config.default_activation_dtype);
+  text += config.layers.empty() ? "  layers: []\n" : "  layers:\n";
+  for (const rule_config& rule : config.layers) text += yaml_rule(rule);
+  std::vector<std::string> skips;
+  for (const std::string& pattern : config.skip_names) skips.push_back(yaml_word(pattern));
+  text += "  skip_names: " + yaml_list(skips) + "\n";
+  add("model_path", config.model_path);
+  add("results_dir", config.results_dir);
+  return text;
+}
+
+inline std::string yaml_data(const data_config& data, const std::string& indent) {
+  std::string text;
+  const auto add = [&](std::string_view key, std::string_view value) {
+    text.append(indent).append(key).append(": ").append(value).append("\n");
+  };
+  const auto channels = [](const channel_values& values) {
+    std::vector<std::string> numbers;
+    for (const double value : values) numbers.push_back(yaml_number(value));
+    return numbers.size() == 1 ? numbers.front() : yaml_list(numbers);
+  };
+  if (data.inputs.size() == 1 && data.inputs.begin()->first.empty())
+    add("inputs", yaml_word(data.inputs.begin()->second));
+  else if (!data.inputs.empty())
+    add("inputs", yaml_map(data.inputs));
+  if (!data.activations.empty()) add("activations", yaml_word(data.activations));
+  if (!data.labels.empty()) add("labels", yaml_word(data.labels));
+  add("batch_size", std::to_string(data.batch_size));
+  add("max_samples", data.max_samples ? std::to_string(*data.max_samples) : "all");
+  add("scale", channels(data.scale));
+  add("mean", channels(data.mean));
+  add("std", channels(data.std));
+  return text;
+}
+
+inline std::string yaml_ptq(const ptq_config& config) {
+  std::string text;
+  if (!config.module_types_file.empty())
+    text += "  module_types: " + yaml_word(config.module_types_file) + "\n";
+  else if (!config.module_types.empty())
+    text += "  module_types: " + yaml_map(config.module_types) + "\n";
+  text += "  calibration:\n    percentile: " + yaml_number(config.calibration.percentile) + "\n";
+  if (config.calibration.algorithm)
+    text += "    algorithm: " + yaml_word(*config.calibration.algorithm) + "\n";
+  if (config.calibration.bins) text += "    bins: " + std::to_string(*config.calibration.bins) + "\n";
+  return "ptq:\n" + text;
+}
+
+}  // namespace detail
+
+/// The resolved specification: overrides, defaults and interpolations have become plain values. Reading it
+/// gives the same one, without the warnings about keys that had no effect.
+inline std::string to_yaml(const spec& written) {
+  std::string text = detail::yaml_quantize(written.quantize);
+  if (written.calibration_data)
+    text += "dataset:\n  quant_calibration_dataset:\n" + detail::yaml_data(*written.calibration_data, "    ");
+  if (written.evaluation_data) text += "evaluate:\n" + detail::yaml_data(*written.evaluation_data, "  ");
+  return text + detail::yaml_ptq(written.ptq);
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CONFIG_TO_YAML_HPP
+
+// ---- ptq/quantize/dequantize.hpp ----
+
+/// @file dequantize.hpp Codes and scales back to values, into the caller's memory.
+#ifndef PTQ_QUANTIZE_DEQUANTIZE_HPP
+#define PTQ_QUANTIZE_DEQUANTIZE_HPP
+
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+inline namespace PTQ_BUILD {
+
+/// Reads codes of a dtype known at compile time.
+template <dtype D>
+struct typed_decoder {
+  const typename D::storage* codes;
+
+  constexpr void run(std::size_t at, std::size_t n, float scale, float* values) const noexcept {
+    kernels::decode_run<D>(codes + at, n, scale, values);
+  }
+  constexpr void each(std::size_t at, std::size_t n, const float* scales, float* values) const noexcept {
+    kernels::decode_each<D>(codes + at, n, scales, values);
+  }
+};
+
+template <element T, class Decoder>
+constexpr void decode_tensor(tensor_view<T> target, const walk& path, std::span<const float> scales,
+                             const Decoder& decoder) {
+  const std::size_t length = path.run().extent;
+  const std::ptrdiff_t stride = path.run().stride;
+  const auto decode = [&](std::size_t at, std::size_t n, std::size_t channel, std::size_t first,
+                          float* values) {
+    if (path.channel_is_innermost())
+      decoder.each(at + first, n, scales.data() + first, values);
+    else
+      decoder.run(at + first, n, scales[channel], values);
+  };
+  path.for_each_run([&](std::ptrdiff_t offset, std::size_t at, std::size_t channel) {
+    T* run = target.data + offset;
+    if constexpr (std::same_as<T, float>) {
+      if (stride == 1) {
+        decode(at, length, channel, 0, run);
+        return;
+      }
+    }
+    float buffer[block_size] = {};
+    for (std::size_t first = 0; first < length; first += block_size) {
+      const std::size_t n = length - first < block_size ? length - first : block_size;
+      decode(at, n, channel, first, static_cast<float*>(buffer));
+      for (std::size_t i = 0; i < n; ++i)
+        run[static_cast<std::ptrdiff_t>(first + i) * stride] = element_traits<T>::from_float(buffer[i]);
+    }
+  });
+}
+
+template <element T, class Decoder>
+constexpr status dequantize_view(tensor_view<T> target, granularity grain, const Decoder& decoder,
+                                 std::size_t code_count, std::span<const float> scales) {
+  if (const status sizes = check_sizes(target.shape, grain, scales.size(), code_count); !sizes) return sizes;
+  decode_tensor(target, walk(target.shape, target.strides, grain), scales, decoder);
+  return {};
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// value = code * scale, in float32 with one rounding, then rounded to the target's element type.
+///
+/// @param codes  in the target's memory order (`dense_strides`), as `quantize` writes them
+/// @param scales 1 per tensor, or one per index of the axis
+/// @param target any adaptable tensor; its shape says how the codes are laid out
+/// @return axis_out_of_range, or size_mismatch with the length wanted
+template <dtype D, adaptable_tensor Tensor>
+constexpr status dequantize(std::span<const typename D::storage> codes, std::span<const float> scales,
+                            granularity grain, Tensor&& target) {
+  const auto view = view_of(target);
+  return detail::dequantize_view<typename decltype(view)::value_type>(
+      view, grain, detail::typed_decoder<D>{codes.data()}, codes.size(), scales);
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_QUANTIZE_DEQUANTIZE_HPP
+
+// ---- ptq/quantize/quantize.hpp ----
+
+/// @file quantize.hpp Tensors to codes and scales, into the caller's memory.
+#ifndef PTQ_QUANTIZE_QUANTIZE_HPP
+#define PTQ_QUANTIZE_QUANTIZE_HPP
+
+#include <cstddef>
+#include <span>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+inline namespace PTQ_BUILD {
+
+/// Writes codes of a dtype known at compile time.
+template <dtype D, arithmetic How>
+struct typed_encoder {
+  typename D::storage* codes;
+
+  static constexpr void prepare(const float* scales, std::size_t n, float* factors) noexcept {
+    for (std::size_t i = 0; i < n; ++i) factors[i] = kernels::factor_of<How>(scales[i]);
+  }
+  constexpr void run(const float* values, std::size_t n, float scale, std::size_t at) const noexcept {
+    kernels::encode_run<D, How>(values, n, scale, codes + at);
+  }
+  constexpr void each(const float* values, std::size_t n, const float* factors,
+                      std::size_t at) const noexcept {
+    kernels::encode_each<D, How>(values, n, factors, codes + at);
+  }
+};
+
+/// Checks the buffers, finds the scales, writes the codes.
+template <element T, class Encoder>
+constexpr status quantize_view(tensor_view<const T> source, const recipe& numbers, granularity grain,
+                               const Encoder& encoder, std::size_t code_count, std::span<float> scales) {
+  if (const status sizes = check_sizes(source.shape, grain, scales.size(), code_count); !sizes) return sizes;
+  const walk path(source.shape, source.strides, grain);
+  if (const status found = find_scales(source, path, numbers, scales); !found) return found;
+  encode_tensor(source, path, numbers, scales, encoder);
+  return {};
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// Quantizes a tensor by a backend's numbers.
+///
+/// @param tensor any adaptable tensor of float32, float64 (rounded to float32 first), float16 or bfloat16
+/// @param codes  as many as the tensor has elements; written in the source's memory order (`dense_strides`)
+/// @param scales 1 per tensor, or one per index of the axis; value = code * scale
+/// @param grain  how many elements share a scale; the backend's default for weights if not given
+/// @return axis_out_of_range; size_mismatch with the length wanted; not_finite with the row-major index of
+/// the first NaN
+///         or infinity (codes and scales are then unspecified)
+template <dtype D, backend B, adaptable_tensor Tensor>
+constexpr status quantize(const Tensor& tensor, std::span<typename D::storage> codes, std::span<float> scales,
+                          granularity grain = recipe_of<D, B>.weights) {
+  constexpr recipe numbers = recipe_of<D, B>;
+  const auto view = view_of(tensor);
+  using value_type = typename decltype(view)::value_type;
+  return detail::quantize_view<value_type>(
+      view, numbers, grain, detail::typed_encoder<D, numbers.how>{codes.data()}, codes.size(), scales);
+}
+
+/// The scale that a backend gives a dtype for values up to amax (finite, not negative).
+template <dtype D, backend B>
+constexpr float scale_for(const float& amax) noexcept {
+  return detail::scale_of<float>(amax, recipe_of<D, B>);
+}
+
+/// Quantizes a tensor by scales found before, as for calibrated activations. Values beyond the range
+/// saturate; NaN becomes the dtype's code for it.
+template <dtype D, backend B, adaptable_tensor Tensor>
+constexpr status quantize_by(const Tensor& tensor, std::span<const float> scales,
+                             std::span<typename D::storage> codes, granularity grain = per_tensor()) {
+  constexpr recipe numbers = recipe_of<D, B>;
+  const auto view = view_of(tensor);
+  using value_type = typename decltype(view)::value_type;
+  if (const status sizes = detail::check_sizes(view.shape, grain, scales.size(), codes.size()); !sizes)
+    return sizes;
+  detail::encode_tensor<value_type>(view, walk(view.shape, view.strides, grain), numbers, scales,
+                                    detail::typed_encoder<D, numbers.how>{codes.data()});
+  return {};
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_QUANTIZE_QUANTIZE_HPP
+
+// ---- ptq/quantize/fake_quantize.hpp ----
+
+/// @file fake_quantize.hpp Quantize and dequantize in one go, in place: what a quantized tensor will look
+/// like as floats.
+#ifndef PTQ_QUANTIZE_FAKE_QUANTIZE_HPP
+#define PTQ_QUANTIZE_FAKE_QUANTIZE_HPP
+
+#include <cstddef>
+#include <span>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+inline namespace PTQ_BUILD {
+
+/// Replaces each value by that of its code, a few at a time.
+template <dtype D, recipe Numbers, element T>
+constexpr void fake_quantize_view(tensor_view<T> target, const walk& path, std::span<const float> scales) {
+  const std::size_t length = path.run().extent;
+  path.for_each_run([&](std::ptrdiff_t offset, std::size_t, std::size_t channel) {
+    for (std::size_t first = 0; first < length; first += block_size) {
+      const std::size_t n = length - first < block_size ? length - first : block_size;
+      const bool each = path.channel_is_innermost();
+      const std::ptrdiff_t begin = offset + static_cast<std::ptrdiff_t>(first) * path.run().stride;
+      const tensor_view<T> block(target.data + begin, {n}, {path.run().stride});
+      const std::span<const float> own = each ? scales.subspan(first, n) : scales.subspan(channel, 1);
+      const walk straight(block.shape, block.strides, each ? per_channel(0) : per_tensor());
+      typename D::storage codes[block_size] = {};
+      encode_tensor<T>(block, straight, Numbers, own, typed_encoder<D, Numbers.how>{codes});
+      decode_tensor<T>(block, straight, own, typed_decoder<D>{codes});
+    }
+  });
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// Replaces each value by the nearest one that the dtype has under the backend's numbers, with scales from
+/// the tensor itself: exactly dequantize(quantize(tensor)).
+///
+/// @param scales receives the scales: 1 per tensor, or one per index of the axis
+/// @return as `quantize`; the tensor is untouched then
+template <dtype D, backend B, adaptable_tensor Tensor>
+constexpr status fake_quantize(Tensor&& tensor, std::span<float> scales,
+                               granularity grain = recipe_of<D, B>.weights) {
+  constexpr recipe numbers = recipe_of<D, B>;
+  const auto view = view_of(tensor);
+  using value_type = typename decltype(view)::value_type;
+  if (const status sizes = detail::check_sizes(view.shape, grain, scales.size(), view.size()); !sizes)
+    return sizes;
+  const walk path(view.shape, view.strides, grain);
+  if (const status found = detail::find_scales<value_type>(view, path, numbers, scales); !found) return found;
+  detail::fake_quantize_view<D, numbers, value_type>(view, path, scales);
+  return {};
+}
+
+/// The same with one scale for the whole tensor, from an amax found by calibration. Values beyond it
+/// saturate.
+template <dtype D, backend B, adaptable_tensor Tensor>
+constexpr void fake_quantize(Tensor&& tensor, const float& amax) {
+  const auto view = view_of(tensor);
+  const float scale = scale_for<D, B>(amax);
+  detail::fake_quantize_view<D, recipe_of<D, B>, typename decltype(view)::value_type>(
+      view, walk(view.shape, view.strides, per_tensor()), {&scale, 1});
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_QUANTIZE_FAKE_QUANTIZE_HPP
+
+// ---- ptq/version.hpp ----
+
+/// @file version.hpp The version of ptq. Everything public lives in `ptq`, in an inline namespace named after
+/// it.
+#ifndef PTQ_VERSION_HPP
+#define PTQ_VERSION_HPP
+
+#define PTQ_VERSION_MAJOR 0
+#define PTQ_VERSION_MINOR 1
+#define PTQ_VERSION_PATCH 0
+#define PTQ_VERSION_STRING "0.1.0"
+
+#endif  // PTQ_VERSION_HPP
+
+// ---- ptq/core.hpp ----
+
+/// @file core.hpp The subset for firmware: no heap, no exceptions, no RTTI, no libm, and no third party.
+#ifndef PTQ_CORE_HPP
+#define PTQ_CORE_HPP
+
+#endif  // PTQ_CORE_HPP
+
+// ---- ptq/quantize/error.hpp ----
+
+/// @file error.hpp How far a quantized tensor is from its original. These figures use <cmath> and double
+/// sums: they are for people, and may differ in the last bits between builds.
+#ifndef PTQ_QUANTIZE_ERROR_HPP
+#define PTQ_QUANTIZE_ERROR_HPP
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+
+namespace ptq::inline v0_1 {
+
+struct error_metrics {
+  std::uint64_t count = 0;
+  double mse = 0;            ///< mean of (x - y)^2
+  double max_abs = 0;        ///< max of |x - y|
+  double sqnr_db = 0;        ///< 10 log10(sum x^2 / sum (x - y)^2): infinity when equal
+  double cosine = 1;         ///< 1 when either is all zero and both are equal, else 0
+  double clipped_share = 0;  ///< share of elements beyond what the codes can represent (`representable`)
+};
+
+/// Sums up pairs of an original x and its approximation y.
+class error_accumulator {
+ public:
+  void add(double x, double y) noexcept {
+    const double difference = x - y;
+    ++count_;
+    squared_error_ += difference * difference;
+    signal_ += x * x;
+    approximation_ += y * y;
+    product_ += x * y;
+    if (std::fabs(difference) > max_abs_) max_abs_ = std::fabs(difference);
+  }
+  void add_clipped() noexcept { ++clipped_; }
+
+  error_metrics metrics() const noexcept {
+    error_metrics m;
+    if (count_ == 0) return m;
+    m.count = count_;
+    const double count = static_cast<double>(count_);
+    m.mse = squared_error_ / count;
+    m.max_abs = max_abs_;
+    m.clipped_share = static_cast<double>(clipped_) / count;
+    m.sqnr_db = squared_error_ > 0 ? 10 * std::log10(signal_ / squared_error_)
+                                   : std::numeric_limits<double>::infinity();
+    const double norms = std::sqrt(signal_) * std::sqrt(approximation_);
+    m.cosine = norms > 0 ? product_ / norms : (squared_error_ > 0 ? 0.0 : 1.0);
+    return m;
+  }
+
+ private:
+  std::uint64_t count_ = 0;
+  std::uint64_t clipped_ = 0;
+  double squared_error_ = 0;
+  double signal_ = 0;
+  double approximation_ = 0;
+  double product_ = 0;
+  double max_abs_ = 0;
+};
+
+/// The quotients value / scale that have a code of their own: from the lowest to the largest value of the
+/// dtype, for integers half a step further, where rounding still reaches the last code.
+struct representable {
+  double lowest;
+  double highest;
+};
+
+namespace detail {
+inline namespace PTQ_BUILD {
+
+/// Walks codes beside their source. `Decoder` as in dequantize.hpp.
+template <element T, class Decoder>
+error_metrics measure_view(tensor_view<const T> source, granularity grain, const Decoder& decoder,
+                           std::span<const float> scales, const representable& limits) {
+  error_accumulator sums;
+  const walk path(source.shape, source.strides, grain);
+  const bool each = path.channel_is_innermost();
+  path.for_each_run([&](std::ptrdiff_t offset, std::size_t at, std::size_t channel) {
+    const std::size_t length = path.run().extent;
+    for (std::size_t first = 0; first < length; first += block_size) {
+      const std::size_t n = length - first < block_size ? length - first : block_size;
+      float values[block_size] = {};
+      if (each)
+        decoder.each(at + first, n, scales.data() + first, static_cast<float*>(values));
+      else
+        decoder.run(at + first, n, scales[channel], static_cast<float*>(values));
+      for (std::size_t i = 0; i < n; ++i) {
+        const T& original = source.data[offset + static_cast<std::ptrdiff_t>(first + i) * path.run().stride];
+        const double x = static_cast<double>(element_traits<T>::to_float(original));
+        const double scale = static_cast<double>(scales[each ? first + i : channel]);
+        // A relative 1e-6 keeps the rounding of the scale itself from counting as clipping.
+        if (x > limits.highest * scale * (1 + 1e-6) || x < limits.lowest * scale * (1 + 1e-6))
+          sums.add_clipped();
+        sums.add(x, static_cast<double>(values[i]));
+      }
+    }
+  });
+  return sums.metrics();
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+
+template <dtype D>
+constexpr representable representable_range() noexcept {
+  const double half_step = D::is_integer ? 0.5 : 0.0;
+  return {static_cast<double>(D::lowest) - half_step, static_cast<double>(D::max_finite) + half_step};
+}
+
+inline namespace PTQ_BUILD {
+
+/// Compares a tensor with its codes and scales, as `quantize` wrote them. The caller has checked the sizes.
+template <dtype D, adaptable_tensor Tensor>
+error_metrics quantization_error(const Tensor& tensor, std::span<const typename D::storage> codes,
+                                 std::span<const float> scales, granularity grain) {
+  const auto view = view_of(tensor);
+  using value_type = typename decltype(view)::value_type;
+  PTQ_ASSERT(codes.size() == view.size());
+  PTQ_ASSERT(scales.size() == scale_count(view.shape, grain));
+  return detail::measure_view<value_type>(view, grain, detail::typed_decoder<D>{codes.data()}, scales,
+                                          representable_range<D>());
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_QUANTIZE_ERROR_HPP
+
+// ---- ptq/engine/accuracy.hpp ----
+
+/// @file accuracy.hpp How well a quantized model answers, beside the float model it was made from.
+#ifndef PTQ_ENGINE_ACCURACY_HPP
+#define PTQ_ENGINE_ACCURACY_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+
+namespace ptq::inline v0_1 {
+
+/// Shares are of 1.
+struct accuracy {
+  std::size_t samples = 0;
+  std::optional<double> float_top1;      ///< share of samples whose largest output is at the label
+  std::optional<double> quantized_top1;  ///< the same for the quantized model; nothing without labels
+  double agreement = 0;   ///< share of samples for which both models' largest output is the same
+  error_metrics outputs;  ///< of all outputs; `sqnr_db` is the logit SQNR
+};
+
+/// The position of the largest value; the first of several.
+inline std::size_t top1(std::span<const float> outputs) noexcept {
+  return static_cast<std::size_t>(std::max_element(outputs.begin(), outputs.end()) - outputs.begin());
+}
+
+/// Compares two models sample by sample.
+class accuracy_accumulator {
+ public:
+  /// @param reference outputs of the float model for one sample
+  /// @param quantized as many of the quantized model
+  /// @param label     the right position; for all samples or for none
+  void add(std::span<const float> reference, std::span<const float> quantized,
+           std::optional<std::int64_t> label = {}) noexcept {
+    PTQ_ASSERT(reference.size() == quantized.size());
+    for (std::size_t i = 0; i < reference.size(); ++i)
+      errors_.add(static_cast<double>(reference[i]), static_cast<double>(quantized[i]));
+    const std::size_t expected = top1(reference);
+    const std::size_t found = top1(quantized);
+    ++samples_;
+    agreeing_ += expected == found ? 1u : 0u;
+    if (!label) return;
+    ++labelled_;
+    float_right_ += std::cmp_equal(expected, *label) ? 1u : 0u;
+    quantized_right_ += std::cmp_equal(found, *label) ? 1u : 0u;
+  }
+
+  accuracy metrics() const noexcept {
+    accuracy a;
+    a.samples = samples_;
+    a.outputs = errors_.metrics();
+    if (samples_ > 0) a.agreement = share(agreeing_, samples_);
+    if (labelled_ > 0) {
+      a.float_top1 = share(float_right_, labelled_);
+      a.quantized_top1 = share(quantized_right_, labelled_);
+    }
+    return a;
+  }
+
+ private:
+  static double share(std::size_t part, std::size_t whole) noexcept {
+    return static_cast<double>(part) / static_cast<double>(whole);
+  }
+
+  error_accumulator errors_;
+  std::size_t samples_ = 0;
+  std::size_t agreeing_ = 0;
+  std::size_t labelled_ = 0;
+  std::size_t float_right_ = 0;
+  std::size_t quantized_right_ = 0;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_ENGINE_ACCURACY_HPP
+
+// ---- ptq/model/any_view.hpp ----
+
+/// @file any_view.hpp A read-only tensor whose element type is known at run time: where different tensor
+/// types meet.
+#ifndef PTQ_MODEL_ANY_VIEW_HPP
+#define PTQ_MODEL_ANY_VIEW_HPP
+
+#include <array>
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace ptq::inline v0_1 {
+
+/// An element at any address: files need not align their tensors.
+template <element T>
+struct unaligned {
+  std::array<std::byte, sizeof(T)> bytes;
+};
+
+template <element T>
+struct element_traits<unaligned<T>> {
+  static constexpr element_type type = element_traits<T>::type;
+  static constexpr float to_float(unaligned<T> x) noexcept {
+    return element_traits<T>::to_float(std::bit_cast<T>(x));
+  }
+  static constexpr unaligned<T> from_float(float x) noexcept {
+    return std::bit_cast<unaligned<T>>(element_traits<T>::from_float(x));
+  }
+};
+
+/// Non-owning. Without data it is the weight of a layer that has none, or one that cannot be read as floats.
+struct any_view {
+  const void* data = nullptr;
+  std::optional<element_type> type;  ///< nothing: not a floating-point tensor
+  tensor_shape shape;
+  tensor_strides strides{};
+
+  any_view() = default;
+
+  /// From any adaptable tensor that lives on.
+  template <class Tensor>
+    requires(!std::same_as<std::remove_cvref_t<Tensor>, any_view>) && named_tensor_or_view<Tensor>
+  any_view(Tensor&& tensor)  // NOLINT(google-explicit-constructor): layers are lists of tensors
+  {
+    const auto view = view_of(tensor);
+    data = view.data;
+    type = element_traits<typename decltype(view)::value_type>::type;
+    shape = view.shape;
+    strides = view.strides;
+  }
+
+  /// From flat memory (rank 1, without gaps) and its row-major shape. The sizes must agree.
+  template <named_tensor_or_view Tensor>
+  any_view(Tensor&& flat, const tensor_shape& extents) : any_view(std::forward<Tensor>(flat)) {
+    PTQ_ASSERT(shape.rank == 1 && (strides[0] == 1 || shape[0] <= 1));
+    PTQ_ASSERT(shape.size() == extents.size());
+    shape = extents;
+    strides = row_major(extents);
+  }
+
+  any_view(const void* first, std::optional<element_type> element, const tensor_shape& extents)
+      : data(first), type(element), shape(extents), strides(row_major(extents)) {}
+
+  std::size_t size() const noexcept { return shape.size(); }
+
+  /// T must have the layout that `type` says, and the alignment that the data has.
+  template <element T>
+  tensor_view<const T> as() const noexcept {
+    return {static_cast<const T*>(data), shape, strides};
+  }
+};
+
+/// Calls f(tensor_view<const T>) with the element type of the view, which must have one. T is float for
+/// aligned floats, the common case; everything else comes as `unaligned`.
+template <class F>
+decltype(auto) visit(const any_view& view, F&& f) {
+  PTQ_ASSERT(view.type.has_value());
+  switch (*view.type) {
+    case element_type::float64:
+      return f(view.as<unaligned<double>>());
+    case element_type::float16:
+      return f(view.as<unaligned<half>>());
+    case element_type::bfloat16:
+      return f(view.as<unaligned<bfloat16>>());
+    case element_type::float32:
+      break;
+  }
+  if (reinterpret_cast<std::uintptr_t>(view.data) % alignof(float) == 0) return f(view.as<float>());
+  return f(view.as<unaligned<float>>());
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_ANY_VIEW_HPP
+
+// ---- ptq/model/shape_text.hpp ----
+
+/// @file shape_text.hpp Shapes and places in tensors, as messages show them.
+#ifndef PTQ_MODEL_SHAPE_TEXT_HPP
+#define PTQ_MODEL_SHAPE_TEXT_HPP
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace ptq::inline v0_1::detail {
+
+/// "[8, 1, 5, 5]": the extents of a shape.
+inline std::string extents_text(std::span<const std::size_t> extents) {
+  std::string text;
+  for (const std::size_t extent : extents) text += (text.empty() ? "" : ", ") + std::to_string(extent);
+  return "[" + text + "]";
+}
+inline std::string extents_text(const tensor_shape& shape) {
+  return extents_text(std::span(shape.extents).first(shape.rank));
+}
+
+/// "[2, 0, 7]": the indices of a row-major position.
+inline std::string index_text(std::size_t at, const tensor_shape& shape) {
+  std::string text;
+  for (std::size_t axis = shape.rank; axis-- > 0;) {
+    text = std::to_string(at % shape[axis]) + (text.empty() ? "" : ", ") + text;
+    at /= shape[axis];
+  }
+  return "[" + text + "]";
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_MODEL_SHAPE_TEXT_HPP
+
+// ---- ptq/io/stored_tensor.hpp ----
+
+/// @file stored_tensor.hpp A tensor as a checkpoint stores it: a name, an element type, a shape and bytes.
+#ifndef PTQ_IO_STORED_TENSOR_HPP
+#define PTQ_IO_STORED_TENSOR_HPP
+
+#include <cstddef>
+#include <limits>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// The element types of safetensors, in its order: files list tensors of the last ones first.
+enum class stored_type : unsigned char {
+  boolean,
+  f4,
+  f6_e2m3,
+  f6_e3m2,
+  u8,
+  i8,
+  f8_e5m2,
+  f8_e4m3,
+  f8_e8m0,
+  f8_e4m3fnuz,
+  f8_e5m2fnuz,
+  i16,
+  u16,
+  f16,
+  bf16,
+  i32,
+  u32,
+  f32,
+  c64,
+  f64,
+  i64,
+  u64,
+};
+
+namespace detail {
+
+struct stored_type_row {
+  std::string_view word;
+  std::size_t bits;
+};
+
+inline constexpr stored_type_row stored_types[] = {
+    {"BOOL", 8},    {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},     {"U8", 8},          {"I8", 8},
+    {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16},
+    {"U16", 16},    {"F16", 16},    {"BF16", 16},   {"I32", 32},        {"U32", 32},        {"F32", 32},
+    {"C64", 64},    {"F64", 64},    {"I64", 64},    {"U64", 64}};
+
+}  // namespace detail
+
+/// The word in files: "F32", "F8_E4M3".
+constexpr std::string_view name_of(stored_type type) noexcept {
+  return detail::stored_types[static_cast<std::size_t>(type)].word;
+}
+
+/// Of one element. Types of 4 and 6 bits are packed.
+constexpr std::size_t bits_of(stored_type type) noexcept {
+  return detail::stored_types[static_cast<std::size_t>(type)].bits;
+}
+
+constexpr std::optional<stored_type> find_stored_type(std::string_view word) noexcept {
+  for (std::size_t i = 0; i < std::size(detail::stored_types); ++i)
+    if (detail::stored_types[i].word == word) return static_cast<stored_type>(i);
+  return {};
+}
+
+/// The type to compute with, if elements of the stored one can be quantized.
+constexpr std::optional<element_type> element_type_of(stored_type type) noexcept {
+  switch (type) {
+    case stored_type::f32:
+      return element_type::float32;
+    case stored_type::f64:
+      return element_type::float64;
+    case stored_type::f16:
+      return element_type::float16;
+    case stored_type::bf16:
+      return element_type::bfloat16;
+    default:
+      return {};
+  }
+}
+
+/// The bytes that a tensor takes.
+///
+/// @return validation_overflow; misaligned_slice where the last byte would not be full
+inline result<std::size_t> stored_size_of(stored_type type, std::span<const std::size_t> shape) {
+  constexpr std::size_t most = (std::numeric_limits<std::size_t>::max)();
+  const auto fail = [&](errc code, const char* text) {
+    return error(code, "",
+                 "shape " + detail::extents_text(shape) + " of " + std::string(name_of(type)) + text);
+  };
+  const auto overflow = [&] {
+    return fail(errc::validation_overflow, " takes more bytes than can be counted.");
+  };
+  std::size_t elements = 1;
+  for (const std::size_t extent : shape) {
+    if (extent != 0 && elements > most / extent) return overflow();
+    elements *= extent;
+  }
+  if (elements > most / bits_of(type)) return overflow();
+  const std::size_t bits = elements * bits_of(type);
+  if (bits % 8 != 0) return fail(errc::misaligned_slice, " does not fill its last byte.");
+  return bits / 8;
+}
+
+/// Non-owning, row-major, little-endian. `shape` may be longer than `max_rank`: such a tensor is opaque.
+struct stored_tensor {
+  std::string name;
+  stored_type type = stored_type::f32;
+  std::vector<std::size_t> shape;
+  std::span<const std::byte> data;
+
+  /// For matching and quantizing. It has no element type where the elements are not floats, and neither shape
+  /// nor data where the rank is above `max_rank`. Files need not align their data: `apply` takes care of it,
+  /// others ask `is_aligned` (any_view.hpp) before they read.
+  any_view view() const noexcept {
+    if (shape.size() > max_rank) return {};
+    return {data.data(), element_type_of(type), tensor_shape(std::span(shape))};
+  }
+};
+
+/// What a checkpoint says about itself: free text by key.
+using metadata_map = std::map<std::string, std::string>;
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_STORED_TENSOR_HPP
+
+// ---- ptq/io/checkpoint.hpp ----
+
+/// @file checkpoint.hpp An open model: named tensors that look into one or more mapped files.
+#ifndef PTQ_IO_CHECKPOINT_HPP
+#define PTQ_IO_CHECKPOINT_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// Move-only; what it gave out stays valid when it moves.
+class checkpoint {
+ public:
+  /// Takes a file, the tensors that look into it, and what it says about itself (the first file to use a key
+  /// keeps it).
+  ///
+  /// @return duplicate_key if another file has a tensor of the same name; nothing is taken then
+  result<void> add(mapped_file file, std::vector<stored_tensor> tensors, metadata_map metadata) {
+    for (const stored_tensor& tensor : tensors)
+      if (find(tensor.name) != nullptr)
+        return error(errc::duplicate_key, absolute_path(file.path()),
+                     "tensor \"" + tensor.name + "\" is in another file of this model too.");
+    files_.push_back(std::move(file));
+    for (stored_tensor& tensor : tensors) {
+      index_.emplace(tensor.name, tensors_.size());
+      tensors_.push_back(std::move(tensor));
+    }
+    metadata_.merge(metadata);
+    return {};
+  }
+
+  /// In the order of the files, and within each as it lists them.
+  std::span<const stored_tensor> tensors() const noexcept { return tensors_; }
+  const metadata_map& metadata() const noexcept { return metadata_; }
+  std::span<const mapped_file> files() const noexcept { return files_; }
+
+  /// Null if there is none of that name.
+  const stored_tensor* find(std::string_view name) const {
+    const auto found = index_.find(name);
+    return found == index_.end() ? nullptr : &tensors_[found->second];
+  }
+
+  /// Gives a tensor's memory back, for now (`mapped_file::release`).
+  void release(const stored_tensor& tensor) const noexcept {
+    for (const mapped_file& file : files_) file.release(tensor.data);
+  }
+
+ private:
+  std::vector<mapped_file> files_;
+  std::vector<stored_tensor> tensors_;
+  metadata_map metadata_;
+  std::map<std::string, std::size_t, std::less<>> index_;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_CHECKPOINT_HPP
+
+// ---- ptq/io/output_file.hpp ----
+
+/// @file output_file.hpp A file that appears whole or not at all.
+#ifndef PTQ_IO_OUTPUT_FILE_HPP
+#define PTQ_IO_OUTPUT_FILE_HPP
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// Why a file could not be written, and what to do about it. `size` is what it would have had.
+inline error cannot_write(const std::string& path, int reason, std::uint64_t size = 0) {
+  const std::string where = absolute_path(path);
+  const std::string folder = folder_of(where);
+  const auto because = [&](const std::string& text) { return error(errc::cannot_write, where, text); };
+  switch (reason) {
+    case ENOSPC: {
+      struct statvfs room{};
+      const bool known = ::statvfs(folder.c_str(), &room) == 0;
+      return because("no space is left: the file takes " + std::to_string(size) + " bytes" +
+                     (known ? ", and " + std::to_string(room.f_bavail * room.f_frsize) + " are free" : "") +
+                     ". Free some space, or write to another folder.");
+    }
+    case EDQUOT:
+      return because("the disk quota is used up. Free some space, or write to another folder.");
+    case EFBIG:
+      return because("the file takes " + std::to_string(size) +
+                     " bytes, more than this process may write to one file. Raise the limit (ulimit -f).");
+    case EROFS:
+      return because("the file system is read-only. Write to another folder.");
+    case EACCES:
+    case EPERM:
+      return because("no permission to write in " + folder + ". Write to another folder.");
+    case ENOENT:
+      return because("the folder " + folder + " does not exist. Create it, or write to another folder.");
+    case ENOTDIR:
+      return because(folder + " is not a folder. Write to another one.");
+    case EISDIR:
+      return because("this is a folder, not a file. Move it away, or write to another folder.");
+    case EWOULDBLOCK:
+      return because("another process is writing it. Wait for that run, or write to another folder.");
+    default:
+      return because("cannot be written: " + system_text(reason));
+  }
+}
+
+/// True if the open file still is the one with this path.
+inline bool is_named(const descriptor& file, const std::string& path) {
+  struct stat open{};
+  struct stat named{};
+  return ::fstat(file.get(), &open) == 0 && ::lstat(path.c_str(), &named) == 0 &&
+         open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+}
+
+/// Opens (or creates, with O_CREAT) a partial file and locks it for as long as it is open. None, with errno
+/// set, if that fails; EWOULDBLOCK: a running process holds it. The lock goes when its process does, however
+/// that ends, which tells a stale file from one in use. Where there are no locks, all are taken as stale.
+inline descriptor lock_partial(const std::string& partial, int flags) {
+  for (;;) {
+    descriptor file(::open(partial.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags, 0666));
+    if (!file) return file;
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return {};
+    if (is_named(file, partial)) return file;  // else another run has committed or removed it meanwhile
+  }
+}
+
+inline constexpr std::string_view partial_suffix = ".partial";
+
+}  // namespace detail
+
+/// Written beside its final place as `.<name>.partial`, then flushed to the disk and renamed. Until `commit`
+/// an older file of that name stays as it is; without `commit` the destructor removes the partial. The next
+/// run overwrites the partial that a killed one left behind.
+///
+/// Interrupts: nothing is registered and no signal is touched. A command sets a flag in its handler of SIGINT
+/// and stops at the next layer (a sink that returns `stopped`), and the destructors clean up. Who must leave
+/// a handler at once may unlink `partial_path()`.
+///
+/// To write several files, create all, write all, then commit them in order, the most important last.
+class output_file {
+ public:
+  /// @return cannot_write: missing or read-only folder, a folder of that name, another process at it
+  static result<output_file> create(const std::string& path) {
+    struct stat there{};
+    if (::stat(path.c_str(), &there) == 0 && S_ISDIR(there.st_mode))
+      return detail::cannot_write(path, EISDIR);
+    output_file file(path);
+    file.descriptor_ = detail::lock_partial(file.partial_, O_CREAT);
+    if (!file.descriptor_) {
+      file.partial_.clear();  // not ours to remove
+      return detail::cannot_write(path, errno);
+    }
+    if (::ftruncate(file.descriptor_.get(), 0) != 0) return detail::cannot_write(path, errno);
+    return file;
+  }
+
+  output_file(output_file&& other) noexcept
+      : path_(std::move(other.path_)),
+        partial_(std::exchange(other.partial_, {})),
+        descriptor_(std::move(other.descriptor_)),
+        size_(other.size_) {}
+  output_file& operator=(output_file&& other) noexcept {
+    std::swap(path_, other.path_);
+    std::swap(partial_, other.partial_);
+    std::swap(descriptor_, other.descriptor_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~output_file() {
+    if (!partial_.empty()) ::unlink(partial_.c_str());
+  }
+
+  const std::string& path() const noexcept { return path_; }
+  const std::string& partial_path() const noexcept { return partial_; }
+  std::uint64_t size() const noexcept { return size_; }
+
+  /// Sets the size and takes the room on the disk now, so that a full one shows before the work is done.
+  result<void> resize(std::uint64_t size) {
+    if (exceeds_limit(size)) return detail::cannot_write(path_, EFBIG, size);
+    int reason = 0;
+    do {
+      reason = size > size_ ? ::posix_fallocate(descriptor_.get(), 0, static_cast<off_t>(size)) : 0;
+    } while (reason == EINTR);
+    if (reason != 0 && reason != EOPNOTSUPP && reason != EINVAL)
+      return detail::cannot_write(path_, reason, size);
+    if (::ftruncate(descriptor_.get(), static_cast<off_t>(size)) != 0)
+      return detail::cannot_write(path_, errno, size);
+    size_ = size;
+    return {};
+  }
+
+  /// Appends.
+  result<void> write(std::span<const std::byte> bytes) { return write_at(size_, bytes); }
+  result<void> write(std::string_view text) { return write(std::as_bytes(std::span(text))); }
+
+  /// Writes anywhere; the file grows as needed.
+  result<void> write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
+    const std::uint64_t end = (std::max)(size_, offset + bytes.size());
+    if (exceeds_limit(end)) return detail::cannot_write(path_, EFBIG, end);
+    while (!bytes.empty()) {
+      const ssize_t written =
+          ::pwrite(descriptor_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+      if (written < 0 && errno == EINTR) continue;
+      if (written <= 0) return detail::cannot_write(path_, written == 0 ? ENOSPC : errno, end);
+      bytes = bytes.subspan(static_cast<std::size_t>(written));
+      offset += static_cast<std::uint64_t>(written);
+    }
+    size_ = end;
+    return {};
+  }
+
+  /// Flushes and renames: from here on the file is at its path, whole. Call it once.
+  result<void> commit() {
+    while (::fsync(descriptor_.get()) != 0)
+      if (errno != EINTR) return detail::cannot_write(path_, errno, size_);
+    if (std::rename(partial_.c_str(), path_.c_str()) != 0) return detail::cannot_write(path_, errno, size_);
+    partial_.clear();
+    descriptor_ = detail::descriptor();
+    // The new name reaches the disk with its folder. Not every file system can do that on request.
+    const detail::descriptor folder(::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (folder) ::fsync(folder.get());
+    return {};
+  }
+
+ private:
+  explicit output_file(const std::string& path)
+      : path_(path),
+        partial_(folder_of(path) + "/." + std::string(file_name_of(path)) +
+                 std::string(detail::partial_suffix)) {}
+
+  /// Past this limit a write does not fail but kills the process (SIGXFSZ), so it is asked first.
+  static bool exceeds_limit(std::uint64_t size) {
+    struct rlimit limit{};
+    return ::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && size > limit.rlim_cur;
+  }
+
+  std::string path_;
+  std::string partial_;  // empty: none to remove
+  detail::descriptor descriptor_;
+  std::uint64_t size_ = 0;
+};
+
+/// Removes the partials `.<prefix>*.partial` that killed runs left in a folder; not those that a running
+/// process is writing.
+inline void remove_stale_partials(const std::string& folder, std::string_view prefix) {
+  std::string start(1, '.');
+  start += prefix;
+  for (const std::string& name : names_in(folder)) {
+    if (!name.starts_with(start) || !name.ends_with(detail::partial_suffix)) continue;
+    const std::string partial = folder + "/" + name;
+    if (const detail::descriptor file = detail::lock_partial(partial, 0)) ::unlink(partial.c_str());
+  }
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_OUTPUT_FILE_HPP
+
+// ---- ptq/io/npy.hpp ----
+
+/// @file npy.hpp NumPy's .npy files: a zero-copy reader of format versions 1.0 to 3.0 and a writer of 1.0.
+///
+/// Source: NumPy's documentation of numpy.lib.format (NEP 1).
+#ifndef PTQ_IO_NPY_HPP
+#define PTQ_IO_NPY_HPP
+
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// Enough bytes for the header of any plain array.
+inline constexpr std::size_t npy_header_limit = 1 << 16;
+
+/// What the header of an .npy file says, checked against the size of the file.
+struct npy_header {
+  scalar_type type = scalar_type::float32;
+  tensor_shape shape;
+  bool fortran_order = false;
+  std::size_t data_offset = 0;  ///< of the first element, from the beginning of the file
+
+  /// The array whose elements begin at `data`.
+  array_view view(const std::byte* data) const noexcept {
+    array_view array(data, type, shape);
+    if (fortran_order) {
+      std::ptrdiff_t step = 1;
+      for (std::size_t i = 0; i < shape.rank; ++i) {
+        array.strides[i] = step;
+        step *= static_cast<std::ptrdiff_t>(shape[i]);
+      }
+    }
+    return array;
+  }
+};
+
+namespace detail {
+
+inline constexpr std::string_view npy_magic = "\x93NUMPY";
+
+inline std::string_view npy_text(std::span<const std::byte> bytes) {
+  return {static_cast<const char*>(static_cast<const void*>(bytes.data())), bytes.size()};
+}
+
+/// Reads the few Python literals that an .npy header is made of: a dictionary of a string, a bool and a tuple
+/// of numbers.
+class npy_header_parser {
+ public:
+  explicit npy_header_parser(std::string_view text) : rest_(text) {}
+
+  struct fields {
+    std::optional<std::string_view> descr;
+    std::optional<bool> fortran_order;
+    std::optional<std::vector<std::size_t>> shape;
+    bool is_structured = false;
+  };
+
+  /// Nothing if the text is not such a dictionary.
+  std::optional<fields> parse() {
+    fields found;
+    if (!take('{')) return {};
+    while (!take('}')) {
+      const auto key = string();
+      if (!key || !take(':') || !value(*key, found)) return {};
+      if (!take(',') && !peek('}')) return {};
+    }
+    skip_spaces();
+    if (!rest_.empty() || (!found.descr && !found.is_structured) || !found.fortran_order || !found.shape)
+      return {};
+    return found;
+  }
+
+ private:
+  bool value(std::string_view key, fields& found) {
+    if (key == "descr") {
+      if (peek('[') || peek('(')) {  // a list of fields; where it ends does not matter
+        found.is_structured = true;
+        return skip_brackets();
+      }
+      return (found.descr = string()).has_value();
+    }
+    if (key == "fortran_order") return (found.fortran_order = boolean()).has_value();
+    if (key == "shape") return (found.shape = tuple()).has_value();
+    return false;
+  }
+
+  void skip_spaces() {
+    const std::size_t used = rest_.find_first_not_of(" \t\r\n");
+    rest_.remove_prefix(used == std::string_view::npos ? rest_.size() : used);
+  }
+  bool peek(char wanted) {
+    skip_spaces();
+    return !rest_.empty() && rest_.front() == wanted;
+  }
+  bool take(char wanted) {
+    if (!peek(wanted)) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+  bool take(std::string_view wanted) {
+    skip_spaces();
+    if (!rest_.starts_with(wanted)) return false;
+    rest_.remove_prefix(wanted.size());
+    return true;
+  }
+
+  std::optional<std::string_view> string() {
+    const char quote = peek('"') ? '"' : '\'';
+    if (!take(quote)) return {};
+    const std::size_t end = rest_.find(quote);
+    if (end == std::string_view::npos) return {};
+    const std::string_view text = rest_.substr(0, end);
+    rest_.remove_prefix(end + 1);
+    return text;
+  }
+
+  std::optional<bool> boolean() {
+    if (take("True")) return true;
+    if (take("False")) return false;
+    return {};
+  }
+
+  std::optional<std::size_t> number() {
+    skip_spaces();
+    std::size_t number = 0;
+    const auto [end, code] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), number);
+    if (code != std::errc{}) return {};
+    rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
+    take('L');  // Python 2 wrote long integers so
+    return number;
+  }
+
+  std::optional<std::vector<std::size_t>> tuple() {
+    std::vector<std::size_t> numbers;
+    if (!take('(')) return {};
+    while (!take(')')) {
+      const auto next = number();
+      if (!next || (!take(',') && !peek(')'))) return {};
+      numbers.push_back(*next);
+    }
+    return numbers;
+  }
+
+  /// Skips a list or tuple with all that is nested in it.
+  bool skip_brackets() {
+    std::size_t depth = 0;
+    do {
+      skip_spaces();
+      if (rest_.empty()) return false;
+      if (rest_.front() == '\'' || rest_.front() == '"') {
+        if (!string()) return false;
+        continue;
+      }
+      if (rest_.front() == '[' || rest_.front() == '(') ++depth;
+      if (rest_.front() == ']' || rest_.front() == ')') --depth;
+      rest_.remove_prefix(1);
+    } while (depth > 0);
+    return true;
+  }
+
+  std::string_view rest_;
+};
+
+/// The scalar type of a `descr` such as "<f4", or the reason why there is none, with the line that converts.
+inline result<scalar_type> npy_scalar_type(std::string_view descr, std::string_view where) {
+  struct row {
+    std::string_view code;
+    scalar_type type;
+  };
+  constexpr row known[] = {
+      {"b1", scalar_type::boolean}, {"u1", scalar_type::uint8},   {"i1", scalar_type::int8},
+      {"u2", scalar_type::uint16},  {"i2", scalar_type::int16},   {"u4", scalar_type::uint32},
+      {"i4", scalar_type::int32},   {"u8", scalar_type::uint64},  {"i8", scalar_type::int64},
+      {"f2", scalar_type::float16}, {"f4", scalar_type::float32}, {"f8", scalar_type::float64},
+  };
+  const std::string_view code = descr.empty() ? descr : descr.substr(1);
+  for (const row& entry : known) {
+    if (entry.code != code) continue;
+    if (descr[0] != '>') return entry.type;
+    return error(errc::unsupported, where,
+                 "the elements are big-endian (\"" + std::string(descr) +
+                     "\"). Convert: np.save(path, a.astype(\"<" + std::string(code) + "\")).");
+  }
+  if (descr.find('O') != std::string_view::npos)
+    return error(errc::unsupported, where,
+                 "it holds pickled Python objects, which are never loaded. If they are arrays of one shape, "
+                 "convert: np.save(path, np.stack(np.load(path, allow_pickle=True)).astype(\"float32\")).");
+  return error(errc::unsupported, where,
+               "element type \"" + std::string(descr) +
+                   "\" is not a bool, an integer, or a float of 16, 32 or 64 bits. Convert: np.save(path, "
+                   "np.load(path).astype(\"float32\")).");
+}
+
+/// The number of bytes that a shape takes, or nothing if it, or one of its strides, does not fit.
+inline std::optional<std::size_t> byte_count(const tensor_shape& shape, scalar_type type) {
+  std::ptrdiff_t bytes = static_cast<std::ptrdiff_t>(size_of(type));
+  bool is_empty = false;
+  for (std::size_t i = 0; i < shape.rank; ++i) {
+    if (shape[i] == 0) is_empty = true;
+    if (shape[i] > 1 && __builtin_mul_overflow(bytes, shape[i], &bytes)) return {};
+  }
+  return is_empty ? 0 : static_cast<std::size_t>(bytes);
+}
+
+struct npy_header_place {
+  std::string_view text;
+  std::size_t data_offset;
+};
+
+/// Where the header's text is. `beginning` holds at least the first bytes of a file of `file_size` bytes.
+inline result<npy_header_place> find_npy_header(std::string_view beginning, std::size_t file_size,
+                                                std::string_view where) {
+  if (file_size == 0) return error(errc::wrong_format, where, "the file is empty.");
+  if (!beginning.starts_with(npy_magic.substr(0, file_size)))
+    return error(errc::wrong_format, where,
+                 "this is not an .npy file: it does not begin with \"\\x93NUMPY\". Write one with "
+                 "np.save(path, a).");
+  const auto byte_at = [&](std::size_t i) {
+    return static_cast<std::size_t>(static_cast<unsigned char>(beginning[i]));
+  };
+  const auto truncated = [&](std::size_t wanted) {
+    return error(errc::wrong_format, where,
+                 "the file is truncated: its header ends at byte " + std::to_string(wanted) +
+                     ", but it has only " + std::to_string(file_size) + ".");
+  };
+  if (beginning.size() < 10) return truncated(10);
+  const std::size_t major = byte_at(6);
+  if (major < 1 || major > 3 || byte_at(7) != 0)
+    return error(errc::unsupported, where,
+                 ".npy format version " + std::to_string(major) + "." + std::to_string(byte_at(7)) +
+                     " is unknown; 1.0, 2.0 and 3.0 are read.");
+  const std::size_t prefix = major == 1 ? 10 : 12;
+  if (beginning.size() < prefix) return truncated(prefix);
+  std::size_t length = byte_at(8) | byte_at(9) << 8;
+  if (major > 1) length |= byte_at(10) << 16 | byte_at(11) << 24;
+  if (prefix + length > file_size) return truncated(prefix + length);
+  if (prefix + length > beginning.size())
+    return error(errc::unsupported, where,
+                 "the header has " + std::to_string(length) + " bytes; no plain array needs that many.");
+  return npy_header_place{beginning.substr(prefix, length), prefix + length};
+}
+
+}  // namespace detail
+
+/// Reads the header at the beginning of an .npy file.
+///
+/// @param beginning the whole file, or at least its first `npy_header_limit` bytes
+/// @param file_size bytes in the whole file
+/// @param where     names the file in errors
+/// @return wrong_format if it is not an .npy file or truncated; unsupported for objects, structures,
+/// big-endian
+///         or complex elements and more than 8 axes; size_mismatch if the data has another size than the
+///         shape says
+inline result<npy_header> read_npy_header(std::span<const std::byte> beginning, std::size_t file_size,
+                                          std::string_view where) {
+  const auto place = detail::find_npy_header(detail::npy_text(beginning), file_size, where);
+  if (!place) return place.error();
+  const auto fields = detail::npy_header_parser(place->text).parse();
+  if (!fields)
+    return error(errc::wrong_format, where,
+                 "the header is not a dictionary of 'descr', 'fortran_order' and 'shape': " +
+                     std::string(place->text.substr(0, 120)));
+  if (fields->is_structured)
+    return error(errc::unsupported, where,
+                 "it holds a structured array. Save one field of it: np.save(path, a[\"field\"]).");
+  const auto type = detail::npy_scalar_type(*fields->descr, where);
+  if (!type) return type.error();
+  if (fields->shape->size() > max_rank)
+    return error(errc::unsupported, where,
+                 "the array has " + std::to_string(fields->shape->size()) + " axes; at most " +
+                     std::to_string(max_rank) + " are supported.");
+  npy_header header{*type, tensor_shape(std::span<const std::size_t>(*fields->shape)), *fields->fortran_order,
+                    place->data_offset};
+  const auto wanted = detail::byte_count(header.shape, header.type);
+  const std::size_t found = file_size - header.data_offset;
+  if (!wanted || *wanted != found)
+    return error(errc::size_mismatch, where,
+                 "the header promises " + detail::extents_text(header.shape) + " of " + name_of(header.type) +
+                     (wanted ? ", which is " + std::to_string(*wanted) + " bytes" : std::string()) +
+                     ", but the file holds " + std::to_string(found) +
+                     (wanted && *wanted < found ? ": one file holds one array." : ": it is truncated."));
+  return header;
+}
+
+/// The array in the bytes of an .npy file, zero-copy. Errors as `read_npy_header`.
+inline result<array_view> read_npy(std::span<const std::byte> file, std::string_view where) {
+  const auto header = read_npy_header(file, file.size(), where);
+  if (!header) return header.error();
+  return header->view(file.data() + header->data_offset);
+}
+
+/// The header of format 1.0 for a row-major array; its length is a multiple of 64.
+inline result<std::string> npy_header_bytes(scalar_type type, const tensor_shape& shape) {
+  constexpr std::string_view codes[] = {"|b1", "|u1", "|i1", "<u2", "<i2", "<u4", "<i4",
+                                        "<u8", "<i8", "<f2", "",    "<f4", "<f8"};
+  if (type == scalar_type::bfloat16)
+    return error(errc::unsupported, "", "NumPy has no bfloat16: write float32 instead.");
+  std::string text = "{'descr': '" + std::string(codes[static_cast<std::size_t>(type)]) +
+                     "', 'fortran_order': False, 'shape': (";
+  for (std::size_t i = 0; i < shape.rank; ++i)
+    text += std::to_string(shape[i]) + (i + 1 < shape.rank ? ", " : shape.rank == 1 ? "," : "");
+  text += "), }";
+  text.append(63 - (10 + text.size()) % 64, ' ').push_back('\n');
+  std::string bytes(detail::npy_magic);
+  bytes.append({'\1', '\0', static_cast<char>(text.size() & 0xff), static_cast<char>(text.size() >> 8)});
+  return bytes + text;
+}
+
+/// Writes an array as an .npy file of format 1.0, row-major whatever its strides. The file appears whole or
+/// not at all.
+///
+/// @return cannot_write, with the path; unsupported for bfloat16
+inline result<void> write_npy(const std::string& path, const array_view& array) {
+  const auto header = npy_header_bytes(array.type, array.shape);
+  if (!header) return header.error().in(path);
+  auto file = output_file::create(path);
+  if (!file) return file.error();
+  auto written = file->write(*header);
+  std::string buffer;
+  constexpr std::size_t buffer_size = 1 << 16;
+  const auto flush = [&] {
+    if (written) written = file->write(buffer);
+    buffer.clear();
+  };
+  for_each_element(array, [&]<class T>(const T& value) {
+    char bytes[sizeof(T)];
+    std::memcpy(static_cast<char*>(bytes), &value, sizeof(T));
+    buffer.append(static_cast<const char*>(bytes), sizeof(T));
+    if (buffer.size() >= buffer_size) flush();
+  });
+  flush();
+  return written ? file->commit() : written;
+}
+
+namespace detail {
+
+/// The bytes of an .npy file, in memory.
+class stored_npy final : public stored_array {
+ public:
+  explicit stored_npy(std::span<const std::byte> file) : file_(file) {}
+  result<array_reader> read(const std::string& where) const override {
+    const auto array = read_npy(file_, where);
+    if (!array) return array.error();
+    return array_reader(*array);
+  }
+
+ private:
+  std::span<const std::byte> file_;
+};
+
+}  // namespace detail
+
+/// The format of files that np.save writes: one array without a name.
+struct npy {
+  static constexpr const char* name = "npy";
+
+  static bool recognises(std::span<const std::byte> file) {
+    return detail::npy_text(file).starts_with(detail::npy_magic);
+  }
+  static result<std::vector<named_stored_array>> list(std::span<const std::byte> file, const std::string&) {
+    std::vector<named_stored_array> arrays;
+    arrays.push_back({"", std::make_unique<detail::stored_npy>(file)});
+    return arrays;
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_NPY_HPP
+
+// ---- ptq/io/scalars.hpp ----
+
+/// @file scalars.hpp Arrays of any scalar type to rows of one type, with every value checked on the way.
+#ifndef PTQ_IO_SCALARS_HPP
+#define PTQ_IO_SCALARS_HPP
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace ptq::inline v0_1::detail {
+
+/// x as a float of type T, rounded once.
+template <element T>
+T narrowed(double x) noexcept {
+  if constexpr (std::same_as<T, double>)
+    return x;
+  else
+    return element_traits<T>::from_float(static_cast<float>(x));
+}
+
+/// True where a float of type T, which holds a value of a wider type, is neither NaN nor infinite.
+template <element T>
+bool is_finite_value(T x) noexcept {
+  return is_finite(bits_of(element_traits<T>::to_float(x)));
+}
+
+/// Writes change(x, index) as T for every x, in row-major order.
+///
+/// @return not_finite with the index of the first value that is NaN or infinite, before or after
+template <element T, class F>
+status convert_floats(const array_view& from, std::byte* to, F&& change) {
+  status outcome;
+  std::size_t at = 0;
+  for_each_element(from, [&](auto stored) {
+    const double x = static_cast<double>(number_of(stored));
+    const T y = narrowed<T>(change(x, at));
+    if (!is_finite_value(y) && outcome) outcome = {errc::not_finite, at};
+    std::memcpy(to + at * sizeof(T), &y, sizeof(T));
+    ++at;
+  });
+  return outcome;
+}
+
+/// Writes every integer as T, in row-major order.
+///
+/// @return invalid_value with the index of the first one that T cannot hold
+template <std::integral T>
+status convert_integers(const array_view& from, std::byte* to) {
+  PTQ_ASSERT(!is_float(from.type));
+  status outcome;
+  std::size_t at = 0;
+  for_each_element(from, [&](auto stored) {
+    if constexpr (std::integral<decltype(stored)>) {
+      const T y = static_cast<T>(stored);
+      if (!std::in_range<T>(stored) && outcome) outcome = {errc::invalid_value, at};
+      std::memcpy(to + at * sizeof(T), &y, sizeof(T));
+      ++at;
+    }
+  });
+  return outcome;
+}
+
+/// Says which sample of a file holds a value that cannot be used.
+///
+/// @param outcome `at` is an index within `rows`
+/// @param first   the number of the first sample in `rows`
+inline error describe_sample(status outcome, std::string_view where, std::size_t first,
+                             const array_view& rows, scalar_type wanted) {
+  tensor_shape sample;
+  for (std::size_t i = 1; i < rows.shape.rank; ++i) sample.extents[sample.rank++] = rows.shape[i];
+  const std::string place = "sample " + std::to_string(first + outcome.at / sample.size()) + ", element " +
+                            index_text(outcome.at % sample.size(), sample);
+  if (outcome.code == errc::not_finite)
+    return {
+        errc::not_finite, where,
+        place + " is NaN or infinite as " + name_of(wanted) + ". Repair the data, or leave the sample out."};
+  return {errc::invalid_value, where, place + " does not fit into " + name_of(wanted) + "."};
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_IO_SCALARS_HPP
+
+// ---- ptq/io/recorded.hpp ----
+
+/// @file recorded.hpp Recorded activations: the inputs of layers in a file, keyed by layer name. With them no
+/// engine is needed to calibrate.
+#ifndef PTQ_IO_RECORDED_HPP
+#define PTQ_IO_RECORDED_HPP
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// A callable that takes the inputs of a layer, a batch at a time. Each view is valid until it returns. An
+/// error stops the reading and is passed on.
+template <class Sink>
+concept activation_sink =
+    requires(Sink& sink, std::string_view layer, const tensor_view<const float>& batch) {
+      { sink(layer, batch) } -> std::same_as<result<void>>;
+    };
+
+/// Reads the recorded inputs of layers, one layer after the other, each in batches of `batch_size` up to
+/// `max_samples`. Memory is bounded by a batch.
+///
+/// @param data    `activations` is the file: .npz or .safetensors with one array a layer under its name, or
+///               .npy for a single layer; the first axis counts samples
+/// @param layers  the names of the layers that need a range
+/// @param formats the formats that the file may have
+/// @return tensor_not_found for a layer that is not in the file; not_finite with file, layer, sample and
+///         index; wrong_rank for a single number; no_data where there are no samples
+template <class Formats, activation_sink Sink>
+result<void> read_recorded(const data_config& data, std::span<const std::string> layers, Formats formats,
+                           Sink&& sink) {
+  const auto file = data_file::open(data.activations, formats);
+  if (!file) return file.error();
+  const auto names = file->names();
+  const bool is_unnamed = layers.size() == 1 && names.size() == 1 && names[0].empty();
+  std::vector<float> values;
+  for (const std::string& layer : layers) {
+    const std::string where = file->path() + ": layer \"" + layer + "\"";
+    auto reader = file->read(is_unnamed ? std::string_view() : std::string_view(layer));
+    if (!reader) return reader.error();
+    if (reader->shape().rank == 0)
+      return error(errc::wrong_rank, where, "it is a single number; the first axis must count the samples.");
+    const std::size_t count = (std::min)(reader->shape()[0], data.max_samples.value_or(reader->shape()[0]));
+    if (count == 0) return error(errc::no_data, where, "there are no samples.");
+    const std::size_t step = std::max<std::size_t>(data.batch_size, 1);
+    for (std::size_t first = 0; first < count; first += step) {
+      const auto rows = reader->next((std::min)(step, count - first));
+      if (!rows) return rows.error();
+      values.resize(rows->size());
+      const status converted = detail::convert_floats<float>(
+          *rows, std::as_writable_bytes(std::span(values)).data(), [](double x, std::size_t) { return x; });
+      if (!converted) return detail::describe_sample(converted, where, first, *rows, scalar_type::float32);
+      if (auto taken = sink(std::string_view(layer), tensor_view<const float>(values.data(), rows->shape));
+          !taken)
+        return taken;
+    }
+  }
+  return {};
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_RECORDED_HPP
+
+// ---- ptq/io/samples.hpp ----
+
+/// @file samples.hpp Calibration and evaluation data: files to batches of graph inputs, and labels.
+#ifndef PTQ_IO_SAMPLES_HPP
+#define PTQ_IO_SAMPLES_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// The shape of a sample in the graph's words: missing dimensions of size 1 are inserted. Nothing if it does
+/// not fit.
+inline std::optional<tensor_shape> fit_sample(std::span<const std::size_t> sample,
+                                              std::span<const std::optional<std::size_t>> wanted) {
+  if (wanted.size() >= max_rank) return {};
+  tensor_shape fitted;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const bool is_short = sample.size() < wanted.size() - i;
+    std::size_t extent = 1;
+    if (!is_short || wanted[i] != std::size_t{1}) {
+      if (sample.empty()) return {};
+      extent = sample.front();
+      sample = sample.subspan(1);
+    }
+    if (wanted[i].value_or(extent) != extent) return {};
+    fitted.extents[fitted.rank++] = extent;
+  }
+  return sample.empty() ? std::optional(fitted) : std::nullopt;
+}
+
+/// "[?, 1, 28, 28]"
+inline std::string extents_text(std::span<const std::optional<std::size_t>> extents) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < extents.size(); ++i) {
+    if (i > 0) text += ", ";
+    text += extents[i] ? std::to_string(*extents[i]) : "?";
+  }
+  return text + "]";
+}
+
+/// x' = (x * scale - mean) / std in double, one value each or one a channel: the first axis of a sample.
+class normalizer {
+ public:
+  normalizer(const data_config& config, const tensor_shape& sample) : config_(&config) {
+    channels_ = sample.rank == 0 ? 1 : sample[0];
+    per_channel_ = sample.size() / std::max<std::size_t>(channels_, 1);
+  }
+
+  /// What is wrong with the number of values, in words; else empty.
+  std::string complaint() const {
+    for (const auto& [key, values] :
+         {std::pair{"scale", &config_->scale}, {"mean", &config_->mean}, {"std", &config_->std}})
+      if (values->size() != 1 && values->size() != channels_)
+        return std::string(key) + " has " + std::to_string(values->size()) +
+               " values; give one, or one for each of the " + std::to_string(channels_) +
+               " channels (the first axis of a sample).";
+    return {};
+  }
+
+  /// @param at index within the sample
+  double operator()(double x, std::size_t at) const noexcept {
+    const std::size_t channel = at / per_channel_;
+    const auto of = [&](const channel_values& values) { return values[values.size() == 1 ? 0 : channel]; };
+    return (x * of(config_->scale) - of(config_->mean)) / of(config_->std);
+  }
+
+ private:
+  const data_config* config_;
+  std::size_t channels_;
+  std::size_t per_channel_;
+};
+
+/// One graph input and the array that feeds it.
+struct sample_feed {
+  graph_input input;
+  std::string where;  // names the file in errors
+  array_reader reader;
+  tensor_shape sample;  // of one sample, as the graph wants it
+  std::vector<std::byte> buffer;
+};
+
+}  // namespace detail
+
+/// The samples that a configuration names, as batches of graph inputs. Memory is bounded by a batch.
+///
+/// Float inputs get x' = (x * scale - mean) / std, computed in double and rounded once; integer inputs get
+/// the integers of the file as they are. A value that is not finite is an error that names file, sample and
+/// index.
+class samples {
+ public:
+  /// Opens the files and checks that each fits its graph input.
+  ///
+  /// @param config the files; `""` stands for the graph's only input, or for a file that holds one array for
+  ///               each input under its name
+  /// @param inputs all inputs of the graph
+  /// @param formats the formats that files may have, for instance list<npy, npz>{}
+  template <class Formats>
+  static result<samples> open(const data_config& config, std::span<const graph_input> inputs,
+                              Formats formats) {
+    samples opened(config);
+    if (auto known = opened.check_names(inputs); !known) return known.error();
+    for (const graph_input& input : inputs) {
+      const bool is_own = inputs.size() == 1 || config.inputs.contains(input.name);
+      auto file = data_file::open(opened.path_for(input.name), formats);
+      if (!file) return file.error();
+      if (auto added = opened.add(input, *std::move(file), is_own); !added) return added.error();
+    }
+    if (opened.feeds_.empty())
+      return error(errc::no_data, "", "the graph has no inputs, so there is nothing to run it on.");
+    if (auto settled = opened.settle_batches(); !settled) return settled.error();
+    return opened;
+  }
+
+  std::size_t count() const noexcept { return count_; }  ///< samples that `next` will have handed out
+  std::size_t total() const noexcept { return total_; }  ///< samples in the files
+  std::size_t batch_size() const noexcept { return batch_size_; }
+  /// What was adapted, in words.
+  const std::vector<std::string>& notes() const noexcept { return notes_; }
+
+  /// The next batch, one array for each graph input; none after the last. Valid until the next call.
+  result<std::span<const named_array>> next() {
+    const std::size_t size = (std::min)(batch_size_, count_ - next_);
+    batch_.clear();
+    if (size == 0) return std::span<const named_array>();
+    for (detail::sample_feed& feed : feeds_)
+      if (auto read = read_batch(feed, size); !read) return read.error();
+    next_ += size;
+    return std::span<const named_array>(batch_);
+  }
+
+ private:
+  explicit samples(const data_config& config) : config_(config) {}
+
+  result<void> check_names(std::span<const graph_input> inputs) const {
+    std::vector<std::string_view> names;
+    for (const graph_input& input : inputs) names.emplace_back(input.name);
+    for (const auto& [name, path] : config_.inputs)
+      if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end())
+        return error(errc::unknown_word, "inputs",
+                     "the graph has no input \"" + name + "\"; it has " + quoted(names) + ".",
+                     nearest_word(name, names));
+    const bool is_path = config_.inputs.contains("");
+    for (const std::string_view name : names)
+      if (!is_path && !config_.inputs.contains(std::string(name)))
+        return error(errc::missing_value, "inputs",
+                     "no file is given for the graph's input \"" + std::string(name) + "\". Write inputs: {" +
+                         std::string(name) + ": FILE}.");
+    return {};
+  }
+
+  static std::string quoted(std::span<const std::string_view> names) {
+    std::string text;
+    for (const std::string_view name : names)
+      text.append(text.empty() ? "\"" : ", \"").append(name).append("\"");
+    return text;
+  }
+
+  const std::string& path_for(const std::string& input) const {
+    const auto own = config_.inputs.find(input);
+    return own != config_.inputs.end() ? own->second : config_.inputs.at("");
+  }
+
+  /// The array that feeds an input is the one of its name, or the only one in a file of its own.
+  result<void> add(const graph_input& input, data_file file, bool is_own) {
+    const auto names = file.names();
+    const bool is_only = is_own && names.size() == 1 && !file.has(input.name);
+    auto reader = file.read(is_only ? names[0] : std::string_view(input.name));
+    if (!reader) return reader.error();
+    detail::sample_feed feed{input, file.path(), *std::move(reader), {}, {}};
+    files_.push_back(std::move(file));
+    if (auto fitted = fit(feed); !fitted) return fitted;
+    feeds_.push_back(std::move(feed));
+    return {};
+  }
+
+  result<void> fit(detail::sample_feed& feed) {
+    const tensor_shape& found = feed.reader.shape();
+    const auto refuse = [&](errc code, const std::string& text) {
+      return error(code, feed.where, "graph input \"" + feed.input.name + "\": " + text);
+    };
+    if (found.rank == 0)
+      return refuse(errc::wrong_rank,
+                    "the file holds a single number; its first axis must count the samples.");
+    const std::span<const std::size_t> sample(found.extents.data() + 1, found.rank - 1);
+    feed.sample = tensor_shape(sample);
+    if (feed.input.shape && !feed.input.shape->empty()) {
+      const auto wanted = std::span<const std::optional<std::size_t>>(*feed.input.shape);
+      const auto fitted = detail::fit_sample(sample, wanted.subspan(1));
+      if (!fitted)
+        return refuse(errc::size_mismatch, "it takes " + detail::extents_text(wanted) +
+                                               ", but the file holds " + detail::extents_text(found) +
+                                               " (the first axis counts the samples, and only missing "
+                                               "dimensions of size 1 are inserted).");
+      if (fitted->rank != feed.sample.rank)
+        notes_.push_back("Graph input \"" + feed.input.name + "\": samples of shape " +
+                         detail::extents_text(feed.sample) + " are taken as " +
+                         detail::extents_text(*fitted) + ".");
+      feed.sample = *fitted;
+    }
+    if (is_float(feed.input.type)) {
+      const std::string complaint = detail::normalizer(config_, feed.sample).complaint();
+      return complaint.empty() ? result<void>() : refuse(errc::invalid_value, complaint);
+    }
+    if (is_float(feed.reader.type()))
+      return refuse(errc::wrong_type, std::string("it takes ") + name_of(feed.input.type) +
+                                          ", but the file holds " + name_of(feed.reader.type()) +
+                                          ". Convert: np.save(path, a.astype(\"" + name_of(feed.input.type) +
+                                          "\")).");
+    return {};
+  }
+
+  /// The number of samples, and how many of them make a batch.
+  result<void> settle_batches() {
+    total_ = feeds_[0].reader.shape()[0];
+    std::optional<std::size_t> fixed;
+    for (const detail::sample_feed& feed : feeds_) {
+      if (feed.reader.shape()[0] != total_)
+        return error(errc::size_mismatch, feed.where,
+                     "graph input \"" + feed.input.name + "\" has " + std::to_string(feed.reader.shape()[0]) +
+                         " samples, but \"" + feeds_[0].input.name + "\" has " + std::to_string(total_) +
+                         ".");
+      if (feed.input.shape && !feed.input.shape->empty() && feed.input.shape->front())
+        fixed = feed.input.shape->front();
+    }
+    count_ = (std::min)(total_, config_.max_samples.value_or(total_));
+    batch_size_ = std::max<std::size_t>(fixed.value_or(config_.batch_size), 1);
+    if (fixed) {
+      notes_.push_back("The graph takes " + std::to_string(batch_size_) +
+                       (batch_size_ == 1 ? " sample" : " samples") + " at a time.");
+      if (const std::size_t rest = count_ % batch_size_; rest > 0) {
+        notes_.push_back("The last " + std::to_string(rest) + " of " + std::to_string(count_) +
+                         " samples do not fill a batch of the graph and are left out.");
+        count_ -= rest;
+      }
+    }
+    if (count_ == 0)
+      return error(
+          errc::no_data, feeds_[0].where,
+          total_ == 0 ? "there are no samples in it." : "the samples do not fill one batch of the graph.");
+    return {};
+  }
+
+  result<void> read_batch(detail::sample_feed& feed, std::size_t size) {
+    const auto rows = feed.reader.next(size);
+    if (!rows) return rows.error();
+    feed.buffer.resize(size * feed.sample.size() * size_of(feed.input.type));
+    const status converted = visit(feed.input.type, [&]<class T>(std::type_identity<T>) {
+      if constexpr (element<T>)
+        return detail::convert_floats<T>(
+            *rows, feed.buffer.data(),
+            [&, change = detail::normalizer(config_, feed.sample)](double x, std::size_t at) {
+              return change(x, at % feed.sample.size());
+            });
+      else
+        return detail::convert_integers<T>(*rows, feed.buffer.data());
+    });
+    if (!converted) return detail::describe_sample(converted, feed.where, next_, *rows, feed.input.type);
+    tensor_shape shape;
+    shape.extents[shape.rank++] = size;
+    for (std::size_t i = 0; i < feed.sample.rank; ++i) shape.extents[shape.rank++] = feed.sample[i];
+    batch_.push_back({feed.input.name, array_view(feed.buffer.data(), feed.input.type, shape)});
+    return {};
+  }
+
+  data_config config_;
+  std::vector<data_file> files_;  // that the feeds read
+  std::vector<detail::sample_feed> feeds_;
+  std::vector<named_array> batch_;
+  std::vector<std::string> notes_;
+  std::size_t total_ = 0;
+  std::size_t count_ = 0;
+  std::size_t batch_size_ = 0;
+  std::size_t next_ = 0;
+};
+
+namespace detail {
+
+inline result<std::vector<std::int64_t>> labels_in(const data_file& file, std::size_t total) {
+  const auto names = file.names();
+  auto reader = file.read(names.size() == 1 ? names[0] : "labels");
+  if (!reader) return reader.error();
+  const tensor_shape& shape = reader->shape();
+  if (is_float(reader->type()))
+    return error(errc::wrong_type, file.path(),
+                 std::string("labels are integers, but it holds ") + name_of(reader->type()) +
+                     ". Convert: np.save(path, a.astype(\"int64\")).");
+  if (shape.rank == 0 || shape.size() != shape[0])
+    return error(errc::wrong_rank, file.path(),
+                 "labels are one integer a sample, but it holds " + extents_text(shape) + ".");
+  if (shape[0] != total)
+    return error(
+        errc::size_mismatch, file.path(),
+        "it holds " + std::to_string(shape[0]) + " labels for " + std::to_string(total) + " samples.");
+  const auto rows = reader->next(total);
+  if (!rows) return rows.error();
+  std::vector<std::int64_t> labels;
+  labels.reserve(total);
+  for_each_element(*rows, [&](auto value) { labels.push_back(static_cast<std::int64_t>(number_of(value))); });
+  return labels;
+}
+
+}  // namespace detail
+
+/// Reads the right answers: one integer a sample, from the only array of a file or the one named "labels".
+///
+/// @param total samples in the files that the labels belong to
+/// @return as many labels; wrong_rank, wrong_type or size_mismatch
+template <class Formats>
+result<std::vector<std::int64_t>> read_labels(const std::string& path, std::size_t total, Formats formats) {
+  const auto file = data_file::open(path, formats);
+  return file ? detail::labels_in(*file, total) : file.error();
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_SAMPLES_HPP
+
+// ---- ptq/io/zip.hpp ----
+
+/// @file zip.hpp The directory of a ZIP archive: names, sizes and the packed bytes of its entries, zero-copy.
+///
+/// Source: PKWARE's APPNOTE 6.3, sections 4.3 to 4.5, ZIP64 included. Sizes come from the central directory,
+/// so entries with data descriptors need no special case. Entries may neither overlap nor leave the file.
+#ifndef PTQ_IO_ZIP_HPP
+#define PTQ_IO_ZIP_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+struct zip_entry {
+  std::string name;
+  bool is_deflated = false;           ///< else stored
+  std::uint32_t crc = 0;              ///< CRC-32 of the unpacked bytes
+  std::size_t size = 0;               ///< of the unpacked bytes
+  std::span<const std::byte> packed;  ///< the bytes in the archive
+};
+
+namespace detail {
+
+/// Little-endian numbers at offsets that were checked before.
+class zip_bytes {
+ public:
+  explicit zip_bytes(std::span<const std::byte> bytes) : bytes_(bytes) {}
+
+  std::size_t size() const noexcept { return bytes_.size(); }
+  bool holds(std::uint64_t at, std::uint64_t count) const noexcept {
+    return at <= bytes_.size() && count <= bytes_.size() - at;
+  }
+  std::uint64_t number(std::uint64_t at, unsigned width) const noexcept {
+    std::uint64_t value = 0;
+    for (unsigned i = width; i-- > 0;) value = value << 8 | std::to_integer<std::uint64_t>(bytes_[at + i]);
+    return value;
+  }
+  bool is_signature(std::uint64_t at, std::uint32_t wanted) const noexcept {
+    return holds(at, 4) && number(at, 4) == wanted;
+  }
+  std::string_view text(std::uint64_t at, std::uint64_t count) const noexcept {
+    return {static_cast<const char*>(static_cast<const void*>(bytes_.data() + at)),
+            static_cast<std::size_t>(count)};
+  }
+  std::span<const std::byte> part(std::uint64_t at, std::uint64_t count) const noexcept {
+    return bytes_.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(count));
+  }
+
+ private:
+  std::span<const std::byte> bytes_;
+};
+
+struct zip_directory {
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+  std::uint64_t entries = 0;
+};
+
+/// Searches the end of the archive for the record that says where the central directory is.
+inline std::optional<zip_directory> find_zip_directory(const zip_bytes& file) {
+  constexpr std::uint64_t end_size = 22;
+  constexpr std::uint64_t longest_comment = 0xffff;
+  if (file.size() < end_size) return {};
+  const std::uint64_t last = file.size() - end_size;
+  for (std::uint64_t back = 0; back <= (std::min)(last, longest_comment); ++back) {
+    const std::uint64_t at = last - back;
+    if (!file.is_signature(at, 0x06054b50) || file.number(at + 20, 2) != back) continue;
+    zip_directory found{file.number(at + 16, 4), file.number(at + 12, 4), file.number(at + 10, 2)};
+    if (at >= 20 && file.is_signature(at - 20, 0x07064b50)) {  // ZIP64
+      const std::uint64_t big = file.number(at - 20 + 8, 8);
+      if (!file.holds(big, 56) || !file.is_signature(big, 0x06064b50)) return {};
+      found = {file.number(big + 48, 8), file.number(big + 40, 8), file.number(big + 32, 8)};
+    }
+    return found;
+  }
+  return {};
+}
+
+/// One record of the central directory, its ZIP64 sizes applied.
+struct zip_record {
+  std::string_view name;
+  std::uint64_t flags, method, crc, packed_size, size, local, length;
+
+  static std::optional<zip_record> read(const zip_bytes& file, std::uint64_t at) {
+    constexpr std::uint64_t fixed = 46;
+    if (!file.holds(at, fixed) || !file.is_signature(at, 0x02014b50)) return {};
+    const std::uint64_t name = file.number(at + 28, 2);
+    const std::uint64_t extra = file.number(at + 30, 2);
+    zip_record r{{},
+                 file.number(at + 8, 2),
+                 file.number(at + 10, 2),
+                 file.number(at + 16, 4),
+                 file.number(at + 20, 4),
+                 file.number(at + 24, 4),
+                 file.number(at + 42, 4),
+                 fixed + name + extra + file.number(at + 32, 2)};
+    if (!file.holds(at, r.length)) return {};
+    r.name = file.text(at + fixed, name);
+    return r.widen(file, at + fixed + name, extra) ? std::optional(r) : std::nullopt;
+  }
+
+ private:
+  /// Replaces each size that is all ones by the next number of the ZIP64 extra field.
+  bool widen(const zip_bytes& file, std::uint64_t at, std::uint64_t left) {
+    constexpr std::uint64_t in_extra = 0xffffffff;
+    while (left >= 4) {
+      const std::uint64_t id = file.number(at, 2);
+      const std::uint64_t size_of_field = file.number(at + 2, 2);
+      if (size_of_field > left - 4) return false;
+      if (id == 1) {
+        std::uint64_t next = at + 4;
+        for (std::uint64_t* field : {&size, &packed_size, &local}) {
+          if (*field != in_extra) continue;
+          if (next + 8 > at + 4 + size_of_field) return false;
+          *field = file.number(next, 8);
+          next += 8;
+        }
+        return true;
+      }
+      at += 4 + size_of_field;
+      left -= 4 + size_of_field;
+    }
+    return true;
+  }
+};
+
+/// The packed bytes behind the local header that a record points at.
+inline std::optional<std::span<const std::byte>> zip_packed_bytes(const zip_bytes& file,
+                                                                  const zip_record& record) {
+  constexpr std::uint64_t fixed = 30;
+  if (!file.holds(record.local, fixed) || !file.is_signature(record.local, 0x04034b50)) return {};
+  const std::uint64_t data =
+      record.local + fixed + file.number(record.local + 26, 2) + file.number(record.local + 28, 2);
+  if (!file.holds(data, record.packed_size)) return {};
+  return file.part(data, record.packed_size);
+}
+
+/// An entry, or why it cannot be read.
+inline result<zip_entry> zip_entry_of(const zip_bytes& file, const zip_record& record,
+                                      std::string_view where) {
+  const std::string place = std::string(where) + ": entry \"" + std::string(record.name) + "\"";
+  if ((record.flags & 1u) != 0) return error(errc::unsupported, place, "it is encrypted.");
+  if (record.method != 0 && record.method != 8)
+    return error(errc::unsupported, place,
+                 "its compression method " + std::to_string(record.method) +
+                     " is unknown; stored (0) and deflated (8) entries are read.");
+  const auto packed = zip_packed_bytes(file, record);
+  if (!packed) return error(errc::wrong_format, place, "its data lies outside of the archive.");
+  // Deflate packs at most 1032 bytes into one.
+  const bool is_deflated = record.method == 8;
+  if (is_deflated ? record.size / 1032 > packed->size() : record.size != packed->size())
+    return error(errc::size_mismatch, place,
+                 std::to_string(packed->size()) + " packed bytes cannot hold the " +
+                     std::to_string(record.size) + " bytes that the archive promises.");
+  return zip_entry{std::string(record.name), is_deflated, static_cast<std::uint32_t>(record.crc),
+                   static_cast<std::size_t>(record.size), *packed};
+}
+
+/// Entries that share bytes are how small archives unpack to huge ones.
+inline bool zip_entries_overlap(const std::vector<zip_entry>& entries) {
+  std::vector<std::span<const std::byte>> parts;
+  for (const zip_entry& entry : entries)
+    if (!entry.packed.empty()) parts.push_back(entry.packed);
+  std::sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.data() < b.data(); });
+  return std::adjacent_find(parts.begin(), parts.end(), [](const auto& a, const auto& b) {
+           return a.data() + a.size() > b.data();
+         }) != parts.end();
+}
+
+}  // namespace detail
+
+/// Lists the files of a ZIP archive (folders are left out). Nothing is unpacked.
+///
+/// @param archive the whole file; the entries refer to it
+/// @param where   names the file in errors
+/// @return wrong_format, size_mismatch or unsupported, with the entry's name
+inline result<std::vector<zip_entry>> read_zip(std::span<const std::byte> archive, std::string_view where) {
+  const detail::zip_bytes file(archive);
+  const auto directory = detail::find_zip_directory(file);
+  if (!directory)
+    return error(errc::wrong_format, where, "this is not a ZIP archive, or its end is missing.");
+  const error damaged(errc::wrong_format, where, "the directory of the ZIP archive is damaged.");
+  if (!file.holds(directory->offset, directory->size)) return damaged;
+  std::vector<zip_entry> entries;
+  std::uint64_t at = directory->offset;
+  for (std::uint64_t i = 0; i < directory->entries; ++i) {
+    const auto record = detail::zip_record::read(file, at);
+    if (!record) return damaged;
+    at += record->length;
+    if (record->name.ends_with('/')) continue;
+    auto entry = detail::zip_entry_of(file, *record, where);
+    if (!entry) return entry.error();
+    entries.push_back(*std::move(entry));
+  }
+  if (detail::zip_entries_overlap(entries))
+    return error(errc::wrong_format, where, "entries of the ZIP archive overlap.");
+  return entries;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_ZIP_HPP
+
+// ---- ptq/model/instantiation.hpp ----
+
+/// @file instantiation.hpp The templated kernels of one dtype and arithmetic behind run-time words.
+#ifndef PTQ_MODEL_INSTANTIATION_HPP
+#define PTQ_MODEL_INSTANTIATION_HPP
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace ptq::inline v0_1 {
+
+/// A row of the table that run-time dispatch looks up. Codes are untyped here: `code_size` bytes each.
+struct instantiation {
+  const char* dtype = nullptr;
+  const char* backend = nullptr;
+  std::size_t code_size = 0;
+  recipe numbers;
+  representable limits{};
+
+  void (*prepare)(const float* scales, std::size_t n, float* factors) = nullptr;
+  void (*encode_run)(const float* values, std::size_t n, float scale, void* codes) = nullptr;
+  void (*encode_each)(const float* values, std::size_t n, const float* factors, void* codes) = nullptr;
+  void (*decode_run)(const void* codes, std::size_t n, float scale, float* values) = nullptr;
+  void (*decode_each)(const void* codes, std::size_t n, const float* scales, float* values) = nullptr;
+};
+
+namespace detail {
+inline namespace PTQ_BUILD {
+
+template <dtype D, backend B>
+constexpr instantiation make_instantiation() {
+  using storage = typename D::storage;
+  constexpr arithmetic how = recipe_of<D, B>.how;
+  return {D::name,
+          B::name,
+          sizeof(storage),
+          recipe_of<D, B>,
+          representable_range<D>(),
+          &typed_encoder<D, how>::prepare,
+          [](const float* values, std::size_t n, float scale, void* codes) {
+            kernels::encode_run<D, how>(values, n, scale, static_cast<storage*>(codes));
+          },
+          [](const float* values, std::size_t n, const float* factors, void* codes) {
+            kernels::encode_each<D, how>(values, n, factors, static_cast<storage*>(codes));
+          },
+          [](const void* codes, std::size_t n, float scale, float* values) {
+            kernels::decode_run<D>(static_cast<const storage*>(codes), n, scale, values);
+          },
+          [](const void* codes, std::size_t n, const float* scales, float* values) {
+            kernels::decode_each<D>(static_cast<const storage*>(codes), n, scales, values);
+          }};
+}
+
+/// Writes codes through an instantiation: `typed_encoder` for run time.
+struct untyped_encoder {
+  const instantiation* how;
+  std::byte* codes;
+
+  void prepare(const float* scales, std::size_t n, float* factors) const { how->prepare(scales, n, factors); }
+  void run(const float* values, std::size_t n, float scale, std::size_t at) const {
+    how->encode_run(values, n, scale, codes + at * how->code_size);
+  }
+  void each(const float* values, std::size_t n, const float* factors, std::size_t at) const {
+    how->encode_each(values, n, factors, codes + at * how->code_size);
+  }
+};
+
+/// Reads codes through an instantiation: `typed_decoder` for run time.
+struct untyped_decoder {
+  const instantiation* how;
+  const std::byte* codes;
+
+  void run(std::size_t at, std::size_t n, float scale, float* values) const {
+    how->decode_run(codes + at * how->code_size, n, scale, values);
+  }
+  void each(std::size_t at, std::size_t n, const float* scales, float* values) const {
+    how->decode_each(codes + at * how->code_size, n, scales, values);
+  }
+};
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// The instantiation for two words, if the bundle has both policies. `modelopt.pytorch` and `modelopt.onnx`
+/// are names of modelopt, so a backend word may go on after a dot.
+template <class Policies = builtin>
+std::optional<instantiation> find_instantiation(std::string_view dtype_word, std::string_view backend_word) {
+  std::optional<instantiation> found;
+  backend_word = backend_word.substr(0, backend_word.find('.'));
+  detail::for_each_type(typename Policies::dtypes{}, [&]<class D>(detail::type_tag<D>) {
+    if (dtype_word != D::name) return;
+    detail::for_each_type(typename Policies::backends{}, [&]<class B>(detail::type_tag<B>) {
+      if (backend_word == B::name) found = detail::make_instantiation<D, B>();
+    });
+  });
+  return found;
+}
+
+/// `quantize` with a dtype and a backend that are known at run time.
+///
+/// @param tensor a tensor of floating-point elements
+/// @param codes  `how.code_size` bytes for each element; written in the source's memory order
+/// (`dense_strides`)
+/// @return as the other `quantize`, with size_mismatch counting codes
+inline status quantize(const any_view& tensor, const instantiation& how, std::span<std::byte> codes,
+                       std::span<float> scales, granularity grain) {
+  return visit(tensor, [&]<class T>(tensor_view<const T> view) {
+    return detail::quantize_view<T>(view, how.numbers, grain, detail::untyped_encoder{&how, codes.data()},
+                                    codes.size() / how.code_size, scales);
+  });
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_INSTANTIATION_HPP
+
+// ---- ptq/model/layer.hpp ----
+
+/// @file layer.hpp A model is a list of layers.
+#ifndef PTQ_MODEL_LAYER_HPP
+#define PTQ_MODEL_LAYER_HPP
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+namespace ptq::inline v0_1 {
+
+struct layer {
+  std::string name;        ///< qualified name, for instance "encoder.layer.0.query"
+  std::string class_name;  ///< PyTorch's class name, for instance "Linear"; empty if unknown
+  any_view weight;
+  bool inferred = false;                     ///< the class was guessed from name and shape
+  std::string op_type{};                     ///< the ONNX operator, if it is one; patterns match it too
+  std::optional<std::size_t> output_axis{};  ///< of the weight, where it is not the one of the class
+
+  bool has_weight() const noexcept { return weight.data != nullptr || weight.type || weight.shape.rank > 0; }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_LAYER_HPP
+
+// ---- ptq/model/plan.hpp ----
+
+/// @file plan.hpp What will happen to each layer, and why: plain data, made by `match`, carried out by
+/// `apply`.
+#ifndef PTQ_MODEL_PLAN_HPP
+#define PTQ_MODEL_PLAN_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// What happens to a layer's weights, or to its activations.
+struct decision {
+  std::string dtype = "native";      ///< "native": left as it is
+  std::optional<granularity> grain;  ///< how scales are shared; nothing where nothing is quantized
+  std::optional<std::size_t> rule;   ///< the entry of `quantize.layers` that won
+  std::string reason;                ///< why nothing is quantized; empty where something is
+
+  bool is_quantized() const noexcept { return dtype != "native"; }
+};
+
+struct planned_layer {
+  std::string name;
+  std::string class_name;
+  bool inferred = false;
+  tensor_shape shape;
+  decision weights;
+  decision activations;
+  std::optional<std::size_t> skipped_by;  ///< the first entry of `quantize.skip_names` that matches
+
+  bool is_quantized() const noexcept { return weights.is_quantized() || activations.is_quantized(); }
+};
+
+/// A pattern and the number of layers it matches.
+struct pattern_count {
+  std::string pattern;
+  std::size_t matched = 0;
+};
+
+struct plan {
+  std::string backend;  ///< as written in the specification
+  std::string mode;
+  std::string algorithm;
+  std::vector<planned_layer> layers;  ///< every layer of the model, in its order
+  std::vector<pattern_count> rules;
+  std::vector<pattern_count> skip_names;
+  std::vector<std::string> warnings;  ///< those of the specification first
+  std::vector<std::string> notes;     ///< counted: one for each rule some of whose layers cannot be quantized
+
+  bool quantizes_weights() const noexcept {
+    return std::any_of(layers.begin(), layers.end(), [](const auto& l) { return l.weights.is_quantized(); });
+  }
+  /// Then data must be calibrated with before the plan can be carried out.
+  bool quantizes_activations() const noexcept {
+    return std::any_of(layers.begin(), layers.end(),
+                       [](const auto& l) { return l.activations.is_quantized(); });
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_PLAN_HPP
+
+// ---- ptq/model/apply.hpp ----
+
+/// @file apply.hpp Carries out a plan: quantizes the weights of each planned layer and hands them to a sink.
+#ifndef PTQ_MODEL_APPLY_HPP
+#define PTQ_MODEL_APPLY_HPP
+
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// What a sink receives. All views are valid until the sink returns: copy or write there.
+struct quantized_layer {
+  const layer& source;
+  const planned_layer& planned;
+  const instantiation& how;
+  granularity grain;                 ///< of the weights
+  std::span<const std::byte> codes;  ///< `how.code_size` bytes each, in the source's memory order
+  tensor_strides code_strides;       ///< of the codes, in codes
+  std::span<const float> scales;     ///< 1 per tensor, or one per index of the axis
+
+  /// The codes as what they are. D must be the layer's dtype.
+  template <dtype D>
+  std::span<const typename D::storage> codes_as() const noexcept {
+    PTQ_ASSERT(std::string_view(how.dtype) == D::name);
+    return {reinterpret_cast<const typename D::storage*>(codes.data()), source.weight.size()};
+  }
+};
+
+inline namespace PTQ_BUILD {
+
+/// How far the codes are from the source.
+inline error_metrics quantization_error(const quantized_layer& q) {
+  return visit(q.source.weight, [&]<class T>(tensor_view<const T> view) {
+    return detail::measure_view<T>(view, q.grain, detail::untyped_decoder{&q.how, q.codes.data()}, q.scales,
+                                   q.how.limits);
+  });
+}
+
+}  // namespace PTQ_BUILD
+
+/// A callable that takes each quantized layer. It returns nothing, a `status` or a `result<void>`: anything
+/// but success stops the run.
+template <class Sink>
+concept layer_sink = std::invocable<Sink&, const quantized_layer&> &&
+                     (std::same_as<std::invoke_result_t<Sink&, const quantized_layer&>, void> ||
+                      std::same_as<std::invoke_result_t<Sink&, const quantized_layer&>, status> ||
+                      std::same_as<std::invoke_result_t<Sink&, const quantized_layer&>, result<void>>);
+
+namespace detail {
+
+inline error error_in(const layer& source, status outcome, std::string_view text) {
+  error made(outcome.code, "layer \"" + source.name + "\"", text);
+  made.at = outcome.at;
+  return made;
+}
+
+/// Why `quantize` refused a layer, in words.
+inline error refusal(const layer& source, status outcome) {
+  if (outcome.code == errc::not_finite)
+    return error_in(
+        source, outcome,
+        "weight" + index_text(outcome.at, source.weight.shape) +
+            " is NaN or infinite. Repair the checkpoint, or leave the layer out with skip_names.");
+  PTQ_ASSERT(outcome.code == errc::axis_out_of_range);
+  return error_in(source, outcome,
+                  "there is no axis " + std::to_string(outcome.at) + " in a weight of shape " +
+                      extents_text(source.weight.shape) + ".");
+}
+
+inline result<void> check_same_layers(const plan& planned, std::span<const layer> layers) {
+  constexpr const char* advice = " Give `apply` the layers that `match` was given.";
+  if (planned.layers.size() != layers.size())
+    return error(errc::size_mismatch, {},
+                 "the plan has " + std::to_string(planned.layers.size()) + " layers, and the model has " +
+                     std::to_string(layers.size()) + "." + advice);
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    if (planned.layers[i].name != layers[i].name)
+      return error_in(layers[i], {errc::invalid_value, i},
+                      "the plan has \"" + planned.layers[i].name + "\" in this place." + advice);
+  return {};
+}
+
+template <layer_sink Sink>
+result<void> deliver(const quantized_layer& done, Sink& sink) {
+  using answer = std::invoke_result_t<Sink&, const quantized_layer&>;
+  if constexpr (std::same_as<answer, status>) {
+    const status told = sink(done);
+    if (!told) return error_in(done.source, told, "the sink stopped the run.");
+    return {};
+  } else if constexpr (std::same_as<answer, result<void>>) {
+    return sink(done);
+  } else {
+    sink(done);
+    return {};
+  }
+}
+
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// Quantizes the weights of every layer that the plan quantizes, in order.
+///
+/// @tparam Policies the bundle of dtypes and backends to pick from
+/// @param planned   made by `match` from these same layers
+/// @param sink      called once per quantized layer
+/// @return errors name the layer; what the sink returns is passed on
+template <class Policies = builtin, layer_sink Sink>
+result<void> apply(const plan& planned, std::span<const layer> layers, Sink&& sink) {
+  if (auto same = detail::check_same_layers(planned, layers); !same) return same;
+  std::vector<std::byte> codes;
+  std::vector<float> scales;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const layer& source = layers[i];
+    const planned_layer& decided = planned.layers[i];
+    if (!decided.weights.is_quantized()) continue;
+    if (!source.weight.type)
+      return detail::error_in(source, {errc::unsupported}, "its weight is not a floating-point tensor.");
+    const auto how = find_instantiation<Policies>(decided.weights.dtype, planned.backend);
+    if (!how)
+      return detail::error_in(source, {errc::unsupported},
+                              "the policies do not have dtype \"" + decided.weights.dtype +
+                                  "\" with backend \"" + planned.backend +
+                                  "\". Give `apply` the bundle that the specification was read with: "
+                                  "apply<my_policies>(...).");
+    const granularity grain = decided.weights.grain.value_or(how->numbers.weights);
+    codes.resize(source.weight.size() * how->code_size);
+    scales.resize(scale_count(source.weight.shape, grain));
+    if (const status outcome = quantize(source.weight, *how, codes, scales, grain); !outcome)
+      return detail::refusal(source, outcome);
+    const tensor_strides code_strides = dense_strides(source.weight.shape, source.weight.strides);
+    const quantized_layer done{source, decided, *how, grain, codes, code_strides, scales};
+    if (auto told = detail::deliver(done, sink); !told) return told;
+  }
+  return {};
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_APPLY_HPP
+
+// ---- ptq/model/artifact.hpp ----
+
+/// @file artifact.hpp A quantized model as an engine gets it back: codes, scales and shapes, layer by layer.
+#ifndef PTQ_MODEL_ARTIFACT_HPP
+#define PTQ_MODEL_ARTIFACT_HPP
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// The codes and scales of a layer's weight: weight = code * scale.
+struct artifact_weights {
+  std::string dtype;
+  tensor_shape shape;
+  granularity grain;
+  std::span<const std::byte> codes;  ///< row-major
+  std::span<const float> scales;     ///< 1 per tensor, or one per index of the axis
+};
+
+/// What a layer's input is multiplied and rounded to: code = encode(input / scale).
+struct artifact_activations {
+  std::string dtype;
+  std::string algorithm;  ///< the calibrator that found amax
+  float amax = 0;
+  float scale = 0;
+};
+
+struct artifact_layer {
+  std::string name;
+  std::string class_name;
+  std::optional<artifact_weights> weights;
+  std::optional<artifact_activations> activations;
+};
+
+/// Views: they are valid as long as what they look into (for a file: the open `checkpoint`).
+struct artifact {
+  std::string version;  ///< of ptq
+  std::string backend;
+  std::string mode;
+  std::vector<artifact_layer> layers;  ///< those that are quantized, by name
+
+  const artifact_layer* find(std::string_view name) const noexcept {
+    for (const artifact_layer& layer : layers)
+      if (layer.name == name) return &layer;
+    return nullptr;
+  }
+};
+
+inline namespace PTQ_BUILD {
+
+/// The dequantized weight, row-major, into memory of the caller.
+///
+/// @return size_mismatch with the length wanted, or unsupported if the bundle lacks the dtype
+template <class Policies = builtin>
+status dequantize(const artifact_weights& weights, std::string_view backend, std::span<float> values) {
+  const auto how = find_instantiation<Policies>(weights.dtype, backend);
+  if (!how) return {errc::unsupported, 0};
+  if (values.size() != weights.shape.size()) return {errc::size_mismatch, weights.shape.size()};
+  return detail::dequantize_view<float>(tensor_view<float>(values.data(), weights.shape), weights.grain,
+                                        detail::untyped_decoder{&*how, weights.codes.data()},
+                                        weights.codes.size() / how->code_size, weights.scales);
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_ARTIFACT_HPP
+
+// ---- ptq/model/classes.hpp ----
+
+/// @file classes.hpp What can be quantized in the layers of a class, and which class a bare tensor suggests.
+/// Class names are PyTorch's.
+#ifndef PTQ_MODEL_CLASSES_HPP
+#define PTQ_MODEL_CLASSES_HPP
+
+#include <cstddef>
+#include <string_view>
+
+namespace ptq::inline v0_1 {
+
+/// What ptq can do with the layers of a class.
+struct class_traits {
+  bool weights = false;
+  bool activations = false;
+  std::size_t rank = 0;         ///< of its weight; 0: it has none
+  std::size_t output_axis = 0;  ///< of its weight: the axis of output channels
+
+  constexpr bool is_quantizable() const noexcept { return weights || activations; }
+};
+
+/// The traits of a class. A class that is not named here can match patterns, but is left as it is.
+constexpr class_traits traits_of_class(std::string_view name) noexcept {
+  std::size_t dimensions = 0;
+  std::string_view family = name;
+  if (name.size() > 2 && name.back() == 'd' && name[name.size() - 2] >= '1' && name[name.size() - 2] <= '3') {
+    dimensions = static_cast<std::size_t>(name[name.size() - 2] - '0');
+    family.remove_suffix(2);
+  }
+  if (name == "Linear") return {true, true, 2, 0};
+  if (family == "Conv" && dimensions > 0) return {true, true, dimensions + 2, 0};
+  if (family == "ConvTranspose" && dimensions > 0) return {true, true, dimensions + 2, 1};
+  if (family == "BatchNorm" || family == "InstanceNorm") return {false, true, 1, 0};
+  if (family == "MaxPool" || family == "AvgPool" || family == "AdaptiveAvgPool" || name == "LeakyReLU")
+    return {false, true, 0, 0};
+  return {};
+}
+
+/// Why the layers of a class that is not quantizable are left as they are.
+constexpr std::string_view why_never(std::string_view class_name) noexcept {
+  const auto has = [&](std::string_view part) { return class_name.find(part) != std::string_view::npos; };
+  if (class_name.empty()) return "its class is not known; ptq.module_types can name it";
+  if (has("Embedding")) return "embeddings are looked up, not multiplied: never quantized";
+  if (has("Norm")) return "normalisation is never quantized";
+  if (has("LSTM") || has("GRU") || has("RNN")) return "recurrent layers are not supported";
+  if (class_name == "Sequential" || class_name == "ModuleList" || class_name == "ModuleDict")
+    return "a container has no weight of its own";
+  return "ptq cannot quantize layers of this class";
+}
+
+/// The class that the name and rank of a weight suggest, or "" where they suggest none. ConvTranspose is
+/// never suggested: its weight looks like that of a convolution.
+///
+/// @param has_running_mean the model also holds a tensor `<name>.running_mean`
+constexpr std::string_view suggested_class(std::string_view name, std::size_t rank,
+                                           bool has_running_mean) noexcept {
+  switch (rank) {
+    case 1:
+      return has_running_mean ? "BatchNorm" : "";
+    case 3:
+      return "Conv1d";
+    case 4:
+      return "Conv2d";
+    case 5:
+      return "Conv3d";
+    case 2:
+      break;
+    default:
+      return "";
+  }
+  while (true) {
+    const std::string_view part = name.substr(0, name.find('.'));
+    if (part.find("embed") != std::string_view::npos || part == "wte" || part == "wpe" || part == "shared")
+      return "Embedding";
+    if (part.size() == name.size()) return "Linear";
+    name.remove_prefix(part.size() + 1);
+  }
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_CLASSES_HPP
+
+// ---- ptq/model/layers_of.hpp ----
+
+/// @file layers_of.hpp The layers that a bare list of named tensors makes.
+#ifndef PTQ_MODEL_LAYERS_OF_HPP
+#define PTQ_MODEL_LAYERS_OF_HPP
+
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// A tensor of a model file.
+struct named_tensor {
+  std::string name;
+  any_view view;
+};
+
+/// Each tensor `<name>.weight` makes the layer `<name>`, in order; the others belong to no layer.
+///
+/// @param module_types layer name -> class name, as in `ptq.module_types`; what it lacks is inferred
+inline std::vector<layer> layers_of(std::span<const named_tensor> tensors,
+                                    const std::map<std::string, std::string>& module_types = {}) {
+  constexpr std::string_view suffix = ".weight";
+  std::set<std::string_view> names;
+  for (const named_tensor& tensor : tensors) names.insert(tensor.name);
+  std::vector<layer> layers;
+  for (const named_tensor& tensor : tensors) {
+    if (tensor.name.size() <= suffix.size() || !std::string_view(tensor.name).ends_with(suffix)) continue;
+    layer made;
+    made.name = tensor.name.substr(0, tensor.name.size() - suffix.size());
+    made.weight = tensor.view;
+    if (const auto known = module_types.find(made.name); known != module_types.end()) {
+      made.class_name = known->second;
+    } else {
+      made.class_name =
+          suggested_class(made.name, made.weight.shape.rank, names.contains(made.name + ".running_mean"));
+      made.inferred = !made.class_name.empty();
+    }
+    layers.push_back(std::move(made));
+  }
+  return layers;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_LAYERS_OF_HPP
+
+// ---- ptq/model/pattern.hpp ----
+
+/// @file pattern.hpp Shell patterns over names, as Python's `fnmatch.fnmatchcase` reads them.
+#ifndef PTQ_MODEL_PATTERN_HPP
+#define PTQ_MODEL_PATTERN_HPP
+
+#include <cstddef>
+#include <string_view>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+struct code_point {
+  char32_t value = 0;
+  std::size_t length = 0;  ///< in bytes
+};
+
+/// The code point at the front of a UTF-8 text. A byte that is not UTF-8 counts as one of its own, U+DC00
+/// plus the byte, as in Python's "surrogateescape".
+constexpr code_point first_code_point(std::string_view text) noexcept {
+  const auto byte = [&](std::size_t i) -> char32_t { return static_cast<unsigned char>(text[i]); };
+  const char32_t lead = byte(0);
+  if (lead < 0x80) return {lead, 1};
+  const code_point stray{0xdc00 + lead, 1};
+  if (lead < 0xc2 || lead > 0xf4) return stray;
+  const std::size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  if (text.size() < length) return stray;
+  char32_t value = lead & (0x7fu >> length);
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return stray;
+    value = value << 6 | (byte(i) & 0x3f);
+  }
+  const bool overlong = value < (length == 2 ? 0x80u : length == 3 ? 0x800u : 0x10000u);
+  const bool surrogate = value >= 0xd800 && value < 0xe000;
+  return overlong || surrogate || value > 0x10ffff ? stray : code_point{value, length};
+}
+
+/// Whether a set, the text between "[" and "]", takes a code point.
+constexpr bool set_takes(std::string_view set, char32_t c) noexcept {
+  bool first = true;
+  bool negated = false;
+  bool found = false;
+  while (!set.empty()) {
+    if (first && set.front() == '!') {
+      negated = true;
+      first = false;
+      set.remove_prefix(1);
+      continue;
+    }
+    const code_point low = first_code_point(set);
+    code_point high = low;
+    set.remove_prefix(low.length);
+    if (set.size() > 1 && set.front() == '-') {
+      high = first_code_point(set.substr(1));
+      set.remove_prefix(1 + high.length);
+    }
+    if (low.value > high.value)
+      continue;  // an empty range is as if it were not there, also for a "!" after it
+    first = false;
+    found = found || (low.value <= c && c <= high.value);
+  }
+  return found != negated;
+}
+
+/// How many bytes of a pattern, from `at` on, take the one code point `c`; 0 if they do not. There is no "*"
+/// at `at`. `last_bracket` is the place of the pattern's last "]", or npos.
+constexpr std::size_t bytes_that_take(std::string_view pattern, std::size_t at, std::size_t last_bracket,
+                                      char32_t c) noexcept {
+  if (pattern[at] == '?') return 1;
+  if (pattern[at] == '[') {
+    std::size_t inside = at + 1;
+    if (inside < pattern.size() && pattern[inside] == '!') ++inside;
+    if (inside < pattern.size() && pattern[inside] == ']') ++inside;  // the first one is a member
+    if (last_bracket != std::string_view::npos && last_bracket >= inside) {
+      const std::size_t end = pattern.find(']', inside);
+      return set_takes(pattern.substr(at + 1, end - at - 1), c) ? end + 1 - at : 0;
+    }
+  }
+  const code_point literal = first_code_point(pattern.substr(at));
+  return literal.value == c ? literal.length : 0;
+}
+
+}  // namespace detail
+
+/// Whether a pattern matches the whole of a name. `*` takes any run, dots and the empty one included; `?` one
+/// code point; `[abc]`, `[a-c]` one of a set; `[!abc]` one outside it; a `[` without its `]` stands for
+/// itself. Case-sensitive. Steps: at most the product of both lengths.
+constexpr bool matches(std::string_view pattern, std::string_view name) noexcept {
+  constexpr std::size_t none = std::string_view::npos;
+  const std::size_t last_bracket = pattern.rfind(']');
+  std::size_t at = 0;
+  std::size_t seen = 0;
+  std::size_t after_star = none;  // where the pattern goes on after its last star
+  std::size_t star_end = 0;       // how far into the name that star reaches
+  while (seen < name.size()) {
+    if (at < pattern.size() && pattern[at] == '*') {
+      after_star = ++at;
+      star_end = seen;
+      continue;
+    }
+    const detail::code_point c = detail::first_code_point(name.substr(seen));
+    const std::size_t taken =
+        at < pattern.size() ? detail::bytes_that_take(pattern, at, last_bracket, c.value) : 0;
+    if (taken > 0) {
+      at += taken;
+      seen += c.length;
+    } else if (after_star != none) {
+      star_end += detail::first_code_point(name.substr(star_end)).length;
+      seen = star_end;
+      at = after_star;
+    } else {
+      return false;
+    }
+  }
+  return pattern.find_first_not_of('*', at) == none;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_PATTERN_HPP
+
+// ---- ptq/model/resolve.hpp ----
+
+/// @file resolve.hpp What the rules say about a layer, before anyone asks whether it can be done.
+#ifndef PTQ_MODEL_RESOLVE_HPP
+#define PTQ_MODEL_RESOLVE_HPP
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// Indices into `quantize.layers` and `quantize.skip_names`.
+struct resolution {
+  std::vector<std::size_t> rules;          ///< every entry whose pattern hits the layer, in order
+  std::vector<std::size_t> skips;          ///< every skip pattern that hits it
+  std::optional<std::size_t> weights;      ///< the entry that wins the weights, unless the layer is skipped
+  std::optional<std::size_t> activations;  ///< the entry that wins the activations, likewise
+};
+
+/// Whether a pattern matches a layer's qualified name, its class name or its ONNX operator.
+inline bool hits(std::string_view pattern, const layer& candidate) noexcept {
+  const auto takes = [&](std::string_view word) { return !word.empty() && matches(pattern, word); };
+  return takes(candidate.name) || takes(candidate.class_name) || takes(candidate.op_type);
+}
+
+/// Entries apply in order and the last one wins, for weights and activations apart; an entry without a slot
+/// leaves that slot alone. A skip pattern always wins.
+inline resolution resolve(const quantize_config& config, const layer& candidate) {
+  resolution found;
+  for (std::size_t i = 0; i < config.skip_names.size(); ++i)
+    if (hits(config.skip_names[i], candidate)) found.skips.push_back(i);
+  for (std::size_t i = 0; i < config.layers.size(); ++i) {
+    const rule_config& rule = config.layers[i];
+    if (!hits(rule.module_name, candidate)) continue;
+    found.rules.push_back(i);
+    if (!found.skips.empty()) continue;
+    if (rule.weights) found.weights = i;
+    if (rule.activations) found.activations = i;
+  }
+  return found;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_RESOLVE_HPP
+
+// ---- ptq/model/plan_warnings.hpp ----
+
+/// @file plan_warnings.hpp What in a plan its author should know about.
+#ifndef PTQ_MODEL_PLAN_WARNINGS_HPP
+#define PTQ_MODEL_PLAN_WARNINGS_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ptq::inline v0_1::detail {
+
+/// Of the layers that a rule matches and that are not skipped.
+struct rule_outcome {
+  std::size_t kept = 0;
+  std::size_t blocked = 0;  ///< nothing that the rule asks of the layer can be done
+};
+
+/// How the class of a layer and the rank of its weight disagree; empty if they do not.
+inline std::string rank_contradiction(const layer& candidate) {
+  const class_traits traits = traits_of_class(candidate.class_name);
+  const std::size_t rank = candidate.weight.shape.rank;
+  if (!traits.is_quantizable() || !candidate.has_weight() || rank == traits.rank) return {};
+  return "class " + candidate.class_name +
+         (traits.rank == 0 ? " has no weight, but there is one of rank " + std::to_string(rank)
+                           : " needs a weight of rank " + std::to_string(traits.rank) +
+                                 ", this one has rank " + std::to_string(rank));
+}
+
+/// What to write instead of a pattern that matches nothing.
+inline std::string pattern_hint(const std::string& pattern, std::span<const layer> layers) {
+  const std::size_t first = pattern.find_first_not_of('*');
+  if (first == std::string::npos) return {};
+  const std::string core = pattern.substr(first, pattern.find_last_not_of('*') + 1 - first);
+  for (const std::string& wider : {"*" + core, core + ".*", "*" + core + "*"}) {
+    const auto n = static_cast<std::size_t>(
+        std::count_if(layers.begin(), layers.end(), [&](const layer& l) { return hits(wider, l); }));
+    if (n > 0)
+      return " Patterns match whole names; " + in_quotes(wider) + " would match " + counted(n, "layer") + ".";
+  }
+  std::vector<std::string_view> words;
+  for (const layer& l : layers) words.insert(words.end(), {l.class_name, l.op_type, l.name});
+  const std::string_view nearest = nearest_word(pattern, words);
+  return nearest.empty() ? std::string() : " Did you mean " + in_quotes(nearest) + "?";
+}
+
+inline void warn_of_dead_patterns(plan& made, std::span<const layer> layers) {
+  const auto warn = [&](const std::string& path, const pattern_count& count) {
+    if (count.matched > 0) return;
+    made.warnings.push_back(path + " " + in_quotes(count.pattern) + " matches no layer." +
+                            pattern_hint(count.pattern, layers));
+  };
+  for (std::size_t i = 0; i < made.rules.size(); ++i) warn(rule_path(i) + ".module_name", made.rules[i]);
+  for (std::size_t i = 0; i < made.skip_names.size(); ++i) warn(skip_path(i), made.skip_names[i]);
+}
+
+/// A rule that can do nothing at all is a warning, one that can do a part a note.
+inline void judge_rules(plan& made, std::span<const rule_outcome> outcomes) {
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    const auto [kept, blocked] = outcomes[i];
+    if (blocked == 0) continue;
+    const std::string rule = rule_path(i) + " " + in_quotes(made.rules[i].pattern);
+    if (blocked == kept)
+      made.warnings.push_back(rule + " matches " + counted(kept, "layer") +
+                              ", none of which can be quantized; the plan says why.");
+    else
+      made.notes.push_back(rule + ": " + std::to_string(blocked) + " of the " + counted(kept, "layer") +
+                           " that it matches cannot be quantized; the plan says why.");
+  }
+}
+
+/// What a backend for weights alone ignores.
+inline void warn_of_weight_only(plan& made, const quantize_config& config) {
+  for (std::size_t i = 0; i < config.layers.size(); ++i) {
+    const auto& [pattern, weights, activations] = config.layers[i];
+    if (activations && activations->dtype != "native")
+      made.warnings.push_back(rule_path(i) + ".activations is ignored: backend " + in_quotes(config.backend) +
+                              " quantizes weights only. Activations need backend \"modelopt\" with mode "
+                              "\"static_ptq\".");
+    if (weights && weights->quant_axis.kind == axis_choice::kind_type::per_tensor)
+      made.warnings.push_back(rule_path(i) + ".weights.quant_axis: null is ignored: backend " +
+                              in_quotes(config.backend) + " keeps its own granularity.");
+  }
+}
+
+inline void warn_of_axes(plan& made) {
+  for (const planned_layer& planned : made.layers) {
+    if (!planned.weights.grain || !planned.weights.grain->is_per_channel()) continue;
+    const std::size_t axis = planned.weights.grain->axis;
+    if (axis >= planned.shape.rank)
+      made.warnings.push_back(rule_path(*planned.weights.rule) + ".weights.quant_axis " +
+                              std::to_string(axis) + " is out of range for layer " + in_quotes(planned.name) +
+                              ", whose weight has rank " + std::to_string(planned.shape.rank) +
+                              ": quantizing it will fail.");
+  }
+}
+
+inline void warn_of_contradictions(plan& made, std::span<const layer> layers) {
+  const auto contradicts = [](const layer& l) { return !rank_contradiction(l).empty(); };
+  const auto first = std::find_if(layers.begin(), layers.end(), contradicts);
+  if (first == layers.end()) return;
+  const auto others = static_cast<std::size_t>(std::count_if(first + 1, layers.end(), contradicts));
+  made.warnings.push_back("layer " + in_quotes(first->name) + ": " + rank_contradiction(*first) +
+                          (others > 0 ? "; so it is with " + counted(others, "more layer") : "") + ".");
+}
+
+inline void warn_of_nothing(plan& made) {
+  if (made.quantizes_weights() || made.quantizes_activations()) return;
+  made.warnings.push_back(std::string("nothing is quantized: ") +
+                          (made.layers.empty()  ? "the model has no layers."
+                           : made.rules.empty() ? "quantize.layers is empty."
+                                                : "the plan gives the reason for each layer."));
+}
+
+inline void add_warnings(plan& made, const quantize_config& config, std::span<const layer> layers,
+                         std::span<const rule_outcome> outcomes, bool quantizes_activations) {
+  warn_of_dead_patterns(made, layers);
+  judge_rules(made, outcomes);
+  if (!quantizes_activations) warn_of_weight_only(made, config);
+  warn_of_axes(made);
+  warn_of_contradictions(made, layers);
+  warn_of_nothing(made);
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_MODEL_PLAN_WARNINGS_HPP
+
+// ---- ptq/model/match.hpp ----
+
+/// @file match.hpp Makes a plan: what the rules say about each layer, and whether it can be done.
+#ifndef PTQ_MODEL_MATCH_HPP
+#define PTQ_MODEL_MATCH_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// What a bundle of policies says about one backend: the only part of matching that is compiled per bundle.
+struct backend_profile {
+  std::string_view word;  ///< as the specification writes it
+  bool activations = false;
+  std::vector<std::pair<std::string_view, granularity>> weights;  ///< dtype, default granularity
+
+  const granularity* default_grain(std::string_view dtype) const noexcept {
+    const auto found =
+        std::find_if(weights.begin(), weights.end(), [&](const auto& row) { return row.first == dtype; });
+    return found == weights.end() ? nullptr : &found->second;
+  }
+};
+
+/// Empty of dtypes if the bundle lacks the backend.
+template <class Policies>
+backend_profile profile_of(std::string_view backend_word) {
+  backend_profile profile{backend_word, false, {}};
+  const std::string_view name = backend_word.substr(0, backend_word.find('.'));
+  for_each_type(typename Policies::backends{}, [&]<class B>(type_tag<B>) {
+    if (name != B::name) return;
+    profile.activations = B::activations;
+    for_each_type(typename Policies::dtypes{}, [&]<class D>(type_tag<D>) {
+      profile.weights.emplace_back(D::name, recipe_of<D, B>.weights);
+    });
+  });
+  return profile;
+}
+
+enum class slot : unsigned char { weights, activations };
+
+inline const std::optional<slot_config>& slot_of(const rule_config& rule, slot which) noexcept {
+  return which == slot::weights ? rule.weights : rule.activations;
+}
+
+/// Why a slot of a layer cannot become a dtype; empty if it can.
+inline std::string obstacle(slot which, std::string_view dtype, const layer& candidate,
+                            const backend_profile& backend) {
+  if (!backend.default_grain(dtype))
+    return in_quotes(backend.word) + " with " + in_quotes(dtype) + " is not in this bundle of policies";
+  if (which == slot::activations && !backend.activations)
+    return "backend " + in_quotes(backend.word) + " quantizes weights only";
+  const class_traits traits = traits_of_class(candidate.class_name);
+  if (!traits.is_quantizable()) return std::string(why_never(candidate.class_name));
+  if (std::string text = rank_contradiction(candidate); !text.empty()) return text;
+  if (which == slot::activations) return {};
+  if (!traits.weights) return "only the activations of " + candidate.class_name + " can be quantized";
+  if (!candidate.has_weight()) return "it has no constant weight";
+  if (!candidate.weight.type) return "its weight does not hold floating-point numbers";
+  return {};
+}
+
+/// How weights share scales. An axis out of range is kept: applying the plan reports it.
+inline granularity weight_grain(const axis_choice& choice, std::string_view dtype, const layer& candidate,
+                                const backend_profile& backend) {
+  if (choice.kind == axis_choice::kind_type::axis)
+    return per_channel(std::min<std::size_t>(choice.axis, static_cast<unsigned char>(-1)));
+  const bool asks_per_tensor = choice.kind == axis_choice::kind_type::per_tensor && backend.activations;
+  if (asks_per_tensor || !backend.default_grain(dtype)->is_per_channel()) return per_tensor();
+  return per_channel(candidate.output_axis.value_or(traits_of_class(candidate.class_name).output_axis));
+}
+
+inline decision decide(slot which, const layer& candidate, const resolution& found,
+                       const quantize_config& config, const backend_profile& backend) {
+  decision made;
+  if (!found.skips.empty()) {
+    made.reason = "skipped by " + skip_path(found.skips.front()) + " " +
+                  in_quotes(config.skip_names[found.skips.front()]);
+    return made;
+  }
+  made.rule = which == slot::weights ? found.weights : found.activations;
+  if (!made.rule) {
+    made.reason = found.rules.empty()      ? "no rule matches"
+                  : which == slot::weights ? "no matching rule sets weights"
+                                           : "no matching rule sets activations";
+    return made;
+  }
+  const slot_config& wanted = *slot_of(config.layers[*made.rule], which);
+  made.reason = wanted.dtype == "native" ? rule_path(*made.rule) + " says native"
+                                         : obstacle(which, wanted.dtype, candidate, backend);
+  if (!made.reason.empty()) return made;
+  made.dtype = wanted.dtype;
+  made.grain = which == slot::weights ? weight_grain(wanted.quant_axis, wanted.dtype, candidate, backend)
+                                      : per_tensor();
+  return made;
+}
+
+/// Whether a rule asks something of a layer, and nothing of it can be done.
+inline bool is_blocked(const rule_config& rule, const layer& candidate, const backend_profile& backend) {
+  bool asks = false;
+  for (const slot which : {slot::weights, slot::activations}) {
+    const auto& wanted = slot_of(rule, which);
+    if (!wanted || wanted->dtype == "native") continue;
+    if (which == slot::activations && !backend.activations) continue;  // has its own warning
+    if (obstacle(which, wanted->dtype, candidate, backend).empty()) return false;
+    asks = true;
+  }
+  return asks;
+}
+
+inline plan match(const spec& wanted, std::span<const layer> layers, const backend_profile& backend) {
+  const quantize_config& config = wanted.quantize;
+  plan made{config.backend, config.mode, config.algorithm, {}, {}, {}, wanted.warnings, {}};
+  for (const rule_config& rule : config.layers) made.rules.push_back({rule.module_name});
+  for (const std::string& pattern : config.skip_names) made.skip_names.push_back({pattern});
+  std::vector<rule_outcome> outcomes(config.layers.size());
+  for (const layer& candidate : layers) {
+    const resolution found = resolve(config, candidate);
+    for (const std::size_t i : found.skips) ++made.skip_names[i].matched;
+    for (const std::size_t i : found.rules) {
+      ++made.rules[i].matched;
+      if (!found.skips.empty()) continue;
+      ++outcomes[i].kept;
+      if (is_blocked(config.layers[i], candidate, backend)) ++outcomes[i].blocked;
+    }
+    planned_layer& planned = made.layers.emplace_back();
+    planned.name = candidate.name;
+    planned.class_name = candidate.class_name;
+    planned.inferred = candidate.inferred;
+    planned.shape = candidate.weight.shape;
+    planned.weights = decide(slot::weights, candidate, found, config, backend);
+    planned.activations = decide(slot::activations, candidate, found, config, backend);
+    if (!found.skips.empty()) planned.skipped_by = found.skips.front();
+  }
+  add_warnings(made, config, layers, outcomes, backend.activations);
+  return made;
+}
+
+}  // namespace detail
+
+/// Decides what happens to each layer, and why.
+///
+/// @tparam Policies the bundle whose dtypes and backends count
+/// @param wanted  read by `read_spec`, or built in code and checked by `validate`
+/// @param layers  with names, classes, shapes and element types; tensor data is not touched
+/// @return the plan for exactly these layers, in this order. Its warnings begin with those of the
+///         specification.
+template <class Policies = builtin>
+plan match(const spec& wanted, std::span<const layer> layers) {
+  return detail::match(wanted, layers, detail::profile_of<Policies>(wanted.quantize.backend));
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_MATCH_HPP
+
+// ---- ptq/report/table.hpp ----
+
+/// @file table.hpp Rows of text as aligned columns, and numbers as people read them.
+#ifndef PTQ_REPORT_TABLE_HPP
+#define PTQ_REPORT_TABLE_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// Columns two spaces apart, a rule under the header, numbers to the right.
+class text_table {
+ public:
+  enum class align : unsigned char { left, right };
+  struct column {
+    std::string title;
+    align side = align::left;
+  };
+
+  explicit text_table(std::vector<column> columns) : columns_(std::move(columns)) {}
+
+  /// Cells beyond the last column are dropped; missing ones are empty.
+  void add(std::vector<std::string> row) {
+    row.resize(columns_.size());
+    rows_.push_back(std::move(row));
+  }
+
+  bool empty() const noexcept { return rows_.empty(); }
+
+  std::string text() const {
+    std::vector<std::size_t> widths;
+    std::vector<std::string> titles;
+    for (const column& c : columns_) {
+      widths.push_back(width_of(c.title));
+      titles.push_back(c.title);
+    }
+    for (const auto& row : rows_)
+      for (std::size_t i = 0; i < row.size(); ++i) widths[i] = (std::max)(widths[i], width_of(row[i]));
+    std::string out = line(titles, widths);
+    std::vector<std::string> rules;
+    rules.reserve(widths.size());
+    for (const std::size_t width : widths) rules.emplace_back(width, '-');
+    out += line(rules, widths);
+    for (const auto& row : rows_) out += line(row, widths);
+    return out;
+  }
+
+ private:
+  /// Code points, so that names in any script align.
+  static std::size_t width_of(std::string_view text) noexcept {
+    return static_cast<std::size_t>(std::count_if(
+        text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0u) != 0x80u; }));
+  }
+
+  std::string line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths) const {
+    std::string out;
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      const std::string padding(widths[i] - width_of(cells[i]), ' ');
+      if (i > 0) out += "  ";
+      out += columns_[i].side == align::right ? padding + cells[i] : cells[i] + padding;
+    }
+    out.erase(out.find_last_not_of(' ') + 1);
+    return out + '\n';
+  }
+
+  std::vector<column> columns_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+/// "37.52", or "inf" and "nan".
+inline std::string fixed_text(double value, int digits) {
+  char buffer[64] = {};
+  std::snprintf(static_cast<char*>(buffer), sizeof buffer, "%.*f", digits, value);
+  return static_cast<char*>(buffer);
+}
+
+/// "0.00123", "1.5e-09": up to `digits` significant digits.
+inline std::string short_text(double value, int digits = 3) {
+  char buffer[64] = {};
+  std::snprintf(static_cast<char*>(buffer), sizeof buffer, "%.*g", digits, value);
+  return static_cast<char*>(buffer);
+}
+
+/// "512 B", "80.2 KB", "90.9 MB": decimal units.
+inline std::string bytes_text(std::uint64_t bytes) {
+  if (bytes < 1000) return std::to_string(bytes) + " B";
+  constexpr const char* units[] = {"KB", "MB", "GB", "TB", "PB", "EB"};
+  double value = static_cast<double>(bytes) / 1000;
+  std::size_t unit = 0;
+  while (value >= 999.95 && unit + 1 < std::size(units)) {
+    value /= 1000;
+    ++unit;
+  }
+  return fixed_text(value, 1) + " " + units[unit];
+}
+
+/// "64 x 256"; "scalar" for rank 0.
+inline std::string shape_text(const tensor_shape& shape) {
+  if (shape.rank == 0) return "scalar";
+  std::string text;
+  for (std::size_t i = 0; i < shape.rank; ++i) text += (i == 0 ? "" : " x ") + std::to_string(shape[i]);
+  return text;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_REPORT_TABLE_HPP
+
+// ---- ptq/report/text.hpp ----
+
+/// @file text.hpp A plan as text: every layer with its decision and the reason for it.
+#ifndef PTQ_REPORT_TEXT_HPP
+#define PTQ_REPORT_TEXT_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// "tensor", "channel, axis 0", or "-".
+inline std::string granularity_text(const std::optional<granularity>& grain) {
+  if (!grain) return "-";
+  return grain->is_per_channel() ? "channel, axis " + std::to_string(grain->axis) : "tensor";
+}
+
+namespace detail {
+
+/// The class, with a question mark where it was inferred.
+inline std::string class_text(const planned_layer& layer) {
+  return layer.class_name.empty() ? "-" : layer.class_name + (layer.inferred ? "?" : "");
+}
+
+inline std::string count_text(std::size_t count, const char* noun) {
+  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+inline std::string pattern_lines(const char* title, const std::vector<pattern_count>& patterns) {
+  std::string text;
+  for (std::size_t i = 0; i < patterns.size(); ++i)
+    text += std::string(title) + "[" + std::to_string(i) + "] \"" + patterns[i].pattern + "\" matches " +
+            count_text(patterns[i].matched, "layer") + "\n";
+  return text;
+}
+
+}  // namespace detail
+
+/// A row a layer; then how many layers each pattern matches. Warnings are not part of it: they go elsewhere.
+inline std::string to_text(const plan& planned) {
+  using column = text_table::column;
+  const bool has_activations =
+      std::any_of(planned.layers.begin(), planned.layers.end(),
+                  [](const planned_layer& l) { return l.activations.is_quantized(); });
+  std::vector<column> columns{column{"layer"}, column{"class"}, column{"shape"}, column{"weights"},
+                              column{"scale per"}};
+  if (has_activations) columns.push_back(column{"activations"});
+  columns.push_back(column{"rule", text_table::align::right});
+  columns.push_back(column{"reason"});
+  text_table table(columns);
+  std::size_t quantized = 0;
+  for (const planned_layer& layer : planned.layers) {
+    quantized += layer.is_quantized() ? 1u : 0u;
+    const auto rule = layer.weights.rule ? layer.weights.rule : layer.activations.rule;
+    std::vector<std::string> row{layer.name, detail::class_text(layer), shape_text(layer.shape),
+                                 layer.weights.dtype, granularity_text(layer.weights.grain)};
+    if (has_activations) row.push_back(layer.activations.dtype);
+    row.push_back(rule ? std::to_string(*rule) : "-");
+    row.push_back(layer.weights.reason);
+    table.add(row);
+  }
+  std::string text = table.text() + "\n";
+  text += detail::pattern_lines("layers", planned.rules);
+  text += detail::pattern_lines("skip_names", planned.skip_names);
+  text += "would quantize " + std::to_string(quantized) + " of " +
+          detail::count_text(planned.layers.size(), "layer") + " with " + planned.backend + "\n";
+  return text;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_REPORT_TEXT_HPP
+
+// ---- ptq/report/quantize_report.hpp ----
+
+/// @file quantize_report.hpp What a quantization run did to each layer, and what it cost: plain data and a
+/// table.
+#ifndef PTQ_REPORT_QUANTIZE_REPORT_HPP
+#define PTQ_REPORT_QUANTIZE_REPORT_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// Weights that were quantized. Bytes are those of the weight alone, and of codes and scales together.
+struct weights_report {
+  error_metrics error;
+  std::uint64_t bytes_before = 0;
+  std::uint64_t bytes_after = 0;
+};
+
+/// An activation that was calibrated.
+struct activations_report {
+  double amax = 0;
+  std::string algorithm;
+  std::string reason;  ///< why amax is not the algorithm's own answer; else empty
+  std::optional<double> clipped_share;
+  std::optional<double> sqnr_db;
+};
+
+struct layer_report {
+  planned_layer planned;
+  std::optional<weights_report> weights;
+  std::optional<activations_report> activations;
+};
+
+struct quantize_report {
+  std::vector<layer_report> layers;  ///< every layer of the plan, in its order
+  std::uint64_t bytes_before = 0;    ///< of the whole model: all tensors, quantized or not
+  std::uint64_t bytes_after = 0;
+  std::size_t other_tensors = 0;  ///< tensors that are no layer's weight, copied
+  std::vector<std::string> warnings;
+};
+
+inline weights_report weights_report_of(const quantized_layer& q) {
+  weights_report report;
+  report.error = quantization_error(q);
+  report.bytes_before = q.source.weight.size() * size_of(*q.source.weight.type);
+  report.bytes_after = q.codes.size() + q.scales.size_bytes();
+  return report;
+}
+
+namespace detail {
+
+/// Indices of the layers whose weights were quantized, lowest SQNR first.
+inline std::vector<std::size_t> worst_first(const quantize_report& report) {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < report.layers.size(); ++i)
+    if (report.layers[i].weights) order.push_back(i);
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    const double sqnr_a = report.layers[a].weights->error.sqnr_db;
+    const double sqnr_b = report.layers[b].weights->error.sqnr_db;
+    return sqnr_a < sqnr_b || (sqnr_a == sqnr_b && a < b);
+  });
+  return order;
+}
+
+/// "left as they are (no rule matches): 2 layers: conv1, conv2", one line a reason.
+inline std::string left_text(const quantize_report& report) {
+  constexpr std::size_t named = 6;  // names shown a reason
+  std::vector<std::pair<std::string, std::vector<std::string>>> groups;
+  for (const layer_report& l : report.layers) {
+    if (l.weights) continue;
+    const std::string& reason = l.planned.weights.reason;
+    auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == reason; });
+    if (group == groups.end()) group = groups.insert(groups.end(), {reason, {}});
+    group->second.push_back(l.planned.name);
+  }
+  std::string text;
+  for (const auto& [reason, names] : groups) {
+    text += "left as they are, " + reason + ": " + std::to_string(names.size()) + " (";
+    for (std::size_t i = 0; i < (std::min)(names.size(), named); ++i) text += (i == 0 ? "" : ", ") + names[i];
+    text += names.size() > named ? ", ...)\n" : ")\n";
+  }
+  return text;
+}
+
+}  // namespace detail
+
+/// The table that ends a run: quantized layers with the lowest SQNR first, then what was left and why, then
+/// sizes.
+inline std::string to_text(const quantize_report& report) {
+  using column = text_table::column;
+  constexpr auto right = text_table::align::right;
+  text_table table({column{"layer"}, column{"class"}, column{"shape"}, column{"dtype"}, column{"scale per"},
+                    column{"SQNR dB", right}, column{"max error", right}, column{"before", right},
+                    column{"after", right}});
+  const std::vector<std::size_t> order = detail::worst_first(report);
+  for (const std::size_t i : order) {
+    const layer_report& l = report.layers[i];
+    table.add({l.planned.name, detail::class_text(l.planned), shape_text(l.planned.shape),
+               l.planned.weights.dtype, granularity_text(l.planned.weights.grain),
+               fixed_text(l.weights->error.sqnr_db, 1), short_text(l.weights->error.max_abs),
+               bytes_text(l.weights->bytes_before), bytes_text(l.weights->bytes_after)});
+  }
+  std::string text = table.empty() ? std::string() : table.text() + "\n";
+  text += "quantized: " + std::to_string(order.size()) + " of " + std::to_string(report.layers.size()) +
+          " layers\n";
+  text += detail::left_text(report);
+  if (report.other_tensors > 0)
+    text += "copied, not the weight of a layer: " + std::to_string(report.other_tensors) + " tensors\n";
+  text += "model: " + bytes_text(report.bytes_before) + " -> " + bytes_text(report.bytes_after);
+  if (report.bytes_after > 0)
+    text +=
+        " (" +
+        fixed_text(static_cast<double>(report.bytes_before) / static_cast<double>(report.bytes_after), 2) +
+        " times smaller)";
+  return text + "\n";
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_REPORT_QUANTIZE_REPORT_HPP
+
+// ---- ptq/ptq.hpp ----
+
+/// @file ptq.hpp Everything that needs no third party.
+#ifndef PTQ_PTQ_HPP
+#define PTQ_PTQ_HPP
+
+#endif  // PTQ_PTQ_HPP

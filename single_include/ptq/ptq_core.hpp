@@ -1,0 +1,2731 @@
+// SPDX-License-Identifier: Apache-2.0
+// ptq 0.1.0: ptq/core.hpp and all that it needs, by single_include/amalgamate.py. Do not edit.
+
+// ---- ptq/backend/recipe.hpp ----
+
+/// @file recipe.hpp The numbers by which a backend quantizes a dtype. A backend is data; kernels never know
+/// its name.
+#ifndef PTQ_BACKEND_RECIPE_HPP
+#define PTQ_BACKEND_RECIPE_HPP
+
+#include <cstddef>
+
+namespace ptq::inline v0_1 {
+
+/// How many elements share a scale: the whole tensor, or each index of one axis.
+struct granularity {
+  enum class kind_type : unsigned char { per_tensor, per_channel };
+
+  kind_type kind = kind_type::per_tensor;
+  std::size_t axis = 0;  ///< meaningful per channel only
+
+  constexpr bool is_per_channel() const noexcept { return kind == kind_type::per_channel; }
+  friend constexpr bool operator==(const granularity&, const granularity&) = default;
+};
+
+constexpr granularity per_tensor() noexcept {
+  return {};
+}
+
+constexpr granularity per_channel(std::size_t axis = 0) noexcept {
+  return {granularity::kind_type::per_channel, axis};
+}
+
+/// How a value becomes a quotient before it is rounded to a code.
+enum class arithmetic : unsigned char {
+  divide,                  ///< value / scale
+  multiply_by_reciprocal,  ///< value * (1 / scale)
+};
+
+/// What is rounded to the source's element type when that is a half or a bfloat16.
+enum class half_rounding : unsigned char {
+  nothing,             ///< float32 throughout
+  scale,               ///< the scale
+  scale_and_quotient,  ///< the scale, and each quotient before it is rounded to a code
+};
+
+/// scale = max(amax / divisor, floor), in float32 with one rounding an operation; code = encode(value
+/// (arithmetic) scale). A scale that comes out as 0 becomes 1: the codes are then those of the values
+/// themselves, which are 0 or so small that most dtypes round them to 0. With divisor 0 nothing is scaled:
+/// the scale is always 1.
+struct recipe {
+  float divisor = 0;
+  float floor = 0;
+  arithmetic how = arithmetic::divide;
+  granularity weights;  ///< the default for weights
+  half_rounding halves = half_rounding::nothing;
+
+  friend constexpr bool operator==(const recipe&, const recipe&) = default;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_BACKEND_RECIPE_HPP
+
+// ---- ptq/dtype/concept.hpp ----
+
+/// @file concept.hpp What a dtype offers.
+#ifndef PTQ_DTYPE_CONCEPT_HPP
+#define PTQ_DTYPE_CONCEPT_HPP
+
+#include <concepts>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+
+/// A number format that tensors can be quantized to: an empty struct with
+///
+/// | member       | meaning                                                                            |
+/// |--------------|------------------------------------------------------------------------------------|
+/// | name         | the word in YAML files, artifacts and tables                                       |
+/// | storage      | the trivial type of one code                                                       |
+/// | is_integer   | true: evenly spaced codes (a step is 1); false: a floating-point format            |
+/// | max_finite   | the largest value a code can have, a float                                         |
+/// | lowest       | the smallest value a code can have (negative), a float                             |
+/// | encode(x)    | the code nearest to x, ties to even, saturating; NaN has a defined code too        |
+/// | decode(code) | the exact value of a code                                                          |
+template <class T>
+concept dtype = std::is_empty_v<T> && std::is_trivially_copyable_v<typename T::storage> &&
+                requires(float value, typename T::storage code) {
+                  { T::name } -> std::convertible_to<const char*>;
+                  { T::is_integer } -> std::convertible_to<bool>;
+                  { T::max_finite } -> std::same_as<const float&>;
+                  { T::lowest } -> std::same_as<const float&>;
+                  { T::encode(value) } noexcept -> std::same_as<typename T::storage>;
+                  { T::decode(code) } noexcept -> std::same_as<float>;
+                };
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_CONCEPT_HPP
+
+// ---- ptq/detail/strict_float.hpp ----
+
+/// @file strict_float.hpp IEEE-754 binary32 arithmetic on integers: the same bits under every compiler, flag,
+/// rounding mode and flush-to-zero setting, at compile time and at run time. All results are rounded to
+/// nearest, ties to even. A NaN result is always `nan_bits`: machines disagree about a NaN's sign and
+/// payload.
+#ifndef PTQ_DETAIL_STRICT_FLOAT_HPP
+#define PTQ_DETAIL_STRICT_FLOAT_HPP
+
+#include <bit>
+#include <cstdint>
+
+namespace ptq::inline v0_1::detail {
+
+inline constexpr std::uint32_t sign_bit = 0x80000000u;
+inline constexpr std::uint32_t infinity_bits = 0x7f800000u;
+inline constexpr std::uint32_t nan_bits = 0x7fc00000u;
+inline constexpr std::uint32_t one_bits = 0x3f800000u;
+
+/// By reference, like every function here and elsewhere that looks for NaN or infinity: under -ffast-math,
+/// clang marks floats that are passed by value as neither, and may drop the test.
+constexpr std::uint32_t bits_of(const float& x) noexcept {
+  return std::bit_cast<std::uint32_t>(x);
+}
+constexpr float float_of(std::uint32_t bits) noexcept {
+  return std::bit_cast<float>(bits);
+}
+constexpr std::uint32_t magnitude(std::uint32_t bits) noexcept {
+  return bits & ~sign_bit;
+}
+constexpr bool is_finite(std::uint32_t bits) noexcept {
+  return magnitude(bits) < infinity_bits;
+}
+constexpr bool is_nan(std::uint32_t bits) noexcept {
+  return magnitude(bits) > infinity_bits;
+}
+
+/// True for 2^-60 .. 2^60. A factor in this range times any float gives a subnormal only where every dtype
+/// rounds to 0, so flush-to-zero cannot change a code and hardware arithmetic is as good as integers.
+constexpr bool is_ordinary(std::uint32_t bits) noexcept {
+  return bits - 0x21800000u <= 0x3c000000u;
+}
+
+/// value / 2^shift, rounded to nearest even. Any shift >= 0; values are below 2^63.
+constexpr std::uint64_t shift_right_rounded(std::uint64_t value, int shift) noexcept {
+  if (shift <= 0) return value;
+  if (shift > 63) return 0;  // less than half a unit
+  const std::uint64_t quotient = value >> shift;
+  const std::uint64_t rest = value & ((std::uint64_t{1} << shift) - 1);
+  const std::uint64_t half = std::uint64_t{1} << (shift - 1);
+  return quotient + ((rest > half || (rest == half && (quotient & 1u) != 0)) ? 1u : 0u);
+}
+
+/// significand * 2^exponent as the bits of the nearest float; overflow gives infinity. `significand` is not 0
+/// and below 2^63.
+constexpr std::uint32_t pack(std::uint64_t significand, int exponent) noexcept {
+  const int width = 64 - std::countl_zero(significand);
+  const int leading = exponent + width - 1;  // the power of two of the leading bit
+  if (leading > 127) return infinity_bits;
+  if (leading < -126) {  // subnormal: the last place is 2^-149
+    const int left = exponent + 149;
+    if (left >= 0) return static_cast<std::uint32_t>(significand << left);
+    return static_cast<std::uint32_t>(shift_right_rounded(significand, -left));
+  }
+  const std::uint64_t rounded =
+      width <= 24 ? significand << (24 - width) : shift_right_rounded(significand, width - 24);
+  // The hidden bit adds 1 to the exponent field; so does a carry out of the significand, which may reach
+  // infinity.
+  return (static_cast<std::uint32_t>(leading + 126) << 23) + static_cast<std::uint32_t>(rounded);
+}
+
+/// A finite magnitude other than 0 as significand * 2^exponent.
+struct unpacked {
+  std::uint32_t significand;
+  int exponent;
+};
+
+constexpr unpacked unpack(std::uint32_t magnitude_bits) noexcept {
+  const std::uint32_t field = magnitude_bits >> 23;
+  const std::uint32_t fraction = magnitude_bits & 0x7fffffu;
+  if (field == 0) return {fraction, -149};
+  return {fraction | 0x800000u, static_cast<int>(field) - 150};
+}
+
+/// The bits of x / y.
+constexpr std::uint32_t divide(std::uint32_t x, std::uint32_t y) noexcept {
+  const std::uint32_t sign = (x ^ y) & sign_bit;
+  x = magnitude(x);
+  y = magnitude(y);
+  if (is_nan(x) || is_nan(y) || (x == 0 && y == 0) || (x == infinity_bits && y == infinity_bits))
+    return nan_bits;
+  if (x == infinity_bits || y == 0) return sign | infinity_bits;
+  if (y == infinity_bits || x == 0) return sign;
+  const unpacked a = unpack(x);
+  const unpacked b = unpack(y);
+  // With the numerator's leading bit at 2^62 the quotient has at least 39 bits: 24, a guard and a sticky bit
+  // to spare.
+  const int lift = std::countl_zero(std::uint64_t{a.significand}) - 1;
+  const std::uint64_t numerator = std::uint64_t{a.significand} << lift;
+  const std::uint64_t quotient = numerator / b.significand;
+  const std::uint64_t sticky = numerator % b.significand != 0 ? 1u : 0u;
+  return sign | pack(quotient | sticky, a.exponent - lift - b.exponent);
+}
+
+/// The bits of x * y.
+constexpr std::uint32_t multiply(std::uint32_t x, std::uint32_t y) noexcept {
+  const std::uint32_t sign = (x ^ y) & sign_bit;
+  x = magnitude(x);
+  y = magnitude(y);
+  if (is_nan(x) || is_nan(y)) return nan_bits;
+  if (x == infinity_bits || y == infinity_bits) return x == 0 || y == 0 ? nan_bits : (sign | infinity_bits);
+  if (x == 0 || y == 0) return sign;
+  const unpacked a = unpack(x);
+  const unpacked b = unpack(y);
+  return sign | pack(std::uint64_t{a.significand} * b.significand, a.exponent + b.exponent);
+}
+
+/// The bits of the float nearest to a double.
+constexpr std::uint32_t narrow(std::uint64_t double_bits) noexcept {
+  const std::uint32_t sign = static_cast<std::uint32_t>(double_bits >> 32) & sign_bit;
+  const std::uint64_t field = (double_bits >> 52) & 0x7ffu;
+  const std::uint64_t fraction = double_bits & 0xfffffffffffffu;
+  if (field == 0x7ffu) return fraction != 0 ? nan_bits : (sign | infinity_bits);
+  if (field == 0) return sign;  // below 2^-1022: 0 as a float
+  return sign | pack(fraction | 0x10000000000000u, static_cast<int>(field) - 1075);
+}
+
+/// The bits of a float as a double, exact.
+constexpr std::uint64_t widen(std::uint32_t bits) noexcept {
+  const std::uint64_t sign = std::uint64_t{bits & sign_bit} << 32;
+  const std::uint32_t size = magnitude(bits);
+  if (is_nan(size)) return 0x7ff8000000000000u;
+  if (size == infinity_bits) return sign | 0x7ff0000000000000u;
+  if (size == 0) return sign;
+  const unpacked a = unpack(size);
+  const int up = std::countl_zero(a.significand) - 8;  // places to the hidden bit; 0 unless subnormal
+  const std::uint64_t significand = std::uint64_t{a.significand} << (29 + up);
+  return sign | ((static_cast<std::uint64_t>(a.exponent - up + 1022 + 23) << 52) + significand);
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_DETAIL_STRICT_FLOAT_HPP
+
+// ---- ptq/dtype/int8.hpp ----
+
+/// @file int8.hpp Two's complement 8-bit integers, -128 to 127.
+#ifndef PTQ_DTYPE_INT8_HPP
+#define PTQ_DTYPE_INT8_HPP
+
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+struct int8 {
+  static constexpr const char* name = "int8";
+  using storage = std::int8_t;
+  static constexpr bool is_integer = true;
+  static constexpr float max_finite = 127.0F;
+  static constexpr float lowest = -128.0F;
+
+  /// The nearest integer, ties to even, clamped to [-128, 127]. NaN becomes 0, infinities the ends of the
+  /// range.
+  static constexpr storage encode(const float& value) noexcept {
+    const std::uint32_t bits = detail::bits_of(value);
+    const std::uint32_t size = detail::magnitude(bits);
+    const std::uint32_t clamped = size < bits_of_128 ? size : bits_of_128;
+    // No branches on the data: codes of trained weights are unpredictable.
+    const std::uint32_t significand = (clamped & 0x7fffffu) | 0x800000u;
+    const std::uint32_t places = 150u - (clamped >> 23);  // to the binary point; from 16 up
+    const std::uint32_t shift = places < 31u ? places : 31u;
+    const std::uint32_t odd = (significand >> shift) & 1u;
+    const std::uint32_t rounded = (significand + (1u << (shift - 1)) - 1u + odd) >> shift;
+    const std::uint32_t sign = bits >> 31;
+    const std::uint32_t limit = 127u + sign;
+    const std::uint32_t limited = rounded < limit ? rounded : limit;
+    const std::uint32_t finite = detail::is_nan(size) ? 0u : limited;
+    return static_cast<storage>((finite ^ (0u - sign)) + sign);  // two's complement negation
+  }
+
+  static constexpr float decode(storage code) noexcept { return static_cast<float>(code); }
+
+ private:
+  static constexpr std::uint32_t bits_of_128 = 0x43000000u;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_INT8_HPP
+
+// ---- ptq/dtype/native.hpp ----
+
+/// @file native.hpp The dtype that leaves a tensor as it is.
+#ifndef PTQ_DTYPE_NATIVE_HPP
+#define PTQ_DTYPE_NATIVE_HPP
+
+#include <limits>
+
+namespace ptq::inline v0_1 {
+
+/// In a specification: the layer keeps its original precision. As a policy class: codes are the values
+/// themselves and every scale is 1.
+struct native {
+  static constexpr const char* name = "native";
+  using storage = float;
+  static constexpr bool is_integer = false;
+  static constexpr float max_finite = (std::numeric_limits<float>::max)();
+  static constexpr float lowest = std::numeric_limits<float>::lowest();
+
+  static constexpr storage encode(float value) noexcept { return value; }
+  static constexpr float decode(storage code) noexcept { return code; }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_NATIVE_HPP
+
+// ---- ptq/backend/concept.hpp ----
+
+/// @file concept.hpp What a backend offers.
+#ifndef PTQ_BACKEND_CONCEPT_HPP
+#define PTQ_BACKEND_CONCEPT_HPP
+
+#include <concepts>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+
+/// A named numeric profile: an empty struct with
+///
+/// | member      | meaning                                                        |
+/// |-------------|----------------------------------------------------------------|
+/// | name        | the word in YAML files, artifacts and tables                   |
+/// | mode        | the one `quantize.mode` that goes with it                      |
+/// | activations | whether it quantizes activations too                           |
+/// | numbers<D>  | a `recipe` for every dtype D (`native` is never asked for)     |
+template <class T>
+concept backend = std::is_empty_v<T> && requires {
+  { T::name } -> std::convertible_to<const char*>;
+  { T::mode } -> std::convertible_to<const char*>;
+  { T::activations } -> std::convertible_to<bool>;
+  { T::template numbers<int8> } -> std::convertible_to<recipe>;
+};
+
+/// The recipe of a dtype under a backend; `native` is never scaled.
+template <dtype D, backend B>
+inline constexpr recipe recipe_of = B::template numbers<D>;
+template <backend B>
+inline constexpr recipe recipe_of<native, B> = recipe{};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_BACKEND_CONCEPT_HPP
+
+// ---- ptq/backend/modelopt.hpp ----
+
+/// @file modelopt.hpp The numbers that ModelOpt 0.47 packs and exports, static.
+#ifndef PTQ_BACKEND_MODELOPT_HPP
+#define PTQ_BACKEND_MODELOPT_HPP
+
+namespace ptq::inline v0_1 {
+
+/// scale = amax / largest finite, codes by division (as ONNX QuantizeLinear computes too). Integer weights
+/// have one scale per output channel, floating ones one per tensor; of half tensors scale and quotient are
+/// rounded to their type.
+struct modelopt {
+  static constexpr const char* name = "modelopt";
+  static constexpr const char* mode = "static_ptq";
+  static constexpr bool activations = true;
+
+  template <dtype D>
+  static constexpr recipe numbers =
+      recipe{D::max_finite, 0, arithmetic::divide, D::is_integer ? per_channel() : per_tensor(),
+             half_rounding::scale_and_quotient};
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_BACKEND_MODELOPT_HPP
+
+// ---- ptq/backend/torchao.hpp ----
+
+/// @file torchao.hpp The numbers of TorchAO 0.18, weight-only.
+#ifndef PTQ_BACKEND_TORCHAO_HPP
+#define PTQ_BACKEND_TORCHAO_HPP
+
+namespace ptq::inline v0_1 {
+
+/// Integers: scale = max(amax / half the span of codes, 2^-23) (127.5 for int8), codes by the reciprocal of
+/// the scale. Floats: scale = amax / largest finite, codes by division. One scale per output channel; of half
+/// weights the scale is rounded to the weight's type.
+struct torchao {
+  static constexpr const char* name = "torchao";
+  static constexpr const char* mode = "weight_only_ptq";
+  static constexpr bool activations = false;
+
+  template <dtype D>
+  static constexpr recipe numbers =
+      D::is_integer ? recipe{(D::max_finite - D::lowest) / 2, 0x1p-23F, arithmetic::multiply_by_reciprocal,
+                             per_channel(), half_rounding::scale}
+                    : recipe{D::max_finite, 0, arithmetic::divide, per_channel(), half_rounding::scale};
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_BACKEND_TORCHAO_HPP
+
+// ---- ptq/detail/type_list.hpp ----
+
+/// @file type_list.hpp A list of types, and a loop over it. The built-in policies and a user's own are such
+/// lists.
+#ifndef PTQ_DETAIL_TYPE_LIST_HPP
+#define PTQ_DETAIL_TYPE_LIST_HPP
+
+#include <cstddef>
+
+namespace ptq::inline v0_1 {
+
+/// An ordered list of policy classes, for instance `ptq::list<ptq::int8, my_int4>`.
+template <class... Types>
+struct list {
+  static constexpr std::size_t size = sizeof...(Types);
+};
+
+namespace detail {
+
+template <class T>
+struct type_tag {
+  using type = T;
+};
+
+/// Calls f(type_tag<T>{}) for each type of the list, in order.
+template <class... Types, class F>
+constexpr void for_each_type(list<Types...>, F&& f) {
+  (f(type_tag<Types>{}), ...);
+}
+
+}  // namespace detail
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DETAIL_TYPE_LIST_HPP
+
+// ---- ptq/backends.hpp ----
+
+/// @file backends.hpp The built-in backends. A new one is a file in backend/ and a line here.
+#ifndef PTQ_BACKENDS_HPP
+#define PTQ_BACKENDS_HPP
+
+namespace ptq::inline v0_1 {
+
+using backends = list<torchao,  //
+                      modelopt>;
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_BACKENDS_HPP
+
+// ---- ptq/detail/platform.hpp ----
+
+/// @file platform.hpp The only place that asks which compiler, flags or machine this is.
+///
+/// - PTQ_ASSERT(condition): a broken precondition. Define it before the first include to use your own; the
+/// default
+///   traps, so that firmware needs no <cassert>.
+/// - PTQ_BUILD: the inline namespace of every function that computes in floating point. It is named after the
+/// flags
+///   that change machine code, so that translation units built with different flags never share a body.
+/// - PTQ_PRECISE_PUSH / PTQ_PRECISE_POP: around float arithmetic that decides a code or a scale.
+#ifndef PTQ_DETAIL_PLATFORM_HPP
+#define PTQ_DETAIL_PLATFORM_HPP
+
+#ifndef PTQ_ASSERT
+#define PTQ_ASSERT(condition) ((condition) ? static_cast<void>(0) : __builtin_trap())
+#endif
+
+// GCC sets the second macro for -freciprocal-math alone. clang has no macro for that flag; there the pragma
+// below helps.
+#if defined(__FAST_MATH__) || defined(__RECIPROCAL_MATH__)
+#define PTQ_EXACT_DIVISION false
+#if defined(__AVX512F__)
+#define PTQ_BUILD fast_math_avx512
+#elif defined(__FMA__) || defined(__AVX2__)
+#define PTQ_BUILD fast_math_avx2
+#else
+#define PTQ_BUILD fast_math
+#endif
+#else
+#define PTQ_EXACT_DIVISION true
+#if defined(__AVX512F__)
+#define PTQ_BUILD avx512
+#elif defined(__FMA__) || defined(__AVX2__)
+#define PTQ_BUILD avx2
+#else
+#define PTQ_BUILD baseline
+#endif
+#endif
+
+// float_control: clang on x86 since 14, on aarch64 since 16, on riscv since 19; bare-metal ARM ignores it
+// with a warning.
+#if defined(__clang__) &&                                                                           \
+    (defined(__x86_64__) || defined(__i386__) || (defined(__aarch64__) && __clang_major__ >= 16) || \
+     (defined(__riscv) && __clang_major__ >= 19))
+#define PTQ_PRECISE_PUSH _Pragma("float_control(push)") _Pragma("float_control(precise, on)")
+#define PTQ_PRECISE_POP _Pragma("float_control(pop)")
+#elif defined(__GNUC__) && !defined(__clang__)
+#define PTQ_PRECISE_PUSH _Pragma("GCC push_options") _Pragma("GCC reset_options")
+#define PTQ_PRECISE_POP _Pragma("GCC pop_options")
+#else
+#define PTQ_PRECISE_PUSH
+#define PTQ_PRECISE_POP
+#endif
+
+#endif  // PTQ_DETAIL_PLATFORM_HPP
+
+// ---- ptq/calibration/grid.hpp ----
+
+/// @file grid.hpp The magnitudes that codes can stand for, as a value: all that a calibrator learns of a
+/// dtype.
+#ifndef PTQ_CALIBRATION_GRID_HPP
+#define PTQ_CALIBRATION_GRID_HPP
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ptq::inline v0_1 {
+
+/// Levels from 0 up to the largest, which comes to lie on the threshold that a calibrator tries.
+class grid {
+ public:
+  static constexpr int fraction_bits = 38;
+  static constexpr std::uint64_t one = std::uint64_t{1} << fraction_bits;
+
+  /// 0, 1, ... count - 1: an integer dtype.
+  constexpr explicit grid(std::size_t count) noexcept : count_(count) { PTQ_ASSERT(count >= 2); }
+
+  /// Any finite levels, ascending from one >= 0 to one > 0. The caller keeps the storage.
+  constexpr explicit grid(std::span<const float> levels) noexcept
+      : levels_(levels.data()), count_(levels.size()) {
+    PTQ_ASSERT(count_ >= 2);
+  }
+
+  constexpr std::size_t size() const noexcept { return count_; }
+  constexpr bool is_even() const noexcept { return levels_ == nullptr; }
+
+  /// Level k as a share of the largest, in units of 1 / one, rounded down.
+  constexpr std::uint64_t share(std::size_t k) const noexcept {
+    if (is_even()) return (std::uint64_t{k} << fraction_bits) / (count_ - 1);
+    if (detail::bits_of(levels_[k]) == 0) return 0;
+    const detail::unpacked level = detail::unpack(detail::bits_of(levels_[k]));
+    const detail::unpacked largest = detail::unpack(detail::bits_of(levels_[count_ - 1]));
+    // 24 + 38 bits: a level whose significand is the longer one has the smaller exponent.
+    const int shift = fraction_bits + level.exponent - largest.exponent;
+    if (shift < 0) return shift > -32 ? (level.significand >> -shift) / largest.significand : 0;
+    return (std::uint64_t{level.significand} << shift) / largest.significand;
+  }
+
+ private:
+  const float* levels_ = nullptr;
+  std::size_t count_ = 0;
+};
+
+namespace detail {
+
+template <dtype D>
+struct level_list {
+  std::array<float, 256> levels{};
+  std::size_t count = 0;
+
+  constexpr level_list() noexcept {
+    for (unsigned code = 0; code < 256; ++code)
+      insert(D::decode(std::bit_cast<typename D::storage>(static_cast<std::uint8_t>(code))));
+  }
+
+ private:
+  constexpr void insert(float level) noexcept {
+    const std::uint32_t bits = bits_of(level);
+    if (bits >= infinity_bits) return;  // negative, infinite or NaN
+    std::size_t at = count;
+    while (at > 0 && bits_of(levels[at - 1]) >= bits) --at;
+    if (at < count && bits_of(levels[at]) == bits) return;
+    for (std::size_t i = count++; i > at; --i) levels[i] = levels[i - 1];
+    levels[at] = level;
+  }
+};
+
+template <dtype D>
+inline constexpr level_list<D> levels_of{};
+
+}  // namespace detail
+
+/// The grid of a dtype. A format wider than a byte has more levels than a histogram has bins, so how they lie
+/// does not matter.
+template <dtype D>
+constexpr grid grid_of() noexcept {
+  if constexpr (D::is_integer)
+    return grid(static_cast<std::size_t>(D::max_finite) + 1);
+  else if constexpr (sizeof(typename D::storage) == 1)
+    return grid(std::span<const float>(detail::levels_of<D>.levels.data(), detail::levels_of<D>.count));
+  else
+    return grid(std::size_t{1} << 16);
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_GRID_HPP
+
+// ---- ptq/calibration/range.hpp ----
+
+/// @file range.hpp What calibration yields: the largest magnitude to represent, free of any dtype.
+#ifndef PTQ_CALIBRATION_RANGE_HPP
+#define PTQ_CALIBRATION_RANGE_HPP
+
+namespace ptq::inline v0_1 {
+
+/// Why a range is what it is.
+enum class range_reason : unsigned char {
+  found,       ///< the calibrator's own answer
+  no_data,     ///< nothing was seen; amax is 0
+  all_zero,    ///< only zeros were seen; amax is 0
+  degenerate,  ///< the data cannot support a search, so amax is the absolute maximum
+};
+
+struct range {
+  float amax = 0;
+  range_reason reason = range_reason::no_data;
+
+  friend constexpr bool operator==(const range&, const range&) = default;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_RANGE_HPP
+
+// ---- ptq/calibration/histogram.hpp ----
+
+/// @file histogram.hpp Counts of magnitudes in equal bins over [0, 2^exponent), in fixed storage.
+#ifndef PTQ_CALIBRATION_HISTOGRAM_HPP
+#define PTQ_CALIBRATION_HISTOGRAM_HPP
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ptq::inline v0_1 {
+
+/// The smallest e with magnitude < 2^e, for the bits of a finite magnitude; -149, below every float, for 0.
+constexpr int exponent_above(std::uint32_t magnitude_bits) noexcept {
+  const detail::unpacked value = detail::unpack(magnitude_bits);
+  return value.exponent + static_cast<int>(std::bit_width(value.significand));
+}
+
+/// Bin i counts the magnitudes in [i, i + 1) x 2^exponent / Bins. The range grows by doubling, which merges
+/// neighbouring bins and is exact: what is counted does not depend on the order or the grouping of the
+/// values.
+template <std::size_t Bins>
+struct histogram {
+  static_assert(std::has_single_bit(Bins) && Bins <= (std::size_t{1} << 24),
+                "a power of two, so that bins can be merged in pairs");
+
+  std::array<std::uint64_t, Bins> counts{};
+  int exponent = exponent_above(0);
+
+  /// Makes room for magnitudes below 2^wanted.
+  constexpr void grow(int wanted) noexcept {
+    if (wanted <= exponent) return;
+    const int doublings = wanted - exponent;
+    exponent = wanted;
+    for (std::size_t i = 0; i < Bins; ++i) {
+      const std::uint64_t moving = counts[i];
+      counts[i] = 0;
+      counts[merged(i, doublings)] += moving;
+    }
+  }
+
+  /// Counts the magnitudes of values, all of them below 2^exponent.
+  constexpr void add(std::span<const float> values) noexcept {
+    for (const float value : values) ++counts[bin_of(detail::magnitude(detail::bits_of(value)))];
+  }
+
+  constexpr void merge(const histogram& other) noexcept {
+    grow(other.exponent);
+    const int doublings = exponent - other.exponent;
+    for (std::size_t i = 0; i < Bins; ++i) counts[merged(i, doublings)] += other.counts[i];
+  }
+
+  /// The bins up to the last one that is not empty.
+  constexpr std::span<const std::uint64_t> in_use() const noexcept {
+    std::size_t used = Bins;
+    while (used > 0 && counts[used - 1] == 0) --used;
+    return std::span<const std::uint64_t>(counts).first(used);
+  }
+
+  /// How many values lie in the bins from `first` on.
+  constexpr std::uint64_t count_from(std::size_t first) const noexcept {
+    std::uint64_t sum = 0;
+    for (std::size_t i = first; i < Bins; ++i) sum += counts[i];
+    return sum;
+  }
+
+  friend constexpr bool operator==(const histogram&, const histogram&) = default;
+
+ private:
+  static constexpr int bits = std::countr_zero(Bins);
+
+  /// Where bin i ends up when the range has doubled that often.
+  static constexpr std::size_t merged(std::size_t i, int doublings) noexcept {
+    return doublings < bits ? i >> doublings : 0;
+  }
+
+  constexpr std::size_t bin_of(std::uint32_t magnitude_bits) const noexcept {
+    const detail::unpacked value = detail::unpack(magnitude_bits);
+    const int shift = exponent - bits - value.exponent;  // places of the significand below a bin
+    if (shift < 0)
+      return static_cast<std::size_t>(value.significand) << -shift;  // near the smallest subnormal
+    return shift < 32 ? value.significand >> shift : 0;
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_HISTOGRAM_HPP
+
+// ---- ptq/error.hpp ----
+
+/// @file error.hpp What can go wrong, as a code and a place. The core returns `status`; hosted code adds
+/// words (result.hpp).
+#ifndef PTQ_ERROR_HPP
+#define PTQ_ERROR_HPP
+
+#include <cstddef>
+
+namespace ptq::inline v0_1 {
+
+/// Every way in which a call into ptq can fail.
+enum class errc : unsigned char {
+  ok = 0,
+
+  // tensors
+  wrong_rank,         ///< the tensor's rank is not the one asked for
+  axis_out_of_range,  ///< `status::at` is the axis
+  size_mismatch,      ///< a buffer has another length than the shape says; `at` is the length wanted
+  not_finite,         ///< NaN or infinity in the data; `at` is its row-major index
+  no_data,            ///< nothing was seen, so there is no range
+  stopped,            ///< the sink asked to stop
+
+  // specification
+  syntax,  ///< the text is not YAML or JSON
+  unknown_key,
+  unknown_word,  ///< a word that is not among the allowed ones
+  wrong_type,
+  missing_value,
+  invalid_value,
+  wrong_pair,  ///< backend and mode do not belong together
+  duplicate_key,
+  unsupported,  ///< valid, but not something ptq can do
+
+  // files
+  cannot_open,
+  cannot_read,
+  cannot_write,
+  wrong_format,
+
+  // safetensors: the reference reader's names
+  header_too_small,
+  header_too_large,
+  invalid_header_length,
+  invalid_header,
+  invalid_header_deserialization,
+  invalid_offset,
+  validation_overflow,
+  misaligned_slice,
+  tensor_invalid_info,
+  metadata_incomplete_buffer,
+  tensor_not_found,
+};
+
+/// The outcome of a core call: a code, and where it happened (an index, an axis or a length, as the code
+/// says). Trivial and constexpr, so firmware can return it in two registers. Converts to true when all went
+/// well.
+struct [[nodiscard]] status {
+  errc code = errc::ok;
+  std::size_t at = 0;
+
+  constexpr explicit operator bool() const noexcept { return code == errc::ok; }
+  friend constexpr bool operator==(const status&, const status&) = default;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_ERROR_HPP
+
+// ---- ptq/kernels/scalar.hpp ----
+
+/// @file scalar.hpp The reference kernels: loops over contiguous floats, portable, constexpr, the same bits
+/// everywhere.
+///
+/// Two shapes: a run with one scale (`*_run`), and a run with one factor an element (`*_each`). A factor is
+/// what the arithmetic needs: the scale to divide by, or its reciprocal to multiply by.
+#ifndef PTQ_KERNELS_SCALAR_HPP
+#define PTQ_KERNELS_SCALAR_HPP
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_BUILD {
+
+inline constexpr bool exact_division = PTQ_EXACT_DIVISION;
+
+PTQ_PRECISE_PUSH
+
+/// The scale, or its reciprocal.
+template <arithmetic How>
+constexpr float factor_of(const float& scale) noexcept {
+  if constexpr (How == arithmetic::divide)
+    return scale;
+  else
+    return detail::float_of(detail::divide(detail::one_bits, detail::bits_of(scale)));
+}
+
+/// One quotient, correctly rounded whatever the flags.
+template <arithmetic How>
+constexpr float apply_strictly(const float& value, const float& factor) noexcept {
+  const std::uint32_t x = detail::bits_of(value);
+  const std::uint32_t f = detail::bits_of(factor);
+  return detail::float_of(How == arithmetic::divide ? detail::divide(x, f) : detail::multiply(x, f));
+}
+
+/// One quotient by the hardware: for ordinary factors only, and division only where the compiler leaves it
+/// alone.
+template <arithmetic How>
+constexpr float apply_directly(const float& value, const float& factor) noexcept {
+  if constexpr (How == arithmetic::divide)
+    return value / factor;
+  else
+    return value * factor;
+}
+
+/// Flush-to-zero changes subnormal quotients of ordinary factors only; a dtype of small range rounds those to
+/// 0 anyway.
+template <dtype D>
+inline constexpr bool has_small_range = D::max_finite <= 0x1p32F;
+
+template <dtype D, arithmetic How>
+constexpr bool can_apply_directly(float factor) noexcept {
+  return has_small_range<D> && (How == arithmetic::multiply_by_reciprocal || exact_division) &&
+         detail::is_ordinary(detail::bits_of(factor));
+}
+
+template <dtype D, arithmetic How>
+constexpr void encode_run(const float* values, std::size_t n, float scale,
+                          typename D::storage* codes) noexcept {
+  const float factor = factor_of<How>(scale);
+  if (detail::bits_of(factor) == detail::one_bits) {
+    for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(values[i]);
+  } else if (can_apply_directly<D, How>(factor)) {
+    for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_directly<How>(values[i], factor));
+  } else {
+    for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_strictly<How>(values[i], factor));
+  }
+}
+
+template <dtype D, arithmetic How>
+constexpr void encode_each(const float* values, std::size_t n, const float* factors,
+                           typename D::storage* codes) noexcept {
+  for (std::size_t i = 0; i < n; ++i) {
+    codes[i] = D::encode(can_apply_directly<D, How>(factors[i]) ? apply_directly<How>(values[i], factors[i])
+                                                                : apply_strictly<How>(values[i], factors[i]));
+  }
+}
+
+/// value * scale, rounded once.
+template <dtype D>
+constexpr float scale_up(const float& value, const float& scale) noexcept {
+  if (detail::bits_of(scale) == detail::one_bits) return value;
+  if (has_small_range<D> && detail::is_ordinary(detail::bits_of(scale))) return value * scale;
+  return detail::float_of(detail::multiply(detail::bits_of(value), detail::bits_of(scale)));
+}
+
+template <dtype D>
+constexpr void decode_run(const typename D::storage* codes, std::size_t n, float scale,
+                          float* values) noexcept {
+  for (std::size_t i = 0; i < n; ++i) values[i] = scale_up<D>(D::decode(codes[i]), scale);
+}
+
+template <dtype D>
+constexpr void decode_each(const typename D::storage* codes, std::size_t n, const float* scales,
+                           float* values) noexcept {
+  for (std::size_t i = 0; i < n; ++i) values[i] = scale_up<D>(D::decode(codes[i]), scales[i]);
+}
+
+PTQ_PRECISE_POP
+
+/// The largest magnitude as float bits, starting from `seen`. NaN and infinity win: a result of 0x7f800000 or
+/// more says that the run holds one.
+constexpr std::uint32_t amax_run(const float* values, std::size_t n, std::uint32_t seen) noexcept {
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::uint32_t bits = detail::magnitude(detail::bits_of(values[i]));
+    seen = bits > seen ? bits : seen;
+  }
+  return seen;
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_KERNELS_SCALAR_HPP
+
+// ---- ptq/numeric/overflow.hpp ----
+
+/// @file overflow.hpp What a minifloat makes of values beyond its largest finite one.
+///
+/// | input              | saturate          | propagate                              |
+/// |--------------------|-------------------|----------------------------------------|
+/// | finite, too large  | +-largest finite  | +-infinity if the format has it, else NaN |
+/// | +-infinity         | +-largest finite  | +-infinity if the format has it, else NaN |
+/// | NaN                | NaN               | NaN                                    |
+///
+/// saturate is what ONNX's Cast and QuantizeLinear do by default; propagate is what ml_dtypes does.
+#ifndef PTQ_NUMERIC_OVERFLOW_HPP
+#define PTQ_NUMERIC_OVERFLOW_HPP
+
+namespace ptq::inline v0_1 {
+
+struct saturate {
+  static constexpr bool saturates = true;
+};
+
+struct propagate {
+  static constexpr bool saturates = false;
+};
+
+template <class T>
+concept overflow_policy = requires {
+  { T::saturates };
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_NUMERIC_OVERFLOW_HPP
+
+// ---- ptq/numeric/minifloat.hpp ----
+
+/// @file minifloat.hpp One codec for every small binary float: integers only, constexpr, round to nearest
+/// even.
+#ifndef PTQ_NUMERIC_MINIFLOAT_HPP
+#define PTQ_NUMERIC_MINIFLOAT_HPP
+
+#include <bit>
+#include <cstdint>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+
+/// The shape of a format: 1 sign bit, then exponent and mantissa bits. The exponent bias is 2^(exponent_bits
+/// - 1) - 1. Without infinities only the code with all bits set is NaN (OCP's "fn" formats).
+struct minifloat_format {
+  int exponent_bits;
+  int mantissa_bits;
+  bool has_infinity;
+
+  constexpr int bias() const noexcept { return (1 << (exponent_bits - 1)) - 1; }
+  constexpr int bits() const noexcept { return 1 + exponent_bits + mantissa_bits; }
+};
+
+/// Encodes binary32 bit patterns to codes of a format, and decodes them. NaN has one code, and all codes of
+/// NaN decode to one bit pattern, both without a sign: machines disagree about the sign of a computed NaN.
+/// Source of the two 8-bit formats: OCP 8-bit Floating Point Specification 1.0; of the others: IEEE 754-2019
+/// (binary16) and bfloat16 as the upper half of binary32.
+template <minifloat_format Format>
+struct minifloat {
+  using storage = std::conditional_t<(Format.bits() <= 8), std::uint8_t, std::uint16_t>;
+
+  static constexpr int mantissa_bits = Format.mantissa_bits;
+  static constexpr std::uint32_t sign_code = 1u << (Format.bits() - 1);
+  static constexpr std::uint32_t nan_code = sign_code - 1;
+  static constexpr std::uint32_t infinity_code = ((1u << Format.exponent_bits) - 1u)
+                                                 << mantissa_bits;  // if any
+  static constexpr std::uint32_t max_code = (Format.has_infinity ? infinity_code : nan_code) - 1;
+
+  template <overflow_policy Overflow = saturate>
+  static constexpr storage encode(std::uint32_t float_bits) noexcept {
+    const std::uint32_t sign = (float_bits >> 31) * sign_code;
+    const std::uint32_t value = detail::magnitude(float_bits);
+    if (value > detail::infinity_bits) return static_cast<storage>(nan_code);
+    std::uint32_t code = rounded(value);
+    if (code > max_code) {
+      if constexpr (Overflow::saturates)
+        code = max_code;
+      else
+        code = Format.has_infinity ? infinity_code : nan_code;
+    }
+    return static_cast<storage>(sign | code);
+  }
+
+  /// The binary32 bit pattern of a code.
+  static constexpr std::uint32_t decode(storage stored) noexcept {
+    const std::uint32_t code = stored;
+    const std::uint32_t sign = (code & sign_code) != 0 ? detail::sign_bit : 0u;
+    const std::uint32_t value = code & (sign_code - 1);
+    if (Format.has_infinity ? value > infinity_code : value == nan_code) return detail::nan_bits;
+    if (Format.has_infinity && value == infinity_code) return sign | detail::infinity_bits;
+    if (value < first_normal_code) return sign | decode_subnormal(value);
+    return sign | ((value << drop) + rebias);
+  }
+
+ private:
+  static constexpr int drop = 23 - mantissa_bits;  // mantissa bits that a float has beyond the format's
+  static constexpr std::uint32_t rebias = static_cast<std::uint32_t>(127 - Format.bias()) << 23;
+  static constexpr std::uint32_t first_normal_code = 1u << mantissa_bits;
+  static constexpr int first_normal_field =
+      128 - Format.bias();  // the float's exponent field of the smallest normal
+
+  /// The code nearest to a magnitude up to infinity, as if exponents had no end.
+  static constexpr std::uint32_t rounded(std::uint32_t value) noexcept {
+    const int field = static_cast<int>(value >> 23);
+    if (field >= first_normal_field) return round_bits(value, drop) - (rebias >> drop);
+    if (field == 0) return round_bits(value, drop + first_normal_field - 1);  // a float subnormal
+    return round_bits((value & 0x7fffffu) | 0x800000u, drop + first_normal_field - field);
+  }
+
+  /// value / 2^shift, to nearest even, for values below 2^31.
+  static constexpr std::uint32_t round_bits(std::uint32_t value, int shift) noexcept {
+    if (shift > 25) return 0;
+    const std::uint32_t odd = (value >> shift) & 1u;
+    return (value + (1u << (shift - 1)) - 1u + odd) >> shift;
+  }
+
+  static constexpr std::uint32_t decode_subnormal(std::uint32_t value) noexcept {
+    if constexpr (Format.bias() == 127) return value << drop;  // subnormal as a float too
+    if (value == 0) return 0;
+    const int up = std::countl_zero(value) - (31 - mantissa_bits);  // places to the hidden bit
+    return ((value << up) << drop) + rebias - (static_cast<std::uint32_t>(up) << 23);
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_NUMERIC_MINIFLOAT_HPP
+
+// ---- ptq/numeric/bfloat16.hpp ----
+
+/// @file bfloat16.hpp The bfloat16 storage type: 16 bits and a conversion either way.
+#ifndef PTQ_NUMERIC_BFLOAT16_HPP
+#define PTQ_NUMERIC_BFLOAT16_HPP
+
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+/// A bfloat16 number as its bit pattern. Made for storage: it converts, and computes nothing.
+struct [[gnu::may_alias]] bfloat16 {
+  std::uint16_t bits = 0;
+
+  using codec = minifloat<minifloat_format{8, 7, true}>;
+
+  static constexpr bfloat16 from_float(const float& x) noexcept {
+    return {codec::encode<propagate>(detail::bits_of(x))};
+  }
+  constexpr float to_float() const noexcept { return detail::float_of(codec::decode(bits)); }
+  friend constexpr bool operator==(const bfloat16&, const bfloat16&) = default;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_NUMERIC_BFLOAT16_HPP
+
+// ---- ptq/numeric/half.hpp ----
+
+/// @file half.hpp The binary16 storage type: 16 bits and a conversion either way.
+#ifndef PTQ_NUMERIC_HALF_HPP
+#define PTQ_NUMERIC_HALF_HPP
+
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+/// A binary16 number as its bit pattern. Made for storage: it converts, and computes nothing.
+struct [[gnu::may_alias]] half {
+  std::uint16_t bits = 0;
+
+  using codec = minifloat<minifloat_format{5, 10, true}>;
+
+  static constexpr half from_float(const float& x) noexcept {
+    return {codec::encode<propagate>(detail::bits_of(x))};
+  }
+  constexpr float to_float() const noexcept { return detail::float_of(codec::decode(bits)); }
+  friend constexpr bool operator==(const half&, const half&) = default;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_NUMERIC_HALF_HPP
+
+// ---- ptq/tensor/element.hpp ----
+
+/// @file element.hpp The element types that tensors may have, and the customisation point for a user's own
+/// half type.
+#ifndef PTQ_TENSOR_ELEMENT_HPP
+#define PTQ_TENSOR_ELEMENT_HPP
+
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+/// The layouts that source elements can have in memory.
+enum class element_type : unsigned char { float32, float64, float16, bfloat16 };
+
+constexpr std::size_t size_of(element_type type) noexcept {
+  return type == element_type::float64 ? 8u : type == element_type::float32 ? 4u : 2u;
+}
+
+constexpr const char* name_of(element_type type) noexcept {
+  switch (type) {
+    case element_type::float32:
+      return "float32";
+    case element_type::float64:
+      return "float64";
+    case element_type::float16:
+      return "float16";
+    case element_type::bfloat16:
+      return "bfloat16";
+  }
+  return "unknown";
+}
+
+/// Specialise it for an own element type that has one of the layouts above:
+///   type           its layout
+///   to_float(x)    the value as float32
+///   from_float(x)  the nearest value, ties to even
+template <class T>
+struct element_traits;
+
+template <>
+struct element_traits<float> {
+  static constexpr element_type type = element_type::float32;
+  static constexpr float to_float(const float& x) noexcept { return x; }
+  static constexpr float from_float(const float& x) noexcept { return x; }
+};
+
+/// float64 is rounded to float32 before anything else.
+template <>
+struct element_traits<double> {
+  static constexpr element_type type = element_type::float64;
+  static constexpr float to_float(const double& x) noexcept {
+    return detail::float_of(detail::narrow(std::bit_cast<std::uint64_t>(x)));
+  }
+  static constexpr double from_float(const float& x) noexcept {
+    return std::bit_cast<double>(detail::widen(detail::bits_of(x)));
+  }
+};
+
+template <>
+struct element_traits<half> {
+  static constexpr element_type type = element_type::float16;
+  static constexpr float to_float(half x) noexcept { return x.to_float(); }
+  static constexpr half from_float(const float& x) noexcept { return half::from_float(x); }
+};
+
+template <>
+struct element_traits<bfloat16> {
+  static constexpr element_type type = element_type::bfloat16;
+  static constexpr float to_float(bfloat16 x) noexcept { return x.to_float(); }
+  static constexpr bfloat16 from_float(const float& x) noexcept { return bfloat16::from_float(x); }
+};
+
+template <class T>
+concept element = requires(T value, float x) {
+  { element_traits<T>::type } -> std::convertible_to<element_type>;
+  { element_traits<T>::to_float(value) } -> std::same_as<float>;
+  { element_traits<T>::from_float(x) } -> std::same_as<T>;
+} && sizeof(T) == size_of(element_traits<T>::type);
+
+namespace detail {
+
+template <element T>
+inline constexpr bool is_half = sizeof(T) == 2;
+
+}  // namespace detail
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TENSOR_ELEMENT_HPP
+
+// ---- ptq/tensor/view.hpp ----
+
+/// @file view.hpp A tensor as a pointer, a shape and signed strides.
+#ifndef PTQ_TENSOR_VIEW_HPP
+#define PTQ_TENSOR_VIEW_HPP
+
+#include <array>
+#include <cstddef>
+#include <initializer_list>
+#include <span>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+
+inline constexpr std::size_t max_rank = 8;
+
+/// The extents of a tensor, outermost first. Rank 0 is a scalar: one element.
+struct tensor_shape {
+  std::array<std::size_t, max_rank> extents{};
+  std::size_t rank = 0;
+
+  constexpr tensor_shape() = default;
+  constexpr tensor_shape(std::initializer_list<std::size_t> list) noexcept
+      : tensor_shape(std::span<const std::size_t>(list.begin(), list.size())) {}
+  constexpr explicit tensor_shape(std::span<const std::size_t> list) noexcept : rank(list.size()) {
+    PTQ_ASSERT(list.size() <= max_rank);
+    for (std::size_t i = 0; i < rank; ++i) extents[i] = list[i];
+  }
+
+  constexpr std::size_t operator[](std::size_t axis) const noexcept { return extents[axis]; }
+
+  /// The number of elements.
+  constexpr std::size_t size() const noexcept {
+    std::size_t product = 1;
+    for (std::size_t i = 0; i < rank; ++i) product *= extents[i];
+    return product;
+  }
+
+  friend constexpr bool operator==(const tensor_shape&, const tensor_shape&) = default;
+};
+
+/// Distances between neighbours along each axis, in elements.
+using tensor_strides = std::array<std::ptrdiff_t, max_rank>;
+
+constexpr tensor_strides row_major(const tensor_shape& shape) noexcept {
+  tensor_strides strides{};
+  std::ptrdiff_t step = 1;
+  for (std::size_t i = shape.rank; i-- > 0;) {
+    strides[i] = step;
+    step *= static_cast<std::ptrdiff_t>(shape[i]);
+  }
+  return strides;
+}
+
+constexpr tensor_strides column_major(const tensor_shape& shape) noexcept {
+  tensor_strides strides{};
+  std::ptrdiff_t step = 1;
+  for (std::size_t i = 0; i < shape.rank; ++i) {
+    strides[i] = step;
+    step *= static_cast<std::ptrdiff_t>(shape[i]);
+  }
+  return strides;
+}
+
+/// Non-owning. `data` points at the element whose indices are all 0, also where strides are negative.
+template <class T>
+struct tensor_view {
+  using element_type = T;
+  using value_type = std::remove_cv_t<T>;
+
+  T* data = nullptr;
+  tensor_shape shape;
+  tensor_strides strides{};
+
+  constexpr tensor_view() = default;
+  /// Row-major and without gaps.
+  constexpr tensor_view(T* first, const tensor_shape& extents) noexcept
+      : data(first), shape(extents), strides(row_major(extents)) {}
+  constexpr tensor_view(T* first, const tensor_shape& extents, const tensor_strides& steps) noexcept
+      : data(first), shape(extents), strides(steps) {}
+
+  constexpr std::size_t rank() const noexcept { return shape.rank; }
+  constexpr std::size_t size() const noexcept { return shape.size(); }
+
+  /// The same elements, read-only.
+  // NOLINTNEXTLINE(google-explicit-constructor): as std::span
+  constexpr operator tensor_view<const T>() const noexcept
+    requires(!std::is_const_v<T>)
+  {
+    return {data, shape, strides};
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TENSOR_VIEW_HPP
+
+// ---- ptq/tensor/walk.hpp ----
+
+/// @file walk.hpp A strided tensor as few long runs, in memory order.
+#ifndef PTQ_TENSOR_WALK_HPP
+#define PTQ_TENSOR_WALK_HPP
+
+#include <array>
+#include <cstddef>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+constexpr std::ptrdiff_t distance(std::ptrdiff_t stride) noexcept {
+  return stride < 0 ? -stride : stride;
+}
+
+}  // namespace detail
+
+/// Strides of a dense tensor of the same shape whose axes lie in memory in the order of `strides`. Codes are
+/// stored so: a column-major source gives column-major codes.
+constexpr tensor_strides dense_strides(const tensor_shape& shape, const tensor_strides& strides) noexcept {
+  std::array<std::size_t, max_rank>
+      order{};  // axes, outermost first; those of extent 1 have no place in memory
+  std::size_t placed = 0;
+  for (std::size_t i = 0; i < shape.rank; ++i) {
+    if (shape[i] == 1) continue;
+    std::size_t at = placed++;
+    for (; at > 0 && detail::distance(strides[order[at - 1]]) < detail::distance(strides[i]); --at)
+      order[at] = order[at - 1];
+    order[at] = i;
+  }
+  tensor_strides dense = row_major(shape);  // the answer for axes of extent 1
+  std::ptrdiff_t step = 1;
+  for (std::size_t k = placed; k-- > 0;) {
+    dense[order[k]] = step;
+    step *= static_cast<std::ptrdiff_t>(shape[order[k]]);
+  }
+  return dense;
+}
+
+/// The axes of a tensor from outermost to innermost in memory: extents of 1 dropped, neighbours that continue
+/// each other merged, the channel axis kept apart. The innermost axis is the run.
+struct walk {
+  struct axis {
+    std::size_t extent = 1;
+    std::ptrdiff_t stride = 1;  // in the source
+    std::ptrdiff_t dense = 1;   // among the codes
+    bool is_channel = false;
+  };
+
+  std::array<axis, max_rank> axes{};
+  std::size_t rank = 0;
+  bool is_empty = false;
+
+  constexpr walk(const tensor_shape& shape, const tensor_strides& strides, granularity grain) noexcept {
+    const tensor_strides dense = dense_strides(shape, strides);
+    for (std::size_t i = 0; i < shape.rank; ++i) {
+      if (shape[i] == 0) is_empty = true;
+      if (shape[i] > 1) insert({shape[i], strides[i], dense[i], grain.is_per_channel() && grain.axis == i});
+    }
+    merge();
+    if (rank == 0) rank = 1;  // one element
+  }
+
+  constexpr const axis& run() const noexcept { return axes[rank - 1]; }
+
+  /// True where each element of a run has a scale of its own.
+  constexpr bool channel_is_innermost() const noexcept { return run().is_channel; }
+
+  /// Calls f(source offset, code offset, channel) at the start of each run. `channel` is 0 where the run is
+  /// the channel.
+  template <class F>
+  constexpr void for_each_run(F&& f) const {
+    if (is_empty) return;
+    std::array<std::size_t, max_rank> index{};
+    std::ptrdiff_t source = 0;
+    std::ptrdiff_t dense = 0;
+    std::size_t channel = 0;
+    for (;;) {
+      f(source, static_cast<std::size_t>(dense), channel);
+      std::size_t k = rank - 1;
+      for (;; --k) {
+        if (k == 0) return;
+        const axis& a = axes[k - 1];
+        source += a.stride;
+        dense += a.dense;
+        if (a.is_channel) ++channel;
+        if (++index[k - 1] < a.extent) break;
+        source -= a.stride * static_cast<std::ptrdiff_t>(a.extent);
+        dense -= a.dense * static_cast<std::ptrdiff_t>(a.extent);
+        if (a.is_channel) channel = 0;
+        index[k - 1] = 0;
+      }
+    }
+  }
+
+ private:
+  constexpr void insert(const axis& a) noexcept {
+    std::size_t at = rank++;
+    while (at > 0 && axes[at - 1].dense < a.dense) {
+      axes[at] = axes[at - 1];
+      --at;
+    }
+    axes[at] = a;
+  }
+
+  constexpr void merge() noexcept {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < rank; ++i) {
+      const axis& inner = axes[i];
+      if (kept > 0 && continues(axes[kept - 1], inner)) {
+        axes[kept - 1].extent *= inner.extent;
+        axes[kept - 1].stride = inner.stride;
+        axes[kept - 1].dense = inner.dense;
+      } else {
+        axes[kept++] = inner;
+      }
+    }
+    rank = kept;
+  }
+
+  static constexpr bool continues(const axis& outer, const axis& inner) noexcept {
+    return !outer.is_channel && !inner.is_channel &&
+           outer.stride == inner.stride * static_cast<std::ptrdiff_t>(inner.extent);
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TENSOR_WALK_HPP
+
+// ---- ptq/quantize/blocks.hpp ----
+
+/// @file blocks.hpp Feeds the kernels: runs of any element type and stride as blocks of contiguous floats.
+#ifndef PTQ_QUANTIZE_BLOCKS_HPP
+#define PTQ_QUANTIZE_BLOCKS_HPP
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ptq::inline v0_1 {
+
+/// The number of scales that a tensor of this shape has: 1 per tensor, else the extent of the axis (0 if it
+/// has none).
+constexpr std::size_t scale_count(const tensor_shape& shape, granularity grain) noexcept {
+  if (!grain.is_per_channel()) return 1;
+  return grain.axis < shape.rank ? shape[grain.axis] : 0;
+}
+
+namespace detail {
+inline namespace PTQ_BUILD {
+
+inline constexpr std::size_t block_size = 256;
+
+/// Calls f(values, count, index of the first) over elements [begin, end) of a run. Contiguous floats are
+/// passed as they are, in one block; everything else goes through a buffer on the stack.
+template <element T, class F>
+constexpr void for_each_block(const T* run, std::ptrdiff_t stride, std::size_t begin, std::size_t end,
+                              F&& f) {
+  if constexpr (std::same_as<T, float>) {
+    if (stride == 1) {
+      f(run + begin, end - begin, begin);
+      return;
+    }
+  }
+  float buffer[block_size] = {};
+  while (begin < end) {
+    const std::size_t n = end - begin < block_size ? end - begin : block_size;
+    for (std::size_t i = 0; i < n; ++i)
+      buffer[i] = element_traits<T>::to_float(run[static_cast<std::ptrdiff_t>(begin + i) * stride]);
+    f(static_cast<const float*>(buffer), n, begin);
+    begin += n;
+  }
+}
+
+/// Whether the axis exists and the buffers have the lengths that the shape asks for.
+constexpr status check_sizes(const tensor_shape& shape, granularity grain, std::size_t scales,
+                             std::size_t codes) noexcept {
+  if (grain.is_per_channel() && grain.axis >= shape.rank) return {errc::axis_out_of_range, grain.axis};
+  if (const std::size_t wanted = scale_count(shape, grain); scales != wanted)
+    return {errc::size_mismatch, wanted};
+  if (codes != shape.size()) return {errc::size_mismatch, shape.size()};
+  return {};
+}
+
+/// The largest magnitude per scale, as floats (NaN or infinity where the data holds one).
+template <element T>
+constexpr void find_amax(tensor_view<const T> source, const walk& path, std::span<float> amax) noexcept {
+  for (float& a : amax) a = 0;
+  path.for_each_run([&](std::ptrdiff_t offset, std::size_t, std::size_t channel) {
+    const T* run = source.data + offset;
+    for_each_block(run, path.run().stride, 0, path.run().extent,
+                   [&](const float* values, std::size_t n, std::size_t first) {
+                     if (path.channel_is_innermost()) {
+                       for (std::size_t i = 0; i < n; ++i)
+                         amax[first + i] =
+                             float_of(kernels::amax_run(values + i, 1, bits_of(amax[first + i])));
+                     } else {
+                       amax[channel] = float_of(kernels::amax_run(values, n, bits_of(amax[channel])));
+                     }
+                   });
+  });
+}
+
+/// The row-major index of the first NaN or infinity.
+template <element T>
+constexpr std::size_t find_not_finite(tensor_view<const T> source) noexcept {
+  const std::size_t size = source.size();
+  for (std::size_t at = 0; at < size; ++at) {
+    std::ptrdiff_t offset = 0;
+    std::size_t rest = at;
+    for (std::size_t axis = source.rank(); axis-- > 0;) {
+      offset += static_cast<std::ptrdiff_t>(rest % source.shape[axis]) * source.strides[axis];
+      rest /= source.shape[axis];
+    }
+    if (!is_finite(bits_of(element_traits<T>::to_float(source.data[offset])))) return at;
+  }
+  return size;
+}
+
+/// The scale for an amax in a tensor of elements T.
+template <element T>
+constexpr float scale_of(const float& amax, const recipe& numbers) noexcept {
+  if (numbers.divisor == 0) return 1;
+  std::uint32_t scale = magnitude(divide(bits_of(amax), bits_of(numbers.divisor)));
+  if constexpr (is_half<T>) {
+    if (numbers.halves != half_rounding::nothing)
+      scale = bits_of(element_traits<T>::to_float(element_traits<T>::from_float(float_of(scale))));
+  }
+  const std::uint32_t floor = bits_of(numbers.floor);
+  if (scale < floor) scale = floor;  // magnitudes compare as integers
+  return float_of(scale == 0 ? one_bits : scale);
+}
+
+/// Finds the scales of a tensor from its own values: not_finite with the row-major index of the first NaN or
+/// infinity.
+template <element T>
+constexpr status find_scales(tensor_view<const T> source, const walk& path, const recipe& numbers,
+                             std::span<float> scales) noexcept {
+  find_amax(source, path, scales);
+  for (const float& amax : scales)
+    if (!is_finite(bits_of(amax))) return {errc::not_finite, find_not_finite(source)};
+  for (float& scale : scales) scale = scale_of<T>(scale, numbers);
+  return {};
+}
+
+/// A quotient rounded to a half type, for recipes that ask for it. It needs no further scaling.
+template <element T>
+constexpr float rounded_quotient(const float& value, const float& scale, arithmetic how) noexcept {
+  const float quotient = how == arithmetic::divide
+                             ? kernels::apply_strictly<arithmetic::divide>(value, scale)
+                             : kernels::apply_strictly<arithmetic::multiply_by_reciprocal>(
+                                   value, kernels::factor_of<arithmetic::multiply_by_reciprocal>(scale));
+  return element_traits<T>::to_float(element_traits<T>::from_float(quotient));
+}
+
+/// The codes of a whole tensor. `Encoder` writes blocks: run(values, n, scale, at), each(values, n, factors,
+/// at), and prepare(scales, n, factors) turns scales into factors.
+template <element T, class Encoder>
+constexpr void encode_tensor(tensor_view<const T> source, const walk& path, const recipe& numbers,
+                             std::span<const float> scales, const Encoder& encoder) {
+  const bool rounds_quotients = is_half<T> && numbers.halves == half_rounding::scale_and_quotient;
+  const bool each = path.channel_is_innermost();
+  const std::size_t length = path.run().extent;
+  // Where each element has its own scale, channels are taken in blocks, so that factors are prepared once for
+  // all runs.
+  const std::size_t step = each ? block_size : length;
+  float factors[block_size] = {};
+  for (std::size_t begin = 0; begin < length; begin += step) {
+    const std::size_t end = length - begin < step ? length : begin + step;
+    if (each) encoder.prepare(scales.data() + begin, end - begin, static_cast<float*>(factors));
+    path.for_each_run([&](std::ptrdiff_t offset, std::size_t at, std::size_t channel) {
+      const auto encode = [&](const float* values, std::size_t n, std::size_t first) {
+        if (rounds_quotients) {
+          float quotients[block_size] = {};
+          for (std::size_t i = 0; i < n; ++i)
+            quotients[i] = rounded_quotient<T>(values[i], scales[each ? first + i : channel], numbers.how);
+          encoder.run(static_cast<const float*>(quotients), n, 1.0F, at + first);
+        } else if (each) {
+          encoder.each(values, n, static_cast<const float*>(factors), at + first);
+        } else {
+          encoder.run(values, n, scales[channel], at + first);
+        }
+      };
+      for_each_block(source.data + offset, path.run().stride, begin, end, encode);
+    });
+  }
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_QUANTIZE_BLOCKS_HPP
+
+// ---- ptq/tensor/traits.hpp ----
+
+/// @file traits.hpp The customisation point: how any tensor type becomes a `tensor_view`.
+#ifndef PTQ_TENSOR_TRAITS_HPP
+#define PTQ_TENSOR_TRAITS_HPP
+
+#include <array>
+#include <cstddef>
+#include <span>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+
+/// Specialise it for an own tensor type, or include the adaptor of the library it comes from:
+///
+///   template <>
+///   struct ptq::tensor_traits<my_tensor> {
+///     static auto view(auto& t) { return ptq::tensor_view{t.data(), {t.rows(), t.cols()}}; }
+///   };
+///
+/// `view(t)` takes a const or a mutable tensor and returns a `tensor_view` of its elements. Nothing else is
+/// asked. A type that does not own its elements may say so with `static constexpr bool is_view = true`: its
+/// temporaries are then accepted where a view outlives the call.
+template <class T>
+struct tensor_traits;
+
+namespace detail {
+
+template <class T>
+inline constexpr bool is_tensor_view = false;
+template <class T>
+inline constexpr bool is_tensor_view<tensor_view<T>> = true;
+
+/// False for T: include the adaptor of T's library, or specialise ptq::tensor_traits<T>.
+template <class T> concept has_tensor_traits = requires { sizeof(tensor_traits<T>); };
+
+/// True for T: it is a lazy expression, which has no elements in memory. Adaptors mark those by a member of
+/// this name.
+template <class T> concept evaluate_it_first = requires { typename tensor_traits<T>::evaluate_it_first; };
+
+template <class T> concept is_view = requires { requires tensor_traits<T>::is_view; };
+
+}  // namespace detail
+
+/// A type with an adaptor. Lazy expressions have none: evaluate them first.
+template <class T>
+concept adaptable_tensor =
+    detail::has_tensor_traits<std::remove_cvref_t<T>> &&
+    (!detail::evaluate_it_first<std::remove_cvref_t<T>>) && requires(T& tensor) {
+      tensor_traits<std::remove_cvref_t<T>>::view(tensor);
+      requires detail::is_tensor_view<decltype(tensor_traits<std::remove_cvref_t<T>>::view(tensor))>;
+      requires element<typename decltype(tensor_traits<std::remove_cvref_t<T>>::view(tensor))::value_type>;
+    };
+
+/// A tensor whose elements outlive it if it is a temporary: T is what a forwarding reference deduces.
+template <class T>
+concept named_tensor_or_view =
+    adaptable_tensor<T> && (std::is_lvalue_reference_v<T> || detail::is_view<std::remove_cvref_t<T>>);
+
+/// The view of any adaptable tensor. Of temporaries only those are taken that do not own their elements.
+template <named_tensor_or_view T>
+constexpr auto view_of(T&& tensor) noexcept {
+  return tensor_traits<std::remove_cvref_t<T>>::view(tensor);
+}
+
+template <class T>
+struct tensor_traits<tensor_view<T>> {
+  static constexpr bool is_view = true;
+  static constexpr tensor_view<T> view(const tensor_view<T>& t) noexcept { return t; }
+};
+
+template <class T, std::size_t Extent>
+struct tensor_traits<std::span<T, Extent>> {
+  static constexpr bool is_view = true;
+  static constexpr tensor_view<T> view(const std::span<T, Extent>& t) noexcept {
+    return {t.data(), {t.size()}};
+  }
+};
+
+namespace detail {
+
+/// What is inside of arrays in arrays: the extents, and the first element.
+template <class T>
+struct nested_array {
+  static constexpr void append_extents(tensor_shape&) noexcept {}
+  static constexpr auto* first(auto* t) noexcept { return t; }
+};
+
+template <class T, std::size_t Extent>
+struct nested_array<T[Extent]> {
+  static constexpr void append_extents(tensor_shape& shape) noexcept {
+    shape.extents[shape.rank++] = Extent;
+    nested_array<T>::append_extents(shape);
+  }
+  static constexpr auto* first(auto* t) noexcept { return nested_array<T>::first(&(*t)[0]); }
+};
+
+template <class T, std::size_t Extent>
+struct nested_array<std::array<T, Extent>> {
+  static constexpr void append_extents(tensor_shape& shape) noexcept {
+    shape.extents[shape.rank++] = Extent;
+    nested_array<T>::append_extents(shape);
+  }
+  static constexpr auto* first(auto* t) noexcept { return nested_array<T>::first(t->data()); }
+};
+
+/// Arrays of any rank. (In constant expressions only rank 1: a pointer may not leave its innermost array
+/// there.)
+template <class Array>
+struct array_traits {
+  static constexpr auto view(auto& t) noexcept {
+    tensor_shape shape;
+    nested_array<Array>::append_extents(shape);
+    auto* first = nested_array<Array>::first(&t);
+    return tensor_view<std::remove_pointer_t<decltype(first)>>{first, shape};
+  }
+};
+
+}  // namespace detail
+
+template <class T, std::size_t Extent>
+struct tensor_traits<T[Extent]> : detail::array_traits<T[Extent]> {};
+
+template <class T, std::size_t Extent>
+struct tensor_traits<std::array<T, Extent>> : detail::array_traits<std::array<T, Extent>> {};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TENSOR_TRAITS_HPP
+
+// ---- ptq/calibration/statistics.hpp ----
+
+/// @file statistics.hpp All that is kept of a tensor while calibrating. Every calibrator answers from it, so
+/// one pass over the data serves them all.
+#ifndef PTQ_CALIBRATION_STATISTICS_HPP
+#define PTQ_CALIBRATION_STATISTICS_HPP
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ptq::inline v0_1 {
+
+/// Fixed storage of 8 bytes a bin. Equal values give equal statistics, whatever the batches, their order, or
+/// the parts that were merged.
+template <std::size_t Bins = 4096>
+struct statistics {
+  float absmax = 0;
+  std::uint64_t count = 0;
+  histogram<Bins> magnitudes;
+
+  /// Takes in a tensor. not_finite with the row-major index of a NaN or infinity: then nothing was taken in.
+  template <adaptable_tensor Tensor>
+  constexpr status collect(const Tensor& tensor) noexcept {
+    const auto view = view_of(tensor);
+    using value_type = typename decltype(view)::value_type;
+    const tensor_view<const value_type> source = view;
+    const walk path(source.shape, source.strides, per_tensor());
+    float largest = 0;
+    detail::find_amax<value_type>(source, path, std::span<float>(&largest, 1));
+    if (!detail::is_finite(detail::bits_of(largest)))
+      return {errc::not_finite, detail::find_not_finite<value_type>(source)};
+    raise(largest);
+    count += source.size();
+    path.for_each_run([&](std::ptrdiff_t offset, std::size_t, std::size_t) {
+      detail::for_each_block(
+          source.data + offset, path.run().stride, 0, path.run().extent,
+          [&](const float* values, std::size_t n, std::size_t) { magnitudes.add({values, n}); });
+    });
+    return {};
+  }
+
+  constexpr void merge(const statistics& other) noexcept {
+    raise(other.absmax);
+    count += other.count;
+    magnitudes.merge(other.magnitudes);
+  }
+
+  /// The range that clips nothing. Where nothing but zeros was seen, the reason says so.
+  constexpr range whole(range_reason reason = range_reason::found) const noexcept {
+    if (count == 0) return {0, range_reason::no_data};
+    if (detail::bits_of(absmax) == 0) return {0, range_reason::all_zero};
+    return {absmax, reason};
+  }
+
+  /// The range that ends at a place in the histogram, given in half bins, but not beyond the largest value.
+  constexpr range up_to(std::size_t half_bins) const noexcept {
+    if (half_bins == 0) return {0, range_reason::found};
+    const std::uint32_t end = detail::pack(half_bins, magnitudes.exponent - 1 - std::countr_zero(Bins));
+    return {end < detail::bits_of(absmax) ? detail::float_of(end) : absmax, range_reason::found};
+  }
+
+  friend constexpr bool operator==(const statistics& a, const statistics& b) noexcept {
+    return detail::bits_of(a.absmax) == detail::bits_of(b.absmax) && a.count == b.count &&
+           a.magnitudes == b.magnitudes;
+  }
+
+ private:
+  constexpr void raise(float largest) noexcept {
+    if (detail::bits_of(largest) > detail::bits_of(absmax)) absmax = largest;
+    magnitudes.grow(exponent_above(detail::bits_of(absmax)));
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_STATISTICS_HPP
+
+// ---- ptq/calibration/concept.hpp ----
+
+/// @file concept.hpp What a calibrator offers.
+#ifndef PTQ_CALIBRATION_CONCEPT_HPP
+#define PTQ_CALIBRATION_CONCEPT_HPP
+
+#include <concepts>
+
+namespace ptq::inline v0_1 {
+
+/// A question to the statistics of a tensor: which range should codes represent? It never sees the batches,
+/// so its answer cannot depend on them. It knows no dtype: the levels that codes stand for are a value.
+///
+/// | member              | meaning                                                             |
+/// |---------------------|---------------------------------------------------------------------|
+/// | name                | the word in YAML files, artifacts and tables                        |
+/// | range(seen, levels) | the answer for what was seen, if it is to be represented on a grid  |
+///
+/// Optional: `is_tao_word`, true where `quantize.algorithm` may name it (TAO knows minmax and entropy); all
+/// others are for `ptq.calibration.algorithm`.
+template <class T>
+concept calibrator =
+    std::default_initializable<T> && requires(const T ask, const statistics<>& seen, const grid& levels) {
+      { T::name } -> std::convertible_to<const char*>;
+      { ask.range(seen, levels) } noexcept -> std::same_as<range>;
+    };
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_CONCEPT_HPP
+
+// ---- ptq/calibration/cuts.hpp ----
+
+/// @file cuts.hpp Where the bins of a histogram part into the levels of a grid, for any threshold.
+#ifndef PTQ_CALIBRATION_CUTS_HPP
+#define PTQ_CALIBRATION_CUTS_HPP
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1::detail {
+
+/// How a bin finds its level.
+enum class grouping : unsigned char {
+  equal_widths,  ///< as many groups as levels, all of the same width; a bin counts by its lower edge
+  nearest,       ///< the level nearest to the centre of the bin, the upper one where two are as near
+};
+
+/// Cut g is the first bin of level g. It lies at a fixed share of the threshold.
+template <std::size_t MaxLevels>
+class level_cuts {
+ public:
+  constexpr level_cuts(const grid& levels, grouping how) noexcept
+      : size_(levels.size()), round_up_(how == grouping::equal_widths ? half_bin * 2 - 1 : half_bin - 1) {
+    PTQ_ASSERT(size_ <= MaxLevels);
+    for (std::size_t g = 1; g < size_; ++g)
+      shares_[g] =
+          how == grouping::equal_widths ? g * grid::one / size_ : (levels.share(g - 1) + levels.share(g)) / 2;
+  }
+
+  constexpr std::size_t size() const noexcept { return size_; }
+
+  /// @param half_bins the threshold, from the lower edge of bin 0, in half bins: below 2^25
+  constexpr std::size_t first_bin(std::size_t g, std::size_t half_bins) const noexcept {
+    return static_cast<std::size_t>((shares_[g] * half_bins + round_up_) / (half_bin * 2));
+  }
+
+ private:
+  static constexpr std::uint64_t half_bin = grid::one;
+
+  std::array<std::uint64_t, MaxLevels> shares_{};
+  std::size_t size_;
+  std::uint64_t round_up_;  ///< to the next lower edge, or to the next centre and from there down to its bin
+};
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CALIBRATION_CUTS_HPP
+
+// ---- ptq/detail/uint128.hpp ----
+
+/// @file uint128.hpp 128-bit sums and products on every machine: 32-bit targets have no __int128.
+#ifndef PTQ_DETAIL_UINT128_HPP
+#define PTQ_DETAIL_UINT128_HPP
+
+#include <compare>
+#include <cstdint>
+
+namespace ptq::inline v0_1::detail {
+
+/// Unsigned and modulo 2^128, so that a sum may pass through "negative" values on its way.
+struct uint128 {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+
+  constexpr uint128& operator+=(uint128 other) noexcept {
+    low += other.low;
+    high += other.high + (low < other.low ? 1u : 0u);
+    return *this;
+  }
+  constexpr uint128& operator-=(uint128 other) noexcept {
+    high -= other.high + (low < other.low ? 1u : 0u);
+    low -= other.low;
+    return *this;
+  }
+  friend constexpr uint128 operator+(uint128 a, uint128 b) noexcept { return a += b; }
+  friend constexpr uint128 operator-(uint128 a, uint128 b) noexcept { return a -= b; }
+
+  friend constexpr bool operator==(const uint128&, const uint128&) = default;
+  friend constexpr std::strong_ordering operator<=>(const uint128&, const uint128&) = default;
+};
+
+/// a * b, exact, by products of 32-bit halves.
+constexpr uint128 multiply_halves(std::uint64_t a, std::uint64_t b) noexcept {
+  constexpr std::uint64_t half = 0xffffffffu;
+  const std::uint64_t low = (a & half) * (b & half);
+  const std::uint64_t left = (a >> 32) * (b & half) + (low >> 32);
+  const std::uint64_t right = (a & half) * (b >> 32) + (left & half);
+  return {(a >> 32) * (b >> 32) + (left >> 32) + (right >> 32), (right << 32) | (low & half)};
+}
+
+/// a * b, exact.
+constexpr uint128 multiply_wide(std::uint64_t a, std::uint64_t b) noexcept {
+#ifdef __SIZEOF_INT128__
+  __extension__ using native = unsigned __int128;
+  const native product = static_cast<native>(a) * b;
+  return {static_cast<std::uint64_t>(product >> 64), static_cast<std::uint64_t>(product)};
+#else
+  return multiply_halves(a, b);
+#endif
+}
+
+/// a * b / 2^64, rounded down.
+constexpr std::uint64_t multiply_high(std::uint64_t a, std::uint64_t b) noexcept {
+  return multiply_wide(a, b).high;
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_DETAIL_UINT128_HPP
+
+// ---- ptq/calibration/log2.hpp ----
+
+/// @file log2.hpp Binary logarithms of integers in fixed point: the same bits on every machine, without libm.
+#ifndef PTQ_CALIBRATION_LOG2_HPP
+#define PTQ_CALIBRATION_LOG2_HPP
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1::detail {
+
+inline constexpr int log2_fraction_bits = 48;
+
+/// log2(e) / 2, in units of 2^-64.
+inline constexpr std::uint64_t half_log2_e = 0xb8aa3b295c17f0bcu;
+
+/// The numbers 128 / 128 to 255 / 128: what is left of any other is a factor below 1 + 2^-7.
+struct log2_cells {
+  struct cell {
+    std::uint64_t reciprocal;  ///< of 128 .. 255, in units of 2^-64, rounded down
+    std::uint64_t logarithm;   ///< log2(cell / 128) in units of 2^-63
+  };
+  std::array<cell, 128> cells{};
+
+  /// Logarithms as a running sum of log2(n / (n - 1)).
+  constexpr log2_cells() noexcept {
+    std::uint64_t sum = 0;
+    for (std::size_t n = 128; n < 256; ++n) {
+      if (n > 128) sum += log2_of_step(2 * std::uint64_t{n} - 1);
+      cells[n - 128] = {~std::uint64_t{0} / n, sum};
+    }
+  }
+
+ private:
+  /// log2((odd + 1) / (odd - 1)) by the series of artanh(1 / odd).
+  static constexpr std::uint64_t log2_of_step(std::uint64_t odd) noexcept {
+    std::uint64_t sum = 0;
+    std::uint64_t power = ~std::uint64_t{0} / odd;
+    for (std::uint64_t k = 1; power != 0; k += 2) {
+      sum += power / k;
+      power /= odd * odd;
+    }
+    return multiply_high(sum, half_log2_e) * 2;
+  }
+};
+
+inline constexpr log2_cells log2_table;
+
+/// log2(1 + r) in units of 2^-63, for r below 2^-7 in units of 2^-64: r - r^2 / 2 + ... - r^6 / 6 and the
+/// base. What is left off is below 2^-51.
+constexpr std::uint64_t log2_of_one_plus(std::uint64_t r) noexcept {
+  constexpr std::uint64_t one = ~std::uint64_t{0};
+  std::uint64_t sum = one / 5 - multiply_high(r, one / 6);
+  sum = one / 4 - multiply_high(r, sum);
+  sum = one / 3 - multiply_high(r, sum);
+  sum = one / 2 - multiply_high(r, sum);
+  sum = one - multiply_high(r, sum);
+  return multiply_high(multiply_high(r, sum), half_log2_e);
+}
+
+/// log2(x) in units of 2^-48, for x >= 1. Exact for powers of two; elsewhere the error is below one unit.
+constexpr std::uint64_t log2_fixed(std::uint64_t x) noexcept {
+  const int zeros = std::countl_zero(x);
+  const std::uint64_t scaled = x << zeros;
+  const log2_cells::cell& cell = log2_table.cells[static_cast<std::size_t>(scaled >> 56) - 128];
+  const std::uint64_t rest = scaled << 8;  // of the number beyond its cell
+  std::uint64_t fraction = cell.logarithm;
+  if (rest != 0) fraction += log2_of_one_plus(multiply_high(rest, cell.reciprocal));  // 0 for all below 256
+  constexpr int drop = 63 - log2_fraction_bits;
+  return (static_cast<std::uint64_t>(63 - zeros) << log2_fraction_bits) +
+         ((fraction + (1u << (drop - 1))) >> drop);
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CALIBRATION_LOG2_HPP
+
+// ---- ptq/calibration/entropy.hpp ----
+
+/// @file entropy.hpp The range whose quantized histogram diverges least from the original one.
+#ifndef PTQ_CALIBRATION_ENTROPY_HPP
+#define PTQ_CALIBRATION_ENTROPY_HPP
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// The search for the candidate with the smallest Kullback-Leibler divergence. A candidate keeps the first
+/// `kept` bins. Its reference P is their counts, the last one increased by all that lies beyond; its
+/// approximation Q spreads the counts of each level evenly over those of the level's bins that are not empty.
+/// With N the sum of all counts and K that of the kept ones,
+///
+///   N x divergence(P || Q) = sum of P log P - sum of P log Q - N log N + N log K.
+///
+/// The first sum grows by one term a candidate. The second is, level by level, the count times the logarithm
+/// of its mean, plus what lies beyond times that of the last level; sums over bins come from sums over
+/// prefixes. The third term is the same for all and left out. Everything is an integer: counts times 2^48
+/// log2.
+///
+/// A level of the same bins comes up again and again, under other thresholds as other levels; so each bin
+/// keeps the logarithms of the last two that began at it, one of even and one of odd width. That saves nine
+/// of ten.
+///
+/// Method: S. Migacz, "8-bit inference with TensorRT", 2017, in the form of NVIDIA ModelOpt's histogram
+/// calibrator, whose choice this is on every histogram for which that one is defined.
+template <std::size_t MaxBins, std::size_t MaxLevels>
+class entropy_search {
+ public:
+  /// At least two bins, the last one not empty.
+  constexpr entropy_search(std::span<const std::uint64_t> counts, const grid& levels) noexcept
+      : counts_(counts), cuts_(levels, levels.is_even() ? grouping::equal_widths : grouping::nearest) {
+    static_assert(MaxBins < (1u << 16), "the width of a level is kept in 16 bits");
+    PTQ_ASSERT(counts.size() >= 2 && counts.size() <= MaxBins);
+    for (std::size_t bin = 0; bin < counts.size(); ++bin) {
+      edges_[bin + 1].below = edges_[bin].below + count_of(bin);
+      edges_[bin + 1].not_empty = edges_[bin].not_empty + (count_of(bin) != 0 ? 1u : 0u);
+    }
+  }
+
+  /// The number of bins that the best candidate keeps, at least `first`. Candidates whose divergences differ
+  /// by no more than 1e-12 are tied, and of those the largest wins.
+  constexpr std::size_t find_kept(std::size_t first) noexcept {
+    constexpr std::uint64_t tie = 406;  // 1e-12 nats in units of 2^-48 bits
+    const uint128 slack = multiply_wide(total(), tie);
+    uint128 least{~std::uint64_t{0}, 0};
+    std::size_t best = counts_.size();
+    for (std::size_t kept = first; kept <= counts_.size(); ++kept) {
+      // The divergence is infinite where the last kept bin is empty: what lies beyond is added there.
+      if (count_of(kept - 1) == 0) continue;
+      const uint128 divergence = divergence_of(kept);
+      if (divergence > least + slack) continue;
+      best = kept;
+      if (divergence < least) least = divergence;
+    }
+    return best;
+  }
+
+ private:
+  /// The lower edge of a bin.
+  struct edge {
+    std::uint64_t below = 0;      ///< counts of all bins below
+    std::uint64_t log_mean[2]{};  ///< of the level that begins here, by parity of its width
+    std::uint32_t not_empty = 0;  ///< bins below
+    std::uint16_t width[2]{};     ///< of that level, in bins; 0 for none yet
+  };
+
+  /// Bin 0 holds the zeros, which every range represents: it counts as much as its neighbour.
+  constexpr std::uint64_t count_of(std::size_t bin) const noexcept { return counts_[bin == 0 ? 1 : bin]; }
+
+  constexpr std::uint64_t total() const noexcept { return edges_[counts_.size()].below; }
+
+  static constexpr uint128 x_log2_x(std::uint64_t x) noexcept {
+    return x == 0 ? uint128{} : multiply_wide(x, log2_fixed(x));
+  }
+
+  /// N x (divergence + log2(N)) of a candidate whose last bin is not empty.
+  constexpr uint128 divergence_of(std::size_t kept) noexcept {
+    for (; summed_ < kept - 1; ++summed_) reference_ += x_log2_x(count_of(summed_));
+    uint128 approximation;
+    std::uint64_t last_mean = 0;
+    std::size_t begin = 0;
+    for (std::size_t g = 1; g <= cuts_.size(); ++g) {
+      const std::size_t end = g == cuts_.size() ? kept : cuts_.first_bin(g, 2 * kept);
+      const std::uint64_t mean = log2_of_mean(begin, end);
+      approximation += multiply_wide(edges_[end].below - edges_[begin].below, mean);
+      last_mean = begin == end ? last_mean : mean;
+      begin = end;
+    }
+    const std::uint64_t beyond = total() - edges_[kept].below;
+    return reference_ + x_log2_x(count_of(kept - 1) + beyond) +
+           multiply_wide(total(), log2_fixed(edges_[kept].below)) - approximation -
+           multiply_wide(beyond, last_mean);
+  }
+
+  /// The logarithm of the mean over the bins [begin, end) that are not empty; 0 where there is none.
+  constexpr std::uint64_t log2_of_mean(std::size_t begin, std::size_t end) noexcept {
+    edge& from = edges_[begin];
+    const std::size_t width = end - begin;
+    std::uint64_t& kept = from.log_mean[width % 2];
+    if (from.width[width % 2] != width) {
+      from.width[width % 2] = static_cast<std::uint16_t>(width);
+      const std::uint64_t count = edges_[end].below - from.below;
+      kept = count == 0 ? 0 : log2_fixed(count) - log2_fixed(edges_[end].not_empty - from.not_empty);
+    }
+    return kept;
+  }
+
+  std::span<const std::uint64_t> counts_;
+  level_cuts<MaxLevels> cuts_;
+  std::array<edge, MaxBins + 1> edges_{};
+  uint128 reference_;       ///< sum of count x log2(count)
+  std::size_t summed_ = 0;  ///< over how many bins
+};
+
+}  // namespace detail
+
+/// Where the data cannot support the search, the answer is the absolute maximum with the reason `degenerate`:
+/// too few bins in use, or a winner that clips more than 1 % of what lies outside the first bin (ragged
+/// histograms make the divergence favour far too small ranges).
+struct entropy {
+  static constexpr const char* name = "entropy";
+  static constexpr bool is_tao_word = true;
+
+  static constexpr std::size_t first_candidate = 128;  ///< bins that every candidate keeps
+  static constexpr std::size_t max_levels = 128;       ///< as any signed byte has; a finer grid clips nothing
+
+  /// Needs 32 bytes of stack a bin, and no heap.
+  template <std::size_t Bins>
+  constexpr ptq::range range(const statistics<Bins>& seen, const grid& levels = grid(128)) const noexcept {
+    const std::span<const std::uint64_t> counts = seen.magnitudes.in_use();
+    if (counts.size() <= first_candidate || levels.size() > max_levels)
+      return seen.whole(range_reason::degenerate);
+    detail::entropy_search<Bins, max_levels> search(counts, levels);
+    const std::size_t kept = search.find_kept(first_candidate);
+    if (seen.magnitudes.count_from(kept) * 100 > seen.magnitudes.count_from(1))
+      return seen.whole(range_reason::degenerate);
+    return seen.up_to(2 * kept);
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_ENTROPY_HPP
+
+// ---- ptq/calibration/minmax.hpp ----
+
+/// @file minmax.hpp The absolute maximum of everything seen.
+#ifndef PTQ_CALIBRATION_MINMAX_HPP
+#define PTQ_CALIBRATION_MINMAX_HPP
+
+#include <cstddef>
+
+namespace ptq::inline v0_1 {
+
+/// ModelOpt calls it `max`; for a symmetric range the two are the same.
+struct minmax {
+  static constexpr const char* name = "minmax";
+  static constexpr bool is_tao_word = true;
+
+  template <std::size_t Bins>
+  constexpr ptq::range range(const statistics<Bins>& seen, const grid& = grid(128)) const noexcept {
+    return seen.whole();
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_MINMAX_HPP
+
+// ---- ptq/calibration/mse.hpp ----
+
+/// @file mse.hpp The range with the smallest mean squared error on a grid.
+#ifndef PTQ_CALIBRATION_MSE_HPP
+#define PTQ_CALIBRATION_MSE_HPP
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// The search for the bin centre that, as threshold, gives the smallest sum of count x (centre - level)^2
+/// over all bins, each at its centre and on its nearest level. Of a level v, with x the centres of its bins,
+/// that is
+///
+///   sum of count x^2 - 2 v x sum of count x + v^2 x sum of count,
+///
+/// where the first sum, over all levels, is the same for every threshold, and the others come from sums over
+/// prefixes. Integers throughout, x in half bins and v in units of 2^-16 of those: exact for up to 2^50
+/// values in 2^13 bins.
+template <std::size_t MaxBins, std::size_t MaxLevels>
+class mse_search {
+ public:
+  constexpr mse_search(std::span<const std::uint64_t> counts, const grid& levels) noexcept
+      : size_(counts.size()), cuts_(levels, grouping::nearest) {
+    PTQ_ASSERT(size_ <= MaxBins);
+    for (std::size_t g = 0; g < levels.size(); ++g) levels_[g] = levels.share(g);
+    for (std::size_t bin = 0; bin < size_; ++bin) {
+      const std::uint64_t x = centre(bin);
+      below_[bin + 1].count = below_[bin].count + counts[bin];
+      below_[bin + 1].sum = below_[bin].sum + counts[bin] * x;
+      squares_ += multiply_wide(counts[bin], (x * x) << (2 * fraction_bits));
+    }
+  }
+
+  /// The number of the best bin, at least `first`; the first one of equals.
+  constexpr std::size_t find_bin(std::size_t first) const noexcept {
+    uint128 least = error_of(first);
+    std::size_t best = first;
+    for (std::size_t bin = first + 1; bin < size_; ++bin) {
+      if (const uint128 error = error_of(bin); error < least) {
+        least = error;
+        best = bin;
+      }
+    }
+    return best;
+  }
+
+ private:
+  static constexpr int fraction_bits = 16;
+
+  struct prefix {
+    std::uint64_t count = 0;
+    std::uint64_t sum = 0;  ///< of count x centre
+  };
+
+  static constexpr std::uint64_t centre(std::size_t bin) noexcept { return 2 * std::uint64_t{bin} + 1; }
+
+  /// The summed squared error, in units of 2^-32 half bins squared, with the largest level on the centre of
+  /// `bin`.
+  constexpr uint128 error_of(std::size_t bin) const noexcept {
+    uint128 error = squares_;
+    std::size_t begin = 0;
+    for (std::size_t g = 0; g < cuts_.size(); ++g) {
+      const std::size_t end = g + 1 == cuts_.size() ? size_ : cuts_.first_bin(g + 1, 2 * bin + 1);
+      const std::uint64_t level = (levels_[g] * centre(bin)) >> (grid::fraction_bits - fraction_bits);
+      error += multiply_wide(below_[end].count - below_[begin].count, level * level);
+      error -= multiply_wide(below_[end].sum - below_[begin].sum, level << (fraction_bits + 1));
+      begin = end;
+    }
+    return error;
+  }
+
+  std::size_t size_;
+  level_cuts<MaxLevels> cuts_;
+  std::array<std::uint64_t, MaxLevels> levels_{};
+  std::array<prefix, MaxBins + 1> below_{};
+  uint128 squares_;
+};
+
+}  // namespace detail
+
+/// Thresholds are the centres of bins, as in ModelOpt's histogram calibrator. With too few bins in use for a
+/// search, the answer is the absolute maximum with the reason `degenerate`.
+struct mse {
+  static constexpr const char* name = "mse";
+
+  static constexpr std::size_t first_candidate = 128;  ///< the number of the first bin that is tried
+  static constexpr std::size_t max_levels = 128;       ///< as any signed byte has; a finer grid clips nothing
+
+  /// Needs 16 bytes of stack a bin, and no heap.
+  template <std::size_t Bins>
+  constexpr ptq::range range(const statistics<Bins>& seen, const grid& levels = grid(128)) const noexcept {
+    const std::span<const std::uint64_t> counts = seen.magnitudes.in_use();
+    if (counts.size() <= first_candidate || levels.size() > max_levels)
+      return seen.whole(range_reason::degenerate);
+    const detail::mse_search<Bins, max_levels> search(counts, levels);
+    return seen.up_to(2 * search.find_bin(first_candidate) + 1);
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_MSE_HPP
+
+// ---- ptq/calibration/percentile.hpp ----
+
+/// @file percentile.hpp The magnitude that a given share of the values stays below.
+#ifndef PTQ_CALIBRATION_PERCENTILE_HPP
+#define PTQ_CALIBRATION_PERCENTILE_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ptq::inline v0_1 {
+
+/// The lower edge of the first bin with which the share is reached, as ModelOpt's histogram calibrator
+/// answers. Where that is 0, nearly all values being zeros, the answer is the absolute maximum, `degenerate`.
+struct percentile {
+  static constexpr const char* name = "percentile";
+
+  std::uint64_t per_billion = 999'900'000;  ///< the share: 99.99 %
+
+  template <std::size_t Bins>
+  constexpr ptq::range range(const statistics<Bins>& seen, const grid& = grid(128)) const noexcept {
+    const std::size_t bin = find_bin(seen.magnitudes.counts);
+    if (bin == 0) return seen.whole(range_reason::degenerate);
+    return seen.up_to(2 * bin);
+  }
+
+  /// The first bin that, with those below it, holds the share of all counts. 0 where there are none.
+  constexpr std::size_t find_bin(std::span<const std::uint64_t> counts) const noexcept {
+    std::uint64_t total = 0;
+    for (const std::uint64_t count : counts) total += count;
+    const detail::uint128 wanted = detail::multiply_wide(total, per_billion);
+    std::uint64_t below = 0;
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      below += counts[i];
+      if (detail::multiply_wide(below, 1'000'000'000) >= wanted) return i;
+    }
+    return 0;
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_PERCENTILE_HPP
+
+// ---- ptq/calibrators.hpp ----
+
+/// @file calibrators.hpp The built-in calibrators. A new one is a file in calibration/ and a line here.
+#ifndef PTQ_CALIBRATORS_HPP
+#define PTQ_CALIBRATORS_HPP
+
+namespace ptq::inline v0_1 {
+
+using calibrators = list<minmax, entropy, percentile, mse>;
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATORS_HPP
+
+// ---- ptq/dtype/fp8_e4m3fn.hpp ----
+
+/// @file fp8_e4m3fn.hpp 8-bit floats with 4 exponent and 3 mantissa bits: no infinities, and NaN only where
+/// all bits are set.
+#ifndef PTQ_DTYPE_FP8_E4M3FN_HPP
+#define PTQ_DTYPE_FP8_E4M3FN_HPP
+
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+/// Source: OCP 8-bit Floating Point Specification 1.0, E4M3.
+struct fp8_e4m3fn {
+  static constexpr const char* name = "fp8_e4m3fn";
+  using codec = minifloat<minifloat_format{4, 3, false}>;
+  using storage = codec::storage;
+  static constexpr bool is_integer = false;
+  static constexpr float max_finite = 448.0F;
+  static constexpr float lowest = -max_finite;
+
+  static constexpr storage encode(const float& value) noexcept {
+    return codec::encode<saturate>(detail::bits_of(value));
+  }
+  static constexpr float decode(storage code) noexcept { return detail::float_of(codec::decode(code)); }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_FP8_E4M3FN_HPP
+
+// ---- ptq/dtype/fp8_e5m2.hpp ----
+
+/// @file fp8_e5m2.hpp 8-bit floats with 5 exponent and 2 mantissa bits: infinities and NaN as in IEEE
+/// formats.
+#ifndef PTQ_DTYPE_FP8_E5M2_HPP
+#define PTQ_DTYPE_FP8_E5M2_HPP
+
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+/// Source: OCP 8-bit Floating Point Specification 1.0, E5M2.
+struct fp8_e5m2 {
+  static constexpr const char* name = "fp8_e5m2";
+  using codec = minifloat<minifloat_format{5, 2, true}>;
+  using storage = codec::storage;
+  static constexpr bool is_integer = false;
+  static constexpr float max_finite = 57344.0F;
+  static constexpr float lowest = -max_finite;
+
+  static constexpr storage encode(const float& value) noexcept {
+    return codec::encode<saturate>(detail::bits_of(value));
+  }
+  static constexpr float decode(storage code) noexcept { return detail::float_of(codec::decode(code)); }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_FP8_E5M2_HPP
+
+// ---- ptq/dtypes.hpp ----
+
+/// @file dtypes.hpp The built-in dtypes. A new one is a file in dtype/ and a line here.
+#ifndef PTQ_DTYPES_HPP
+#define PTQ_DTYPES_HPP
+
+namespace ptq::inline v0_1 {
+
+using dtypes = list<int8,        //
+                    fp8_e4m3fn,  //
+                    fp8_e5m2,    //
+                    native>;
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPES_HPP
+
+// ---- ptq/policies.hpp ----
+
+/// @file policies.hpp The bundle of the three lists that run-time dispatch picks from.
+#ifndef PTQ_POLICIES_HPP
+#define PTQ_POLICIES_HPP
+
+namespace ptq::inline v0_1 {
+
+/// Derive from it to extend or replace a list:
+///   struct my_policies : ptq::builtin { using dtypes = ptq::list<ptq::int8, int4>; };
+struct builtin {
+  using dtypes = ptq::dtypes;
+  using calibrators = ptq::calibrators;
+  using backends = ptq::backends;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_POLICIES_HPP
+
+// ---- ptq/quantize/dequantize.hpp ----
+
+/// @file dequantize.hpp Codes and scales back to values, into the caller's memory.
+#ifndef PTQ_QUANTIZE_DEQUANTIZE_HPP
+#define PTQ_QUANTIZE_DEQUANTIZE_HPP
+
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+inline namespace PTQ_BUILD {
+
+/// Reads codes of a dtype known at compile time.
+template <dtype D>
+struct typed_decoder {
+  const typename D::storage* codes;
+
+  constexpr void run(std::size_t at, std::size_t n, float scale, float* values) const noexcept {
+    kernels::decode_run<D>(codes + at, n, scale, values);
+  }
+  constexpr void each(std::size_t at, std::size_t n, const float* scales, float* values) const noexcept {
+    kernels::decode_each<D>(codes + at, n, scales, values);
+  }
+};
+
+template <element T, class Decoder>
+constexpr void decode_tensor(tensor_view<T> target, const walk& path, std::span<const float> scales,
+                             const Decoder& decoder) {
+  const std::size_t length = path.run().extent;
+  const std::ptrdiff_t stride = path.run().stride;
+  const auto decode = [&](std::size_t at, std::size_t n, std::size_t channel, std::size_t first,
+                          float* values) {
+    if (path.channel_is_innermost())
+      decoder.each(at + first, n, scales.data() + first, values);
+    else
+      decoder.run(at + first, n, scales[channel], values);
+  };
+  path.for_each_run([&](std::ptrdiff_t offset, std::size_t at, std::size_t channel) {
+    T* run = target.data + offset;
+    if constexpr (std::same_as<T, float>) {
+      if (stride == 1) {
+        decode(at, length, channel, 0, run);
+        return;
+      }
+    }
+    float buffer[block_size] = {};
+    for (std::size_t first = 0; first < length; first += block_size) {
+      const std::size_t n = length - first < block_size ? length - first : block_size;
+      decode(at, n, channel, first, static_cast<float*>(buffer));
+      for (std::size_t i = 0; i < n; ++i)
+        run[static_cast<std::ptrdiff_t>(first + i) * stride] = element_traits<T>::from_float(buffer[i]);
+    }
+  });
+}
+
+template <element T, class Decoder>
+constexpr status dequantize_view(tensor_view<T> target, granularity grain, const Decoder& decoder,
+                                 std::size_t code_count, std::span<const float> scales) {
+  if (const status sizes = check_sizes(target.shape, grain, scales.size(), code_count); !sizes) return sizes;
+  decode_tensor(target, walk(target.shape, target.strides, grain), scales, decoder);
+  return {};
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// value = code * scale, in float32 with one rounding, then rounded to the target's element type.
+///
+/// @param codes  in the target's memory order (`dense_strides`), as `quantize` writes them
+/// @param scales 1 per tensor, or one per index of the axis
+/// @param target any adaptable tensor; its shape says how the codes are laid out
+/// @return axis_out_of_range, or size_mismatch with the length wanted
+template <dtype D, adaptable_tensor Tensor>
+constexpr status dequantize(std::span<const typename D::storage> codes, std::span<const float> scales,
+                            granularity grain, Tensor&& target) {
+  const auto view = view_of(target);
+  return detail::dequantize_view<typename decltype(view)::value_type>(
+      view, grain, detail::typed_decoder<D>{codes.data()}, codes.size(), scales);
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_QUANTIZE_DEQUANTIZE_HPP
+
+// ---- ptq/quantize/quantize.hpp ----
+
+/// @file quantize.hpp Tensors to codes and scales, into the caller's memory.
+#ifndef PTQ_QUANTIZE_QUANTIZE_HPP
+#define PTQ_QUANTIZE_QUANTIZE_HPP
+
+#include <cstddef>
+#include <span>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+inline namespace PTQ_BUILD {
+
+/// Writes codes of a dtype known at compile time.
+template <dtype D, arithmetic How>
+struct typed_encoder {
+  typename D::storage* codes;
+
+  static constexpr void prepare(const float* scales, std::size_t n, float* factors) noexcept {
+    for (std::size_t i = 0; i < n; ++i) factors[i] = kernels::factor_of<How>(scales[i]);
+  }
+  constexpr void run(const float* values, std::size_t n, float scale, std::size_t at) const noexcept {
+    kernels::encode_run<D, How>(values, n, scale, codes + at);
+  }
+  constexpr void each(const float* values, std::size_t n, const float* factors,
+                      std::size_t at) const noexcept {
+    kernels::encode_each<D, How>(values, n, factors, codes + at);
+  }
+};
+
+/// Checks the buffers, finds the scales, writes the codes.
+template <element T, class Encoder>
+constexpr status quantize_view(tensor_view<const T> source, const recipe& numbers, granularity grain,
+                               const Encoder& encoder, std::size_t code_count, std::span<float> scales) {
+  if (const status sizes = check_sizes(source.shape, grain, scales.size(), code_count); !sizes) return sizes;
+  const walk path(source.shape, source.strides, grain);
+  if (const status found = find_scales(source, path, numbers, scales); !found) return found;
+  encode_tensor(source, path, numbers, scales, encoder);
+  return {};
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// Quantizes a tensor by a backend's numbers.
+///
+/// @param tensor any adaptable tensor of float32, float64 (rounded to float32 first), float16 or bfloat16
+/// @param codes  as many as the tensor has elements; written in the source's memory order (`dense_strides`)
+/// @param scales 1 per tensor, or one per index of the axis; value = code * scale
+/// @param grain  how many elements share a scale; the backend's default for weights if not given
+/// @return axis_out_of_range; size_mismatch with the length wanted; not_finite with the row-major index of
+/// the first NaN
+///         or infinity (codes and scales are then unspecified)
+template <dtype D, backend B, adaptable_tensor Tensor>
+constexpr status quantize(const Tensor& tensor, std::span<typename D::storage> codes, std::span<float> scales,
+                          granularity grain = recipe_of<D, B>.weights) {
+  constexpr recipe numbers = recipe_of<D, B>;
+  const auto view = view_of(tensor);
+  using value_type = typename decltype(view)::value_type;
+  return detail::quantize_view<value_type>(
+      view, numbers, grain, detail::typed_encoder<D, numbers.how>{codes.data()}, codes.size(), scales);
+}
+
+/// The scale that a backend gives a dtype for values up to amax (finite, not negative).
+template <dtype D, backend B>
+constexpr float scale_for(const float& amax) noexcept {
+  return detail::scale_of<float>(amax, recipe_of<D, B>);
+}
+
+/// Quantizes a tensor by scales found before, as for calibrated activations. Values beyond the range
+/// saturate; NaN becomes the dtype's code for it.
+template <dtype D, backend B, adaptable_tensor Tensor>
+constexpr status quantize_by(const Tensor& tensor, std::span<const float> scales,
+                             std::span<typename D::storage> codes, granularity grain = per_tensor()) {
+  constexpr recipe numbers = recipe_of<D, B>;
+  const auto view = view_of(tensor);
+  using value_type = typename decltype(view)::value_type;
+  if (const status sizes = detail::check_sizes(view.shape, grain, scales.size(), codes.size()); !sizes)
+    return sizes;
+  detail::encode_tensor<value_type>(view, walk(view.shape, view.strides, grain), numbers, scales,
+                                    detail::typed_encoder<D, numbers.how>{codes.data()});
+  return {};
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_QUANTIZE_QUANTIZE_HPP
+
+// ---- ptq/quantize/fake_quantize.hpp ----
+
+/// @file fake_quantize.hpp Quantize and dequantize in one go, in place: what a quantized tensor will look
+/// like as floats.
+#ifndef PTQ_QUANTIZE_FAKE_QUANTIZE_HPP
+#define PTQ_QUANTIZE_FAKE_QUANTIZE_HPP
+
+#include <cstddef>
+#include <span>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+inline namespace PTQ_BUILD {
+
+/// Replaces each value by that of its code, a few at a time.
+template <dtype D, recipe Numbers, element T>
+constexpr void fake_quantize_view(tensor_view<T> target, const walk& path, std::span<const float> scales) {
+  const std::size_t length = path.run().extent;
+  path.for_each_run([&](std::ptrdiff_t offset, std::size_t, std::size_t channel) {
+    for (std::size_t first = 0; first < length; first += block_size) {
+      const std::size_t n = length - first < block_size ? length - first : block_size;
+      const bool each = path.channel_is_innermost();
+      const std::ptrdiff_t begin = offset + static_cast<std::ptrdiff_t>(first) * path.run().stride;
+      const tensor_view<T> block(target.data + begin, {n}, {path.run().stride});
+      const std::span<const float> own = each ? scales.subspan(first, n) : scales.subspan(channel, 1);
+      const walk straight(block.shape, block.strides, each ? per_channel(0) : per_tensor());
+      typename D::storage codes[block_size] = {};
+      encode_tensor<T>(block, straight, Numbers, own, typed_encoder<D, Numbers.how>{codes});
+      decode_tensor<T>(block, straight, own, typed_decoder<D>{codes});
+    }
+  });
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// Replaces each value by the nearest one that the dtype has under the backend's numbers, with scales from
+/// the tensor itself: exactly dequantize(quantize(tensor)).
+///
+/// @param scales receives the scales: 1 per tensor, or one per index of the axis
+/// @return as `quantize`; the tensor is untouched then
+template <dtype D, backend B, adaptable_tensor Tensor>
+constexpr status fake_quantize(Tensor&& tensor, std::span<float> scales,
+                               granularity grain = recipe_of<D, B>.weights) {
+  constexpr recipe numbers = recipe_of<D, B>;
+  const auto view = view_of(tensor);
+  using value_type = typename decltype(view)::value_type;
+  if (const status sizes = detail::check_sizes(view.shape, grain, scales.size(), view.size()); !sizes)
+    return sizes;
+  const walk path(view.shape, view.strides, grain);
+  if (const status found = detail::find_scales<value_type>(view, path, numbers, scales); !found) return found;
+  detail::fake_quantize_view<D, numbers, value_type>(view, path, scales);
+  return {};
+}
+
+/// The same with one scale for the whole tensor, from an amax found by calibration. Values beyond it
+/// saturate.
+template <dtype D, backend B, adaptable_tensor Tensor>
+constexpr void fake_quantize(Tensor&& tensor, const float& amax) {
+  const auto view = view_of(tensor);
+  const float scale = scale_for<D, B>(amax);
+  detail::fake_quantize_view<D, recipe_of<D, B>, typename decltype(view)::value_type>(
+      view, walk(view.shape, view.strides, per_tensor()), {&scale, 1});
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_QUANTIZE_FAKE_QUANTIZE_HPP
+
+// ---- ptq/version.hpp ----
+
+/// @file version.hpp The version of ptq. Everything public lives in `ptq`, in an inline namespace named after
+/// it.
+#ifndef PTQ_VERSION_HPP
+#define PTQ_VERSION_HPP
+
+#define PTQ_VERSION_MAJOR 0
+#define PTQ_VERSION_MINOR 1
+#define PTQ_VERSION_PATCH 0
+#define PTQ_VERSION_STRING "0.1.0"
+
+#endif  // PTQ_VERSION_HPP
+
+// ---- ptq/core.hpp ----
+
+/// @file core.hpp The subset for firmware: no heap, no exceptions, no RTTI, no libm, and no third party.
+#ifndef PTQ_CORE_HPP
+#define PTQ_CORE_HPP
+
+#endif  // PTQ_CORE_HPP

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+# Makes `ptq` offer the single headers, made now, in place of include/: every header of the library becomes one line that
+# includes the single header it is in. Headers of third parties stay what they are.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+set(single "${PROJECT_BINARY_DIR}/single_include")
+set(replaced "${PROJECT_BINARY_DIR}/replaced_include")
+execute_process(COMMAND "${Python3_EXECUTABLE}" "${PROJECT_SOURCE_DIR}/single_include/amalgamate.py" --output "${single}"
+                COMMAND_ERROR_IS_FATAL ANY)
+
+get_target_property(headers ptq HEADER_SET)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${headers})
+file(READ "${single}/ptq/ptq_core.hpp" core)
+foreach(path IN LISTS headers)
+  file(RELATIVE_PATH header "${PROJECT_SOURCE_DIR}/include" "${path}")
+  string(FIND "${core}" "// ---- ${header} ----" place)
+  set(from "${single}/ptq/ptq.hpp")
+  if(NOT place EQUAL -1)
+    set(from "${single}/ptq/ptq_core.hpp")
+  endif()
+  file(CONFIGURE OUTPUT "${replaced}/${header}" CONTENT "#include \"${from}\"\n" @ONLY)
+endforeach()
+foreach(component IN LISTS components)
+  get_target_property(paths ptq_${component} HEADER_SET)
+  foreach(path IN LISTS paths)
+    file(RELATIVE_PATH header "${PROJECT_SOURCE_DIR}/include" "${path}")
+    file(CONFIGURE OUTPUT "${replaced}/${header}" CONTENT "#include \"${path}\"\n" @ONLY)
+  endforeach()
+  set_property(TARGET ptq_${component} PROPERTY INTERFACE_INCLUDE_DIRECTORIES "")
+endforeach()
+set_property(TARGET ptq PROPERTY INTERFACE_INCLUDE_DIRECTORIES "$<BUILD_INTERFACE:${replaced}>")
