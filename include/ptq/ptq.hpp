@@ -27,6 +27,7 @@
 #include "ptq/io/stored_tensor.hpp"
 #include "ptq/io/zip.hpp"
 #include "ptq/model/apply.hpp"
+#include "ptq/model/artifact.hpp"
 #include "ptq/model/calibration.hpp"
 #include "ptq/model/layers_of.hpp"
 #include "ptq/model/match.hpp"

@@ -1050,6 +1050,21 @@ enum class range_reason : unsigned char {
   degenerate,  ///< the data cannot support a search, so amax is the absolute maximum
 };
 
+/// In words; empty where the answer is the calibrator's own.
+constexpr const char* text_of(range_reason reason) noexcept {
+  switch (reason) {
+    case range_reason::found:
+      break;
+    case range_reason::no_data:
+      return "no values were seen";
+    case range_reason::all_zero:
+      return "only zeros were seen";
+    case range_reason::degenerate:
+      return "the values do not support a search, so the largest one is kept";
+  }
+  return "";
+}
+
 struct range {
   float amax = 0;
   range_reason reason = range_reason::no_data;
@@ -1127,6 +1142,17 @@ struct histogram {
     std::uint64_t sum = 0;
     for (std::size_t i = first; i < Bins; ++i) sum += counts[i];
     return sum;
+  }
+
+  /// The first bin that holds nothing below a magnitude, for magnitudes below 2^exponent.
+  constexpr std::size_t first_bin_above(std::uint32_t magnitude_bits) const noexcept {
+    const std::size_t bin = bin_of(magnitude_bits);
+    return bin + (edge_bits(2 * bin) < magnitude_bits ? 1u : 0u);
+  }
+
+  /// A place in the range as the bits of a float, given in half bins from 0.
+  constexpr std::uint32_t edge_bits(std::size_t half_bins) const noexcept {
+    return half_bins == 0 ? 0 : detail::pack(half_bins, exponent - 1 - bits);
   }
 
   friend constexpr bool operator==(const histogram&, const histogram&) = default;
@@ -1233,6 +1259,7 @@ struct [[nodiscard]] status {
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace ptq::inline v0_1 {
 namespace kernels {
@@ -1274,10 +1301,11 @@ constexpr float apply_directly(const float& value, const float& factor) noexcept
 template <dtype D>
 inline constexpr bool has_small_range = D::max_finite <= 0x1p32F;
 
+/// Whether the hardware may do it. Not in constant expressions, where NaN and overflow are errors.
 template <dtype D, arithmetic How>
 constexpr bool can_apply_directly(float factor) noexcept {
   return has_small_range<D> && (How == arithmetic::multiply_by_reciprocal || exact_division) &&
-         detail::is_ordinary(detail::bits_of(factor));
+         detail::is_ordinary(detail::bits_of(factor)) && !std::is_constant_evaluated();
 }
 
 template <dtype D, arithmetic How>
@@ -1306,7 +1334,8 @@ constexpr void encode_each(const float* values, std::size_t n, const float* fact
 template <dtype D>
 constexpr float scale_up(const float& value, const float& scale) noexcept {
   if (detail::bits_of(scale) == detail::one_bits) return value;
-  if (has_small_range<D> && detail::is_ordinary(detail::bits_of(scale))) return value * scale;
+  if (has_small_range<D> && detail::is_ordinary(detail::bits_of(scale)) && !std::is_constant_evaluated())
+    return value * scale;
   return detail::float_of(detail::multiply(detail::bits_of(value), detail::bits_of(scale)));
 }
 
@@ -1644,7 +1673,6 @@ constexpr void encode_tensor(tensor_view<const T> source, const walk& path, cons
 #ifndef PTQ_CALIBRATION_STATISTICS_HPP
 #define PTQ_CALIBRATION_STATISTICS_HPP
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -1695,9 +1723,14 @@ struct statistics {
 
   /// The range that ends at a place in the histogram, given in half bins, but not beyond the largest value.
   constexpr range up_to(std::size_t half_bins) const noexcept {
-    if (half_bins == 0) return {0, range_reason::found};
-    const std::uint32_t end = detail::pack(half_bins, magnitudes.exponent - 1 - std::countr_zero(Bins));
+    const std::uint32_t end = magnitudes.edge_bits(half_bins);
     return {end < detail::bits_of(absmax) ? detail::float_of(end) : absmax, range_reason::found};
+  }
+
+  /// How many values are larger than `amax`, up to the width of a bin.
+  constexpr std::uint64_t count_above(const float& amax) const noexcept {
+    const std::uint32_t bits = detail::bits_of(amax);
+    return bits >= detail::bits_of(absmax) ? 0 : magnitudes.count_from(magnitudes.first_bin_above(bits));
   }
 
   friend constexpr bool operator==(const statistics& a, const statistics& b) noexcept {
@@ -2822,6 +2855,20 @@ inline const backend_words* find_backend(const spec_words& words, std::string_vi
   return found == words.backends.end() ? nullptr : &*found;
 }
 
+namespace detail {
+
+inline bool contains(std::span<const std::string_view> words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+template <class Calibrator>
+inline constexpr bool is_tao_word = false;
+template <class Calibrator>
+  requires(Calibrator::is_tao_word)
+inline constexpr bool is_tao_word<Calibrator> = true;
+
+}  // namespace detail
+
 template <class Policies = builtin>
 spec_words words_of() {
   spec_words words;
@@ -2829,7 +2876,7 @@ spec_words words_of() {
                         [&]<class D>(detail::type_tag<D>) { words.dtypes.emplace_back(D::name); });
   detail::for_each_type(typename Policies::calibrators{}, [&]<class C>(detail::type_tag<C>) {
     words.calibrators.emplace_back(C::name);
-    if constexpr (requires { requires C::is_tao_word; }) words.tao_calibrators.emplace_back(C::name);
+    if (detail::is_tao_word<C>) words.tao_calibrators.emplace_back(C::name);
   });
   detail::for_each_type(typename Policies::backends{}, [&]<class B>(detail::type_tag<B>) {
     words.backends.push_back({B::name, B::mode, B::activations});
@@ -3406,6 +3453,88 @@ inline const tree* find(const tree& root, std::string_view path) {
 
 #endif  // PTQ_CONFIG_TREE_HPP
 
+// ---- ptq/config/overrides.hpp ----
+
+/// @file overrides.hpp Arguments of the form `key.path=value`, which win over the file.
+#ifndef PTQ_CONFIG_OVERRIDES_HPP
+#define PTQ_CONFIG_OVERRIDES_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1::detail {
+
+struct assignment {
+  std::string path;
+  std::string value;  ///< YAML
+};
+
+/// The value of an argument stands there, not in the file.
+inline void mark_argument(tree& value, std::size_t number) {
+  value.at = value.key_at = {0, 0, number};
+  for (tree& member : value.members) mark_argument(member, number);
+}
+
+/// Splits "key.path=value". `model_path` and `results_dir` alone mean those of `quantize`.
+inline result<assignment> assignment_of(std::string_view argument) {
+  const std::size_t equals = argument.find('=');
+  if (equals == std::string_view::npos || equals == 0)
+    return error(errc::syntax, {}, in_quotes(argument) + " is not of the form key.path=value.");
+  std::string path(argument.substr(0, equals));
+  if (path == "model_path" || path == "results_dir") path = "quantize." + path;
+  if (!steps_of(path))
+    return error(errc::syntax, {}, in_quotes(path) + " is not a path of keys like quantize.backend.");
+  return assignment{std::move(path), std::string(argument.substr(equals + 1))};
+}
+
+/// Puts a value into a document, making the maps on the way where they are missing. Lists do not grow.
+inline result<void> assign(tree& root, std::string_view path, tree value) {
+  static constexpr std::string_view sections[] = {"quantize", "dataset", "evaluate", "ptq", "results_dir"};
+  const std::vector<std::string> steps = *steps_of(path);
+  if (std::find(std::begin(sections), std::end(sections), steps.front()) == std::end(sections) &&
+      !root.member(steps.front()))
+    return error(errc::unknown_key, path, "there is no section " + in_quotes(steps.front()) + ".",
+                 nearest_word(steps.front(), sections));
+  tree* at = &root;
+  std::string walked;
+  for (const std::string& step : steps) {
+    if (at->is_list()) {
+      const auto index = index_of(*at, step);
+      if (!index)
+        return error(errc::invalid_value, path,
+                     in_quotes(step) + " is not an index of " + walked + ", which has " +
+                         counted(at->members.size(), "item") + ", counted from 0.");
+      at = &at->members[*index];
+    } else if (at->is_word()) {
+      return error(errc::wrong_type, path, walked + " is a word: it has no " + in_quotes(step) + " to set.");
+    } else {
+      at->kind = tree::kind_type::map;
+      tree* found = at->member(step);
+      if (!found) {
+        found = &at->members.emplace_back();
+        found->key = step;
+        found->key_at = value.at;
+        found->at = value.at;
+      }
+      at = found;
+    }
+    walked += (walked.empty() ? "" : ".") + step;
+  }
+  at->kind = value.kind;
+  at->word = std::move(value.word);
+  at->members = std::move(value.members);
+  at->at = value.at;
+  return {};
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CONFIG_OVERRIDES_HPP
+
 // ---- ptq/config/interpolate.hpp ----
 
 /// @file interpolate.hpp Replaces `${a.b}` by what stands at `a.b` in the same document.
@@ -3510,88 +3639,6 @@ class interpolator {
 }  // namespace ptq::inline v0_1::detail
 
 #endif  // PTQ_CONFIG_INTERPOLATE_HPP
-
-// ---- ptq/config/overrides.hpp ----
-
-/// @file overrides.hpp Arguments of the form `key.path=value`, which win over the file.
-#ifndef PTQ_CONFIG_OVERRIDES_HPP
-#define PTQ_CONFIG_OVERRIDES_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-namespace ptq::inline v0_1::detail {
-
-struct assignment {
-  std::string path;
-  std::string value;  ///< YAML
-};
-
-/// The value of an argument stands there, not in the file.
-inline void mark_argument(tree& value, std::size_t number) {
-  value.at = value.key_at = {0, 0, number};
-  for (tree& member : value.members) mark_argument(member, number);
-}
-
-/// Splits "key.path=value". `model_path` and `results_dir` alone mean those of `quantize`.
-inline result<assignment> assignment_of(std::string_view argument) {
-  const std::size_t equals = argument.find('=');
-  if (equals == std::string_view::npos || equals == 0)
-    return error(errc::syntax, {}, in_quotes(argument) + " is not of the form key.path=value.");
-  std::string path(argument.substr(0, equals));
-  if (path == "model_path" || path == "results_dir") path = "quantize." + path;
-  if (!steps_of(path))
-    return error(errc::syntax, {}, in_quotes(path) + " is not a path of keys like quantize.backend.");
-  return assignment{std::move(path), std::string(argument.substr(equals + 1))};
-}
-
-/// Puts a value into a document, making the maps on the way where they are missing. Lists do not grow.
-inline result<void> assign(tree& root, std::string_view path, tree value) {
-  static constexpr std::string_view sections[] = {"quantize", "dataset", "evaluate", "ptq", "results_dir"};
-  const std::vector<std::string> steps = *steps_of(path);
-  if (std::find(std::begin(sections), std::end(sections), steps.front()) == std::end(sections) &&
-      !root.member(steps.front()))
-    return error(errc::unknown_key, path, "there is no section " + in_quotes(steps.front()) + ".",
-                 nearest_word(steps.front(), sections));
-  tree* at = &root;
-  std::string walked;
-  for (const std::string& step : steps) {
-    if (at->is_list()) {
-      const auto index = index_of(*at, step);
-      if (!index)
-        return error(errc::invalid_value, path,
-                     in_quotes(step) + " is not an index of " + walked + ", which has " +
-                         counted(at->members.size(), "item") + ", counted from 0.");
-      at = &at->members[*index];
-    } else if (at->is_word()) {
-      return error(errc::wrong_type, path, walked + " is a word: it has no " + in_quotes(step) + " to set.");
-    } else {
-      at->kind = tree::kind_type::map;
-      tree* found = at->member(step);
-      if (!found) {
-        found = &at->members.emplace_back();
-        found->key = step;
-        found->key_at = value.at;
-        found->at = value.at;
-      }
-      at = found;
-    }
-    walked += (walked.empty() ? "" : ".") + step;
-  }
-  at->kind = value.kind;
-  at->word = std::move(value.word);
-  at->members = std::move(value.members);
-  at->at = value.at;
-  return {};
-}
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_CONFIG_OVERRIDES_HPP
 
 // ---- ptq/config/spec.hpp ----
 
@@ -3748,16 +3795,7 @@ inline word_list backend_list(const spec_words& words) {
 inline word_list mode_list(const spec_words& words) {
   word_list list;
   for (const backend_words& b : words.backends)
-    if (std::find(list.begin(), list.end(), b.mode) == list.end()) list.push_back(b.mode);
-  return list;
-}
-
-/// What `quantize.algorithm` may say. Our own extras are left out, since TAO must be able to read that
-/// section.
-inline word_list algorithm_list(const spec_words& words) {
-  word_list list = words.calibrators;
-  const auto is_extra = [](std::string_view word) { return word == "percentile" || word == "mse"; };
-  list.erase(std::remove_if(list.begin(), list.end(), is_extra), list.end());
+    if (!contains(list, b.mode)) list.push_back(b.mode);
   return list;
 }
 
@@ -3781,7 +3819,7 @@ class validator {
 
   void check_word(std::string_view path, std::string_view word, const word_list& allowed) {
     if (word.empty()) return fail(errc::missing_value, path, "has no value. " + allowed_text(allowed));
-    if (std::find(allowed.begin(), allowed.end(), word) != allowed.end()) return;
+    if (contains(allowed, word)) return;
     fail(errc::unknown_word, path, "unknown word " + in_quotes(word) + ". " + allowed_text(allowed),
          nearest_word(word, allowed));
   }
@@ -3790,12 +3828,12 @@ class validator {
     check_word("quantize.backend", config.backend, backend_list(words_));
     check_word("quantize.mode", config.mode, mode_list(words_));
     check_pair(config);
-    if (config.algorithm == "percentile" || config.algorithm == "mse")
+    if (!contains(words_.tao_calibrators, config.algorithm) && contains(words_.calibrators, config.algorithm))
       fail(errc::unknown_word, "quantize.algorithm",
            in_quotes(config.algorithm) +
                " is not an algorithm of TAO. Write ptq: {calibration: {algorithm: " + config.algorithm +
                "}} beside the section quantize.");
-    check_word("quantize.algorithm", config.algorithm, algorithm_list(words_));
+    check_word("quantize.algorithm", config.algorithm, words_.tao_calibrators);
     check_word("quantize.default_layer_dtype", config.default_layer_dtype, words_.dtypes);
     check_word("quantize.default_activation_dtype", config.default_activation_dtype, words_.dtypes);
     for (std::size_t i = 0; i < config.layers.size(); ++i) check_rule(rule_path(i), config.layers[i]);
@@ -3913,10 +3951,6 @@ inline std::string lower_cased(std::string text) {
   for (char& c : text)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   return text;
-}
-
-inline bool contains(std::span<const std::string_view> words, std::string_view word) {
-  return std::find(words.begin(), words.end(), word) != words.end();
 }
 
 /// Reads the sections that are ours. The first error wins; after it, reading goes on without effect.
@@ -6538,6 +6572,30 @@ inline result<std::vector<zip_entry>> read_zip(std::span<const std::byte> archiv
 
 #endif  // PTQ_IO_ZIP_HPP
 
+// ---- ptq/model/activation_range.hpp ----
+
+/// @file activation_range.hpp What calibration found for the inputs of a layer.
+#ifndef PTQ_MODEL_ACTIVATION_RANGE_HPP
+#define PTQ_MODEL_ACTIVATION_RANGE_HPP
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+struct activation_range {
+  std::size_t layer = 0;            ///< its place in the plan
+  const char* algorithm = nullptr;  ///< the calibrator that answered
+  ptq::range range;
+  float scale = 1;            ///< of the layer's inputs, all of which share it
+  std::uint64_t count = 0;    ///< values seen
+  std::uint64_t clipped = 0;  ///< of these, those that lie beyond the range, up to one bin of the histogram
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_ACTIVATION_RANGE_HPP
+
 // ---- ptq/model/instantiation.hpp ----
 
 /// @file instantiation.hpp The templated kernels of one dtype and arithmetic behind run-time words.
@@ -6774,10 +6832,11 @@ struct quantized_layer {
   const layer& source;
   const planned_layer& planned;
   const instantiation& how;
-  granularity grain;                 ///< of the weights
-  std::span<const std::byte> codes;  ///< `how.code_size` bytes each, in the source's memory order
-  tensor_strides code_strides;       ///< of the codes, in codes
-  std::span<const float> scales;     ///< 1 per tensor, or one per index of the axis
+  granularity grain;                        ///< of the weights
+  std::span<const std::byte> codes;         ///< `how.code_size` bytes each, in the source's memory order
+  tensor_strides code_strides;              ///< of the codes, in codes
+  std::span<const float> scales;            ///< 1 per tensor, or one per index of the axis
+  const activation_range* input = nullptr;  ///< of the layer's inputs, where the plan quantizes those too
 
   /// The codes as what they are. D must be the layer's dtype.
   template <dtype D>
@@ -6841,6 +6900,26 @@ inline result<void> check_same_layers(const plan& planned, std::span<const layer
   return {};
 }
 
+inline const activation_range* find_range(std::span<const activation_range> inputs, std::size_t layer) {
+  for (const activation_range& input : inputs)
+    if (input.layer == layer) return &input;
+  return nullptr;
+}
+
+/// Every layer whose activations are quantized needs a range, found from data.
+inline result<void> check_ranges(const plan& planned, std::span<const activation_range> inputs) {
+  for (std::size_t i = 0; i < planned.layers.size(); ++i) {
+    if (!planned.layers[i].activations.is_quantized()) continue;
+    const activation_range* const input = find_range(inputs, i);
+    if (input != nullptr && input->range.reason != range_reason::no_data) continue;
+    return error(
+        errc::no_data, "layer \"" + planned.layers[i].name + "\"",
+        "its activations are to be quantized, but calibration never saw its inputs. Collect them, or take "
+        "the layer out with skip_names.");
+  }
+  return {};
+}
+
 template <layer_sink Sink>
 result<void> deliver(const quantized_layer& done, Sink& sink) {
   using answer = std::invoke_result_t<Sink&, const quantized_layer&>;
@@ -6856,6 +6935,41 @@ result<void> deliver(const quantized_layer& done, Sink& sink) {
   }
 }
 
+inline namespace PTQ_BUILD {
+
+template <class Policies, layer_sink Sink>
+result<void> apply_weights(const plan& planned, std::span<const layer> layers,
+                           std::span<const activation_range> inputs, Sink& sink) {
+  if (auto same = check_same_layers(planned, layers); !same) return same;
+  std::vector<std::byte> codes;
+  std::vector<float> scales;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const layer& source = layers[i];
+    const planned_layer& decided = planned.layers[i];
+    if (!decided.weights.is_quantized()) continue;
+    if (!source.weight.type)
+      return error_in(source, {errc::unsupported}, "its weight is not a floating-point tensor.");
+    const auto how = find_instantiation<Policies>(decided.weights.dtype, planned.backend);
+    if (!how)
+      return error_in(source, {errc::unsupported},
+                      "the policies do not have dtype \"" + decided.weights.dtype + "\" with backend \"" +
+                          planned.backend +
+                          "\". Give `apply` the bundle that the specification was read with: "
+                          "apply<my_policies>(...).");
+    const granularity grain = decided.weights.grain.value_or(how->numbers.weights);
+    codes.resize(source.weight.size() * how->code_size);
+    scales.resize(scale_count(source.weight.shape, grain));
+    if (const status outcome = quantize(source.weight, *how, codes, scales, grain); !outcome)
+      return refusal(source, outcome);
+    const tensor_strides code_strides = dense_strides(source.weight.shape, source.weight.strides);
+    const quantized_layer done{source, decided,      *how,   grain,
+                               codes,  code_strides, scales, find_range(inputs, i)};
+    if (auto told = deliver(done, sink); !told) return told;
+  }
+  return {};
+}
+
+}  // namespace PTQ_BUILD
 }  // namespace detail
 
 inline namespace PTQ_BUILD {
@@ -6864,36 +6978,23 @@ inline namespace PTQ_BUILD {
 ///
 /// @tparam Policies the bundle of dtypes and backends to pick from
 /// @param planned   made by `match` from these same layers
-/// @param sink      called once per quantized layer
+/// @param sink      called once per layer whose weights are quantized
 /// @return errors name the layer; what the sink returns is passed on
 template <class Policies = builtin, layer_sink Sink>
 result<void> apply(const plan& planned, std::span<const layer> layers, Sink&& sink) {
-  if (auto same = detail::check_same_layers(planned, layers); !same) return same;
-  std::vector<std::byte> codes;
-  std::vector<float> scales;
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    const layer& source = layers[i];
-    const planned_layer& decided = planned.layers[i];
-    if (!decided.weights.is_quantized()) continue;
-    if (!source.weight.type)
-      return detail::error_in(source, {errc::unsupported}, "its weight is not a floating-point tensor.");
-    const auto how = find_instantiation<Policies>(decided.weights.dtype, planned.backend);
-    if (!how)
-      return detail::error_in(source, {errc::unsupported},
-                              "the policies do not have dtype \"" + decided.weights.dtype +
-                                  "\" with backend \"" + planned.backend +
-                                  "\". Give `apply` the bundle that the specification was read with: "
-                                  "apply<my_policies>(...).");
-    const granularity grain = decided.weights.grain.value_or(how->numbers.weights);
-    codes.resize(source.weight.size() * how->code_size);
-    scales.resize(scale_count(source.weight.shape, grain));
-    if (const status outcome = quantize(source.weight, *how, codes, scales, grain); !outcome)
-      return detail::refusal(source, outcome);
-    const tensor_strides code_strides = dense_strides(source.weight.shape, source.weight.strides);
-    const quantized_layer done{source, decided, *how, grain, codes, code_strides, scales};
-    if (auto told = detail::deliver(done, sink); !told) return told;
-  }
-  return {};
+  return detail::apply_weights<Policies>(planned, layers, {}, sink);
+}
+
+/// The same with calibrated activations: the sink also gets the range of the layer's inputs.
+///
+/// @param inputs as `calibration::ranges` gives them; layers of which only the inputs are quantized are found
+/// there
+/// @return no_data for a layer whose activations are to be quantized and whose inputs were never seen
+template <class Policies = builtin, layer_sink Sink>
+result<void> apply(const plan& planned, std::span<const layer> layers,
+                   std::span<const activation_range> inputs, Sink&& sink) {
+  if (auto complete = detail::check_ranges(planned, inputs); !complete) return complete;
+  return detail::apply_weights<Policies>(planned, layers, inputs, sink);
 }
 
 }  // namespace PTQ_BUILD
@@ -6973,6 +7074,161 @@ status dequantize(const artifact_weights& weights, std::string_view backend, std
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_MODEL_ARTIFACT_HPP
+
+// ---- ptq/model/calibration.hpp ----
+
+/// @file calibration.hpp Finds the ranges of activations: the caller's own forward pass pushes the inputs of
+/// layers into it.
+#ifndef PTQ_MODEL_CALIBRATION_HPP
+#define PTQ_MODEL_CALIBRATION_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// The statistics of layers' inputs by layer name: what a calibration keeps, what files hold, what merges.
+using layer_statistics = std::map<std::string, statistics<>, std::less<>>;
+
+namespace detail {
+
+/// A calibrator behind its word.
+struct calibrator_entry {
+  const char* name = nullptr;
+  range (*ask)(const statistics<>&, const grid&, const calibration_config&) = nullptr;
+};
+
+/// A calibrator that has a share (`per_billion`) gets it from the settings.
+template <calibrator C>
+range ask_calibrator(const statistics<>& seen, const grid& levels, const calibration_config& settings) {
+  C ask;
+  if constexpr (requires { ask.per_billion = std::uint64_t{}; })
+    ask.per_billion = static_cast<std::uint64_t>(settings.percentile * 1e7 + 0.5);
+  return ask.range(seen, levels);
+}
+
+template <class Policies>
+std::optional<calibrator_entry> find_calibrator(std::string_view word) {
+  std::optional<calibrator_entry> found;
+  for_each_type(typename Policies::calibrators{}, [&]<class C>(type_tag<C>) {
+    if (word == C::name) found = calibrator_entry{C::name, &ask_calibrator<C>};
+  });
+  return found;
+}
+
+template <class Policies>
+std::optional<grid> find_grid(std::string_view dtype_word) {
+  std::optional<grid> found;
+  for_each_type(typename Policies::dtypes{}, [&]<class D>(type_tag<D>) {
+    if (dtype_word == D::name) found = grid_of<D>();
+  });
+  return found;
+}
+
+inline error error_in_inputs(std::string_view layer, errc code, std::string_view text) {
+  return error(code, "layer \"" + std::string(layer) + "\"", text);
+}
+
+}  // namespace detail
+
+/// Keeps the statistics of every layer whose activations a plan quantizes: 32 KiB each, whatever is
+/// collected. The order of the calls does not matter, nor how inputs are cut into batches.
+class calibration {
+ public:
+  explicit calibration(const plan& planned) : plan_(planned) {
+    for (const planned_layer& layer : plan_.layers)
+      if (layer.activations.is_quantized()) seen_.try_emplace(layer.name);
+  }
+
+  /// The inputs of a layer for some samples. Layers that need no range are passed over.
+  ///
+  /// @return unknown_word for a layer that the plan does not have; unsupported if the elements are not
+  /// floating-point
+  ///         numbers; not_finite with the index of a NaN or infinity, and nothing of this tensor was taken in
+  result<void> collect(std::string_view layer, const any_view& input) {
+    const auto found = seen_.find(layer);
+    if (found == seen_.end()) return check_is_planned(layer);
+    if (!input.type)
+      return detail::error_in_inputs(layer, errc::unsupported, "its input is not a floating-point tensor.");
+    const status taken = visit(input, [&](const auto& view) { return found->second.collect(view); });
+    if (taken) return {};
+    error refused = detail::error_in_inputs(layer, taken.code,
+                                            "its input" + detail::index_text(taken.at, input.shape) +
+                                                " is NaN or infinite. Repair the calibration data.");
+    refused.at = taken.at;
+    return refused;
+  }
+
+  /// Adds statistics collected elsewhere, for instance by another process. Layers that need no range are
+  /// passed over.
+  void merge(const layer_statistics& other) {
+    for (const auto& [name, seen] : other)
+      if (const auto found = seen_.find(name); found != seen_.end()) found->second.merge(seen);
+  }
+
+  const layer_statistics& collected() const noexcept { return seen_; }
+
+  /// The ranges of all layers whose activations are quantized, in the order of the plan. A layer whose inputs
+  /// were never seen has the reason `no_data`.
+  ///
+  /// @param settings `ptq.calibration` of the specification; without an algorithm there it is the plan's
+  /// @return unknown_word, or unsupported if the policies lack a dtype or the backend
+  template <class Policies = builtin>
+  result<std::vector<activation_range>> ranges(const calibration_config& settings = {}) const {
+    const std::string& word = settings.algorithm ? *settings.algorithm : plan_.algorithm;
+    const auto calibrator = detail::find_calibrator<Policies>(word);
+    if (!calibrator)
+      return error(errc::unknown_word, {}, "there is no calibration algorithm \"" + word + "\".",
+                   nearest_word(word, words_of<Policies>().calibrators));
+    std::vector<activation_range> found;
+    for (std::size_t i = 0; i < plan_.layers.size(); ++i) {
+      const planned_layer& layer = plan_.layers[i];
+      if (!layer.activations.is_quantized()) continue;
+      const auto levels = detail::find_grid<Policies>(layer.activations.dtype);
+      const auto how = find_instantiation<Policies>(layer.activations.dtype, plan_.backend);
+      if (!levels || !how)
+        return detail::error_in_inputs(layer.name, errc::unsupported,
+                                       "the policies do not have dtype \"" + layer.activations.dtype +
+                                           "\" with backend \"" + plan_.backend + "\".");
+      const auto& seen = seen_.find(layer.name)->second;
+      const range answer = calibrator->ask(in_bins(seen, settings.bins), *levels, settings);
+      found.push_back({i, calibrator->name, answer, detail::scale_of<float>(answer.amax, how->numbers),
+                       seen.count, seen.count_above(answer.amax)});
+    }
+    return found;
+  }
+
+ private:
+  result<void> check_is_planned(std::string_view layer) const {
+    std::vector<std::string_view> names;
+    for (const planned_layer& planned : plan_.layers) {
+      if (planned.name == layer) return {};
+      names.push_back(planned.name);
+    }
+    return error(errc::unknown_word, {}, "the plan has no layer \"" + std::string(layer) + "\".",
+                 nearest_word(layer, names));
+  }
+
+  /// The same statistics as if they had been collected in fewer bins, a power of two.
+  static statistics<> in_bins(statistics<> seen, std::optional<std::size_t> bins) {
+    for (std::size_t left = seen.magnitudes.counts.size(); bins && left > *bins; left /= 2)
+      seen.magnitudes.grow(seen.magnitudes.exponent + 1);
+    return seen;
+  }
+
+  plan plan_;
+  layer_statistics seen_;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_CALIBRATION_HPP
 
 // ---- ptq/model/classes.hpp ----
 
@@ -7145,6 +7401,11 @@ constexpr code_point first_code_point(std::string_view text) noexcept {
   const bool overlong = value < (length == 2 ? 0x80u : length == 3 ? 0x800u : 0x10000u);
   const bool surrogate = value >= 0xd800 && value < 0xe000;
   return overlong || surrogate || value > 0x10ffff ? stray : code_point{value, length};
+}
+
+/// Whether it is a byte that is not UTF-8: no code point has the value of a surrogate.
+constexpr bool is_stray(const code_point& c) noexcept {
+  return c.value >= 0xdc00 && c.value < 0xdd00;
 }
 
 /// Whether a set, the text between "[" and "]", takes a code point.

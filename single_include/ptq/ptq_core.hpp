@@ -624,6 +624,21 @@ enum class range_reason : unsigned char {
   degenerate,  ///< the data cannot support a search, so amax is the absolute maximum
 };
 
+/// In words; empty where the answer is the calibrator's own.
+constexpr const char* text_of(range_reason reason) noexcept {
+  switch (reason) {
+    case range_reason::found:
+      break;
+    case range_reason::no_data:
+      return "no values were seen";
+    case range_reason::all_zero:
+      return "only zeros were seen";
+    case range_reason::degenerate:
+      return "the values do not support a search, so the largest one is kept";
+  }
+  return "";
+}
+
 struct range {
   float amax = 0;
   range_reason reason = range_reason::no_data;
@@ -701,6 +716,17 @@ struct histogram {
     std::uint64_t sum = 0;
     for (std::size_t i = first; i < Bins; ++i) sum += counts[i];
     return sum;
+  }
+
+  /// The first bin that holds nothing below a magnitude, for magnitudes below 2^exponent.
+  constexpr std::size_t first_bin_above(std::uint32_t magnitude_bits) const noexcept {
+    const std::size_t bin = bin_of(magnitude_bits);
+    return bin + (edge_bits(2 * bin) < magnitude_bits ? 1u : 0u);
+  }
+
+  /// A place in the range as the bits of a float, given in half bins from 0.
+  constexpr std::uint32_t edge_bits(std::size_t half_bins) const noexcept {
+    return half_bins == 0 ? 0 : detail::pack(half_bins, exponent - 1 - bits);
   }
 
   friend constexpr bool operator==(const histogram&, const histogram&) = default;
@@ -807,6 +833,7 @@ struct [[nodiscard]] status {
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace ptq::inline v0_1 {
 namespace kernels {
@@ -848,10 +875,11 @@ constexpr float apply_directly(const float& value, const float& factor) noexcept
 template <dtype D>
 inline constexpr bool has_small_range = D::max_finite <= 0x1p32F;
 
+/// Whether the hardware may do it. Not in constant expressions, where NaN and overflow are errors.
 template <dtype D, arithmetic How>
 constexpr bool can_apply_directly(float factor) noexcept {
   return has_small_range<D> && (How == arithmetic::multiply_by_reciprocal || exact_division) &&
-         detail::is_ordinary(detail::bits_of(factor));
+         detail::is_ordinary(detail::bits_of(factor)) && !std::is_constant_evaluated();
 }
 
 template <dtype D, arithmetic How>
@@ -880,7 +908,8 @@ constexpr void encode_each(const float* values, std::size_t n, const float* fact
 template <dtype D>
 constexpr float scale_up(const float& value, const float& scale) noexcept {
   if (detail::bits_of(scale) == detail::one_bits) return value;
-  if (has_small_range<D> && detail::is_ordinary(detail::bits_of(scale))) return value * scale;
+  if (has_small_range<D> && detail::is_ordinary(detail::bits_of(scale)) && !std::is_constant_evaluated())
+    return value * scale;
   return detail::float_of(detail::multiply(detail::bits_of(value), detail::bits_of(scale)));
 }
 
@@ -1723,7 +1752,6 @@ struct tensor_traits<std::array<T, Extent>> : detail::array_traits<std::array<T,
 #ifndef PTQ_CALIBRATION_STATISTICS_HPP
 #define PTQ_CALIBRATION_STATISTICS_HPP
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -1774,9 +1802,14 @@ struct statistics {
 
   /// The range that ends at a place in the histogram, given in half bins, but not beyond the largest value.
   constexpr range up_to(std::size_t half_bins) const noexcept {
-    if (half_bins == 0) return {0, range_reason::found};
-    const std::uint32_t end = detail::pack(half_bins, magnitudes.exponent - 1 - std::countr_zero(Bins));
+    const std::uint32_t end = magnitudes.edge_bits(half_bins);
     return {end < detail::bits_of(absmax) ? detail::float_of(end) : absmax, range_reason::found};
+  }
+
+  /// How many values are larger than `amax`, up to the width of a bin.
+  constexpr std::uint64_t count_above(const float& amax) const noexcept {
+    const std::uint32_t bits = detail::bits_of(amax);
+    return bits >= detail::bits_of(absmax) ? 0 : magnitudes.count_from(magnitudes.first_bin_above(bits));
   }
 
   friend constexpr bool operator==(const statistics& a, const statistics& b) noexcept {
