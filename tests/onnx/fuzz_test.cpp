@@ -9,9 +9,27 @@
 #include <vector>
 
 #include "onnx/models.hpp"
+#include "onnx/quantized.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace {
+
+/// Carries out a plan for every layer, up to the point where the file would appear.
+void quantize_all(const ptq::onnx_model& model) {
+  const auto layers = ptq::layers_of(model);
+  if (!layers) {
+    CHECK_FALSE(layers.error().what.empty());
+    return;
+  }
+  static const temporary_folder folder;
+  job work(model);
+  work.quantize_weights("int8");
+  for (std::size_t i = 0; i < work.layers.layers.size(); ++i) work.quantize_input(i, "int8", 0.5F);
+  const auto written = ptq::write_onnx(
+      folder / "fuzzed.onnx", model, work.layers, work.planned, [](const ptq::quantized_layer&) {},
+      work.input_scales);
+  if (!written) CHECK_FALSE(written.error().what.empty());
+}
 
 /// Reads and looks at everything that was read. Returns whether it was taken as a model.
 bool read_and_look(const std::string& file) {
@@ -27,7 +45,7 @@ bool read_and_look(const std::string& file) {
   for (const ptq::onnx_tensor& tensor : model->graph.initializers)
     for (const std::byte b : tensor.data) sum += static_cast<std::size_t>(b);
   CHECK(sum + 1 != 0);
-  if (const auto layers = ptq::layers_of(*model); !layers) CHECK_FALSE(layers.error().what.empty());
+  quantize_all(*model);
   return true;
 }
 

@@ -100,12 +100,13 @@ inline traced_constant trace(const onnx_graph& graph, const onnx_links& links, s
     if (found == links.producers.end()) return {};
     const onnx_node& node = graph.nodes[found->second];
     const bool passes = node.op_type == "Transpose" || node.op_type == "Identity" || node.op_type == "Cast";
-    if (!node.is_standard() || !passes || node.inputs.size() != 1) return {};
+    if (!node.is_standard() || !passes || node.inputs.size() != 1 || node.outputs.size() != 1) return {};
     if (node.op_type == "Cast" && traced.type == onnx_type::undefined)
       traced.type = static_cast<onnx_type>(node.integer("to", 0));
     traced.path.push_back(found->second);
     name = node.inputs.front();
   }
+  if (traced.tensor->size() == 0) return {};  // nothing to quantize
   if (traced.type == onnx_type::undefined) traced.type = traced.tensor->type;
   std::reverse(traced.path.begin(), traced.path.end());
   return traced;
@@ -130,8 +131,7 @@ class onnx_layer_builder {
  private:
   void note_bodies(std::size_t node) {
     std::size_t inner = 0;
-    for (const onnx_attribute& attribute : graph_->nodes[node].attributes)
-      for (const onnx_body& body : attribute.bodies) inner += body.nodes;
+    for_each_body_node(graph_->nodes[node], [&](const onnx_node&) { ++inner; });
     if (inner > 0)
       made_.notes.push_back(node_text(*graph_, node) + ": its bodies (" + std::to_string(inner) +
                             (inner == 1 ? " node" : " nodes") + ") are left as they are");
@@ -141,6 +141,7 @@ class onnx_layer_builder {
     const onnx_node& node = graph_->nodes[at];
     traced_constant weight;
     if (kind.slot != onnx_operator::no_slot) weight = trace(*graph_, *links_, node.input(kind.slot));
+    if (node.input(0).empty()) return {};
     if (kind.needs_constant && weight.tensor == nullptr) return {};
     if (node.op_type == "Gather" && (weight.tensor->dims.size() != 2 || !element_of(weight.tensor->type)))
       return {};  // an index into a shape or a list

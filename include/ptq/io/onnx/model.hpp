@@ -17,12 +17,15 @@
 
 namespace ptq::inline v0_1 {
 
-/// A GraphProto inside an attribute (the branches of If, the body of Loop and Scan). It is never looked into
-/// further than this.
+struct onnx_node;
+
+/// A GraphProto inside an attribute (the branches of If, the body of Loop and Scan). It is kept as it is.
 struct onnx_body {
-  std::string_view source;            ///< the message as it stands in the file
+  std::string_view source;  ///< the message as it stands in the file
+  std::vector<onnx_node> nodes;
+  std::vector<std::string> names;     ///< of its own inputs and initializers
   std::vector<std::string> captures;  ///< tensors of the graphs around it that it uses
-  std::size_t nodes = 0;              ///< inner bodies included
+  bool has_external = false;          ///< some of its initializers lie in another file
 };
 
 /// AttributeProto. The member that `type` names is set, the others are empty.
@@ -93,6 +96,19 @@ struct onnx_node {
   }
 };
 
+/// Calls f(inner node) for the nodes of all bodies of a node, at any depth.
+template <class F>
+void for_each_body_node(const onnx_node& node, F&& f) {
+  for (const onnx_attribute& attribute : node.attributes) {
+    for (const onnx_body& body : attribute.bodies) {
+      for (const onnx_node& inner : body.nodes) {
+        f(inner);
+        for_each_body_node(inner, f);
+      }
+    }
+  }
+}
+
 /// An extent that is a number, or a symbol such as "batch", or neither.
 struct onnx_extent {
   std::optional<std::int64_t> number;
@@ -139,6 +155,11 @@ struct onnx_model {
   onnx_model() = default;
   onnx_model(onnx_model&&) = default;
   onnx_model& operator=(onnx_model&&) = default;
+
+  /// Gives the memory behind tensor data back (`mapped_file::release`).
+  void release(std::span<const std::byte> data) const noexcept {
+    for (const mapped_file& mapped : files) mapped.release(data);
+  }
 
   /// Of the standard operators; 0 if the model imports none.
   std::int64_t opset() const noexcept {

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <span>
@@ -263,7 +264,7 @@ class onnx_parser {
           break;
         default:  // types below a byte have as many elements in an entry as fit in one
           field.for_each_varint(
-              [&](std::uint64_t value) { append(value, std::max<std::size_t>(bits_of(type) / 8, 1)); });
+              [&](std::uint64_t value) { append(value, (std::max<std::size_t>)(bits_of(type) / 8, 1)); });
           break;
       }
     }
@@ -352,45 +353,43 @@ class onnx_parser {
     if (++depth_ > max_depth) throw wire_error{"graphs are nested deeper than 64."};
     onnx_body body;
     body.source = message;
+    std::set<std::string> used;
     std::set<std::string> own;
-    const auto use = [&](const std::string& name) {
-      if (!name.empty()) body.captures.push_back(name);
-    };
     for_each_field(message, place, "GraphProto", [&](const wire_field& field) {
       switch (field.tag) {
-        case 1: {
-          const onnx_node node = parse_node(field.bytes());
-          for (const std::string& name : node.inputs) use(name);
-          for (const std::string& name : node.outputs) own.insert(name);
-          ++body.nodes;
-          for (const onnx_attribute& attribute : node.attributes) {
-            for (const onnx_body& inner : attribute.bodies) {
-              for (const std::string& name : inner.captures) use(name);
-              body.nodes += inner.nodes;
-            }
-          }
+        case 1:
+          body.nodes.push_back(parse_node(field.bytes()));
+          break;
+        case 5: {
+          const onnx_tensor tensor = parse_tensor(field.bytes());
+          body.names.push_back(tensor.name);
+          body.has_external = body.has_external || tensor.external.has_value();
           break;
         }
-        case 5:
-          own.insert(parse_tensor(field.bytes()).name);
-          break;
         case 11:
-          own.insert(parse_value(field.bytes()).name);
+          body.names.push_back(parse_value(field.bytes()).name);
           break;
         case 12:
-          use(parse_value(field.bytes()).name);
+          used.insert(parse_value(field.bytes()).name);
           break;
         case 15:
-          own.insert(parse_sparse_name(field.bytes()));
+          body.names.push_back(parse_sparse_name(field.bytes()));
           break;
         default:
           break;
       }
     });
+    for (const onnx_node& node : body.nodes) {
+      used.insert(node.inputs.begin(), node.inputs.end());
+      own.insert(node.outputs.begin(), node.outputs.end());
+      for (const onnx_attribute& attribute : node.attributes)
+        for (const onnx_body& inner : attribute.bodies)
+          used.insert(inner.captures.begin(), inner.captures.end());
+    }
+    own.insert(body.names.begin(), body.names.end());
+    own.insert(std::string());  // an input that is left out
+    std::set_difference(used.begin(), used.end(), own.begin(), own.end(), std::back_inserter(body.captures));
     --depth_;
-    std::sort(body.captures.begin(), body.captures.end());
-    body.captures.erase(std::unique(body.captures.begin(), body.captures.end()), body.captures.end());
-    std::erase_if(body.captures, [&](const std::string& name) { return own.contains(name); });
     return body;
   }
 

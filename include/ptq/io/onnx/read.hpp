@@ -5,10 +5,10 @@
 
 #include <protozero/exception.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -53,17 +53,17 @@ inline result<void> parse_model(onnx_model& model) {
   }
 }
 
-/// The bytes that a tensor must have. False if they are more than can be counted.
+/// The bytes that a tensor must have. False if its extents cannot even be multiplied, whether one is 0 or
+/// not.
 inline bool count_bytes(const onnx_tensor& tensor, std::size_t& bytes) {
-  std::size_t bits = bits_of(tensor.type);
+  std::ptrdiff_t bits = static_cast<std::ptrdiff_t>(std::max<std::size_t>(bits_of(tensor.type), 1));
   bool is_empty = false;
-  bool fits = true;
   for (const std::size_t extent : tensor.dims) {
     is_empty = is_empty || extent == 0;
-    fits = fits && static_cast<std::int64_t>(extent) >= 0 && !__builtin_mul_overflow(bits, extent, &bits);
+    if (extent != 0 && __builtin_mul_overflow(bits, extent, &bits)) return false;
   }
-  bytes = is_empty ? 0 : bits / 8 + (bits % 8 != 0 ? 1 : 0);
-  return fits || is_empty;
+  bytes = is_empty ? 0 : (static_cast<std::size_t>(bits) + 7) / 8;
+  return true;
 }
 
 inline result<void> check_tensor(onnx_model& model, onnx_tensor& tensor, const std::string& where) {

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file edit.hpp What changes in a graph when a plan is carried out: DequantizeLinear behind weights, a pair
+/// of QuantizeLinear and DequantizeLinear in front of activations.
+#ifndef PTQ_IO_ONNX_EDIT_HPP
+#define PTQ_IO_ONNX_EDIT_HPP
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "ptq/backend/recipe.hpp"
+#include "ptq/error.hpp"
+#include "ptq/io/onnx/build.hpp"
+#include "ptq/io/onnx/layers.hpp"
+#include "ptq/io/onnx/links.hpp"
+#include "ptq/io/onnx/model.hpp"
+#include "ptq/io/onnx/opset.hpp"
+#include "ptq/io/onnx/tensor.hpp"
+#include "ptq/model/plan.hpp"
+#include "ptq/result.hpp"
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// The ONNX type of a dtype's codes, and the operator set that has it in QuantizeLinear, with a scale per
+/// channel.
+struct onnx_code_type {
+  std::string_view dtype;
+  onnx_type type = onnx_type::undefined;
+  std::int64_t opset = 0;
+  std::int64_t ir_version = 0;
+};
+
+inline const onnx_code_type* find_code_type(std::string_view dtype) noexcept {
+  static constexpr onnx_code_type types[] = {
+      {"int8", onnx_type::int8, 13, 4},  // since IR version 4 an initializer need not be an input
+      {"fp8_e4m3fn", onnx_type::fp8_e4m3fn, 19, 9},
+      {"fp8_e5m2", onnx_type::fp8_e5m2, 19, 9},
+  };
+  for (const onnx_code_type& known : types)
+    if (known.dtype == dtype) return &known;
+  return nullptr;
+}
+
+/// A weight whose codes are to come from the layer `layer`.
+struct onnx_coded_weight {
+  std::size_t layer = 0;
+  const onnx_tensor* source = nullptr;
+  onnx_type type = onnx_type::undefined;
+  granularity grain;
+  std::string quantized;  ///< names of tensors
+  std::string scale;
+  std::string arrives_as;  ///< what its users see
+
+  std::vector<std::size_t> scale_dims() const {
+    if (!grain.is_per_channel()) return {};
+    return {source->dims[grain.axis]};
+  }
+};
+
+/// Everything that is not as it was. Nodes and constants are those of the graph.
+struct onnx_edits {
+  std::map<std::size_t, std::vector<std::string>> inserted;  ///< GraphProto.node fields, before a node
+  std::map<std::size_t, std::map<std::size_t, std::string>> renamed;  ///< node -> slot -> tensor
+  std::set<std::size_t> dropped_nodes;
+  std::set<std::string_view> dropped_constants;
+  std::vector<onnx_coded_weight> weights;
+  std::vector<std::string> initializers;  ///< GraphProto.initializer fields: zeros, scales of activations
+  std::int64_t opset = 0;                 ///< of the standard operators; 0: as it is
+  std::int64_t ir_version = 0;            ///< likewise
+  std::vector<std::string> notes;
+
+  bool empty() const noexcept { return renamed.empty(); }
+};
+
+class onnx_editor {
+ public:
+  onnx_editor(const onnx_model& model, const onnx_links& links, const onnx_layers& layers)
+      : model_(&model), graph_(&model.graph), links_(&links), layers_(&layers) {
+    for (const auto& [name, node] : links.producers) names_.emplace(name);
+    for (const auto& [name, tensor] : links.constants) names_.emplace(name);
+    for (const onnx_value& input : graph_->inputs) names_.insert(input.name);
+    names_.insert(graph_->sparse_initializers.begin(), graph_->sparse_initializers.end());
+    for (const onnx_node& node : graph_->nodes) {
+      names_.insert(node.name);
+      note_body_names(node);
+    }
+  }
+
+  /// @param input_scales one for each layer; looked at where the plan quantizes its activations
+  result<onnx_edits> edit(const plan& planned, std::span<const float> input_scales) {
+    for (const auto& [node, at, call] : calls_in_order()) {
+      const planned_layer& decided = planned.layers[at];
+      const onnx_layer& source = layers_->sources[at];
+      if (decided.weights.is_quantized()) {
+        const auto weight = code_weight(at, decided, node);
+        if (!weight) return weight.error();
+        use_instead(node, source.weight_slot, bring(*weight, *call));
+      }
+      if (decided.activations.is_quantized()) {
+        const auto pair = quantize_activation(decided, *call, input_scales[at]);
+        if (!pair) return pair.error();
+        if (!pair->empty()) use_instead(node, 0, *pair);
+      }
+    }
+    for (const onnx_coded_weight& weight : made_.weights) drop_if_unused(weight);
+    if (const auto moved = raise_versions(); !moved) return moved.error();
+    return std::move(made_);
+  }
+
+ private:
+  struct ordered_call {
+    std::size_t node;
+    std::size_t layer;
+    const onnx_call* call;
+  };
+
+  std::vector<ordered_call> calls_in_order() const {
+    std::vector<ordered_call> calls;
+    for (std::size_t i = 0; i < layers_->sources.size(); ++i)
+      for (const onnx_call& call : layers_->sources[i].calls) calls.push_back({call.node, i, &call});
+    std::sort(calls.begin(), calls.end(), [](const auto& a, const auto& b) { return a.node < b.node; });
+    return calls;
+  }
+
+  void note_body_names(const onnx_node& node) {
+    for (const onnx_attribute& attribute : node.attributes)
+      for (const onnx_body& body : attribute.bodies) names_.insert(body.names.begin(), body.names.end());
+    for_each_body_node(node, [&](const onnx_node& inner) {
+      names_.insert(inner.outputs.begin(), inner.outputs.end());
+      for (const onnx_attribute& attribute : inner.attributes)
+        for (const onnx_body& body : attribute.bodies) names_.insert(body.names.begin(), body.names.end());
+    });
+  }
+
+  std::string fresh(const std::string& wanted) {
+    std::string name = wanted;
+    for (std::size_t i = 2; !names_.insert(name).second; ++i) name = wanted + "_" + std::to_string(i);
+    return name;
+  }
+
+  result<onnx_code_type> code_type(const std::string& dtype, const std::string& layer) {
+    const onnx_code_type* const known = find_code_type(dtype);
+    if (known == nullptr)
+      return error(errc::unsupported, "layer \"" + layer + "\"",
+                   "ONNX has no type for dtype \"" + dtype + "\".");
+    if (needed_ == nullptr || known->opset > needed_->opset) needed_ = known;
+    return *known;
+  }
+
+  void insert_before(std::size_t node, std::string field) {
+    made_.inserted[node].push_back(std::move(field));
+  }
+
+  void use_instead(std::size_t node, std::size_t slot, const std::string& name) {
+    made_.renamed[node][slot] = name;
+    ++released_[graph_->nodes[node].inputs[slot]];
+  }
+
+  /// The index of the coded form of a layer's weight; the same weight with the same decision is coded once.
+  result<std::size_t> code_weight(std::size_t layer, const planned_layer& decided, std::size_t node) {
+    const std::string& constant = layers_->sources[layer].weight;
+    const granularity grain = decided.weights.grain.value_or(per_tensor());
+    const auto [found, is_new] = coded_.try_emplace(
+        {constant, decided.weights.dtype, grain.is_per_channel(), grain.axis}, made_.weights.size());
+    if (!is_new) return found->second;
+    const auto codes = code_type(decided.weights.dtype, decided.name);
+    if (!codes) return codes.error();
+    onnx_coded_weight weight;
+    weight.layer = layer;
+    weight.source = links_->constant(constant);
+    weight.type = codes->type;
+    weight.grain = grain;
+    if (grain.is_per_channel() && grain.axis >= weight.source->dims.size())
+      return error(errc::axis_out_of_range, "layer \"" + decided.name + "\"",
+                   "quant_axis is " + std::to_string(grain.axis) + ", but the weight is " +
+                       weight.source->type_text() + ".");
+    weight.quantized = fresh(constant + "_quantized");
+    weight.scale = fresh(constant + "_scale");
+    weight.arrives_as = fresh(constant + "_dequantized");
+    onnx_integer axis;
+    if (grain.is_per_channel()) axis = {"axis", static_cast<std::int64_t>(grain.axis)};
+    insert_before(node, make_node("DequantizeLinear", fresh(constant + "_DequantizeLinear"),
+                                  {weight.quantized, weight.scale}, weight.arrives_as, axis));
+    if (weight.source->type != onnx_type::float32)
+      weight.arrives_as = cast(node, weight.arrives_as, weight.source->type);
+    made_.weights.push_back(std::move(weight));
+    return made_.weights.size() - 1;
+  }
+
+  std::string cast(std::size_t node, const std::string& name, onnx_type type) {
+    const std::string output = fresh(name + "_" + name_of(type));
+    insert_before(node, make_node("Cast", fresh(output + "_Cast"), {name}, output,
+                                  {"to", static_cast<std::int64_t>(type)}));
+    return output;
+  }
+
+  /// The name under which a coded weight reaches a call: its path is walked by copies of the nodes on it.
+  std::string bring(std::size_t weight, const onnx_call& call) {
+    std::string name = made_.weights[weight].arrives_as;
+    for (const std::size_t step : call.path) {
+      const onnx_node& node = graph_->nodes[step];
+      std::string& copy = copies_[{weight, step}];
+      if (copy.empty()) {
+        copy = fresh(node.outputs.front() + "_dequantized");
+        insert_before(call.node,
+                      rename_node(node.source, {{0, name}}, copy, fresh(copy + "_" + node.op_type)));
+      }
+      name = copy;
+    }
+    paths_.insert(call.path.begin(), call.path.end());
+    return name;
+  }
+
+  /// The dequantized form of a call's input; empty if it is no float.
+  result<std::string> quantize_activation(const planned_layer& decided, const onnx_call& call, float scale) {
+    const std::string& tensor = graph_->nodes[call.node].inputs.front();
+    const onnx_type type = call.type == onnx_type::undefined ? onnx_type::float32 : call.type;
+    if (!element_of(type)) {
+      made_.notes.push_back(node_text(*graph_, call.node) + ": its input \"" + tensor + "\" holds " +
+                            name_of(type) + " and is left as it is");
+      return std::string();
+    }
+    const auto codes = code_type(decided.activations.dtype, decided.name);
+    if (!codes) return codes.error();
+    if (!(scale > 0) || scale > 3.4e38F)
+      return error(errc::invalid_value, "layer \"" + decided.name + "\"",
+                   "the scale of its input must be a positive number. Calibrate first.");
+    std::string& pair = pairs_[{tensor, codes->type, std::bit_cast<std::uint32_t>(scale)}];
+    if (!pair.empty()) return pair;
+    const std::string scale_name = fresh(tensor + "_scale");
+    std::string bytes(sizeof scale, '\0');
+    std::memcpy(bytes.data(), &scale, sizeof scale);
+    made_.initializers.push_back(make_initializer(scale_name, onnx_type::float32, {}, bytes));
+    const std::string zero = zero_point(*codes);
+    const std::string source =
+        type == onnx_type::float32 ? tensor : cast(call.node, tensor, onnx_type::float32);
+    const std::string quantized = fresh(tensor + "_quantized");
+    pair = fresh(tensor + "_dequantized");
+    insert_before(call.node, make_node("QuantizeLinear", fresh(tensor + "_QuantizeLinear"),
+                                       {source, scale_name, zero}, quantized));
+    insert_before(call.node, make_node("DequantizeLinear", fresh(tensor + "_DequantizeLinear"),
+                                       {quantized, scale_name, zero}, pair));
+    if (type != onnx_type::float32) pair = cast(call.node, pair, type);
+    return pair;
+  }
+
+  /// QuantizeLinear takes the type of its codes from a zero point. All of a type share one.
+  std::string zero_point(const onnx_code_type& codes) {
+    std::string& name = zeros_[codes.type];
+    if (name.empty()) {
+      name = fresh(std::string(codes.dtype) + "_zero_point");
+      made_.initializers.push_back(make_initializer(name, codes.type, {}, std::string_view("\0", 1)));
+    }
+    return name;
+  }
+
+  bool is_used(std::string_view name) const {
+    if (links_->outputs.contains(name)) return true;
+    const auto uses = links_->uses.find(name);
+    const auto released = released_.find(name);
+    return uses != links_->uses.end() &&
+           (released == released_.end() || released->second < uses->second.size());
+  }
+
+  /// Drops the float form of a weight, and the nodes that brought it to its users, as far as nobody uses it.
+  void drop_if_unused(const onnx_coded_weight& weight) {
+    for (auto step = paths_.rbegin(); step != paths_.rend(); ++step) {
+      const onnx_node& node = graph_->nodes[*step];
+      if (is_used(node.outputs.front()) || !made_.dropped_nodes.insert(*step).second) continue;
+      ++released_[node.inputs.front()];
+    }
+    const std::string_view name = weight.source->name;
+    if (!is_used(name)) {
+      if (!made_.dropped_constants.insert(name).second) return;
+      if (const auto maker = links_->producers.find(name); maker != links_->producers.end())
+        made_.dropped_nodes.insert(maker->second);
+      for (const onnx_value& input : graph_->inputs)
+        if (input.name == name)
+          made_.notes.push_back("graph input \"" + input.name +
+                                "\" was a weight that callers could replace: it is fixed now");
+    } else if (kept_.insert(name).second) {
+      made_.notes.push_back("\"" + std::string(name) +
+                            "\" is quantized and kept as a float tensor too, for " + remaining_user(name));
+    }
+  }
+
+  std::string remaining_user(std::string_view name) const {
+    if (const auto uses = links_->uses.find(name); uses != links_->uses.end()) {
+      for (const onnx_use& use : uses->second) {
+        const auto renamed = made_.renamed.find(use.node);
+        if (renamed != made_.renamed.end() && renamed->second.contains(use.slot)) continue;
+        if (!made_.dropped_nodes.contains(use.node)) return node_text(*graph_, use.node);
+      }
+    }
+    return "an output of the graph";
+  }
+
+  /// Both only as far as the written types need it.
+  result<void> raise_versions() {
+    if (needed_ == nullptr) return {};
+    const std::int64_t opset = model_->opset();
+    const std::string reason(needed_->dtype);
+    if (opset < needed_->opset) {
+      if (const auto moved = check_move(*model_, needed_->opset, reason); !moved) return moved;
+      made_.opset = needed_->opset;
+      made_.notes.push_back("operator set " + std::to_string(opset) + " is now " +
+                            std::to_string(needed_->opset) + ", which " + reason +
+                            " needs; no operator of this graph has changed in between");
+    }
+    if (model_->ir_version < needed_->ir_version) {
+      made_.ir_version = needed_->ir_version;
+      made_.notes.push_back("IR version " + std::to_string(model_->ir_version) + " is now " +
+                            std::to_string(needed_->ir_version) + ", which " + reason + " needs");
+    }
+    return {};
+  }
+
+  const onnx_model* model_;
+  const onnx_graph* graph_;
+  const onnx_links* links_;
+  const onnx_layers* layers_;
+  onnx_edits made_;
+  const onnx_code_type* needed_ = nullptr;            // the one with the highest versions
+  std::set<std::string> names_;                       // taken, of tensors and nodes
+  std::map<std::string_view, std::size_t> released_;  // tensor -> uses that are gone
+  std::set<std::size_t> paths_;                       // nodes that brought weights
+  std::set<std::string_view> kept_;
+  std::map<std::tuple<std::string, std::string, bool, std::size_t>, std::size_t> coded_;
+  std::map<std::pair<std::size_t, std::size_t>, std::string> copies_;  // weight, node -> output
+  std::map<std::tuple<std::string, onnx_type, std::uint32_t>, std::string> pairs_;
+  std::map<onnx_type, std::string> zeros_;
+};
+
+}  // namespace detail
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_ONNX_EDIT_HPP
