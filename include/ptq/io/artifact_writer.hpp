@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file artifact_writer.hpp Quantizes a checkpoint into a safetensors artifact, one layer in memory at a
-/// time.
+/// @file artifact_writer.hpp Quantizes a checkpoint into a safetensors artifact, with one layer in memory at
+/// a time.
 #ifndef PTQ_IO_ARTIFACT_WRITER_HPP
 #define PTQ_IO_ARTIFACT_WRITER_HPP
 
-#include <concepts>
+#include <algorithm>
+#include <array>
 #include <cstddef>
-#include <map>
+#include <iterator>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "ptq/error.hpp"
-#include "ptq/io/artifact.hpp"
 #include "ptq/io/checkpoint.hpp"
 #include "ptq/io/json.hpp"
 #include "ptq/io/safetensors_writer.hpp"
+#include "ptq/io/stored_codes.hpp"
+#include "ptq/model/activation_range.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/model/artifact.hpp"
 #include "ptq/model/layer.hpp"
@@ -28,110 +30,139 @@
 #include "ptq/version.hpp"
 
 namespace ptq::inline v0_1 {
+
 namespace detail {
 
-/// The calibrated activations of each layer of a plan; empty where there are none.
-using planned_activations = std::span<const std::optional<artifact_activations>>;
+/// A layer of the artifact, resolved before anything is quantized.
+struct stored_layer {
+  std::string name;
+  std::string class_name;
+  std::string dtype;
+  tensor_shape shape;
+  std::optional<stored_type> codes;  // nothing: the weight is left as it is
+  granularity grain;
+  std::optional<artifact_activations> activations;
+};
 
-inline const std::optional<artifact_activations>* activations_at(planned_activations all, std::size_t layer) {
-  return layer < all.size() && all[layer] ? &all[layer] : nullptr;
-}
-
-/// The text of `ptq_layers`.
-inline std::string describe_layers(const plan& planned, planned_activations activations) {
-  auto described = nlohmann::json::object();
-  for (std::size_t i = 0; i < planned.layers.size(); ++i) {
-    const planned_layer& layer = planned.layers[i];
-    const auto* ranged = activations_at(activations, i);
-    if (!layer.weights.is_quantized() && ranged == nullptr) continue;
-    auto& about = described[layer.name];
-    about = {{"class", layer.class_name}, {"weights", nullptr}, {"activations", nullptr}};
-    if (layer.weights.is_quantized()) {
-      const granularity grain = layer.weights.grain.value_or(per_tensor());
-      about["weights"] = {{"dtype", layer.weights.dtype},
-                          {"granularity", grain.is_per_channel() ? "per_channel" : "per_tensor"},
-                          {"axis", nullptr}};
-      if (grain.is_per_channel()) about["weights"]["axis"] = grain.axis;
+template <class Policies>
+result<std::vector<stored_layer>> resolve_stored_layers(const plan& planned, std::span<const layer> layers,
+                                                        std::span<const activation_range> inputs) {
+  if (auto same = check_same_layers(planned, layers); !same) return same.error();
+  if (auto complete = check_ranges(planned, inputs); !complete) return complete.error();
+  std::vector<stored_layer> resolved;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const layer& source = layers[i];
+    const decision& decided = planned.layers[i].weights;
+    stored_layer made{source.name, source.class_name, decided.dtype, source.weight.shape, {}, {}, {}};
+    if (const decision& input = planned.layers[i].activations; input.is_quantized()) {
+      const activation_range& found = *find_range(inputs, i);
+      made.activations = {input.dtype, found.algorithm, found.range.amax, found.scale};
     }
-    if (ranged != nullptr)
-      about["activations"] = {
-          {"dtype", (*ranged)->dtype}, {"amax", (*ranged)->amax}, {"algorithm", (*ranged)->algorithm}};
+    if (decided.is_quantized()) {
+      const auto how = instantiation_for<Policies>(source, planned.layers[i], planned.backend);
+      if (!how) return how.error();
+      made.grain = decided.grain.value_or(how->numbers.weights);
+      if (made.grain.is_per_channel() && made.grain.axis >= made.shape.rank)
+        return refusal(source, {errc::axis_out_of_range, made.grain.axis});
+      made.codes = find_stored_type_of<Policies>(decided.dtype);
+      if (!made.codes)
+        return error_in(source, {errc::unsupported},
+                        "safetensors has no element type for the codes of \"" + decided.dtype +
+                            "\". Give the dtype another storage, or specialise stored_type_of for it.");
+    }
+    if (made.codes || made.activations) resolved.push_back(std::move(made));
   }
-  return dump_json(described);
+  return resolved;
 }
 
-/// Keys of the source stay, but for those that the artifact sets.
+inline nlohmann::json describe_weights(const stored_layer& layer) {
+  if (!layer.codes) return nullptr;
+  const bool per_channel = layer.grain.is_per_channel();
+  return {{"dtype", layer.dtype},
+          {"granularity", per_channel ? "per_channel" : "per_tensor"},
+          {"axis", per_channel ? nlohmann::json(layer.grain.axis) : nlohmann::json()}};
+}
+
+inline nlohmann::json describe_activations(const stored_layer& layer) {
+  if (!layer.activations) return nullptr;
+  return {{"dtype", layer.activations->dtype},
+          {"amax", layer.activations->amax},
+          {"algorithm", layer.activations->algorithm}};
+}
+
+/// What the source says about itself stays, but for the keys that are ours.
 inline metadata_map artifact_metadata(const checkpoint& source, const plan& planned,
-                                      planned_activations activations) {
+                                      const std::vector<stored_layer>& layers) {
+  auto described = nlohmann::json::object();
+  for (const stored_layer& layer : layers)
+    described[layer.name] = {{"class", layer.class_name},
+                             {"weights", describe_weights(layer)},
+                             {"activations", describe_activations(layer)}};
   metadata_map metadata = source.metadata();
   metadata["format"] = "ptq";
   metadata["ptq_version"] = PTQ_VERSION_STRING;
   metadata["ptq_backend"] = planned.backend;
   metadata["ptq_mode"] = planned.mode;
-  metadata["ptq_layers"] = describe_layers(planned, activations);
+  metadata["ptq_layers"] = dump_json(described);
   return metadata;
 }
 
-/// `codes.astype(float32) * scale` is the weight by broadcasting: its rank, and 1 in reduced dimensions.
-inline std::vector<std::size_t> scale_shape(const tensor_shape& weight, granularity grain) {
-  if (!grain.is_per_channel()) return {};
-  std::vector<std::size_t> shape(weight.rank, 1);
-  shape[grain.axis] = weight[grain.axis];
-  return shape;
-}
-
-/// Every tensor of the artifact: those of the source, some with another type, and the scales.
-inline result<std::vector<tensor_declaration>> declare_artifact(const checkpoint& source, const plan& planned,
-                                                                planned_activations activations) {
-  std::map<std::string, stored_type, std::less<>> quantized;  // weight -> type of its codes
-  std::vector<tensor_declaration> declared;
-  for (std::size_t i = 0; i < planned.layers.size(); ++i) {
-    const planned_layer& layer = planned.layers[i];
-    const std::string weight = layer.name + ".weight";
-    if (layer.weights.is_quantized()) {
-      const auto type = stored_type_of(layer.weights.dtype);
-      if (!type)
-        return error(errc::unsupported, "layer \"" + layer.name + "\"",
-                     "safetensors has no type for codes of dtype \"" + layer.weights.dtype + "\".");
-      const granularity grain = layer.weights.grain.value_or(per_tensor());
-      if (grain.is_per_channel() && grain.axis >= layer.shape.rank)
-        return error(errc::axis_out_of_range, "layer \"" + layer.name + "\"",
-                     "quant_axis is " + std::to_string(grain.axis) + ", but the weight has rank " +
-                         std::to_string(layer.shape.rank) + ".");
-      quantized.emplace(weight, *type);
-      declared.push_back({weight + "_scale", stored_type::f32, scale_shape(layer.shape, grain)});
+/// Every tensor of the artifact: codes, scales, and what stays as it is (its names are added to `copied`).
+inline result<std::vector<tensor_declaration>> declare_artifact(const checkpoint& source,
+                                                                const std::vector<stored_layer>& layers,
+                                                                std::vector<const stored_tensor*>& copied) {
+  std::vector<tensor_declaration> codes;
+  std::vector<tensor_declaration> scales;
+  for (const stored_layer& layer : layers) {
+    if (layer.codes) {
+      const std::span extents = std::span(layer.shape.extents).first(layer.shape.rank);
+      codes.push_back({layer.name + ".weight", *layer.codes, {extents.begin(), extents.end()}});
+      scales.push_back(
+          {layer.name + ".weight_scale", stored_type::f32, stored_scale_shape(layer.shape, layer.grain)});
     }
-    if (activations_at(activations, i) != nullptr)
-      declared.push_back({layer.name + ".input_scale", stored_type::f32, {}});
+    if (layer.activations) scales.push_back({layer.name + ".input_scale", stored_type::f32, {}});
   }
-  for (const tensor_declaration& scale : declared)
+  for (const tensor_declaration& scale : scales)
     if (source.find(scale.name) != nullptr)
-      return error(
-          errc::duplicate_key, "tensor \"" + scale.name + "\"",
-          "the checkpoint has a tensor of this name already. Is it quantized? Start from the original.");
+      return error(errc::duplicate_key, "tensor \"" + scale.name + "\"",
+                   "the model has a tensor of this name already. Is it quantized? Start from the original.");
+  std::vector<std::string_view> replaced;
+  for (const tensor_declaration& tensor : codes) replaced.push_back(tensor.name);
+  std::sort(replaced.begin(), replaced.end());
+  std::vector<tensor_declaration> declared;
   for (const stored_tensor& tensor : source.tensors()) {
-    const auto found = quantized.find(tensor.name);
-    declared.push_back({tensor.name, found == quantized.end() ? tensor.type : found->second, tensor.shape});
+    if (std::binary_search(replaced.begin(), replaced.end(), std::string_view(tensor.name))) continue;
+    copied.push_back(&tensor);
+    declared.push_back({tensor.name, tensor.type, tensor.shape});
   }
+  std::move(codes.begin(), codes.end(), std::back_inserter(declared));
+  std::move(scales.begin(), scales.end(), std::back_inserter(declared));
   return declared;
 }
 
-/// What no layer's codes have replaced, bit for bit, and the scales of activations.
-inline result<void> copy_the_rest(safetensors_writer& writer, const checkpoint& source, const plan& planned,
-                                  planned_activations activations) {
-  std::set<std::string> replaced;
-  for (std::size_t i = 0; i < planned.layers.size(); ++i) {
-    const planned_layer& layer = planned.layers[i];
-    if (layer.weights.is_quantized()) replaced.insert(layer.name + ".weight");
-    const auto* ranged = activations_at(activations, i);
-    if (ranged == nullptr) continue;
-    const auto scale = std::as_bytes(std::span(&(*ranged)->scale, 1));
-    if (auto written = writer.write(layer.name + ".input_scale", scale); !written) return written;
-  }
-  for (const stored_tensor& tensor : source.tensors()) {
-    if (replaced.contains(tensor.name)) continue;
-    if (auto written = writer.write(tensor.name, tensor.data); !written) return written;
-    source.release(tensor);
+/// Files are row-major. Codes that are not, as of a column-major weight, are gathered a piece at a time.
+inline result<void> write_codes(safetensors_writer& writer, const std::string& name,
+                                const quantized_layer& q) {
+  const tensor_shape& shape = q.source.weight.shape;
+  if (q.code_strides == dense_strides(shape, row_major(shape))) return writer.write(name, q.codes);
+  constexpr std::size_t piece = 1 << 16;
+  std::vector<std::byte> gathered;
+  std::array<std::size_t, max_rank> index{};
+  std::size_t offset = 0;
+  for (std::size_t left = shape.size(); left > 0; --left) {
+    const auto code = q.codes.subspan(offset * q.how.code_size, q.how.code_size);
+    gathered.insert(gathered.end(), code.begin(), code.end());
+    if (gathered.size() >= piece || left == 1) {
+      if (auto written = writer.write(name, gathered); !written) return written;
+      gathered.clear();
+    }
+    for (std::size_t axis = shape.rank; axis-- > 0;) {
+      const auto stride = static_cast<std::size_t>(q.code_strides[axis]);
+      offset += stride;
+      if (++index[axis] < shape[axis]) break;
+      offset -= stride * shape[axis];
+      index[axis] = 0;
+    }
   }
   return {};
 }
@@ -140,35 +171,48 @@ inline result<void> copy_the_rest(safetensors_writer& writer, const checkpoint& 
 
 inline namespace PTQ_BUILD {
 
-/// Writes the artifact of a plan, but does not let it appear yet: call commit() on what is returned.
+/// Writes the artifact of a plan, but does not let it appear yet: call `commit` on what is returned, after
+/// all other files of the run. Memory holds one layer's codes; the source is read through its mapping.
 ///
-/// @param source      the checkpoint that the layers look into; what the plan does not touch is copied
-/// @param layers      those the plan was made from
-/// @param on_layer    called with each `quantized_layer`, as the sink of `apply`
-/// @param activations what calibration found per layer, or empty
-/// @return duplicate_key (the checkpoint has such scales already), unsupported, axis_out_of_range; what
-///         `apply` and `safetensors_writer` return
+/// @param source     the checkpoint that the layers look into; what the plan leaves alone is copied bit for
+/// bit
+/// @param layers     those that the plan was made from
+/// @param on_layer   called with each `quantized_layer` once it is stored; it may stop the run (`layer_sink`)
+/// @param inputs     as `calibration::ranges` gives them; none where the plan quantizes no activations
+/// @return what `apply` and `safetensors_writer` return; duplicate_key: the source has such scales already;
+///   unsupported: safetensors has no type for a dtype's codes
 template <class Policies = builtin, layer_sink OnLayer>
-result<safetensors_writer> write_artifact(
-    const std::string& path, const checkpoint& source, const plan& planned, std::span<const layer> layers,
-    OnLayer&& on_layer, std::span<const std::optional<artifact_activations>> activations = {}) {
-  auto declared = detail::declare_artifact(source, planned, activations);
+result<safetensors_writer> write_artifact(const std::string& path, const checkpoint& source,
+                                          const plan& planned, std::span<const layer> layers,
+                                          OnLayer&& on_layer, std::span<const activation_range> inputs = {}) {
+  const auto stored = detail::resolve_stored_layers<Policies>(planned, layers, inputs);
+  if (!stored) return stored.error();
+  std::vector<const stored_tensor*> copied;
+  auto declared = detail::declare_artifact(source, *stored, copied);
   if (!declared) return declared.error();
   auto writer = safetensors_writer::create(path, *std::move(declared),
-                                           detail::artifact_metadata(source, planned, activations));
+                                           detail::artifact_metadata(source, planned, *stored));
   if (!writer) return writer;
 
-  const auto applied = apply<Policies>(planned, layers, [&](const quantized_layer& q) -> result<void> {
+  const auto store = [&](const quantized_layer& q) -> result<void> {
     const std::string weight = q.source.name + ".weight";
-    if (auto written = writer->write(weight, q.codes); !written) return written;
+    if (auto written = detail::write_codes(*writer, weight, q); !written) return written;
     if (auto written = writer->write(weight + "_scale", std::as_bytes(q.scales)); !written) return written;
     auto told = detail::deliver(q, on_layer);
-    if (const stored_tensor* done = source.find(weight)) source.release(*done);
+    if (const stored_tensor* const done = source.find(weight)) source.release(*done);
     return told;
-  });
-  if (!applied) return applied.error();
-  if (auto copied = detail::copy_the_rest(*writer, source, planned, activations); !copied)
-    return copied.error();
+  };
+  if (auto applied = apply<Policies>(planned, layers, inputs, store); !applied) return applied.error();
+  for (const detail::stored_layer& layer : *stored) {
+    if (!layer.activations) continue;
+    const std::span<const float> scale(&layer.activations->scale, 1);
+    if (auto written = writer->write(layer.name + ".input_scale", std::as_bytes(scale)); !written)
+      return written.error();
+  }
+  for (const stored_tensor* const tensor : copied) {
+    if (auto written = writer->write(tensor->name, tensor->data); !written) return written.error();
+    source.release(*tensor);
+  }
   return writer;
 }
 

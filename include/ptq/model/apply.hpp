@@ -136,6 +136,20 @@ result<void> deliver(const quantized_layer& done, Sink& sink) {
 
 inline namespace PTQ_BUILD {
 
+template <class Policies>
+result<instantiation> instantiation_for(const layer& source, const planned_layer& decided,
+                                        const std::string& backend) {
+  if (!source.weight.type)
+    return error_in(source, {errc::unsupported}, "its weight is not a floating-point tensor.");
+  const auto how = find_instantiation<Policies>(decided.weights.dtype, backend);
+  if (how) return *how;
+  return error_in(source, {errc::unsupported},
+                  "the policies do not have dtype \"" + decided.weights.dtype + "\" with backend \"" +
+                      backend +
+                      "\". Give `apply` the bundle that the specification was read with: "
+                      "apply<my_policies>(...).");
+}
+
 template <class Policies, layer_sink Sink>
 result<void> apply_weights(const plan& planned, std::span<const layer> layers,
                            std::span<const activation_range> inputs, Sink& sink) {
@@ -146,15 +160,8 @@ result<void> apply_weights(const plan& planned, std::span<const layer> layers,
     const layer& source = layers[i];
     const planned_layer& decided = planned.layers[i];
     if (!decided.weights.is_quantized()) continue;
-    if (!source.weight.type)
-      return error_in(source, {errc::unsupported}, "its weight is not a floating-point tensor.");
-    const auto how = find_instantiation<Policies>(decided.weights.dtype, planned.backend);
-    if (!how)
-      return error_in(source, {errc::unsupported},
-                      "the policies do not have dtype \"" + decided.weights.dtype + "\" with backend \"" +
-                          planned.backend +
-                          "\". Give `apply` the bundle that the specification was read with: "
-                          "apply<my_policies>(...).");
+    const auto how = instantiation_for<Policies>(source, decided, planned.backend);
+    if (!how) return how.error();
     const granularity grain = decided.weights.grain.value_or(how->numbers.weights);
     codes.resize(source.weight.size() * how->code_size);
     scales.resize(scale_count(source.weight.shape, grain));

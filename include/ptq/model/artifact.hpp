@@ -27,9 +27,16 @@ struct artifact_weights {
   granularity grain;
   std::span<const std::byte> codes;  ///< row-major
   std::span<const float> scales;     ///< 1 per tensor, or one per index of the axis
+
+  /// The codes as what they are. D must be `dtype`.
+  template <ptq::dtype D>
+  std::span<const typename D::storage> codes_as() const noexcept {
+    PTQ_ASSERT(dtype == D::name && codes.size() == shape.size() * sizeof(typename D::storage));
+    return {reinterpret_cast<const typename D::storage*>(codes.data()), shape.size()};
+  }
 };
 
-/// What a layer's input is multiplied and rounded to: code = encode(input / scale).
+/// How a layer's input is quantized: code = encode(input / scale).
 struct artifact_activations {
   std::string dtype;
   std::string algorithm;  ///< the calibrator that found amax
@@ -44,13 +51,14 @@ struct artifact_layer {
   std::optional<artifact_activations> activations;
 };
 
-/// Views: they are valid as long as what they look into (for a file: the open `checkpoint`).
+/// Views: they are valid as long as what they look into, for a file the open `checkpoint`.
 struct artifact {
-  std::string version;  ///< of ptq
+  std::string version;  ///< of the ptq that wrote it
   std::string backend;
   std::string mode;
   std::vector<artifact_layer> layers;  ///< those that are quantized, by name
 
+  /// Null if there is no quantized layer of that name.
   const artifact_layer* find(std::string_view name) const noexcept {
     for (const artifact_layer& layer : layers)
       if (layer.name == name) return &layer;
@@ -60,9 +68,9 @@ struct artifact {
 
 inline namespace PTQ_BUILD {
 
-/// The dequantized weight, row-major, into memory of the caller.
+/// The dequantized weight, row-major, into the caller's memory.
 ///
-/// @return size_mismatch with the length wanted, or unsupported if the bundle lacks the dtype
+/// @return unsupported if the policies lack the dtype or the backend; size_mismatch with the length wanted
 template <class Policies = builtin>
 status dequantize(const artifact_weights& weights, std::string_view backend, std::span<float> values) {
   const auto how = find_instantiation<Policies>(weights.dtype, backend);

@@ -4,6 +4,7 @@
 #ifndef PTQ_MODEL_CALIBRATION_HPP
 #define PTQ_MODEL_CALIBRATION_HPP
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -48,7 +49,7 @@ template <calibrator C>
 range ask_calibrator(const statistics<>& seen, const grid& levels, const calibration_config& settings) {
   C ask;
   if constexpr (requires { ask.per_billion = std::uint64_t{}; })
-    ask.per_billion = static_cast<std::uint64_t>(settings.percentile * 1e7 + 0.5);
+    ask.per_billion = static_cast<std::uint64_t>(std::llround(settings.percentile * 1e7));
   return ask.range(seen, levels);
 }
 
