@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the data files beside this script, with NumPy and Python's zipfile. Needs: numpy (2.4.6 made those in use)."""
+"""Writes the data files beside this script. Needs numpy and safetensors (2.4.6 and 0.8.0 made those in use)."""
 import io
 import pathlib
 import zipfile
 
 import numpy as np
 from numpy.lib import format as npy
+from safetensors.numpy import save_file
 
 here = pathlib.Path(__file__).parent
 TYPES = ["bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32", "float64"]
@@ -40,6 +41,7 @@ write("nine_axes.npy", np.zeros((1,) * 9, "float32"), (1, 0))
 arrays = {"input": np.arange(60000, dtype="float32").reshape(1000, 60), "mask": np.arange(1000, dtype="int64")}
 small = {"input": arrays["input"][:6], "mask": arrays["mask"][:6]}
 np.savez(here / "stored.npz", **small)
+save_file(small, here / "arrays.safetensors")
 np.savez(here / "fortran.npz", input=np.asfortranarray(small["input"]))
 np.savez_compressed(here / "deflated.npz", **arrays)
 np.savez_compressed(here / "fortran_deflated.npz", input=np.asfortranarray(small["input"]))
