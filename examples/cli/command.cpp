@@ -10,7 +10,7 @@ int fail(const options& given, const ptq::error& error, exit_code code) {
   std::fprintf(stderr, "ptq: error: %s\n", error.what.c_str());
   if (given.json) {
     const nlohmann::json report = {{"error", {{"where", error.where}, {"message", error.what}}}};
-    std::puts(report.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::fputs(json_text(report).c_str(), stdout);
   }
   return code;
 }
@@ -31,6 +31,15 @@ ptq::result<void> require(const ptq::spec& spec, const std::string& field) {
   return ptq::error(ptq::errc::missing_value, spec.file,
                     "quantize." + field + " is not given. Write it into the file, or add an argument: " +
                         field + "=" + (field == "model_path" ? "model.safetensors" : "FOLDER"));
+}
+
+std::string artifact_path(const ptq::spec& spec) {
+  return spec.quantize.results_dir + "/quantized_model_" + spec.quantize.backend +
+         (spec.quantize.model_path.ends_with(".onnx") ? ".onnx" : ".safetensors");
+}
+
+std::string json_text(const nlohmann::json& value) {
+  return value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace cli

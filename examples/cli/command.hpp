@@ -3,6 +3,7 @@
 #ifndef PTQ_CLI_COMMAND_HPP
 #define PTQ_CLI_COMMAND_HPP
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -34,10 +35,17 @@ int warn(const options& given, const std::vector<std::string>& warnings);
 /// The setting `model_path` or `results_dir` must be given somewhere.
 ptq::result<void> require(const ptq::spec& spec, const std::string& field);
 
+/// Where `quantize` writes the artifact, and `evaluate` looks for it.
+std::string artifact_path(const ptq::spec& spec);
+
+/// Indented, with a line break; text that is not UTF-8 is replaced.
+std::string json_text(const nlohmann::json& value);
+
 int run_quantize(const options& given);
 int run_plan(const options& given);
 int run_inspect(const options& given);
 int run_compare(const options& given);
+int run_evaluate(const options& given);
 
 }  // namespace cli
 

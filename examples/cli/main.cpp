@@ -18,6 +18,12 @@ A first run:
   ptq quantize -e spec.yaml model_path=model.safetensors results_dir=out     do it
   ptq compare  model.safetensors out/quantized_model_torchao.safetensors     what it cost
 
+Activations too (modelopt), with calibration data:
+  ptq quantize -e static.yaml model_path=model.onnx results_dir=out dataset.quant_calibration_dataset.inputs=calib.npy
+  ptq evaluate -e static.yaml model_path=model.onnx results_dir=out evaluate.inputs=test.npy evaluate.labels=labels.npy
+  ONNX Runtime runs int8 artifacts as they are; fp8 ones with graph optimization level basic, or with the session
+  setting session.disable_quant_qdq=1.
+
 A specification:
   quantize:
     backend: torchao            # weight-only; modelopt: weights and activations
@@ -77,6 +83,9 @@ int main(int argc, char** argv) {
   CLI::App* compare = add_file_command(
       app, "compare", "Compare two checkpoints, or a checkpoint and its artifact, layer by layer", given, 2,
       "A B");
+  CLI::App* evaluate = add_spec_command(
+      app, "evaluate",
+      "Run the model and its artifact on the evaluation data; say how much accuracy was kept", given);
 
   try {
     app.parse(argc, argv);
@@ -87,5 +96,6 @@ int main(int argc, char** argv) {
   if (plan->parsed()) return cli::run_plan(given);
   if (inspect->parsed()) return cli::run_inspect(given);
   if (compare->parsed()) return cli::run_compare(given);
+  if (evaluate->parsed()) return cli::run_evaluate(given);
   return cli::bad_usage;
 }

@@ -3,24 +3,24 @@
 #ifndef PTQ_CLI_MODEL_FILE_HPP
 #define PTQ_CLI_MODEL_FILE_HPP
 
+#include <cstddef>
+#include <cstdint>
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "ptq/config/spec.hpp"
+#include "ptq/io/onnx.hpp"
 #include "ptq/io/safetensors.hpp"
 #include "ptq/model/layers_of.hpp"
 #include "ptq/result.hpp"
 
 namespace cli {
 
-struct model_file {
-  std::string path;  // absolute, for messages
-  ptq::checkpoint checkpoint;
-  std::vector<ptq::layer> layers;  // look into the checkpoint
-};
-
+/// The layers of a checkpoint. They look into it.
 inline std::vector<ptq::layer> layers_in(const ptq::checkpoint& checkpoint,
                                          const std::map<std::string, std::string>& module_types = {}) {
   std::vector<ptq::named_tensor> tensors;
@@ -29,14 +29,63 @@ inline std::vector<ptq::layer> layers_in(const ptq::checkpoint& checkpoint,
   return ptq::layers_of(tensors, module_types);
 }
 
-/// A missing `model_path` is the specification's fault; everything else is the model's.
-inline ptq::result<model_file> open_model(const ptq::spec& spec) {
-  auto checkpoint = ptq::open_safetensors(spec.quantize.model_path);
-  if (!checkpoint) return checkpoint.error();
-  model_file model{ptq::absolute_path(spec.quantize.model_path), *std::move(checkpoint), {}};
-  model.layers = layers_in(model.checkpoint, spec.ptq.module_types);
-  return model;
-}
+struct onnx_graph_file {
+  ptq::onnx_model model;
+  ptq::onnx_layers layers;  // look into the model
+};
+
+/// A checkpoint (weights by name) or an ONNX graph.
+class model_file {
+ public:
+  static ptq::result<model_file> open(const ptq::spec& spec) {
+    model_file opened;
+    opened.path_ = ptq::absolute_path(spec.quantize.model_path);
+    if (opened.path_.ends_with(".onnx")) {
+      auto model = ptq::read_onnx(spec.quantize.model_path);
+      if (!model) return model.error();
+      auto layers = ptq::layers_of(*model);
+      if (!layers) return layers.error();
+      opened.onnx_ = onnx_graph_file{*std::move(model), *std::move(layers)};
+      return opened;
+    }
+    auto checkpoint = ptq::open_safetensors(spec.quantize.model_path);
+    if (!checkpoint) return checkpoint.error();
+    opened.checkpoint_ = *std::move(checkpoint);
+    opened.layers_ = layers_in(*opened.checkpoint_, spec.ptq.module_types);
+    return opened;
+  }
+
+  const std::string& path() const noexcept { return path_; }  // absolute
+  const ptq::checkpoint* checkpoint() const noexcept { return checkpoint_ ? &*checkpoint_ : nullptr; }
+  const onnx_graph_file* onnx() const noexcept { return onnx_ ? &*onnx_ : nullptr; }
+  std::span<const ptq::layer> layers() const noexcept {
+    return onnx_ ? std::span<const ptq::layer>(onnx_->layers.layers) : std::span<const ptq::layer>(layers_);
+  }
+
+  /// Of all tensors, quantized or not.
+  std::uint64_t bytes() const {
+    std::uint64_t bytes = 0;
+    if (checkpoint_)
+      for (const ptq::stored_tensor& tensor : checkpoint_->tensors()) bytes += tensor.data.size();
+    if (onnx_)
+      for (const ptq::onnx_tensor& tensor : onnx_->model.graph.initializers) bytes += tensor.data.size();
+    return bytes;
+  }
+
+  /// Tensors that are no layer's weight.
+  std::size_t other_tensors() const {
+    if (checkpoint_) return checkpoint_->tensors().size() - layers_.size();
+    std::size_t weights = 0;
+    for (const ptq::onnx_layer& source : onnx_->layers.sources) weights += source.weight.empty() ? 0u : 1u;
+    return onnx_->model.graph.initializers.size() - std::min(weights, onnx_->model.graph.initializers.size());
+  }
+
+ private:
+  std::string path_;
+  std::optional<ptq::checkpoint> checkpoint_;
+  std::optional<onnx_graph_file> onnx_;
+  std::vector<ptq::layer> layers_;  // of the checkpoint
+};
 
 }  // namespace cli
 

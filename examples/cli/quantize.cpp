@@ -6,11 +6,13 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "calibration.hpp"
 #include "command.hpp"
 #include "model_file.hpp"
 #include "ptq/config/to_yaml.hpp"
@@ -42,11 +44,14 @@ ptq::result<void> make_folder(const std::string& path) {
       "results_dir cannot be made: " + problem.message() + ". Give another one: results_dir=DIR.");
 }
 
-ptq::quantize_report begin_report(const ptq::plan& plan, const ptq::checkpoint& model) {
+ptq::quantize_report begin_report(const ptq::plan& plan, const model_file& model,
+                                  std::span<const ptq::activation_range> inputs) {
   ptq::quantize_report report;
   for (const ptq::planned_layer& layer : plan.layers) report.layers.push_back({layer, {}, {}});
-  for (const ptq::stored_tensor& tensor : model.tensors()) report.bytes_before += tensor.data.size();
-  report.other_tensors = model.tensors().size() - plan.layers.size();
+  for (const ptq::activation_range& input : inputs)
+    report.layers[input.layer].activations = ptq::activations_report_of(input);
+  report.bytes_before = model.bytes();
+  report.other_tensors = model.other_tensors();
   report.warnings = plan.warnings;
   return report;
 }
@@ -57,47 +62,47 @@ std::size_t count_quantized(const ptq::plan& plan) {
   return count;
 }
 
-/// Writes the artifact, not yet visible, and fills the report.
-ptq::result<ptq::safetensors_writer> write_artifact(const std::string& path, const model_file& model,
-                                                    const ptq::plan& plan, ptq::quantize_report& report) {
-  progress shown(count_quantized(plan));
-  std::size_t at = 0;
-  const auto on_layer = [&](const ptq::quantized_layer& q) -> ptq::status {
+/// Fills the report as layers are written, shows progress, and stops on Ctrl-C.
+class on_layer {
+ public:
+  on_layer(const ptq::plan& plan, ptq::quantize_report& report)
+      : plan_(&plan), report_(&report), shown_(count_quantized(plan)) {}
+
+  ptq::status operator()(const ptq::quantized_layer& q) {
     if (is_interrupted()) return {ptq::errc::stopped, 0};
-    shown.step(q.source.name);
-    while (&q.planned != &plan.layers[at]) ++at;  // layers come in the plan's order
-    report.layers[at].weights = ptq::weights_report_of(q);
+    shown_.step(q.source.name);
+    while (&q.planned != &plan_->layers[at_]) ++at_;  // layers come in the plan's order
+    report_->layers[at_].weights = ptq::weights_report_of(q);
     return {};
-  };
-  auto writer = ptq::write_artifact(path, model.checkpoint, plan, model.layers, on_layer);
+  }
+
+ private:
+  const ptq::plan* plan_;
+  ptq::quantize_report* report_;
+  progress shown_;
+  std::size_t at_ = 0;
+};
+
+std::string status_text(const std::string& status, const std::string& message) {
+  return json_text({{"status", status}, {"message", message}, {"ptq_version", PTQ_VERSION_STRING}});
+}
+
+/// The small files of a run, and last of all the artifact, which `writer` has written but not let appear.
+template <class Writer>
+ptq::result<void> finish(const ptq::spec& spec, ptq::quantize_report& report, ptq::result<Writer> writer,
+                         const std::string& model_path) {
   if (!writer)
-    return writer.error().code == ptq::errc::not_finite ? writer.error().in(model.path) : writer.error();
+    return writer.error().code == ptq::errc::not_finite ? writer.error().in(model_path) : writer.error();
   report.bytes_after = report.bytes_before;
   for (const ptq::layer_report& layer : report.layers)
     if (layer.weights) report.bytes_after += layer.weights->bytes_after - layer.weights->bytes_before;
-  return writer;
-}
-
-std::string status_text(const std::string& status, const std::string& message) {
-  return nlohmann::json{{"status", status}, {"message", message}, {"ptq_version", PTQ_VERSION_STRING}}.dump(
-             2, ' ', false, nlohmann::json::error_handler_t::replace) +
-         "\n";
-}
-
-/// The files of a run: the small ones first, the artifact last.
-ptq::result<void> write_all(const ptq::spec& spec, const model_file& model, const ptq::plan& plan,
-                            ptq::quantize_report& report, const std::string& artifact) {
-  const std::string folder = spec.quantize.results_dir + "/";
-  auto writer = write_artifact(artifact, model, plan, report);
-  if (!writer) return writer.error();
   const std::pair<const char*, std::string> texts[] = {
-      {"quantize_report.json",
-       ptq::to_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"},
+      {"quantize_report.json", json_text(ptq::to_json(report))},
       {"experiment.yaml", ptq::to_yaml(spec)},
       {"status.json", status_text("SUCCESS", "the artifact is written")}};
   std::vector<ptq::output_file> files;
   for (const auto& [name, text] : texts) {
-    auto file = write_text(folder + name, text);
+    auto file = write_text(spec.quantize.results_dir + "/" + name, text);
     if (!file) return file.error();
     files.push_back(*std::move(file));
   }
@@ -105,6 +110,36 @@ ptq::result<void> write_all(const ptq::spec& spec, const model_file& model, cons
   for (ptq::output_file& file : files)
     if (auto visible = file.commit(); !visible) return visible.error();
   return writer->commit();
+}
+
+ptq::result<void> write_checkpoint(const ptq::spec& spec, const model_file& model, const ptq::plan& plan,
+                                   std::span<const ptq::activation_range> inputs,
+                                   ptq::quantize_report& report, const std::string& artifact) {
+  return finish(spec, report,
+                ptq::write_artifact(artifact, *model.checkpoint(), plan, model.layers(),
+                                    on_layer(plan, report), inputs),
+                model.path());
+}
+
+ptq::result<void> write_graph(const ptq::spec& spec, const model_file& model, const ptq::plan& plan,
+                              std::span<const ptq::activation_range> inputs, ptq::quantize_report& report,
+                              const std::string& artifact) {
+  std::vector<float> scales(plan.layers.size(), 1.0F);
+  for (const ptq::activation_range& input : inputs) scales[input.layer] = input.scale;
+  auto writer = ptq::write_onnx(artifact, model.onnx()->model, model.onnx()->layers, plan,
+                                on_layer(plan, report), scales);
+  if (writer)
+    for (const std::string& note : writer->notes()) std::fprintf(stderr, "ptq: note: %s\n", note.c_str());
+  return finish(spec, report, std::move(writer), model.path());
+}
+
+/// The ranges of activations, if the plan quantizes any.
+ptq::result<std::vector<ptq::activation_range>> find_inputs(const ptq::spec& spec, const model_file& model,
+                                                            const ptq::plan& plan) {
+  if (!plan.quantizes_activations()) return std::vector<ptq::activation_range>();
+  const auto statistics = collect_statistics(spec, model, plan);
+  if (!statistics) return statistics.error();
+  return statistics->ranges(spec.ptq.calibration);
 }
 
 /// The run failed: status.json says so, if the folder takes it. Everything else stays as it was.
@@ -121,19 +156,24 @@ int run_quantize(const options& given) {
   if (!spec) return fail(given, spec.error(), bad_usage);
   for (const char* field : {"model_path", "results_dir"})
     if (const auto wanted = require(*spec, field); !wanted) return fail(given, wanted.error(), bad_usage);
-  const auto model = open_model(*spec);
+  const auto model = model_file::open(*spec);
   if (!model) return fail(given, model.error(), failed);
-  const ptq::plan plan = ptq::match(*spec, model->layers);
+  const ptq::plan plan = ptq::match(*spec, model->layers());
   if (const int code = warn(given, plan.warnings); code != done) return code;
 
   catch_interrupts();
+  const auto inputs = find_inputs(*spec, *model, plan);
+  if (!inputs && is_interrupted()) end_by_signal();
+  if (!inputs)
+    return fail(given, inputs.error(), inputs.error().code == ptq::errc::missing_value ? bad_usage : failed);
   if (const auto made = make_folder(spec->quantize.results_dir); !made)
     return fail(given, made.error(), failed);
   ptq::remove_stale_partials(spec->quantize.results_dir, "");
-  const std::string artifact =
-      spec->quantize.results_dir + "/quantized_model_" + spec->quantize.backend + ".safetensors";
-  ptq::quantize_report report = begin_report(plan, model->checkpoint);
-  const auto written = write_all(*spec, *model, plan, report, artifact);
+  const std::string artifact = artifact_path(*spec);
+  ptq::quantize_report report = begin_report(plan, *model, *inputs);
+  const auto written = model->onnx() != nullptr
+                           ? write_graph(*spec, *model, plan, *inputs, report, artifact)
+                           : write_checkpoint(*spec, *model, plan, *inputs, report, artifact);
   if (!written && is_interrupted()) {
     std::fputs("ptq: interrupted: the artifact is not written\n", stderr);
     end_by_signal();
@@ -141,7 +181,7 @@ int run_quantize(const options& given) {
   if (!written) return give_up(given, *spec, written.error());
 
   if (given.json) {
-    std::puts(ptq::to_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::fputs(json_text(ptq::to_json(report)).c_str(), stdout);
     return done;
   }
   std::printf("%s\nartifact: %s\nreport:   %s\n", ptq::to_text(report).c_str(),

@@ -5,7 +5,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdio>
@@ -40,6 +42,33 @@ class progress {
   std::size_t total_;
   std::size_t count_ = 0;
   bool shown_;
+};
+
+/// "running the model: 64/256 samples, 512/s, 0 s left", as `progress`.
+class sample_progress {
+ public:
+  explicit sample_progress(std::size_t total) : total_(total), shown_(::isatty(STDERR_FILENO) != 0) {}
+  sample_progress(const sample_progress&) = delete;
+  sample_progress& operator=(const sample_progress&) = delete;
+  ~sample_progress() {
+    if (shown_ && done_ > 0) std::fputs("\r\033[K", stderr);
+  }
+
+  void step(std::size_t samples) {
+    done_ += samples;
+    if (!shown_) return;
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+    const double rate = static_cast<double>(done_) / std::max(seconds, 1e-9);
+    std::fprintf(stderr, "\r\033[Krunning the model: %zu/%zu samples, %.0f/s, %.0f s left", done_, total_,
+                 rate, static_cast<double>(total_ - std::min(done_, total_)) / rate);
+    std::fflush(stderr);
+  }
+
+ private:
+  std::size_t total_;
+  std::size_t done_ = 0;
+  bool shown_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
 namespace detail {

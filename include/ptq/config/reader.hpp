@@ -376,7 +376,7 @@ class spec_reader {
     return broken.in(location_of(at->at));
   }
 
-  std::string position_of(const place& at) const {
+  static std::string position_of(const place& at) {
     if (at.argument > 0) return "argument " + std::to_string(at.argument);
     return std::to_string(at.line) + ":" + std::to_string(at.column);
   }

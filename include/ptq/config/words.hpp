@@ -95,7 +95,7 @@ inline std::string_view nearest_word(std::string_view word, std::span<const std:
       nearest = candidate;
     }
   }
-  return best <= std::max<std::size_t>(2, nearest.size() / 3) ? nearest : std::string_view{};
+  return best <= (std::max<std::size_t>)(2, nearest.size() / 3) ? nearest : std::string_view{};
 }
 
 }  // namespace ptq::inline v0_1

@@ -87,7 +87,7 @@ class inflater final : public byte_stream {
   result<void> inflate_into(std::span<std::byte> out) {
     if (!stream_ && !start()) return error(errc::cannot_read, where_, "zlib has no memory left.");
     while (!out.empty()) {
-      const std::size_t wanted = std::min<std::size_t>(out.size(), (std::numeric_limits<uInt>::max)());
+      const std::size_t wanted = (std::min<std::size_t>)(out.size(), (std::numeric_limits<uInt>::max)());
       stream_->next_out = static_cast<Bytef*>(static_cast<void*>(out.data()));
       stream_->avail_out = static_cast<uInt>(wanted);
       const int code = step();
@@ -109,7 +109,7 @@ class inflater final : public byte_stream {
 
   int step() {
     const std::size_t given =
-        std::min<std::size_t>(entry_.packed.size() - used_, (std::numeric_limits<uInt>::max)());
+        (std::min<std::size_t>)(entry_.packed.size() - used_, (std::numeric_limits<uInt>::max)());
     const std::byte* const next = entry_.packed.data() + used_;
     // zlib's interface predates const; it does not write to its input.
     stream_->next_in = const_cast<Bytef*>(static_cast<const Bytef*>(static_cast<const void*>(next)));

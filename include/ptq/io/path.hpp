@@ -29,7 +29,7 @@ inline std::string_view file_name_of(std::string_view path) {
 inline std::string folder_of(std::string_view path) {
   const std::size_t slash = path.rfind('/');
   if (slash == std::string_view::npos) return ".";
-  return std::string(path.substr(0, std::max<std::size_t>(slash, 1)));
+  return std::string(path.substr(0, (std::max<std::size_t>)(slash, 1)));
 }
 
 /// The path from the root, as every message shows it. It need not exist.

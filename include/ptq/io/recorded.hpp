@@ -54,7 +54,7 @@ result<void> read_recorded(const data_config& data, std::span<const std::string>
       return error(errc::wrong_rank, where, "it is a single number; the first axis must count the samples.");
     const std::size_t count = (std::min)(reader->shape()[0], data.max_samples.value_or(reader->shape()[0]));
     if (count == 0) return error(errc::no_data, where, "there are no samples.");
-    const std::size_t step = std::max<std::size_t>(data.batch_size, 1);
+    const std::size_t step = (std::max<std::size_t>)(data.batch_size, 1);
     for (std::size_t first = 0; first < count; first += step) {
       const auto rows = reader->next((std::min)(step, count - first));
       if (!rows) return rows.error();

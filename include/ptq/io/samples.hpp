@@ -61,7 +61,7 @@ class normalizer {
  public:
   normalizer(const data_config& config, const tensor_shape& sample) : config_(&config) {
     channels_ = sample.rank == 0 ? 1 : sample[0];
-    per_channel_ = sample.size() / std::max<std::size_t>(channels_, 1);
+    per_channel_ = sample.size() / (std::max<std::size_t>)(channels_, 1);
   }
 
   /// What is wrong with the number of values, in words; else empty.
@@ -241,7 +241,7 @@ class samples {
         fixed = feed.input.shape->front();
     }
     count_ = (std::min)(total_, config_.max_samples.value_or(total_));
-    batch_size_ = std::max<std::size_t>(fixed.value_or(config_.batch_size), 1);
+    batch_size_ = (std::max<std::size_t>)(fixed.value_or(config_.batch_size), 1);
     if (fixed) {
       notes_.push_back("The graph takes " + std::to_string(batch_size_) +
                        (batch_size_ == 1 ? " sample" : " samples") + " at a time.");

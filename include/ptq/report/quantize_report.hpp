@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "ptq/model/activation_range.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/quantize/error.hpp"
@@ -55,6 +56,16 @@ inline weights_report weights_report_of(const quantized_layer& q) {
   report.error = quantization_error(q);
   report.bytes_before = q.source.weight.size() * size_of(*q.source.weight.type);
   report.bytes_after = q.codes.size() + q.scales.size_bytes();
+  return report;
+}
+
+inline activations_report activations_report_of(const activation_range& input) {
+  activations_report report;
+  report.amax = static_cast<double>(input.range.amax);
+  report.algorithm = input.algorithm;
+  report.reason = text_of(input.range.reason);
+  if (input.count > 0)
+    report.clipped_share = static_cast<double>(input.clipped) / static_cast<double>(input.count);
   return report;
 }
 

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "calibration.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ptq/io/npy.hpp"
+#include "ptq/io/npz.hpp"
+#include "ptq/io/recorded.hpp"
+#include "ptq/io/samples.hpp"
+#include "terminal.hpp"
+#include "tiny_engine/engine.hpp"
+
+namespace cli {
+namespace {
+
+using data_formats = ptq::list<ptq::npy, ptq::npz>;
+
+/// The tensors that feed the layers whose activations are quantized: tensor -> layers.
+std::map<std::string, std::vector<std::string>> inputs_of(const onnx_graph_file& graph,
+                                                          const ptq::plan& plan) {
+  std::map<std::string, std::vector<std::string>> layers;
+  for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+    if (!plan.layers[i].activations.is_quantized()) continue;
+    for (const ptq::onnx_call& call : graph.layers.sources[i].calls) {
+      auto& fed = layers[std::string(graph.model.graph.nodes[call.node].inputs[0])];
+      if (std::find(fed.begin(), fed.end(), plan.layers[i].name) == fed.end())
+        fed.push_back(plan.layers[i].name);
+    }
+  }
+  return layers;
+}
+
+ptq::any_view view_of(const ptq::array_view& array) {
+  std::optional<ptq::element_type> type;
+  if (array.type == ptq::scalar_type::float32) type = ptq::element_type::float32;
+  if (array.type == ptq::scalar_type::float64) type = ptq::element_type::float64;
+  if (array.type == ptq::scalar_type::float16) type = ptq::element_type::float16;
+  return {array.data, type, array.shape};
+}
+
+/// Says which sample a refused value belongs to.
+ptq::error in_samples(const ptq::error& refused, const std::string& file, std::size_t first,
+                      std::size_t count) {
+  return refused.in(file + ": samples " + std::to_string(first) + " to " + std::to_string(first + count - 1));
+}
+
+std::string file_of(const ptq::data_config& data) {
+  return data.inputs.empty() ? std::string() : ptq::absolute_path(data.inputs.begin()->second);
+}
+
+ptq::result<void> run_model(const ptq::data_config& data, const model_file& model, const ptq::plan& plan,
+                            ptq::calibration& calibration) {
+  auto engine = tiny::engine::load(model.path());
+  if (!engine)
+    return ptq::error(
+        ptq::errc::unsupported, model.path(),
+        engine.error().what +
+            " Record the inputs of the layers with the framework of the model, and give them as "
+            "dataset.quant_calibration_dataset.activations=FILE.npz.");
+  auto samples = ptq::samples::open(data, engine->inputs(), data_formats{});
+  if (!samples) return samples.error();
+  for (const std::string& note : samples->notes()) std::fprintf(stderr, "ptq: note: %s\n", note.c_str());
+  const auto layers = inputs_of(*model.onnx(), plan);
+  std::vector<std::string> wanted;
+  for (const auto& [tensor, fed] : layers) wanted.push_back(tensor);
+
+  sample_progress shown(samples->count());
+  for (std::size_t first = 0;;) {
+    const auto batch = samples->next();
+    if (!batch) return batch.error();
+    if (batch->empty()) return {};
+    if (is_interrupted()) return ptq::error(ptq::errc::stopped, {}, "interrupted.");
+    const auto ran = engine->run(*batch, wanted, [&](const ptq::named_array& made) -> ptq::result<void> {
+      for (const std::string& layer : layers.find(made.name)->second)
+        if (auto taken = calibration.collect(layer, view_of(made.array)); !taken) return taken;
+      return {};
+    });
+    const std::size_t count = (*batch)[0].array.shape[0];
+    if (!ran) return in_samples(ran.error(), file_of(data), first, count);
+    first += count;
+    shown.step(count);
+  }
+}
+
+ptq::result<void> read_recording(const ptq::data_config& data, const ptq::plan& plan,
+                                 ptq::calibration& calibration) {
+  std::vector<std::string> wanted;
+  for (const ptq::planned_layer& layer : plan.layers)
+    if (layer.activations.is_quantized()) wanted.push_back(layer.name);
+  return ptq::read_recorded(data, wanted, data_formats{},
+                            [&](std::string_view layer, const ptq::tensor_view<const float>& batch) {
+                              return calibration.collect(layer, batch);
+                            });
+}
+
+}  // namespace
+
+ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const model_file& model,
+                                                 const ptq::plan& plan) {
+  ptq::calibration calibration(plan);
+  const auto& data = spec.calibration_data ? spec.calibration_data : spec.evaluation_data;
+  if (!data || (data->inputs.empty() && data->activations.empty()))
+    return ptq::error(
+        ptq::errc::missing_value, spec.file,
+        "activations are to be quantized, but there are no calibration data. Give inputs of the model: "
+        "dataset.quant_calibration_dataset.inputs=FILE.npy (or .npz), or recorded inputs of its layers: "
+        "dataset.quant_calibration_dataset.activations=FILE.npz.");
+  if (!data->activations.empty()) {
+    if (auto read = read_recording(*data, plan, calibration); !read) return read.error();
+    return calibration;
+  }
+  if (model.onnx() == nullptr)
+    return ptq::error(
+        ptq::errc::unsupported, model.path(),
+        "a checkpoint holds weights but no graph, so inputs cannot be run through it. Give the model as "
+        ".onnx, or recorded inputs of its layers: "
+        "dataset.quant_calibration_dataset.activations=FILE.npz.");
+  if (auto ran = run_model(*data, model, plan, calibration); !ran) return ran.error();
+  return calibration;
+}
+
+}  // namespace cli
