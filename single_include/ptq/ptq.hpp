@@ -2911,7 +2911,7 @@ inline std::string_view nearest_word(std::string_view word, std::span<const std:
       nearest = candidate;
     }
   }
-  return best <= std::max<std::size_t>(2, nearest.size() / 3) ? nearest : std::string_view{};
+  return best <= (std::max<std::size_t>)(2, nearest.size() / 3) ? nearest : std::string_view{};
 }
 
 }  // namespace ptq::inline v0_1
@@ -2985,7 +2985,7 @@ inline std::string_view file_name_of(std::string_view path) {
 inline std::string folder_of(std::string_view path) {
   const std::size_t slash = path.rfind('/');
   if (slash == std::string_view::npos) return ".";
-  return std::string(path.substr(0, std::max<std::size_t>(slash, 1)));
+  return std::string(path.substr(0, (std::max<std::size_t>)(slash, 1)));
 }
 
 /// The path from the root, as every message shows it. It need not exist.
@@ -3453,88 +3453,6 @@ inline const tree* find(const tree& root, std::string_view path) {
 
 #endif  // PTQ_CONFIG_TREE_HPP
 
-// ---- ptq/config/overrides.hpp ----
-
-/// @file overrides.hpp Arguments of the form `key.path=value`, which win over the file.
-#ifndef PTQ_CONFIG_OVERRIDES_HPP
-#define PTQ_CONFIG_OVERRIDES_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-namespace ptq::inline v0_1::detail {
-
-struct assignment {
-  std::string path;
-  std::string value;  ///< YAML
-};
-
-/// The value of an argument stands there, not in the file.
-inline void mark_argument(tree& value, std::size_t number) {
-  value.at = value.key_at = {0, 0, number};
-  for (tree& member : value.members) mark_argument(member, number);
-}
-
-/// Splits "key.path=value". `model_path` and `results_dir` alone mean those of `quantize`.
-inline result<assignment> assignment_of(std::string_view argument) {
-  const std::size_t equals = argument.find('=');
-  if (equals == std::string_view::npos || equals == 0)
-    return error(errc::syntax, {}, in_quotes(argument) + " is not of the form key.path=value.");
-  std::string path(argument.substr(0, equals));
-  if (path == "model_path" || path == "results_dir") path = "quantize." + path;
-  if (!steps_of(path))
-    return error(errc::syntax, {}, in_quotes(path) + " is not a path of keys like quantize.backend.");
-  return assignment{std::move(path), std::string(argument.substr(equals + 1))};
-}
-
-/// Puts a value into a document, making the maps on the way where they are missing. Lists do not grow.
-inline result<void> assign(tree& root, std::string_view path, tree value) {
-  static constexpr std::string_view sections[] = {"quantize", "dataset", "evaluate", "ptq", "results_dir"};
-  const std::vector<std::string> steps = *steps_of(path);
-  if (std::find(std::begin(sections), std::end(sections), steps.front()) == std::end(sections) &&
-      !root.member(steps.front()))
-    return error(errc::unknown_key, path, "there is no section " + in_quotes(steps.front()) + ".",
-                 nearest_word(steps.front(), sections));
-  tree* at = &root;
-  std::string walked;
-  for (const std::string& step : steps) {
-    if (at->is_list()) {
-      const auto index = index_of(*at, step);
-      if (!index)
-        return error(errc::invalid_value, path,
-                     in_quotes(step) + " is not an index of " + walked + ", which has " +
-                         counted(at->members.size(), "item") + ", counted from 0.");
-      at = &at->members[*index];
-    } else if (at->is_word()) {
-      return error(errc::wrong_type, path, walked + " is a word: it has no " + in_quotes(step) + " to set.");
-    } else {
-      at->kind = tree::kind_type::map;
-      tree* found = at->member(step);
-      if (!found) {
-        found = &at->members.emplace_back();
-        found->key = step;
-        found->key_at = value.at;
-        found->at = value.at;
-      }
-      at = found;
-    }
-    walked += (walked.empty() ? "" : ".") + step;
-  }
-  at->kind = value.kind;
-  at->word = std::move(value.word);
-  at->members = std::move(value.members);
-  at->at = value.at;
-  return {};
-}
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_CONFIG_OVERRIDES_HPP
-
 // ---- ptq/config/interpolate.hpp ----
 
 /// @file interpolate.hpp Replaces `${a.b}` by what stands at `a.b` in the same document.
@@ -3639,6 +3557,88 @@ class interpolator {
 }  // namespace ptq::inline v0_1::detail
 
 #endif  // PTQ_CONFIG_INTERPOLATE_HPP
+
+// ---- ptq/config/overrides.hpp ----
+
+/// @file overrides.hpp Arguments of the form `key.path=value`, which win over the file.
+#ifndef PTQ_CONFIG_OVERRIDES_HPP
+#define PTQ_CONFIG_OVERRIDES_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1::detail {
+
+struct assignment {
+  std::string path;
+  std::string value;  ///< YAML
+};
+
+/// The value of an argument stands there, not in the file.
+inline void mark_argument(tree& value, std::size_t number) {
+  value.at = value.key_at = {0, 0, number};
+  for (tree& member : value.members) mark_argument(member, number);
+}
+
+/// Splits "key.path=value". `model_path` and `results_dir` alone mean those of `quantize`.
+inline result<assignment> assignment_of(std::string_view argument) {
+  const std::size_t equals = argument.find('=');
+  if (equals == std::string_view::npos || equals == 0)
+    return error(errc::syntax, {}, in_quotes(argument) + " is not of the form key.path=value.");
+  std::string path(argument.substr(0, equals));
+  if (path == "model_path" || path == "results_dir") path = "quantize." + path;
+  if (!steps_of(path))
+    return error(errc::syntax, {}, in_quotes(path) + " is not a path of keys like quantize.backend.");
+  return assignment{std::move(path), std::string(argument.substr(equals + 1))};
+}
+
+/// Puts a value into a document, making the maps on the way where they are missing. Lists do not grow.
+inline result<void> assign(tree& root, std::string_view path, tree value) {
+  static constexpr std::string_view sections[] = {"quantize", "dataset", "evaluate", "ptq", "results_dir"};
+  const std::vector<std::string> steps = *steps_of(path);
+  if (std::find(std::begin(sections), std::end(sections), steps.front()) == std::end(sections) &&
+      !root.member(steps.front()))
+    return error(errc::unknown_key, path, "there is no section " + in_quotes(steps.front()) + ".",
+                 nearest_word(steps.front(), sections));
+  tree* at = &root;
+  std::string walked;
+  for (const std::string& step : steps) {
+    if (at->is_list()) {
+      const auto index = index_of(*at, step);
+      if (!index)
+        return error(errc::invalid_value, path,
+                     in_quotes(step) + " is not an index of " + walked + ", which has " +
+                         counted(at->members.size(), "item") + ", counted from 0.");
+      at = &at->members[*index];
+    } else if (at->is_word()) {
+      return error(errc::wrong_type, path, walked + " is a word: it has no " + in_quotes(step) + " to set.");
+    } else {
+      at->kind = tree::kind_type::map;
+      tree* found = at->member(step);
+      if (!found) {
+        found = &at->members.emplace_back();
+        found->key = step;
+        found->key_at = value.at;
+        found->at = value.at;
+      }
+      at = found;
+    }
+    walked += (walked.empty() ? "" : ".") + step;
+  }
+  at->kind = value.kind;
+  at->word = std::move(value.word);
+  at->members = std::move(value.members);
+  at->at = value.at;
+  return {};
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CONFIG_OVERRIDES_HPP
 
 // ---- ptq/config/spec.hpp ----
 
@@ -4297,7 +4297,7 @@ class spec_reader {
     return broken.in(location_of(at->at));
   }
 
-  std::string position_of(const place& at) const {
+  static std::string position_of(const place& at) {
     if (at.argument > 0) return "argument " + std::to_string(at.argument);
     return std::to_string(at.line) + ":" + std::to_string(at.column);
   }
@@ -6015,7 +6015,7 @@ result<void> read_recorded(const data_config& data, std::span<const std::string>
       return error(errc::wrong_rank, where, "it is a single number; the first axis must count the samples.");
     const std::size_t count = (std::min)(reader->shape()[0], data.max_samples.value_or(reader->shape()[0]));
     if (count == 0) return error(errc::no_data, where, "there are no samples.");
-    const std::size_t step = std::max<std::size_t>(data.batch_size, 1);
+    const std::size_t step = (std::max<std::size_t>)(data.batch_size, 1);
     for (std::size_t first = 0; first < count; first += step) {
       const auto rows = reader->next((std::min)(step, count - first));
       if (!rows) return rows.error();
@@ -6090,7 +6090,7 @@ class normalizer {
  public:
   normalizer(const data_config& config, const tensor_shape& sample) : config_(&config) {
     channels_ = sample.rank == 0 ? 1 : sample[0];
-    per_channel_ = sample.size() / std::max<std::size_t>(channels_, 1);
+    per_channel_ = sample.size() / (std::max<std::size_t>)(channels_, 1);
   }
 
   /// What is wrong with the number of values, in words; else empty.
@@ -6270,7 +6270,7 @@ class samples {
         fixed = feed.input.shape->front();
     }
     count_ = (std::min)(total_, config_.max_samples.value_or(total_));
-    batch_size_ = std::max<std::size_t>(fixed.value_or(config_.batch_size), 1);
+    batch_size_ = (std::max<std::size_t>)(fixed.value_or(config_.batch_size), 1);
     if (fixed) {
       notes_.push_back("The graph takes " + std::to_string(batch_size_) +
                        (batch_size_ == 1 ? " sample" : " samples") + " at a time.");
@@ -6361,6 +6361,71 @@ result<std::vector<std::int64_t>> read_labels(const std::string& path, std::size
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_IO_SAMPLES_HPP
+
+// ---- ptq/io/stored_codes.hpp ----
+
+/// @file stored_codes.hpp The element types that artifacts store codes and scales as, and their shapes.
+#ifndef PTQ_IO_STORED_CODES_HPP
+#define PTQ_IO_STORED_CODES_HPP
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+template <class Storage>
+constexpr std::optional<stored_type> stored_type_by_storage() noexcept {
+  if constexpr (std::same_as<Storage, bool>) return stored_type::boolean;
+  if constexpr (std::same_as<Storage, std::uint8_t>) return stored_type::u8;
+  if constexpr (std::same_as<Storage, std::int8_t>) return stored_type::i8;
+  if constexpr (std::same_as<Storage, std::uint16_t>) return stored_type::u16;
+  if constexpr (std::same_as<Storage, std::int16_t>) return stored_type::i16;
+  if constexpr (std::same_as<Storage, std::uint32_t>) return stored_type::u32;
+  if constexpr (std::same_as<Storage, std::int32_t>) return stored_type::i32;
+  if constexpr (std::same_as<Storage, half>) return stored_type::f16;
+  if constexpr (std::same_as<Storage, bfloat16>) return stored_type::bf16;
+  if constexpr (std::same_as<Storage, float>) return stored_type::f32;
+  return {};
+}
+
+}  // namespace detail
+
+/// What the codes of a dtype are in files. Specialise it for an own dtype whose storage does not tell.
+template <dtype D>
+inline constexpr std::optional<stored_type> stored_type_of =
+    detail::stored_type_by_storage<typename D::storage>();
+template <>
+inline constexpr std::optional<stored_type> stored_type_of<fp8_e4m3fn> = stored_type::f8_e4m3;
+template <>
+inline constexpr std::optional<stored_type> stored_type_of<fp8_e5m2> = stored_type::f8_e5m2;
+
+/// The same by a word at run time: nothing too if the policies do not have it.
+template <class Policies = builtin>
+std::optional<stored_type> find_stored_type_of(std::string_view dtype_word) noexcept {
+  std::optional<stored_type> found;
+  detail::for_each_type(typename Policies::dtypes{}, [&]<class D>(detail::type_tag<D>) {
+    if (dtype_word == D::name) found = stored_type_of<D>;
+  });
+  return found;
+}
+
+/// The weight's rank, and 1 in every dimension but the axis, so that codes * scales broadcasts to the weight;
+/// a scalar per tensor.
+inline std::vector<std::size_t> stored_scale_shape(const tensor_shape& weight, granularity grain) {
+  if (!grain.is_per_channel()) return {};
+  std::vector<std::size_t> shape(weight.rank, 1);
+  shape[grain.axis] = weight[grain.axis];
+  return shape;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_STORED_CODES_HPP
 
 // ---- ptq/io/zip.hpp ----
 
@@ -6937,6 +7002,20 @@ result<void> deliver(const quantized_layer& done, Sink& sink) {
 
 inline namespace PTQ_BUILD {
 
+template <class Policies>
+result<instantiation> instantiation_for(const layer& source, const planned_layer& decided,
+                                        const std::string& backend) {
+  if (!source.weight.type)
+    return error_in(source, {errc::unsupported}, "its weight is not a floating-point tensor.");
+  const auto how = find_instantiation<Policies>(decided.weights.dtype, backend);
+  if (how) return *how;
+  return error_in(source, {errc::unsupported},
+                  "the policies do not have dtype \"" + decided.weights.dtype + "\" with backend \"" +
+                      backend +
+                      "\". Give `apply` the bundle that the specification was read with: "
+                      "apply<my_policies>(...).");
+}
+
 template <class Policies, layer_sink Sink>
 result<void> apply_weights(const plan& planned, std::span<const layer> layers,
                            std::span<const activation_range> inputs, Sink& sink) {
@@ -6947,15 +7026,8 @@ result<void> apply_weights(const plan& planned, std::span<const layer> layers,
     const layer& source = layers[i];
     const planned_layer& decided = planned.layers[i];
     if (!decided.weights.is_quantized()) continue;
-    if (!source.weight.type)
-      return error_in(source, {errc::unsupported}, "its weight is not a floating-point tensor.");
-    const auto how = find_instantiation<Policies>(decided.weights.dtype, planned.backend);
-    if (!how)
-      return error_in(source, {errc::unsupported},
-                      "the policies do not have dtype \"" + decided.weights.dtype + "\" with backend \"" +
-                          planned.backend +
-                          "\". Give `apply` the bundle that the specification was read with: "
-                          "apply<my_policies>(...).");
+    const auto how = instantiation_for<Policies>(source, decided, planned.backend);
+    if (!how) return how.error();
     const granularity grain = decided.weights.grain.value_or(how->numbers.weights);
     codes.resize(source.weight.size() * how->code_size);
     scales.resize(scale_count(source.weight.shape, grain));
@@ -7024,9 +7096,16 @@ struct artifact_weights {
   granularity grain;
   std::span<const std::byte> codes;  ///< row-major
   std::span<const float> scales;     ///< 1 per tensor, or one per index of the axis
+
+  /// The codes as what they are. D must be `dtype`.
+  template <ptq::dtype D>
+  std::span<const typename D::storage> codes_as() const noexcept {
+    PTQ_ASSERT(dtype == D::name && codes.size() == shape.size() * sizeof(typename D::storage));
+    return {reinterpret_cast<const typename D::storage*>(codes.data()), shape.size()};
+  }
 };
 
-/// What a layer's input is multiplied and rounded to: code = encode(input / scale).
+/// How a layer's input is quantized: code = encode(input / scale).
 struct artifact_activations {
   std::string dtype;
   std::string algorithm;  ///< the calibrator that found amax
@@ -7041,13 +7120,14 @@ struct artifact_layer {
   std::optional<artifact_activations> activations;
 };
 
-/// Views: they are valid as long as what they look into (for a file: the open `checkpoint`).
+/// Views: they are valid as long as what they look into, for a file the open `checkpoint`.
 struct artifact {
-  std::string version;  ///< of ptq
+  std::string version;  ///< of the ptq that wrote it
   std::string backend;
   std::string mode;
   std::vector<artifact_layer> layers;  ///< those that are quantized, by name
 
+  /// Null if there is no quantized layer of that name.
   const artifact_layer* find(std::string_view name) const noexcept {
     for (const artifact_layer& layer : layers)
       if (layer.name == name) return &layer;
@@ -7057,9 +7137,9 @@ struct artifact {
 
 inline namespace PTQ_BUILD {
 
-/// The dequantized weight, row-major, into memory of the caller.
+/// The dequantized weight, row-major, into the caller's memory.
 ///
-/// @return size_mismatch with the length wanted, or unsupported if the bundle lacks the dtype
+/// @return unsupported if the policies lack the dtype or the backend; size_mismatch with the length wanted
 template <class Policies = builtin>
 status dequantize(const artifact_weights& weights, std::string_view backend, std::span<float> values) {
   const auto how = find_instantiation<Policies>(weights.dtype, backend);
@@ -7082,6 +7162,7 @@ status dequantize(const artifact_weights& weights, std::string_view backend, std
 #ifndef PTQ_MODEL_CALIBRATION_HPP
 #define PTQ_MODEL_CALIBRATION_HPP
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -7109,7 +7190,7 @@ template <calibrator C>
 range ask_calibrator(const statistics<>& seen, const grid& levels, const calibration_config& settings) {
   C ask;
   if constexpr (requires { ask.per_billion = std::uint64_t{}; })
-    ask.per_billion = static_cast<std::uint64_t>(settings.percentile * 1e7 + 0.5);
+    ask.per_billion = static_cast<std::uint64_t>(std::llround(settings.percentile * 1e7));
   return ask.range(seen, levels);
 }
 
@@ -8078,6 +8159,16 @@ inline weights_report weights_report_of(const quantized_layer& q) {
   report.error = quantization_error(q);
   report.bytes_before = q.source.weight.size() * size_of(*q.source.weight.type);
   report.bytes_after = q.codes.size() + q.scales.size_bytes();
+  return report;
+}
+
+inline activations_report activations_report_of(const activation_range& input) {
+  activations_report report;
+  report.amax = static_cast<double>(input.range.amax);
+  report.algorithm = input.algorithm;
+  report.reason = text_of(input.range.reason);
+  if (input.count > 0)
+    report.clipped_share = static_cast<double>(input.clipped) / static_cast<double>(input.count);
   return report;
 }
 
