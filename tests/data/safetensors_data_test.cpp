@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ptq/io/safetensors_data.hpp"
+#include "ptq/io/safetensors.hpp"
 
 #include <doctest/doctest.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,19 +43,20 @@ TEST_CASE("a safetensors file feeds a graph with an array for each input") {
 }
 
 TEST_CASE("every element type that data may have is read, others are refused by name") {
-  const auto file = ptq::data_file::open(PTQ_GOLDEN_DIR "/safetensors/all_types.safetensors", formats);
+  using enum ptq::stored_type;
+  const std::set<ptq::stored_type> readable{boolean, u8,  i8,  i16, u16, f16, bf16,
+                                            i32,     u32, f32, f64, i64, u64};
+  const std::string path = PTQ_GOLDEN_DIR "/safetensors/all_types.safetensors";
+  const auto file = ptq::data_file::open(path, formats);
+  const auto model = ptq::open_safetensors(path);
   REQUIRE(file);
-  std::size_t read = 0;
-  std::size_t refused = 0;
-  for (const std::string_view name : file->names()) {
-    CAPTURE(name);
-    const auto array = file->read(name);
-    ++(array ? read : refused);
+  REQUIRE(model);
+  for (const ptq::stored_tensor& tensor : model->tensors()) {
+    CAPTURE(tensor.name);
+    const auto array = file->read(tensor.name);
+    CHECK(array.has_value() == (readable.contains(tensor.type) && tensor.shape.size() <= ptq::max_rank));
     if (!array) CHECK(array.error().code == ptq::errc::unsupported);
-    if (!array) CHECK(array.error().what.find("its elements are ") != std::string::npos);
   }
-  CHECK(read == 13);
-  CHECK(refused == file->names().size() - 13);
 }
 
 TEST_CASE("a damaged file and a missing array are errors") {
