@@ -217,6 +217,20 @@ TEST_CASE("layers that share a weight and not the decision keep what each was pr
   CHECK(half_of_it.notes[0].find("node \"by_matmul\" (MatMul)") != std::string::npos);
 }
 
+TEST_CASE("a constant that is both a weight and an input is there for both") {
+  const auto source = read_odd("shared");
+  job work(source);
+  for (std::size_t i = 0; i < work.layers.layers.size(); ++i) {
+    if (work.layers.layers[i].name == "head") work.quantize_weight(i, "int8");
+    if (work.layers.layers[i].name == "table") work.quantize_input(i, "int8", 0.25F);  // the table itself
+  }
+  const temporary_folder folder;
+  const auto written = work.write(folder / "q.onnx");
+  CHECK(lines_of(written.graph)[0] ==
+        "QuantizeLinear table.weight table.weight_scale int8_zero_point -> table.weight_quantized");
+  CHECK(has_initializer(written.graph, "table.weight"));
+}
+
 TEST_CASE("a weight is quantized where it is stored; what brought it to its layer follows") {
   const auto source = read_odd("layers");
   job work(source);

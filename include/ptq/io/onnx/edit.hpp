@@ -239,6 +239,7 @@ class onnx_editor {
                    "the scale of its input must be a positive number. Calibrate first.");
     std::string& pair = pairs_[{tensor, codes->type, std::bit_cast<std::uint32_t>(scale)}];
     if (!pair.empty()) return pair;
+    quantized_.insert(tensor);
     const std::string scale_name = fresh(tensor + "_scale");
     std::string bytes(sizeof scale, '\0');
     std::memcpy(bytes.data(), &scale, sizeof scale);
@@ -267,7 +268,7 @@ class onnx_editor {
   }
 
   bool is_used(std::string_view name) const {
-    if (links_->outputs.contains(name)) return true;
+    if (links_->outputs.contains(name) || quantized_.contains(name)) return true;
     const auto uses = links_->uses.find(name);
     const auto released = released_.find(name);
     return uses != links_->uses.end() &&
@@ -337,6 +338,7 @@ class onnx_editor {
   std::map<std::string_view, std::size_t> released_;  // tensor -> uses that are gone
   std::set<std::size_t> paths_;                       // nodes that brought weights
   std::set<std::string_view> kept_;
+  std::set<std::string_view> quantized_;  // activations: each is read by a QuantizeLinear
   std::map<std::tuple<std::string, std::string, bool, std::size_t>, std::size_t> coded_;
   std::map<std::pair<std::size_t, std::size_t>, std::string> copies_;  // weight, node -> output
   std::map<std::tuple<std::string, onnx_type, std::uint32_t>, std::string> pairs_;

@@ -56,7 +56,7 @@ inline result<void> parse_model(onnx_model& model) {
 /// The bytes that a tensor must have. False if its extents cannot even be multiplied, whether one is 0 or
 /// not.
 inline bool count_bytes(const onnx_tensor& tensor, std::size_t& bytes) {
-  std::ptrdiff_t bits = static_cast<std::ptrdiff_t>(std::max<std::size_t>(bits_of(tensor.type), 1));
+  std::ptrdiff_t bits = static_cast<std::ptrdiff_t>((std::max<std::size_t>)(bits_of(tensor.type), 1));
   bool is_empty = false;
   for (const std::size_t extent : tensor.dims) {
     is_empty = is_empty || extent == 0;
