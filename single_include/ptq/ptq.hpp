@@ -4743,10 +4743,10 @@ constexpr void fake_quantize(Tensor&& tensor, const float& amax) {
 #ifndef PTQ_QUANTIZE_ERROR_HPP
 #define PTQ_QUANTIZE_ERROR_HPP
 
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 
 namespace ptq::inline v0_1 {
@@ -4782,14 +4782,17 @@ class error_accumulator {
     m.mse = squared_error_ / count;
     m.max_abs = max_abs_;
     m.clipped_share = static_cast<double>(clipped_) / count;
-    m.sqnr_db = squared_error_ > 0 ? 10 * std::log10(signal_ / squared_error_)
-                                   : std::numeric_limits<double>::infinity();
+    m.sqnr_db =
+        squared_error_ > 0 ? 10 * std::log10(signal_ / squared_error_) : std::bit_cast<double>(infinity_bits);
     const double norms = std::sqrt(signal_) * std::sqrt(approximation_);
     m.cosine = norms > 0 ? product_ / norms : (squared_error_ > 0 ? 0.0 : 1.0);
     return m;
   }
 
  private:
+  /// Spelled in bits: under -ffast-math, clang warns of the name.
+  static constexpr std::uint64_t infinity_bits = 0x7ff0000000000000u;
+
   std::uint64_t count_ = 0;
   std::uint64_t clipped_ = 0;
   double squared_error_ = 0;

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "ptq/detail/strict_float.hpp"
@@ -28,7 +29,7 @@ std::size_t differences(const std::vector<T>& a, const std::vector<T>& b) {
   if (a.size() != b.size()) return a.size() + b.size();
   std::size_t count = 0;
   for (std::size_t i = 0; i < a.size(); ++i)
-    if (!(a[i] == b[i])) ++count;
+    if (std::memcmp(&a[i], &b[i], sizeof(T)) != 0) ++count;
   return count;
 }
 

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tensors as runs: what merges, in which order runs come, and how codes lie.
+#include "ptq/tensor/walk.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstddef>
+#include <initializer_list>
+#include <vector>
+
+#include "support/layouts.hpp"
+
+using ptq::dense_strides;
+using ptq::per_channel;
+using ptq::per_tensor;
+using ptq::row_major;
+using ptq::tensor_shape;
+using ptq::tensor_strides;
+using ptq::walk;
+
+namespace {
+
+/// The number of runs, found by walking.
+std::size_t runs_of(const walk& path) {
+  std::size_t count = 0;
+  path.for_each_run([&](std::ptrdiff_t, std::size_t, std::size_t) { ++count; });
+  return count;
+}
+
+/// What a walk must do, whatever it merges: visit each element once, with its channel and its place among the
+/// codes.
+void check_visits(const tensor_shape& shape, const tensor_strides& strides, ptq::granularity grain) {
+  const walk path(shape, strides, grain);
+  const tensor_strides dense = dense_strides(shape, strides);
+  std::vector<std::ptrdiff_t> source(shape.size(), -1);
+  std::vector<std::size_t> channels(shape.size());
+  path.for_each_run([&](std::ptrdiff_t offset, std::size_t code, std::size_t channel) {
+    for (std::size_t i = 0; i < path.run().extent; ++i) {
+      CHECK(path.run().dense == 1);
+      CHECK(source[code + i] == -1);
+      source[code + i] = offset + static_cast<std::ptrdiff_t>(i) * path.run().stride;
+      channels[code + i] = path.channel_is_innermost() ? i : channel;
+    }
+  });
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    const auto code = static_cast<std::size_t>(test::offset_of(i, shape, dense));
+    CHECK(source[code] == test::offset_of(i, shape, strides));
+    tensor_strides only_channel{};
+    if (grain.is_per_channel()) only_channel[grain.axis] = 1;
+    CHECK(channels[code] == static_cast<std::size_t>(test::offset_of(i, shape, only_channel)));
+  }
+}
+
+constexpr tensor_shape shape{4, 3, 5};
+constexpr tensor_strides column_major{1, 4, 12};
+
+}  // namespace
+
+TEST_CASE("contiguous tensors are one run") {
+  const walk rows(shape, row_major(shape), per_tensor());
+  CHECK(rows.rank == 1);
+  CHECK(rows.run().extent == 60);
+  CHECK(rows.run().stride == 1);
+
+  const walk columns(shape, column_major, per_tensor());
+  CHECK(columns.rank == 1);
+  CHECK(columns.run().extent == 60);
+  CHECK(columns.run().stride == 1);
+
+  const walk backwards(shape, {-15, -5, -1}, per_tensor());
+  CHECK(backwards.rank == 1);
+  CHECK(backwards.run().stride == -1);
+}
+
+TEST_CASE("the channel axis is kept apart") {
+  const walk outer(shape, row_major(shape), per_channel(0));
+  CHECK(runs_of(outer) == 4);
+  CHECK(outer.run().extent == 15);
+  CHECK(!outer.channel_is_innermost());
+
+  const walk middle(shape, row_major(shape), per_channel(1));
+  CHECK(runs_of(middle) == 12);
+  CHECK(middle.run().extent == 5);
+
+  const walk inner(shape, row_major(shape), per_channel(2));
+  CHECK(runs_of(inner) == 12);
+  CHECK(inner.run().extent == 5);
+  CHECK(inner.channel_is_innermost());
+
+  const walk columns(shape, column_major, per_channel(0));
+  CHECK(runs_of(columns) == 15);
+  CHECK(columns.channel_is_innermost());
+}
+
+TEST_CASE("padding ends a run, unless it is at the end of every row alike") {
+  CHECK(runs_of(walk({4, 5}, {8, 1}, per_tensor())) == 4);
+  CHECK(runs_of(walk({4, 5}, {10, 2}, per_tensor())) == 1);
+  CHECK(walk({4, 5}, {10, 2}, per_tensor()).run().stride == 2);
+  CHECK(runs_of(walk({2, 4, 5}, {32, 8, 1}, per_tensor())) == 8);
+}
+
+TEST_CASE("each element is visited once") {
+  const std::vector<float> elements(shape.size());
+  for (const auto& laid : test::all_layouts(elements, shape, 0.0F)) {
+    CAPTURE(laid.name);
+    check_visits(shape, laid.strides, per_tensor());
+    for (const std::size_t axis : {0u, 1u, 2u}) check_visits(shape, laid.strides, per_channel(axis));
+  }
+  check_visits({3, 4}, {0, 1}, per_channel(0));  // one row broadcast
+  check_visits({2, 1, 3}, {1, 100, 2}, per_channel(2));
+  check_visits({7}, {3}, per_channel(0));
+  check_visits({2, 2, 2, 2, 2, 2, 2, 2}, {1, 2, 4, 8, 16, 32, 64, 128}, per_channel(4));
+}
+
+TEST_CASE("scalars are one element, empty tensors none") {
+  const walk scalar(tensor_shape{}, {}, per_tensor());
+  CHECK(runs_of(scalar) == 1);
+  CHECK(scalar.run().extent == 1);
+  CHECK(runs_of(walk({1, 1, 1}, {5, 7, 9}, per_channel(1))) == 1);
+  for (const tensor_shape& empty :
+       {tensor_shape{0}, tensor_shape{3, 0}, tensor_shape{0, 3}, tensor_shape{2, 0, 2}})
+    CHECK(runs_of(walk(empty, row_major(empty), per_tensor())) == 0);
+}
+
+TEST_CASE("codes lie as the source does, without its gaps") {
+  CHECK(dense_strides(shape, row_major(shape)) == row_major(shape));
+  CHECK(dense_strides(shape, column_major) == column_major);
+  CHECK(dense_strides({4, 5}, {8, 1}) == row_major({4, 5}));
+  CHECK(dense_strides({4, 5}, {-5, -1}) == row_major({4, 5}));
+  CHECK(dense_strides({4, 5}, {2, 16}) == tensor_strides{1, 4});
+  // An axis of extent 1 may have any stride; it must not keep the others apart.
+  CHECK(dense_strides({2, 1, 3}, {1, 2, 2}) == tensor_strides{1, 3, 2});
+  CHECK(dense_strides({2, 1, 3}, {1, 1000, 2}) == tensor_strides{1, 3, 2});
+  CHECK(dense_strides({2, 1, 3}, {3, 0, 1}) == row_major({2, 1, 3}));
+}
+
+static_assert(walk({64, 3, 3, 3}, row_major({64, 3, 3, 3}), per_channel(0)).rank == 2);
+static_assert(dense_strides({4, 5}, {1, 4}) == tensor_strides{1, 4});
