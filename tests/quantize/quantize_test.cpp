@@ -23,7 +23,7 @@ using ptq::detail::float_of;
 namespace {
 
 const float infinity = float_of(ptq::detail::infinity_bits);
-const float nan = float_of(ptq::detail::nan_bits);
+const float quiet_nan = float_of(ptq::detail::nan_bits);
 const float negative_nan = float_of(0xffc00000u);
 
 }  // namespace
@@ -65,7 +65,7 @@ TEST_CASE("buffers of the wrong length and axes that do not exist are errors") {
 TEST_CASE_TEMPLATE("NaN and infinity are found at their row-major index, in every layout", T, float, double,
                    ptq::half, ptq::bfloat16) {
   const ptq::tensor_shape shape{4, 3, 5};
-  for (const float bad : {nan, negative_nan, infinity, -infinity}) {
+  for (const float bad : {quiet_nan, negative_nan, infinity, -infinity}) {
     for (const std::size_t at : {std::size_t{0}, std::size_t{23}, std::size_t{59}}) {
       std::vector<T> elements(shape.size(), ptq::element_traits<T>::from_float(0.5F));
       elements[at] = elements[59] = ptq::element_traits<T>::from_float(bad);
@@ -150,8 +150,8 @@ TEST_CASE("a scale that underflows is 1, and small values keep what the dtype ca
 }
 
 TEST_CASE("given scales: values beyond them saturate, NaN has its code") {
-  const std::vector<float> values{1.0F,      -3.5F, 1000.0F,      -1000.0F, infinity,
-                                  -infinity, nan,   negative_nan, 0.25F};
+  const std::vector<float> values{1.0F,      -3.5F,     1000.0F,      -1000.0F, infinity,
+                                  -infinity, quiet_nan, negative_nan, 0.25F};
   for (const float scale : {1.0F, 0.5F, 0x1p-70F}) {
     std::vector<float> scaled;
     for (const float& value : values)
