@@ -9,8 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ptq/io/npy.hpp"
-#include "ptq/io/npz.hpp"
+#include "data_formats.hpp"
 #include "ptq/io/recorded.hpp"
 #include "ptq/io/samples.hpp"
 #include "terminal.hpp"
@@ -18,8 +17,6 @@
 
 namespace cli {
 namespace {
-
-using data_formats = ptq::list<ptq::npy, ptq::npz>;
 
 /// The tensors that feed the layers whose activations are quantized: tensor -> layers.
 std::map<std::string, std::vector<std::string>> inputs_of(const onnx_graph_file& graph,

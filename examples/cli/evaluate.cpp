@@ -9,10 +9,9 @@
 #include <vector>
 
 #include "command.hpp"
+#include "data_formats.hpp"
 #include "ptq/config/yaml.hpp"
 #include "ptq/engine/accuracy.hpp"
-#include "ptq/io/npy.hpp"
-#include "ptq/io/npz.hpp"
 #include "ptq/io/samples.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/table.hpp"
@@ -21,8 +20,6 @@
 
 namespace cli {
 namespace {
-
-using data_formats = ptq::list<ptq::npy, ptq::npz>;
 
 /// The first output of a batch, sample after sample.
 ptq::result<std::vector<float>> outputs_of(tiny::engine& engine, std::span<const ptq::named_array> batch) {

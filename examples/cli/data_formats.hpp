@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file data_formats.hpp The formats that calibration and evaluation data may have.
+#ifndef PTQ_CLI_DATA_FORMATS_HPP
+#define PTQ_CLI_DATA_FORMATS_HPP
+
+#include "ptq/detail/type_list.hpp"
+#include "ptq/io/npy.hpp"
+#include "ptq/io/npz.hpp"
+#include "ptq/io/safetensors_data.hpp"
+
+namespace cli {
+
+using data_formats = ptq::list<ptq::npy, ptq::npz, ptq::safetensors>;
+
+}  // namespace cli
+
+#endif  // PTQ_CLI_DATA_FORMATS_HPP
