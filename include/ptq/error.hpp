@@ -36,6 +36,7 @@ enum class errc : unsigned char {
   cannot_read,
   cannot_write,
   wrong_format,
+  wrong_model,  ///< statistics that were collected with another model
 
   // safetensors: the reference reader's names
   header_too_small,

@@ -34,6 +34,7 @@
 #include "ptq/model/calibration.hpp"
 #include "ptq/model/layers_of.hpp"
 #include "ptq/model/match.hpp"
+#include "ptq/model/model_hash.hpp"
 #include "ptq/quantize/error.hpp"
 #include "ptq/report/quantize_report.hpp"
 #include "ptq/report/table.hpp"

@@ -544,6 +544,17 @@ constexpr tensor_strides column_major(const tensor_shape& shape) noexcept {
   return strides;
 }
 
+/// The distance of an element, given by its row-major index, from the one whose indices are all 0.
+constexpr std::ptrdiff_t offset_of(std::size_t at, const tensor_shape& shape,
+                                   const tensor_strides& strides) noexcept {
+  std::ptrdiff_t offset = 0;
+  for (std::size_t axis = shape.rank; axis-- > 0;) {
+    offset += static_cast<std::ptrdiff_t>(at % shape[axis]) * strides[axis];
+    at /= shape[axis];
+  }
+  return offset;
+}
+
 /// Non-owning. `data` points at the element whose indices are all 0, also where strides are negative.
 template <class T>
 struct tensor_view {
@@ -1144,6 +1155,15 @@ struct histogram {
     return sum;
   }
 
+  /// The bin of a magnitude below 2^exponent.
+  constexpr std::size_t bin_of(std::uint32_t magnitude_bits) const noexcept {
+    const detail::unpacked value = detail::unpack(magnitude_bits);
+    const int shift = exponent - bits - value.exponent;  // places of the significand below a bin
+    if (shift < 0)
+      return static_cast<std::size_t>(value.significand) << -shift;  // near the smallest subnormal
+    return shift < 32 ? value.significand >> shift : 0;
+  }
+
   /// The first bin that holds nothing below a magnitude, for magnitudes below 2^exponent.
   constexpr std::size_t first_bin_above(std::uint32_t magnitude_bits) const noexcept {
     const std::size_t bin = bin_of(magnitude_bits);
@@ -1163,14 +1183,6 @@ struct histogram {
   /// Where bin i ends up when the range has doubled that often.
   static constexpr std::size_t merged(std::size_t i, int doublings) noexcept {
     return doublings < bits ? i >> doublings : 0;
-  }
-
-  constexpr std::size_t bin_of(std::uint32_t magnitude_bits) const noexcept {
-    const detail::unpacked value = detail::unpack(magnitude_bits);
-    const int shift = exponent - bits - value.exponent;  // places of the significand below a bin
-    if (shift < 0)
-      return static_cast<std::size_t>(value.significand) << -shift;  // near the smallest subnormal
-    return shift < 32 ? value.significand >> shift : 0;
   }
 };
 
@@ -1217,6 +1229,7 @@ enum class errc : unsigned char {
   cannot_read,
   cannot_write,
   wrong_format,
+  wrong_model,  ///< statistics that were collected with another model
 
   // safetensors: the reference reader's names
   header_too_small,
@@ -1580,13 +1593,8 @@ template <element T>
 constexpr std::size_t find_not_finite(tensor_view<const T> source) noexcept {
   const std::size_t size = source.size();
   for (std::size_t at = 0; at < size; ++at) {
-    std::ptrdiff_t offset = 0;
-    std::size_t rest = at;
-    for (std::size_t axis = source.rank(); axis-- > 0;) {
-      offset += static_cast<std::ptrdiff_t>(rest % source.shape[axis]) * source.strides[axis];
-      rest /= source.shape[axis];
-    }
-    if (!is_finite(bits_of(element_traits<T>::to_float(source.data[offset])))) return at;
+    const T& value = source.data[offset_of(at, source.shape, source.strides)];
+    if (!is_finite(bits_of(element_traits<T>::to_float(value)))) return at;
   }
   return size;
 }
@@ -1733,12 +1741,30 @@ struct statistics {
     return bits >= detail::bits_of(absmax) ? 0 : magnitudes.count_from(magnitudes.first_bin_above(bits));
   }
 
+  /// False where the parts cannot have been collected together: for statistics that come from a file. Also
+  /// false above 2^50 values, where the searches are no longer exact.
+  constexpr bool is_consistent() const noexcept {
+    const std::uint32_t largest = detail::bits_of(absmax);
+    if (!detail::is_finite(largest) || detail::magnitude(largest) != largest) return false;
+    if (magnitudes.exponent != exponent_above(largest)) return false;
+    std::uint64_t sum = 0;
+    for (const std::uint64_t bin : magnitudes.counts) {
+      if (bin > most_values) return false;
+      sum += bin;
+    }
+    const std::size_t used = count == 0 ? 0 : magnitudes.bin_of(largest) + 1;
+    return sum == count && count <= most_values && magnitudes.in_use().size() == used &&
+           (count != 0 || largest == 0);
+  }
+
   friend constexpr bool operator==(const statistics& a, const statistics& b) noexcept {
     return detail::bits_of(a.absmax) == detail::bits_of(b.absmax) && a.count == b.count &&
            a.magnitudes == b.magnitudes;
   }
 
  private:
+  static constexpr std::uint64_t most_values = std::uint64_t{1} << 50;
+
   constexpr void raise(float largest) noexcept {
     if (detail::bits_of(largest) > detail::bits_of(absmax)) absmax = largest;
     magnitudes.grow(exponent_above(detail::bits_of(absmax)));
@@ -7917,6 +7943,114 @@ plan match(const spec& wanted, std::span<const layer> layers) {
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_MODEL_MATCH_HPP
+
+// ---- ptq/model/model_hash.hpp ----
+
+/// @file model_hash.hpp Tells models apart: statistics of one must not be used for another.
+#ifndef PTQ_MODEL_MODEL_HASH_HPP
+#define PTQ_MODEL_MODEL_HASH_HPP
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// A hash of words of 8 bytes: the rounds of one lane of XXH64, and its avalanche
+/// (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md). Each round is a bijection of the state
+/// and of the word, and its multiplications spread every bit, so that two changes do not cancel as they do in
+/// sums.
+class word_hash {
+ public:
+  void add(std::uint64_t word) noexcept { state_ = std::rotl(state_ + word * prime2, 31) * prime1; }
+
+  /// The last word is filled up with zeros: add the length, too, where it is not fixed.
+  void add(std::span<const std::byte> bytes) noexcept {
+    std::uint64_t word = 0;
+    for (; bytes.size() >= sizeof word; bytes = bytes.subspan(sizeof word)) {
+      std::memcpy(&word, bytes.data(), sizeof word);
+      add(word);
+    }
+    if (bytes.empty()) return;
+    word = 0;
+    std::memcpy(&word, bytes.data(), bytes.size());
+    add(word);
+  }
+
+  void add(std::string_view text) noexcept {
+    add(std::uint64_t{text.size()});
+    add(std::as_bytes(std::span(text)));
+  }
+
+  std::uint64_t value() const noexcept {
+    std::uint64_t h = (state_ ^ (state_ >> 33)) * prime2;
+    h = (h ^ (h >> 29)) * prime3;
+    return h ^ (h >> 32);
+  }
+
+ private:
+  static constexpr std::uint64_t prime1 = 0x9e3779b185ebca87u;
+  static constexpr std::uint64_t prime2 = 0xc2b2ae3d27d4eb4fu;
+  static constexpr std::uint64_t prime3 = 0x165667b19e3779f9u;
+
+  std::uint64_t state_ = 0;
+};
+
+/// Calls f(bytes) with the elements of a tensor in row-major order, in pieces of whole words but for the
+/// last.
+template <class F>
+void for_each_piece(const any_view& view, F&& f) {
+  const std::size_t size = size_of(*view.type);
+  const auto* first = static_cast<const std::byte*>(view.data);
+  if (view.strides == row_major(view.shape)) return f(std::span(first, view.size() * size));
+  std::array<std::byte, 4096> piece;
+  std::size_t filled = 0;
+  for (std::size_t at = 0; at < view.size(); ++at) {
+    const std::ptrdiff_t offset = offset_of(at, view.shape, view.strides) * static_cast<std::ptrdiff_t>(size);
+    std::memcpy(piece.data() + filled, first + offset, size);
+    filled += size;
+    if (filled < piece.size()) continue;
+    f(std::span<const std::byte>(piece));
+    filled = 0;
+  }
+  f(std::span<const std::byte>(piece).first(filled));
+}
+
+inline std::uint64_t hash_of(const layer& one) {
+  word_hash hash;
+  hash.add(one.name);
+  hash.add(std::uint64_t{one.weight.shape.rank});
+  for (std::size_t axis = 0; axis < one.weight.shape.rank; ++axis)
+    hash.add(std::uint64_t{one.weight.shape[axis]});
+  if (one.weight.type) {
+    hash.add(name_of(*one.weight.type));
+    for_each_piece(one.weight, [&](std::span<const std::byte> bytes) { hash.add(bytes); });
+  }
+  return hash.value();
+}
+
+}  // namespace detail
+
+/// 16 hexadecimal digits of the names and weights of all layers. Neither the order of the layers nor how
+/// their weights lie in memory matters. Two models that differ in a name, a shape, an element type or an
+/// element differ here, too, but for accidents (one in 2^64); it is no protection from intent.
+inline std::string model_hash(std::span<const layer> layers) {
+  std::uint64_t sum = 0;
+  for (const layer& one : layers) sum += detail::hash_of(one);
+  std::string digits(16, '0');
+  for (std::size_t i = digits.size(); i-- > 0; sum >>= 4) digits[i] = "0123456789abcdef"[sum & 15u];
+  return digits;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_MODEL_HASH_HPP
 
 // ---- ptq/report/table.hpp ----
 

@@ -718,6 +718,15 @@ struct histogram {
     return sum;
   }
 
+  /// The bin of a magnitude below 2^exponent.
+  constexpr std::size_t bin_of(std::uint32_t magnitude_bits) const noexcept {
+    const detail::unpacked value = detail::unpack(magnitude_bits);
+    const int shift = exponent - bits - value.exponent;  // places of the significand below a bin
+    if (shift < 0)
+      return static_cast<std::size_t>(value.significand) << -shift;  // near the smallest subnormal
+    return shift < 32 ? value.significand >> shift : 0;
+  }
+
   /// The first bin that holds nothing below a magnitude, for magnitudes below 2^exponent.
   constexpr std::size_t first_bin_above(std::uint32_t magnitude_bits) const noexcept {
     const std::size_t bin = bin_of(magnitude_bits);
@@ -737,14 +746,6 @@ struct histogram {
   /// Where bin i ends up when the range has doubled that often.
   static constexpr std::size_t merged(std::size_t i, int doublings) noexcept {
     return doublings < bits ? i >> doublings : 0;
-  }
-
-  constexpr std::size_t bin_of(std::uint32_t magnitude_bits) const noexcept {
-    const detail::unpacked value = detail::unpack(magnitude_bits);
-    const int shift = exponent - bits - value.exponent;  // places of the significand below a bin
-    if (shift < 0)
-      return static_cast<std::size_t>(value.significand) << -shift;  // near the smallest subnormal
-    return shift < 32 ? value.significand >> shift : 0;
   }
 };
 
@@ -791,6 +792,7 @@ enum class errc : unsigned char {
   cannot_read,
   cannot_write,
   wrong_format,
+  wrong_model,  ///< statistics that were collected with another model
 
   // safetensors: the reference reader's names
   header_too_small,
@@ -1285,6 +1287,17 @@ constexpr tensor_strides column_major(const tensor_shape& shape) noexcept {
   return strides;
 }
 
+/// The distance of an element, given by its row-major index, from the one whose indices are all 0.
+constexpr std::ptrdiff_t offset_of(std::size_t at, const tensor_shape& shape,
+                                   const tensor_strides& strides) noexcept {
+  std::ptrdiff_t offset = 0;
+  for (std::size_t axis = shape.rank; axis-- > 0;) {
+    offset += static_cast<std::ptrdiff_t>(at % shape[axis]) * strides[axis];
+    at /= shape[axis];
+  }
+  return offset;
+}
+
 /// Non-owning. `data` points at the element whose indices are all 0, also where strides are negative.
 template <class T>
 struct tensor_view {
@@ -1529,13 +1542,8 @@ template <element T>
 constexpr std::size_t find_not_finite(tensor_view<const T> source) noexcept {
   const std::size_t size = source.size();
   for (std::size_t at = 0; at < size; ++at) {
-    std::ptrdiff_t offset = 0;
-    std::size_t rest = at;
-    for (std::size_t axis = source.rank(); axis-- > 0;) {
-      offset += static_cast<std::ptrdiff_t>(rest % source.shape[axis]) * source.strides[axis];
-      rest /= source.shape[axis];
-    }
-    if (!is_finite(bits_of(element_traits<T>::to_float(source.data[offset])))) return at;
+    const T& value = source.data[offset_of(at, source.shape, source.strides)];
+    if (!is_finite(bits_of(element_traits<T>::to_float(value)))) return at;
   }
   return size;
 }
@@ -1812,12 +1820,30 @@ struct statistics {
     return bits >= detail::bits_of(absmax) ? 0 : magnitudes.count_from(magnitudes.first_bin_above(bits));
   }
 
+  /// False where the parts cannot have been collected together: for statistics that come from a file. Also
+  /// false above 2^50 values, where the searches are no longer exact.
+  constexpr bool is_consistent() const noexcept {
+    const std::uint32_t largest = detail::bits_of(absmax);
+    if (!detail::is_finite(largest) || detail::magnitude(largest) != largest) return false;
+    if (magnitudes.exponent != exponent_above(largest)) return false;
+    std::uint64_t sum = 0;
+    for (const std::uint64_t bin : magnitudes.counts) {
+      if (bin > most_values) return false;
+      sum += bin;
+    }
+    const std::size_t used = count == 0 ? 0 : magnitudes.bin_of(largest) + 1;
+    return sum == count && count <= most_values && magnitudes.in_use().size() == used &&
+           (count != 0 || largest == 0);
+  }
+
   friend constexpr bool operator==(const statistics& a, const statistics& b) noexcept {
     return detail::bits_of(a.absmax) == detail::bits_of(b.absmax) && a.count == b.count &&
            a.magnitudes == b.magnitudes;
   }
 
  private:
+  static constexpr std::uint64_t most_values = std::uint64_t{1} << 50;
+
   constexpr void raise(float largest) noexcept {
     if (detail::bits_of(largest) > detail::bits_of(absmax)) absmax = largest;
     magnitudes.grow(exponent_above(detail::bits_of(absmax)));

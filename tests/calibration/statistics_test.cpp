@@ -181,3 +181,28 @@ TEST_CASE("strided and half-precision tensors count as their values do") {
   CHECK(of_halves.collect(halves) == ptq::status{});
   CHECK(of_halves == collected(std::vector<float>{0.5F, -1.25F}));
 }
+
+TEST_CASE("statistics that nothing can have collected are told") {
+  const std::vector<float> values = test::bell(300, 3.0F, 8);
+  for (const auto& seen : {collected(values), collected({}), collected(std::vector<float>(3)),
+                           collected(std::vector<float>{smallest}),
+                           collected(std::vector<float>{std::numeric_limits<float>::max()})})
+    CHECK(seen.is_consistent());
+
+  const auto breaks = [&](auto damage) {
+    statistics<> seen = collected(values);
+    damage(seen);
+    return !seen.is_consistent();
+  };
+  CHECK(breaks([](auto& s) { s.count += 1; }));
+  CHECK(breaks([](auto& s) { s.absmax = -s.absmax; }));
+  CHECK(breaks([](auto& s) { s.absmax = infinity; }));
+  CHECK(breaks([](auto& s) { s.absmax *= 0.5F; }));
+  CHECK(breaks([](auto& s) { s.absmax *= 0.99F; }));  // of another bin than the last one in use
+  CHECK(breaks([](auto& s) { s.magnitudes.exponent += 1; }));
+  CHECK(breaks([](auto& s) { s.magnitudes.counts[7] += 1; }));
+  CHECK(breaks([](auto& s) { s.magnitudes.counts[4095] += 1, s.count += 1; }));
+  CHECK(breaks(
+      [](auto& s) { s.magnitudes.counts[7] += std::uint64_t{1} << 51, s.count += std::uint64_t{1} << 51; }));
+  CHECK(breaks([](auto& s) { s = {}, s.absmax = 1; }));
+}

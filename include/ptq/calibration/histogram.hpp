@@ -67,6 +67,15 @@ struct histogram {
     return sum;
   }
 
+  /// The bin of a magnitude below 2^exponent.
+  constexpr std::size_t bin_of(std::uint32_t magnitude_bits) const noexcept {
+    const detail::unpacked value = detail::unpack(magnitude_bits);
+    const int shift = exponent - bits - value.exponent;  // places of the significand below a bin
+    if (shift < 0)
+      return static_cast<std::size_t>(value.significand) << -shift;  // near the smallest subnormal
+    return shift < 32 ? value.significand >> shift : 0;
+  }
+
   /// The first bin that holds nothing below a magnitude, for magnitudes below 2^exponent.
   constexpr std::size_t first_bin_above(std::uint32_t magnitude_bits) const noexcept {
     const std::size_t bin = bin_of(magnitude_bits);
@@ -86,14 +95,6 @@ struct histogram {
   /// Where bin i ends up when the range has doubled that often.
   static constexpr std::size_t merged(std::size_t i, int doublings) noexcept {
     return doublings < bits ? i >> doublings : 0;
-  }
-
-  constexpr std::size_t bin_of(std::uint32_t magnitude_bits) const noexcept {
-    const detail::unpacked value = detail::unpack(magnitude_bits);
-    const int shift = exponent - bits - value.exponent;  // places of the significand below a bin
-    if (shift < 0)
-      return static_cast<std::size_t>(value.significand) << -shift;  // near the smallest subnormal
-    return shift < 32 ? value.significand >> shift : 0;
   }
 };
 

@@ -72,12 +72,30 @@ struct statistics {
     return bits >= detail::bits_of(absmax) ? 0 : magnitudes.count_from(magnitudes.first_bin_above(bits));
   }
 
+  /// False where the parts cannot have been collected together: for statistics that come from a file. Also
+  /// false above 2^50 values, where the searches are no longer exact.
+  constexpr bool is_consistent() const noexcept {
+    const std::uint32_t largest = detail::bits_of(absmax);
+    if (!detail::is_finite(largest) || detail::magnitude(largest) != largest) return false;
+    if (magnitudes.exponent != exponent_above(largest)) return false;
+    std::uint64_t sum = 0;
+    for (const std::uint64_t bin : magnitudes.counts) {
+      if (bin > most_values) return false;
+      sum += bin;
+    }
+    const std::size_t used = count == 0 ? 0 : magnitudes.bin_of(largest) + 1;
+    return sum == count && count <= most_values && magnitudes.in_use().size() == used &&
+           (count != 0 || largest == 0);
+  }
+
   friend constexpr bool operator==(const statistics& a, const statistics& b) noexcept {
     return detail::bits_of(a.absmax) == detail::bits_of(b.absmax) && a.count == b.count &&
            a.magnitudes == b.magnitudes;
   }
 
  private:
+  static constexpr std::uint64_t most_values = std::uint64_t{1} << 50;
+
   constexpr void raise(float largest) noexcept {
     if (detail::bits_of(largest) > detail::bits_of(absmax)) absmax = largest;
     magnitudes.grow(exponent_above(detail::bits_of(absmax)));

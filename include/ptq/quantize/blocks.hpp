@@ -86,13 +86,8 @@ template <element T>
 constexpr std::size_t find_not_finite(tensor_view<const T> source) noexcept {
   const std::size_t size = source.size();
   for (std::size_t at = 0; at < size; ++at) {
-    std::ptrdiff_t offset = 0;
-    std::size_t rest = at;
-    for (std::size_t axis = source.rank(); axis-- > 0;) {
-      offset += static_cast<std::ptrdiff_t>(rest % source.shape[axis]) * source.strides[axis];
-      rest /= source.shape[axis];
-    }
-    if (!is_finite(bits_of(element_traits<T>::to_float(source.data[offset])))) return at;
+    const T& value = source.data[offset_of(at, source.shape, source.strides)];
+    if (!is_finite(bits_of(element_traits<T>::to_float(value)))) return at;
   }
   return size;
 }

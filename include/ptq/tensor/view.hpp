@@ -63,6 +63,17 @@ constexpr tensor_strides column_major(const tensor_shape& shape) noexcept {
   return strides;
 }
 
+/// The distance of an element, given by its row-major index, from the one whose indices are all 0.
+constexpr std::ptrdiff_t offset_of(std::size_t at, const tensor_shape& shape,
+                                   const tensor_strides& strides) noexcept {
+  std::ptrdiff_t offset = 0;
+  for (std::size_t axis = shape.rank; axis-- > 0;) {
+    offset += static_cast<std::ptrdiff_t>(at % shape[axis]) * strides[axis];
+    at /= shape[axis];
+  }
+  return offset;
+}
+
 /// Non-owning. `data` points at the element whose indices are all 0, also where strides are negative.
 template <class T>
 struct tensor_view {
