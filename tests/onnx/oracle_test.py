@@ -138,6 +138,23 @@ def codes_of(values, dtype):
     return np.searchsorted((levels[1:] + levels[:-1]) / 2, values)
 
 
+def check_report(graph, path, inputs, title, report):
+    """What the report expects of the error of each layer's input, from the histogram, against that of the calibration data."""
+    values = dict(zip(graph.quantized, run_oracle(onnx.load(path), inputs, list(graph.quantized)))) | inputs
+    dtype = title.split()[1]
+    worst = 0.0
+    for node in graph.layers:
+        name = graph.makers[node.input[1]].input[0].removesuffix("_quantized").removesuffix(".weight")
+        activations = next(layer["activations"] for layer in report["layers"] if layer["name"] == name)
+        tensor = graph.source_of(node.input[0])
+        levels, scale = LEVELS[dtype], graph.constants[graph.quantized[tensor].input[1]]
+        rounded = levels[codes_of(values[tensor] / scale, dtype)] * scale
+        worst = max(worst, abs(activations["sqnr_db"] - sqnr(values[tensor], rounded)))
+        beyond = np.mean(np.abs(values[tensor]) > activations["amax"])
+        assert abs(activations["clipped_share"] - beyond) <= 1e-3, (name, activations, beyond)
+    check(worst <= 0.3, f"{title}: the report's SQNR of inputs is within {worst:.2f} dB")
+
+
 def check_end_to_end(graph, path, data, title, folder, evaluated):
     """All test samples; labels and float logits are ONNX Runtime's business alone."""
     inputs, labels = data
@@ -168,8 +185,8 @@ def sqnr(wanted, got):
 def main(folder):
     for name, test_file, shape, scale in MODELS:
         model = EXAMPLES / "models" / name
-        stored = np.load(model / test_file).astype(np.float64) * scale
-        inputs = {"input": stored.astype(np.float32).reshape(-1, *shape)}
+        inputs, seen = ({"input": (np.load(model / file).astype(np.float64) * scale).astype(np.float32).reshape(-1, *shape)}
+                        for file in (test_file, "calib.npy"))
         few = {"input": inputs["input"][:LAYER_SAMPLES]}
         for dtype, algorithm in CONFIGURATIONS:
             title = f"{name} {dtype} {algorithm}"
@@ -185,6 +202,7 @@ def main(folder):
             report = json.loads((results / "quantize_report.json").read_text())
             planned = sum(layer["weights"]["dtype"] == dtype for layer in report["layers"])
             check(len(graph.layers) == planned >= 4, f"{title}: {planned} layers")
+            check_report(graph, model / "model.onnx", seen, title, report)
             check_layers(graph, few, title, folder, dtype)
             check_end_to_end(graph, model / "model.onnx", (inputs, np.load(model / "test_labels.npy")), title, folder, evaluated)
 

@@ -17,6 +17,7 @@ struct activation_range {
   float scale = 1;            ///< of the layer's inputs, all of which share it
   std::uint64_t count = 0;    ///< values seen
   std::uint64_t clipped = 0;  ///< of these, those that lie beyond the range, up to one bin of the histogram
+  double sqnr_db = 0;         ///< estimated from the histogram (`expected_sqnr_db`)
 };
 
 }  // namespace ptq::inline v0_1

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "ptq/calibration/concept.hpp"
+#include "ptq/calibration/expected_error.hpp"
 #include "ptq/calibration/grid.hpp"
 #include "ptq/calibration/range.hpp"
 #include "ptq/calibration/statistics.hpp"
@@ -139,7 +140,8 @@ class calibration {
       const auto& seen = seen_.find(layer.name)->second;
       const range answer = calibrator->ask(in_bins(seen, settings.bins), *levels, settings);
       found.push_back({i, calibrator->name, answer, detail::scale_of<float>(answer.amax, how->numbers),
-                       seen.count, seen.count_above(answer.amax)});
+                       seen.count, seen.count_above(answer.amax),
+                       expected_sqnr_db(seen, answer.amax, *levels)});
     }
     return found;
   }

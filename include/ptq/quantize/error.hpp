@@ -28,6 +28,17 @@ struct error_metrics {
   double clipped_share = 0;  ///< share of elements beyond what the codes can represent (`representable`)
 };
 
+inline namespace PTQ_BUILD {
+
+/// 10 log10(signal / noise), both sums of squares; infinity without noise, spelled in bits: under
+/// -ffast-math, clang warns of the name.
+inline double sqnr_db(double signal, double noise) noexcept {
+  return noise > 0 ? 10 * std::log10(signal / noise)
+                   : std::bit_cast<double>(std::uint64_t{0x7ff0000000000000u});
+}
+
+}  // namespace PTQ_BUILD
+
 /// Sums up pairs of an original x and its approximation y.
 class error_accumulator {
  public:
@@ -50,17 +61,13 @@ class error_accumulator {
     m.mse = squared_error_ / count;
     m.max_abs = max_abs_;
     m.clipped_share = static_cast<double>(clipped_) / count;
-    m.sqnr_db =
-        squared_error_ > 0 ? 10 * std::log10(signal_ / squared_error_) : std::bit_cast<double>(infinity_bits);
+    m.sqnr_db = sqnr_db(signal_, squared_error_);
     const double norms = std::sqrt(signal_) * std::sqrt(approximation_);
     m.cosine = norms > 0 ? product_ / norms : (squared_error_ > 0 ? 0.0 : 1.0);
     return m;
   }
 
  private:
-  /// Spelled in bits: under -ffast-math, clang warns of the name.
-  static constexpr std::uint64_t infinity_bits = 0x7ff0000000000000u;
-
   std::uint64_t count_ = 0;
   std::uint64_t clipped_ = 0;
   double squared_error_ = 0;

@@ -32,9 +32,9 @@ struct weights_report {
 struct activations_report {
   double amax = 0;
   std::string algorithm;
-  std::string reason;  ///< why amax is not the algorithm's own answer; else empty
-  std::optional<double> clipped_share;
-  std::optional<double> sqnr_db;
+  std::string reason;                   ///< why amax is not the algorithm's own answer; else empty
+  std::optional<double> clipped_share;  ///< nothing where no values were seen
+  std::optional<double> sqnr_db;        ///< likewise; an estimate (`expected_sqnr_db`)
 };
 
 struct layer_report {
@@ -64,23 +64,23 @@ inline activations_report activations_report_of(const activation_range& input) {
   report.amax = static_cast<double>(input.range.amax);
   report.algorithm = input.algorithm;
   report.reason = text_of(input.range.reason);
-  if (input.count > 0)
+  if (input.count > 0) {
     report.clipped_share = static_cast<double>(input.clipped) / static_cast<double>(input.count);
+    report.sqnr_db = input.sqnr_db;
+  }
   return report;
 }
 
 namespace detail {
 
-/// Indices of the layers whose weights were quantized, lowest SQNR first.
-inline std::vector<std::size_t> worst_first(const quantize_report& report) {
-  std::vector<std::size_t> order;
-  for (std::size_t i = 0; i < report.layers.size(); ++i)
-    if (report.layers[i].weights) order.push_back(i);
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    const double sqnr_a = report.layers[a].weights->error.sqnr_db;
-    const double sqnr_b = report.layers[b].weights->error.sqnr_db;
-    return sqnr_a < sqnr_b || (sqnr_a == sqnr_b && a < b);
-  });
+/// The layers for which `sqnr_of(layer)` gives a figure, lowest first.
+template <class SqnrOf>
+std::vector<const layer_report*> worst_first(const quantize_report& report, SqnrOf&& sqnr_of) {
+  std::vector<const layer_report*> order;
+  for (const layer_report& layer : report.layers)
+    if (sqnr_of(layer)) order.push_back(&layer);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](const layer_report* a, const layer_report* b) { return *sqnr_of(*a) < *sqnr_of(*b); });
   return order;
 }
 
@@ -104,26 +104,47 @@ inline std::string left_text(const quantize_report& report) {
   return text;
 }
 
-}  // namespace detail
-
-/// The table that ends a run: quantized layers with the lowest SQNR first, then what was left and why, then
-/// sizes.
-inline std::string to_text(const quantize_report& report) {
+/// Quantized weights.
+inline std::string weights_text(const std::vector<const layer_report*>& layers) {
   using column = text_table::column;
   constexpr auto right = text_table::align::right;
   text_table table({column{"layer"}, column{"class"}, column{"shape"}, column{"dtype"}, column{"scale per"},
                     column{"SQNR dB", right}, column{"max error", right}, column{"before", right},
                     column{"after", right}});
-  const std::vector<std::size_t> order = detail::worst_first(report);
-  for (const std::size_t i : order) {
-    const layer_report& l = report.layers[i];
-    table.add({l.planned.name, detail::class_text(l.planned), shape_text(l.planned.shape),
-               l.planned.weights.dtype, granularity_text(l.planned.weights.grain),
-               fixed_text(l.weights->error.sqnr_db, 1), short_text(l.weights->error.max_abs),
-               bytes_text(l.weights->bytes_before), bytes_text(l.weights->bytes_after)});
-  }
-  std::string text = table.empty() ? std::string() : table.text() + "\n";
-  text += "quantized: " + std::to_string(order.size()) + " of " + std::to_string(report.layers.size()) +
+  for (const layer_report* const l : layers)
+    table.add({l->planned.name, class_text(l->planned), shape_text(l->planned.shape),
+               l->planned.weights.dtype, granularity_text(l->planned.weights.grain),
+               fixed_text(l->weights->error.sqnr_db, 1), short_text(l->weights->error.max_abs),
+               bytes_text(l->weights->bytes_before), bytes_text(l->weights->bytes_after)});
+  return table.empty() ? std::string() : table.text() + "\n";
+}
+
+/// Calibrated inputs.
+inline std::string activations_text(const std::vector<const layer_report*>& layers) {
+  using column = text_table::column;
+  constexpr auto right = text_table::align::right;
+  text_table table({column{"input of"}, column{"dtype"}, column{"algorithm"}, column{"amax", right},
+                    column{"clipped", right}, column{"SQNR dB (estimate)", right}, column{"note"}});
+  for (const layer_report* const l : layers)
+    table.add({l->planned.name, l->planned.activations.dtype, l->activations->algorithm,
+               short_text(l->activations->amax, 4),
+               fixed_text(100 * l->activations->clipped_share.value_or(0), 3) + " %",
+               fixed_text(*l->activations->sqnr_db, 1), l->activations->reason});
+  return table.empty() ? std::string() : table.text() + "\n";
+}
+
+}  // namespace detail
+
+/// The tables that end a run: quantized weights and inputs, each with the lowest SQNR first, then what was
+/// left and why, then sizes.
+inline std::string to_text(const quantize_report& report) {
+  const auto weights = detail::worst_first(report, [](const layer_report& l) {
+    return l.weights ? std::optional(l.weights->error.sqnr_db) : std::nullopt;
+  });
+  const auto inputs = detail::worst_first(
+      report, [](const layer_report& l) { return l.activations ? l.activations->sqnr_db : std::nullopt; });
+  std::string text = detail::weights_text(weights) + detail::activations_text(inputs);
+  text += "quantized: " + std::to_string(weights.size()) + " of " + std::to_string(report.layers.size()) +
           " layers\n";
   text += detail::left_text(report);
   if (report.other_tensors > 0)
