@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds the command ptq into build/ and quantizes a trained digit classifier with it. Results: build/quickstart/.
+# Builds the command ptq into build/ and quantizes two trained networks with it: a digit classifier and a small
+# transformer. It ends with a table of what accuracy is left. Results: build/quickstart/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,13 +25,41 @@ run() {
 run build/ptq quantize -e examples/specs/weight_only.yaml \
   model_path=examples/models/lenet-digits/model.safetensors results_dir=build/quickstart/weight_only
 
-# Activations too: calibrate, write an ONNX graph with Q/DQ, and see what accuracy is left.
-static() {
-  local model=examples/models/$1 inputs=$2 scale=$3 results=build/quickstart/$1
-  run build/ptq quantize -e examples/specs/static.yaml model_path="$model/model.onnx" results_dir="$results" \
-    dataset.quant_calibration_dataset.inputs="$model/calib.npy" dataset.quant_calibration_dataset.scale="$scale"
-  run build/ptq evaluate -e examples/specs/static.yaml model_path="$model/model.onnx" results_dir="$results" \
-    evaluate.inputs="$model/$inputs" evaluate.labels="$model/test_labels.npy" evaluate.scale="$scale"
+# Activations too: calibrate, write an ONNX graph with Q/DQ, and see what accuracy is left. The specification says int8 and
+# minmax; other dtypes and algorithms are overrides.
+quantize_and_evaluate() { # MODEL TEST_INPUTS SCALE RESULTS [OVERRIDE ...]
+  local folder=examples/models/$1 data=dataset.quant_calibration_dataset
+  local spec=(-e examples/specs/static.yaml "model_path=$folder/model.onnx" "results_dir=$4" "${@:5}")
+  run build/ptq quantize "${spec[@]}" "$data.inputs=$folder/calib.npy" "$data.scale=$3"
+  run build/ptq evaluate "${spec[@]}" "evaluate.inputs=$folder/$2" "evaluate.labels=$folder/test_labels.npy" \
+    "evaluate.scale=$3" | tee "$4/accuracy.txt"
+}
+
+table_row() { printf '%-17s  %-10s  %-9s  %11s  %15s  %9s  %10s  %8s\n' "$@"; }
+table=$(table_row model dtype algorithm "top-1 float" "top-1 quantized" agreement "logit SQNR" size)
+
+add_row() { # MODEL DTYPE ALGORITHM RESULTS
+  local figures
+  mapfile -t figures < <(awk -F '  +' '/^(top-1|agreement|output SQNR)/ { print $2 }' "$4/accuracy.txt")
+  table+=$'\n'$(table_row "$1" "$2" "$3" "${figures[@]}" "$(($(stat -c %s "$4"/*.onnx) / 1000)) KB")
+}
+
+static() { # MODEL TEST_INPUTS SCALE
+  local dtype algorithm results
+  for setting in "int8 minmax" "int8 entropy" "fp8_e4m3fn minmax" "fp8_e5m2 minmax"; do
+    read -r dtype algorithm <<<"$setting"
+    results=build/quickstart/$1-$dtype-$algorithm
+    mkdir -p "$results"
+    if [[ $setting == "int8 minmax" ]]; then
+      quantize_and_evaluate "$@" "$results"
+    else
+      quantize_and_evaluate "$@" "$results" "quantize.algorithm=$algorithm" \
+        quantize.layers.{0,1}.{weights,activations}".dtype=$dtype" >/dev/null
+    fi
+    add_row "$1" "$dtype" "$algorithm" "$results"
+  done
 }
 static lenet-digits test_images.npy 0.00392156862745098 # pixels: 1 / 255
 static pitch-transformer test_inputs.npy 1
+
+printf '\n%s\n' "$table"
