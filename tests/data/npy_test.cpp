@@ -9,11 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "data/goldens.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace {
-
-const std::string folder = PTQ_GOLDEN_DIR "/data/";
 
 std::span<const std::byte> bytes_of(const std::string& content) {
   return std::as_bytes(std::span(content));

@@ -11,14 +11,11 @@
 #include <string_view>
 #include <vector>
 
+#include "data/goldens.hpp"
 #include "ptq/io/data_file.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace {
-
-const std::string folder = PTQ_GOLDEN_DIR "/data/";
-
-constexpr ptq::list<ptq::npy, ptq::npz> formats;
 
 /// All values of an array, read some rows at a time; or the error's words.
 struct outcome {
@@ -50,10 +47,6 @@ std::string failure_of(const std::string& content) {
   write_file(temporary / "x.npz", content);
   const auto file = ptq::data_file::open(temporary / "x.npz", formats);
   return file ? read_all(*file, "input", 7).error : file.error().what;
-}
-
-bool holds(const std::string& text, const char* part) {
-  return text.find(part) != std::string::npos;
 }
 
 /// Replaces a little-endian number.

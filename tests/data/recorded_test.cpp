@@ -9,15 +9,12 @@
 #include <string_view>
 #include <vector>
 
+#include "data/goldens.hpp"
 #include "ptq/io/npy.hpp"
 #include "ptq/io/npz.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace {
-
-const std::string folder = PTQ_GOLDEN_DIR "/data/";
-
-constexpr ptq::list<ptq::npy, ptq::npz> formats;
 
 struct seen {
   std::vector<std::string> batches;  // "layer: extent of the first axis"

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "data/goldens.hpp"
 #include "ptq/io/npy.hpp"
 #include "ptq/io/npz.hpp"
 #include "support/temporary_folder.hpp"
@@ -18,10 +19,6 @@
 namespace {
 
 using ptq::scalar_type;
-
-constexpr ptq::list<ptq::npy, ptq::npz> formats;
-
-const std::string folder = PTQ_GOLDEN_DIR "/data/";
 
 using extents = std::vector<std::optional<std::size_t>>;
 
@@ -62,10 +59,6 @@ std::string failure_of(const ptq::data_config& config, const std::vector<ptq::gr
     if (!batch) return batch.error().what;
     if (batch->empty()) return "";
   }
-}
-
-bool holds(const std::string& text, const char* part) {
-  return text.find(part) != std::string::npos;
 }
 
 }  // namespace

@@ -20,8 +20,6 @@
 
 namespace {
 
-const std::string models = PTQ_MODEL_DIR "/";
-
 /// Quantizes the weights of all Linear and convolution layers of a shipped checkpoint, into a file.
 ptq::artifact_file quantized(const std::string& name, const std::string& dtype, const std::string& path) {
   const auto checkpoint = ptq::open_safetensors(models + name + "/model.safetensors");

@@ -16,6 +16,8 @@
 #include "ptq/io/npz.hpp"
 #include "tiny_engine/engine.hpp"
 
+inline const std::string models = PTQ_MODEL_DIR "/";
+
 inline constexpr ptq::list<ptq::npy, ptq::npz> data_formats;
 
 /// An array of a data file, whole.

@@ -14,7 +14,6 @@
 
 namespace {
 
-const std::string models = PTQ_MODEL_DIR "/";
 const std::string goldens = PTQ_GOLDEN_DIR "/engine/";
 
 struct shipped_model {

@@ -25,7 +25,7 @@ ptq::output_file created(const std::string& path) {
   return *std::move(file);
 }
 
-ptq::error error_of(const std::string& path) {
+ptq::error creation_error(const std::string& path) {
   const auto file = ptq::output_file::create(path);
   REQUIRE(!file);
   CHECK(file.error().code == ptq::errc::cannot_write);
@@ -88,7 +88,7 @@ TEST_CASE("what a killed run left behind is overwritten or removed, what a runni
     REQUIRE(file.write("new"));
     ptq::remove_stale_partials(folder.path(), "model_");
     CHECK(ptq::names_in(folder.path()) == names{".model_a.partial", ".other.partial", "model_c.partial"});
-    CHECK(error_of(folder / "model_a").what ==
+    CHECK(creation_error(folder / "model_a").what ==
           folder / "model_a" +
               ": another process is writing it. Wait for that run, or write to another folder.");
     REQUIRE(file.commit());
@@ -111,12 +111,13 @@ TEST_CASE("the partial of a process that was killed counts as stale") {
 
 TEST_CASE("a folder that is missing, no folder, or in the file's place") {
   const temporary_folder folder;
-  CHECK(error_of(folder / "no/a").what == folder / "no/a" + ": the folder " + folder.path() +
-                                              "/no does not exist. Create it, or write to another folder.");
+  CHECK(creation_error(folder / "no/a").what ==
+        folder / "no/a" + ": the folder " + folder.path() +
+            "/no does not exist. Create it, or write to another folder.");
   write_file(folder / "file", "x");
-  CHECK(error_of(folder / "file/a").what ==
+  CHECK(creation_error(folder / "file/a").what ==
         folder / "file/a" + ": " + folder.path() + "/file is not a folder. Write to another one.");
-  CHECK(error_of(folder.path()).what ==
+  CHECK(creation_error(folder.path()).what ==
         folder.path() + ": this is a folder, not a file. Move it away, or write to another folder.");
 }
 
@@ -128,6 +129,6 @@ TEST_CASE("a read-only folder") {
     MESSAGE("skipped: the superuser may write everywhere, and cannot become someone else here");
     return;
   }
-  CHECK(error_of(folder / "a").what ==
+  CHECK(creation_error(folder / "a").what ==
         folder / "a" + ": no permission to write in " + folder.path() + ". Write to another folder.");
 }

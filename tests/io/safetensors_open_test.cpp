@@ -44,7 +44,7 @@ ptq::checkpoint opened(const std::string& path) {
   return *std::move(model);
 }
 
-ptq::error error_of(const std::string& path) {
+ptq::error opening_error(const std::string& path) {
   const auto model = ptq::open_safetensors(path);
   REQUIRE(!model);
   return model.error();
@@ -83,13 +83,13 @@ TEST_CASE("an index of several files") {
 
 TEST_CASE("a folder stands for the model in it") {
   const temporary_folder folder;
-  CHECK(error_of(folder.path()).what ==
+  CHECK(opening_error(folder.path()).what ==
         folder.path() + ": there is no .safetensors file in this folder. Name the file of the model.");
   write_file(folder / "only.safetensors", file_with({"o"}));
   CHECK(names_of(opened(folder.path())) == "o ");
   write_file(folder / "other.safetensors", file_with({"p"}));
   CHECK(
-      error_of(folder.path()).what ==
+      opening_error(folder.path()).what ==
       folder.path() +
           ": there are several models in this folder; name one of them: only.safetensors other.safetensors");
   write_shards(folder);
@@ -101,10 +101,10 @@ TEST_CASE("a folder stands for the model in it") {
 TEST_CASE("a missing or broken file") {
   const temporary_folder folder;
   write_file(folder / "model.safetensors", "x");
-  CHECK(error_of(folder / "nodel.safetensors").what ==
+  CHECK(opening_error(folder / "nodel.safetensors").what ==
         folder / "nodel.safetensors" + ": no such file. Did you mean \"model.safetensors\"?");
   CHECK(
-      error_of(folder / "model.safetensors").what ==
+      opening_error(folder / "model.safetensors").what ==
       folder / "model.safetensors" +
           ": the file has 1 bytes, but a safetensors file begins with 8 that give the length of its header.");
 }
@@ -116,45 +116,45 @@ TEST_CASE("an index and its files must agree") {
 
   SUBCASE("a file is missing") {
     std::filesystem::remove(folder / shard_2);
-    const ptq::error e = error_of(index);
+    const ptq::error e = opening_error(index);
     CHECK(e.code == errc::cannot_open);
     CHECK(e.what == index + ": a shard cannot be opened: " + folder / shard_2 +
                         ": no such file. Did you mean \"" + shard_1 + "\"?");
   }
   SUBCASE("a file is broken") {
     write_file(folder / shard_2, "x");
-    const ptq::error e = error_of(index);
+    const ptq::error e = opening_error(index);
     CHECK(e.code == errc::header_too_small);
     CHECK(e.what.starts_with(folder / shard_2 + ": "));
   }
   SUBCASE("a tensor is not in its file") {
     write_file(folder / shard_2, file_with({"d"}));
-    const ptq::error e = error_of(index);
+    const ptq::error e = opening_error(index);
     CHECK(e.code == errc::tensor_not_found);
     CHECK(e.what == folder / shard_2 + ": tensor \"c\" is not in this file, where " + index + " says it is.");
   }
   SUBCASE("a tensor is not in the index") {
     write_file(folder / shard_2, file_with({"c", "d"}));
-    const ptq::error e = error_of(index);
+    const ptq::error e = opening_error(index);
     CHECK(e.code == errc::tensor_not_found);
     CHECK(e.what == index + ": \"weight_map\" does not list tensor \"d\" of " + folder / shard_2 + ".");
   }
   SUBCASE("a tensor is in two files") {
     write_file(folder / shard_2, file_with({"c", "a"}));
-    const ptq::error e = error_of(index);
+    const ptq::error e = opening_error(index);
     CHECK(e.code == errc::duplicate_key);
     CHECK(e.what == folder / shard_2 + ": tensor \"a\" is in another file of this model too.");
   }
   SUBCASE("not JSON") {
     write_file(index, "{\"weight_map\": ");
-    const ptq::error e = error_of(index);
+    const ptq::error e = opening_error(index);
     CHECK(e.code == errc::syntax);
     CHECK(e.what.starts_with(index + ": this is not JSON: parse error at line 1, column 16"));
   }
   SUBCASE("no map") {
     for (const char* const text : {"{}", "[]", "7", "{\"weight_map\":[]}", "{\"weight_map\":{}}"}) {
       write_file(index, text);
-      const ptq::error e = error_of(index);
+      const ptq::error e = opening_error(index);
       CHECK(e.code == errc::missing_value);
       CHECK(e.what ==
             index +
@@ -164,12 +164,13 @@ TEST_CASE("an index and its files must agree") {
   }
   SUBCASE("a value that is no file beside the index") {
     write_file(index, R"({"weight_map":{"a":1}})");
-    CHECK(error_of(index).code == errc::wrong_type);
-    CHECK(error_of(index).what == index + ": weight_map: \"a\": this is not the name of a file.");
+    CHECK(opening_error(index).code == errc::wrong_type);
+    CHECK(opening_error(index).what == index + ": weight_map: \"a\": this is not the name of a file.");
     write_file(index, R"({"weight_map":{"a":"../x.safetensors"}})");
-    CHECK(error_of(index).code == errc::invalid_value);
-    CHECK(error_of(index).what == index +
-                                      ": weight_map: \"a\": \"../x.safetensors\" is not the name of a file "
-                                      "in the folder of the index.");
+    CHECK(opening_error(index).code == errc::invalid_value);
+    CHECK(opening_error(index).what ==
+          index +
+              ": weight_map: \"a\": \"../x.safetensors\" is not the name of a file "
+              "in the folder of the index.");
   }
 }
