@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ptq/core.hpp"
+#include "support/layouts.hpp"
 
 namespace adaptors {
 
@@ -31,17 +32,6 @@ struct samples {
   ptq::tensor_view<const float> view() const { return {values.data(), shape}; }
 };
 
-/// The distance from the first element to the one at a row-major position.
-inline std::ptrdiff_t offset_of(std::size_t at, const ptq::tensor_shape& shape,
-                                const ptq::tensor_strides& strides) {
-  std::ptrdiff_t offset = 0;
-  for (std::size_t axis = shape.rank; axis-- > 0;) {
-    offset += static_cast<std::ptrdiff_t>(at % shape[axis]) * strides[axis];
-    at /= shape[axis];
-  }
-  return offset;
-}
-
 /// Codes put into row-major order, and their scales.
 template <class D>
 struct quantized {
@@ -58,7 +48,7 @@ quantized<D> quantize_row_major(const Tensor& tensor, ptq::granularity grain) {
   REQUIRE(ptq::quantize<D, B>(tensor, stored, q.scales, grain));
   const ptq::tensor_strides dense = ptq::dense_strides(view.shape, view.strides);
   for (std::size_t i = 0; i < q.codes.size(); ++i)
-    q.codes[i] = stored[static_cast<std::size_t>(offset_of(i, view.shape, dense))];
+    q.codes[i] = stored[static_cast<std::size_t>(test::place_of(i, view.shape, dense))];
   return q;
 }
 
@@ -81,7 +71,7 @@ void check_same(const samples& expected, const Tensor& tensor) {
   REQUIRE(view.shape == expected.shape);
   for (std::size_t i = 0; i < view.size(); ++i) {
     CAPTURE(i);
-    CHECK(view.data[offset_of(i, view.shape, view.strides)] == expected.values[i]);
+    CHECK(view.data[test::place_of(i, view.shape, view.strides)] == expected.values[i]);
   }
   for (std::size_t axis = 0; axis <= view.rank(); ++axis) {
     const ptq::granularity grain = axis < view.rank() ? ptq::per_channel(axis) : ptq::per_tensor();
@@ -99,7 +89,7 @@ void check_same_both_ways(const samples& expected, Tensor&& tensor) {
     const ptq::granularity grain = ptq::per_channel(axis);
     const auto rewrite = [&] {
       for (std::size_t i = 0; i < view.size(); ++i)
-        view.data[offset_of(i, view.shape, view.strides)] = expected.values[i];
+        view.data[test::place_of(i, view.shape, view.strides)] = expected.values[i];
     };
     std::vector<std::int8_t> codes(view.size());
     std::vector<float> scales(view.shape[axis]);
@@ -107,7 +97,7 @@ void check_same_both_ways(const samples& expected, Tensor&& tensor) {
     REQUIRE(ptq::dequantize<ptq::int8>(codes, scales, grain, tensor));
     std::vector<float> dequantized(view.size());
     for (std::size_t i = 0; i < view.size(); ++i)
-      dequantized[i] = view.data[offset_of(i, view.shape, view.strides)];
+      dequantized[i] = view.data[test::place_of(i, view.shape, view.strides)];
 
     samples twin = expected;
     const ptq::tensor_view<float> twin_view(twin.values.data(), twin.shape);
@@ -117,7 +107,7 @@ void check_same_both_ways(const samples& expected, Tensor&& tensor) {
     rewrite();
     REQUIRE(ptq::fake_quantize<ptq::int8, ptq::torchao>(tensor, scales, grain));
     for (std::size_t i = 0; i < view.size(); ++i)
-      dequantized[i] = view.data[offset_of(i, view.shape, view.strides)];
+      dequantized[i] = view.data[test::place_of(i, view.shape, view.strides)];
     CHECK(dequantized == twin.values);
     rewrite();
   }

@@ -12,8 +12,8 @@
 namespace test {
 
 /// Where the element with a row-major index lies, in elements from the one whose indices are all 0.
-inline std::ptrdiff_t offset_of(std::size_t index, const ptq::tensor_shape& shape,
-                                const ptq::tensor_strides& strides) {
+inline std::ptrdiff_t place_of(std::size_t index, const ptq::tensor_shape& shape,
+                               const ptq::tensor_strides& strides) {
   std::ptrdiff_t offset = 0;
   for (std::size_t axis = shape.rank; axis-- > 0;) {
     offset += static_cast<std::ptrdiff_t>(index % shape[axis]) * strides[axis];
@@ -36,7 +36,7 @@ struct laid_out {
   std::vector<T> row_major() const {
     std::vector<T> elements;
     for (std::size_t i = 0; i < shape.size(); ++i)
-      elements.push_back(memory[static_cast<std::size_t>(first + offset_of(i, shape, strides))]);
+      elements.push_back(memory[static_cast<std::size_t>(first + place_of(i, shape, strides))]);
     return elements;
   }
 };
@@ -61,7 +61,7 @@ laid_out<T> lay_out(const std::string& name, const std::vector<T>& elements, con
   }
   laid.memory.assign(static_cast<std::size_t>(size), gap);
   for (std::size_t i = 0; i < elements.size(); ++i)
-    laid.memory[static_cast<std::size_t>(laid.first + offset_of(i, shape, laid.strides))] = elements[i];
+    laid.memory[static_cast<std::size_t>(laid.first + place_of(i, shape, laid.strides))] = elements[i];
   return laid;
 }
 
@@ -85,7 +85,7 @@ std::vector<Code> to_row_major(const std::vector<Code>& codes, const ptq::tensor
                                const ptq::tensor_strides& dense) {
   std::vector<Code> sorted;
   for (std::size_t i = 0; i < codes.size(); ++i)
-    sorted.push_back(codes[static_cast<std::size_t>(offset_of(i, shape, dense))]);
+    sorted.push_back(codes[static_cast<std::size_t>(place_of(i, shape, dense))]);
   return sorted;
 }
 

@@ -43,11 +43,11 @@ void check_visits(const tensor_shape& shape, const tensor_strides& strides, ptq:
     }
   });
   for (std::size_t i = 0; i < shape.size(); ++i) {
-    const auto code = static_cast<std::size_t>(test::offset_of(i, shape, dense));
-    CHECK(source[code] == test::offset_of(i, shape, strides));
+    const auto code = static_cast<std::size_t>(test::place_of(i, shape, dense));
+    CHECK(source[code] == test::place_of(i, shape, strides));
     tensor_strides only_channel{};
     if (grain.is_per_channel()) only_channel[grain.axis] = 1;
-    CHECK(channels[code] == static_cast<std::size_t>(test::offset_of(i, shape, only_channel)));
+    CHECK(channels[code] == static_cast<std::size_t>(test::place_of(i, shape, only_channel)));
   }
 }
 
