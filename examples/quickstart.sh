@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# quickstart.sh [--with-openvino]
 # Builds the command ptq into build/ and quantizes two trained networks with it: a digit classifier and a small
 # transformer. It ends with a table of what accuracy is left. Results: build/quickstart/.
+# --with-openvino builds OpenVINO in, which runs graphs that the command's own engine does not cover.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,6 +14,12 @@ install_packages cmake ninja-build g++ libcli11-dev libeigen3-dev libprotozero-d
 if [[ ! -f build/CMakeCache.txt ]]; then
   cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DPTQ_BUILD_TESTS=OFF -DPTQ_BUILD_BENCHMARKS=OFF \
     -DPTQ_BUILD_EXAMPLES=OFF >/dev/null
+fi
+if [[ ${1:-} == --with-openvino ]]; then
+  source examples/install_openvino.sh
+  install_packages python3-venv
+  install_openvino build/openvino
+  cmake -S . -B build -DOpenVINO_DIR="$openvino_dir" >/dev/null
 fi
 echo "Building the command"
 cmake --build build --target ptq_cli | tail -n 1

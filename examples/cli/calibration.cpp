@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "data_formats.hpp"
+#include "engines.hpp"
 #include "ptq/io/recorded.hpp"
 #include "ptq/io/samples.hpp"
 #include "terminal.hpp"
-#include "tiny_engine/engine.hpp"
 
 namespace cli {
 namespace {
@@ -51,15 +51,21 @@ std::string file_of(const ptq::data_config& data) {
   return data.inputs.empty() ? std::string() : ptq::absolute_path(data.inputs.begin()->second);
 }
 
+/// No engine runs the model: what to do.
+ptq::error show_ways_out(ptq::error lacking) {
+  if (lacking.code != ptq::errc::unsupported) return lacking;
+  lacking.what +=
+      " Other ways: record the inputs of the layers with the framework of the model "
+      "(np.savez(\"FILE.npz\", **{layer: inputs})) and give them as "
+      "dataset.quant_calibration_dataset.activations=FILE.npz; or quantize weights only, which runs nothing: "
+      "backend: torchao, mode: weight_only_ptq.";
+  return lacking;
+}
+
 ptq::result<void> run_model(const ptq::data_config& data, const model_file& model, const ptq::plan& plan,
                             ptq::calibration& calibration) {
-  auto engine = tiny::engine::load(model.path());
-  if (!engine)
-    return ptq::error(
-        ptq::errc::unsupported, model.path(),
-        engine.error().what +
-            " Record the inputs of the layers with the framework of the model, and give them as "
-            "dataset.quant_calibration_dataset.activations=FILE.npz.");
+  auto engine = any_engine::load(model.path());
+  if (!engine) return show_ways_out(engine.error());
   auto samples = ptq::samples::open(data, engine->inputs(), data_formats{});
   if (!samples) return samples.error();
   for (const std::string& note : samples->notes()) std::fprintf(stderr, "ptq: note: %s\n", note.c_str());
@@ -79,6 +85,7 @@ ptq::result<void> run_model(const ptq::data_config& data, const model_file& mode
       return {};
     });
     const std::size_t count = (*batch)[0].array.shape[0];
+    if (!ran && ran.error().code == ptq::errc::unsupported) return show_ways_out(ran.error());
     if (!ran) return in_samples(ran.error(), file_of(data), first, count);
     first += count;
     shown.step(count);

@@ -10,36 +10,36 @@
 
 #include "command.hpp"
 #include "data_formats.hpp"
+#include "engines.hpp"
 #include "ptq/config/yaml.hpp"
 #include "ptq/engine/accuracy.hpp"
 #include "ptq/io/samples.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/table.hpp"
 #include "terminal.hpp"
-#include "tiny_engine/engine.hpp"
 
 namespace cli {
 namespace {
 
 /// The first output of a batch, sample after sample.
-ptq::result<std::vector<float>> outputs_of(tiny::engine& engine, std::span<const ptq::named_array> batch) {
+ptq::result<std::vector<float>> outputs_of(any_engine& engine, std::span<const ptq::named_array> batch) {
   std::vector<float> values;
   const std::string wanted = engine.outputs()[0];
   const auto ran =
       engine.run(batch, std::span(&wanted, 1), [&](const ptq::named_array& made) -> ptq::result<void> {
-        if (made.array.type != ptq::scalar_type::float32)
+        if (!ptq::is_float(made.array.type))
           return ptq::error(ptq::errc::wrong_type, "output \"" + made.name + "\"",
-                            "is not float32, so it has no error.");
-        const auto* first = reinterpret_cast<const float*>(made.array.data);
-        values.insert(values.end(), first, first + made.array.size());
+                            std::string("holds ") + ptq::name_of(made.array.type) + ", so it has no error.");
+        ptq::for_each_element(made.array,
+                              [&](auto x) { values.push_back(static_cast<float>(ptq::number_of(x))); });
         return {};
       });
   if (!ran) return ran.error();
   return values;
 }
 
-ptq::result<ptq::accuracy> evaluate(const ptq::data_config& data, tiny::engine& reference,
-                                    tiny::engine& quantized) {
+ptq::result<ptq::accuracy> evaluate(const ptq::data_config& data, any_engine& reference,
+                                    any_engine& quantized) {
   auto samples = ptq::samples::open(data, reference.inputs(), data_formats{});
   if (!samples) return samples.error();
   std::vector<std::int64_t> labels;
@@ -110,9 +110,9 @@ int run_evaluate(const options& given) {
             "there are no evaluation data. Give evaluate.inputs=FILE.npy, and evaluate.labels=FILE.npy "
             "for top-1."),
         bad_usage);
-  auto reference = tiny::engine::load(spec->quantize.model_path);
+  auto reference = any_engine::load(spec->quantize.model_path);
   if (!reference) return fail(given, reference.error(), failed);
-  auto quantized = tiny::engine::load(artifact_path(*spec));
+  auto quantized = any_engine::load(artifact_path(*spec));
   if (!quantized) return fail(given, quantized.error(), failed);
   const auto measured = evaluate(*data, *reference, *quantized);
   if (!measured) return fail(given, measured.error(), failed);

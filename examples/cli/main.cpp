@@ -5,6 +5,7 @@
 #include <string>
 
 #include "command.hpp"
+#include "engines.hpp"
 #include "ptq/version.hpp"
 
 namespace {
@@ -70,7 +71,11 @@ CLI::App* add_file_command(CLI::App& app, const char* name, const char* text, cl
 int main(int argc, char** argv) {
   CLI::App app(about, "ptq");
   app.footer(lesson);
-  app.set_version_flag("--version", PTQ_VERSION_STRING, "Print the version");
+  app.set_version_flag(
+      "--version",
+      std::string(PTQ_VERSION_STRING) +
+          (cli::has_openvino() ? "\nengines: tiny_engine, OpenVINO" : "\nengines: tiny_engine"),
+      "Print the version, and the engines that are built in");
   app.require_subcommand(1);
 
   cli::options given;

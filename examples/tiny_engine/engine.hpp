@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "graph.hpp"
-#include "ptq/config/words.hpp"
 #include "ptq/engine/concept.hpp"
+#include "ptq/engine/inputs.hpp"
 #include "ptq/io/onnx/read.hpp"
 #include "tensor.hpp"
 
@@ -67,7 +67,7 @@ class engine {
   template <ptq::array_sink Sink>
   result<void> run(std::span<const ptq::named_array> given, std::span<const std::string> wanted,
                    Sink&& sink) {
-    const auto samples = count_samples(given);
+    const auto samples = ptq::count_samples(inputs_, given);
     if (!samples) return samples.error();
     std::vector<std::size_t> ids;
     for (const std::string& name : wanted) {
@@ -114,52 +114,17 @@ class engine {
           declared.shape->push_back(extent.number && *extent.number >= 0
                                         ? std::optional(static_cast<std::size_t>(*extent.number))
                                         : std::nullopt);
-        if (!declared.shape->empty()) batch_ = std::max(batch_, declared.shape->front().value_or(1));
       }
       inputs_.push_back(std::move(declared));
     }
+    batch_ = ptq::fixed_batch(inputs_).value_or(1);
     for (const ptq::onnx_value& output : graph_.onnx().outputs) outputs_.push_back(output.name);
     return {};
   }
 
-  /// Checks the inputs; they agree on the number of samples.
-  result<std::size_t> count_samples(std::span<const ptq::named_array> given) const {
-    std::size_t samples = 0;
-    for (const ptq::graph_input& wanted : inputs_) {
-      const auto found = std::find_if(given.begin(), given.end(),
-                                      [&](const ptq::named_array& a) { return a.name == wanted.name; });
-      const std::string where = "graph input \"" + wanted.name + "\"";
-      if (found == given.end()) return error(errc::tensor_not_found, where, "is missing.");
-      if (found->array.type != wanted.type)
-        return error(errc::wrong_type, where,
-                     std::string("takes ") + ptq::name_of(wanted.type) + ", not " +
-                         ptq::name_of(found->array.type) + ".");
-      const shape& s = found->array.shape;
-      if (s.rank == 0 || s[0] % batch_ != 0 || (samples != 0 && s[0] != samples))
-        return error(
-            errc::size_mismatch, where,
-            "does not hold whole batches of " + std::to_string(batch_) + ", as many as the other inputs.");
-      if (wanted.shape && wanted.shape->size() != s.rank)
-        return error(
-            errc::wrong_rank, where,
-            "has rank " + std::to_string(wanted.shape->size()) + ", not " + std::to_string(s.rank) + ".");
-      for (std::size_t axis = 1; wanted.shape && axis < s.rank; ++axis)
-        if ((*wanted.shape)[axis].value_or(s[axis]) != s[axis])
-          return error(errc::size_mismatch, where,
-                       "axis " + std::to_string(axis) + " has " + std::to_string(*(*wanted.shape)[axis]) +
-                           " entries, not " + std::to_string(s[axis]) + ".");
-      samples = s[0];
-    }
-    if (given.size() != inputs_.size())
-      return error(errc::tensor_not_found, "",
-                   "the graph has " + std::to_string(inputs_.size()) + " inputs; " +
-                       std::to_string(given.size()) + " were given.");
-    return samples;
-  }
-
   /// One batch of the graph, row-major.
   tensor slice(const ptq::array_view& whole, std::size_t first) const {
-    const ptq::array_view part = whole.rows(first, batch_);
+    const ptq::array_view part = ptq::batch_of(whole, first, batch_);
     tensor t;
     t.shape = part.shape;
     t.bytes.assign(part.data, part.data + part.size() * ptq::size_of(part.type));

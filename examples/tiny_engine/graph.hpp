@@ -23,7 +23,7 @@
 namespace tiny {
 
 /// The operators that a graph needs and the engine lacks: "Resize (node "up")", each once, with its first
-/// node.
+/// node if that has a name.
 inline std::vector<std::string> missing_operators(const ptq::onnx_graph& graph) {
   std::vector<std::string> missing;
   std::vector<std::pair<std::string, std::string>> seen;
@@ -33,8 +33,8 @@ inline std::vector<std::string> missing_operators(const ptq::onnx_graph& graph) 
         std::count(seen.begin(), seen.end(), kind) > 0)
       continue;
     seen.push_back(kind);
-    missing.push_back((node.is_standard() ? "" : node.domain + ".") + node.op_type + " (node \"" + node.name +
-                      "\")");
+    missing.push_back((node.is_standard() ? "" : node.domain + ".") + node.op_type +
+                      (node.name.empty() ? "" : " (node \"" + node.name + "\")"));
   }
   return missing;
 }
@@ -115,7 +115,7 @@ class graph {
   result<void> prepare() {
     const ptq::onnx_graph& g = model_.graph;
     if (const auto missing = missing_operators(g); !missing.empty()) {
-      std::string text = "the engine lacks";
+      std::string text = "tiny_engine lacks";
       for (const std::string& name : missing)
         text.append(&name == &missing.front() ? " " : ", ").append(name);
       return unsupported(text + ".");

@@ -15,6 +15,7 @@
 #include "ptq/config/words.hpp"
 #include "ptq/core.hpp"
 #include "ptq/engine/accuracy.hpp"
+#include "ptq/engine/inputs.hpp"
 #include "ptq/io/array.hpp"
 #include "ptq/io/checkpoint.hpp"
 #include "ptq/io/data_file.hpp"

@@ -4982,6 +4982,78 @@ class accuracy_accumulator {
 
 #endif  // PTQ_ENGINE_ACCURACY_HPP
 
+// ---- ptq/engine/inputs.hpp ----
+
+/// @file inputs.hpp What every engine checks of the tensors it is given.
+#ifndef PTQ_ENGINE_INPUTS_HPP
+#define PTQ_ENGINE_INPUTS_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace ptq::inline v0_1 {
+
+/// The samples that a graph insists on taking at a time; nothing where it takes any number.
+inline std::optional<std::size_t> fixed_batch(std::span<const graph_input> inputs) {
+  for (const graph_input& input : inputs)
+    if (input.shape && !input.shape->empty() && input.shape->front().value_or(0) > 0)
+      return input.shape->front();
+  return {};
+}
+
+/// Checks types and shapes of the tensors for a graph's inputs, and that all hold as many samples: whole
+/// batches, where the batch is fixed. An input without axes is a number that all samples share.
+///
+/// @return the number of samples; tensor_not_found, wrong_type, wrong_rank, size_mismatch
+inline result<std::size_t> count_samples(std::span<const graph_input> inputs,
+                                         std::span<const named_array> given) {
+  const std::size_t batch = fixed_batch(inputs).value_or(1);
+  std::optional<std::size_t> samples;
+  for (const graph_input& wanted : inputs) {
+    const auto found = std::find_if(given.begin(), given.end(),
+                                    [&](const named_array& array) { return array.name == wanted.name; });
+    const std::string where = "graph input \"" + wanted.name + "\"";
+    if (found == given.end()) return error(errc::tensor_not_found, where, "is missing.");
+    if (found->array.type != wanted.type)
+      return error(
+          errc::wrong_type, where,
+          std::string("takes ") + name_of(wanted.type) + ", not " + name_of(found->array.type) + ".");
+    const tensor_shape& shape = found->array.shape;
+    if (wanted.shape && wanted.shape->size() != shape.rank)
+      return error(
+          errc::wrong_rank, where,
+          "has rank " + std::to_string(wanted.shape->size()) + ", not " + std::to_string(shape.rank) + ".");
+    for (std::size_t axis = 1; wanted.shape && axis < shape.rank; ++axis)
+      if ((*wanted.shape)[axis].value_or(shape[axis]) != shape[axis])
+        return error(errc::size_mismatch, where,
+                     "axis " + std::to_string(axis) + " has " + std::to_string(*(*wanted.shape)[axis]) +
+                         " entries, not " + std::to_string(shape[axis]) + ".");
+    if (shape.rank == 0) continue;
+    if (shape[0] % batch != 0 || samples.value_or(shape[0]) != shape[0])
+      return error(
+          errc::size_mismatch, where,
+          "does not hold whole batches of " + std::to_string(batch) + ", as many as the other inputs.");
+    samples = shape[0];
+  }
+  if (given.size() != inputs.size())
+    return error(errc::tensor_not_found, "",
+                 "the graph has " + std::to_string(inputs.size()) + " inputs; " +
+                     std::to_string(given.size()) + " were given.");
+  return samples.value_or(batch);
+}
+
+/// The samples of one batch of an input; the number that all share, if it is one.
+inline array_view batch_of(const array_view& input, std::size_t first, std::size_t count) noexcept {
+  return input.shape.rank == 0 ? input : input.rows(first, count);
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_ENGINE_INPUTS_HPP
+
 // ---- ptq/model/any_view.hpp ----
 
 /// @file any_view.hpp A read-only tensor whose element type is known at run time: where different tensor
@@ -6302,7 +6374,9 @@ class samples {
                      "graph input \"" + feed.input.name + "\" has " + std::to_string(feed.reader.shape()[0]) +
                          " samples, but \"" + feeds_[0].input.name + "\" has " + std::to_string(total_) +
                          ".");
-      if (feed.input.shape && !feed.input.shape->empty() && feed.input.shape->front())
+      if (feed.input.shape && feed.input.shape->empty())
+        fixed = 1;  // a number, for one sample
+      else if (feed.input.shape && feed.input.shape->front())
         fixed = feed.input.shape->front();
     }
     count_ = (std::min)(total_, config_.max_samples.value_or(total_));
@@ -6339,7 +6413,7 @@ class samples {
     });
     if (!converted) return detail::describe_sample(converted, feed.where, next_, *rows, feed.input.type);
     tensor_shape shape;
-    shape.extents[shape.rank++] = size;
+    if (!feed.input.shape || !feed.input.shape->empty()) shape.extents[shape.rank++] = size;
     for (std::size_t i = 0; i < feed.sample.rank; ++i) shape.extents[shape.rank++] = feed.sample[i];
     batch_.push_back({feed.input.name, array_view(feed.buffer.data(), feed.input.type, shape)});
     return {};
@@ -6704,6 +6778,7 @@ struct activation_range {
 #ifndef PTQ_MODEL_INSTANTIATION_HPP
 #define PTQ_MODEL_INSTANTIATION_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -6812,6 +6887,19 @@ inline status quantize(const any_view& tensor, const instantiation& how, std::sp
     return detail::quantize_view<T>(view, how.numbers, grain, detail::untyped_encoder{&how, codes.data()},
                                     codes.size() / how.code_size, scales);
   });
+}
+
+/// `fake_quantize` with a dtype and a backend that are known at run time.
+///
+/// @param scale for all values; those beyond it saturate
+inline void fake_quantize(std::span<float> values, const instantiation& how, float scale) noexcept {
+  alignas(std::max_align_t) std::byte codes[detail::block_size * sizeof(double)];
+  PTQ_ASSERT(how.code_size <= sizeof(double));
+  for (std::size_t first = 0; first < values.size(); first += detail::block_size) {
+    const auto block = values.subspan(first, (std::min)(detail::block_size, values.size() - first));
+    how.encode_run(block.data(), block.size(), scale, codes);
+    how.decode_run(codes, block.size(), scale, block.data());
+  }
 }
 
 }  // namespace PTQ_BUILD

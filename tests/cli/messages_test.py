@@ -88,7 +88,7 @@ class SpecificationMessages(CommandTest):
         self.assertEqual(self.ptq("quantise").returncode, 2)
         self.assertEqual(self.ptq().returncode, 2)
         self.assertEqual(self.ptq("--help").returncode, 0)
-        self.assertRegex(self.ptq("--version").stdout, r"^\d+\.\d+\.\d+$")
+        self.assertRegex(self.ptq("--version").stdout, r"^\d+\.\d+\.\d+\nengines: tiny_engine(, OpenVINO)?$")
 
 
 class ModelMessages(CommandTest):

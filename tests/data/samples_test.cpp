@@ -149,6 +149,31 @@ TEST_CASE("several inputs come from one archive or from files of their own") {
               "no input \"masc\"; it has \"input\", \"mask\". Did you mean \"mask\"?"));
 }
 
+TEST_CASE("a graph that takes a number takes one sample at a time, each with its own") {
+  const temporary_folder temporary;
+  const auto numbers = [&](const std::string& name, const std::string& shape,
+                           const std::vector<float>& values) {
+    std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + shape + "), }";
+    header.resize(117, ' ');
+    const std::string data(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+    write_file(temporary / name, std::string("\x93NUMPY\x01\0\x76\0", 10) + header + "\n" + data);
+  };
+  numbers("x.npy", "3, 2", {1, 2, 3, 4, 5, 6});
+  numbers("low.npy", "3,", {7, 8, 9});
+  ptq::data_config config;
+  config.inputs = {{"x", temporary / "x.npy"}, {"low", temporary / "low.npy"}};
+  const std::vector inputs{floats("x", {{}, 2}), floats("low", {})};
+  for (const std::size_t input : {0u, 1u}) {
+    auto source = ptq::samples::open(config, inputs, formats);
+    INFO(source.error().what);
+    REQUIRE(source);
+    const delivered all = drain(*source, input);
+    CHECK(all.shapes ==
+          std::vector<ptq::tensor_shape>(3, input == 0 ? ptq::tensor_shape{1, 2} : ptq::tensor_shape{}));
+    CHECK(all.values == (input == 0 ? std::vector<float>{1, 2, 3, 4, 5, 6} : std::vector<float>{7, 8, 9}));
+  }
+}
+
 TEST_CASE("what does not fit is refused with both shapes or types") {
   CHECK(holds(failure_of(from(folder + "float32.npy"), {floats("x", {std::nullopt, 4})}),
               "graph input \"x\": it takes [?, 4], but the file holds [2, 3]"));

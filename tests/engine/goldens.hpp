@@ -50,8 +50,8 @@ inline tiny::engine load_engine(const std::string& path) {
 }
 
 /// All values of a tensor, for a graph with one input.
-inline std::vector<float> answers(tiny::engine& engine, const ptq::array_view& input,
-                                  const std::string& wanted) {
+template <ptq::engine Engine>
+std::vector<float> answers(Engine& engine, const ptq::array_view& input, const std::string& wanted) {
   std::vector<float> values;
   const std::vector<ptq::named_array> inputs{{engine.inputs()[0].name, input}};
   const auto done =
@@ -65,7 +65,8 @@ inline std::vector<float> answers(tiny::engine& engine, const ptq::array_view& i
   return values;
 }
 
-inline std::vector<float> answers(tiny::engine& engine, const ptq::array_view& input) {
+template <ptq::engine Engine>
+std::vector<float> answers(Engine& engine, const ptq::array_view& input) {
   return answers(engine, input, engine.outputs()[0]);
 }
 

@@ -160,7 +160,7 @@ TEST_CASE("an operator that is missing is named with its node, before anything r
   REQUIRE_FALSE(loaded);
   CHECK(loaded.error().code == ptq::errc::unsupported);
   CAPTURE(loaded.error().what);
-  CHECK(loaded.error().what.find("the engine lacks If (node \"") != std::string::npos);
+  CHECK(loaded.error().what.find("tiny_engine lacks If (node \"") != std::string::npos);
   const auto old = tiny::engine::load(PTQ_GOLDEN_DIR "/onnx/opset11_softmax.onnx");
   REQUIRE_FALSE(old);
   CHECK(old.error().what.find("opset 11 is older than 13") != std::string::npos);

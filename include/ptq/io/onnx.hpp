@@ -5,6 +5,7 @@
 
 #include "ptq/io/onnx/layers.hpp"
 #include "ptq/io/onnx/read.hpp"
+#include "ptq/io/onnx/rounding.hpp"
 #include "ptq/io/onnx/writer.hpp"
 
 #endif  // PTQ_IO_ONNX_HPP

@@ -237,7 +237,9 @@ class samples {
                      "graph input \"" + feed.input.name + "\" has " + std::to_string(feed.reader.shape()[0]) +
                          " samples, but \"" + feeds_[0].input.name + "\" has " + std::to_string(total_) +
                          ".");
-      if (feed.input.shape && !feed.input.shape->empty() && feed.input.shape->front())
+      if (feed.input.shape && feed.input.shape->empty())
+        fixed = 1;  // a number, for one sample
+      else if (feed.input.shape && feed.input.shape->front())
         fixed = feed.input.shape->front();
     }
     count_ = (std::min)(total_, config_.max_samples.value_or(total_));
@@ -274,7 +276,7 @@ class samples {
     });
     if (!converted) return detail::describe_sample(converted, feed.where, next_, *rows, feed.input.type);
     tensor_shape shape;
-    shape.extents[shape.rank++] = size;
+    if (!feed.input.shape || !feed.input.shape->empty()) shape.extents[shape.rank++] = size;
     for (std::size_t i = 0; i < feed.sample.rank; ++i) shape.extents[shape.rank++] = feed.sample[i];
     batch_.push_back({feed.input.name, array_view(feed.buffer.data(), feed.input.type, shape)});
     return {};

@@ -3,6 +3,7 @@
 #ifndef PTQ_MODEL_INSTANTIATION_HPP
 #define PTQ_MODEL_INSTANTIATION_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -122,6 +123,19 @@ inline status quantize(const any_view& tensor, const instantiation& how, std::sp
     return detail::quantize_view<T>(view, how.numbers, grain, detail::untyped_encoder{&how, codes.data()},
                                     codes.size() / how.code_size, scales);
   });
+}
+
+/// `fake_quantize` with a dtype and a backend that are known at run time.
+///
+/// @param scale for all values; those beyond it saturate
+inline void fake_quantize(std::span<float> values, const instantiation& how, float scale) noexcept {
+  alignas(std::max_align_t) std::byte codes[detail::block_size * sizeof(double)];
+  PTQ_ASSERT(how.code_size <= sizeof(double));
+  for (std::size_t first = 0; first < values.size(); first += detail::block_size) {
+    const auto block = values.subspan(first, (std::min)(detail::block_size, values.size() - first));
+    how.encode_run(block.data(), block.size(), scale, codes);
+    how.decode_run(codes, block.size(), scale, block.data());
+  }
 }
 
 }  // namespace PTQ_BUILD

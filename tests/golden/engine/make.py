@@ -140,3 +140,39 @@ static("int8_conv_1d", "Conv", {}, normal(2, 3, 30), codes(17, 3, 5), 0)
 static("int8_gemm", "Gemm", {"transB": 1}, normal(5, 200), codes(19, 200), 0)
 static("int8_gemm_plain", "Gemm", {}, normal(5, 33), codes(33, 19), 1)
 static("int8_matmul", "MatMul", {}, normal(2, 3, 33), codes(33, 18), 1)
+
+
+def graph_of(name, nodes, outputs, constants=None, domains=()):
+    """A graph of x [?, 4] whose tensors are float32."""
+    def value(tensor):
+        return helper.make_tensor_value_info(tensor, TensorProto.FLOAT, ["n", 4])
+    tensors = [numpy_helper.from_array(np.asarray(t), n) for n, t in (constants or {}).items()]
+    graph = helper.make_graph(nodes, name, [value("x")], [value(output) for output in outputs], tensors)
+    opsets = [helper.make_opsetid("", 19)] + [helper.make_opsetid(domain, 1) for domain in domains]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=9)
+
+
+# One tensor, rounded in two ways.
+fine, coarse = np.float32(2**-5), np.float32(2**-2)
+save("two_scales",
+     graph_of("two_scales",
+              [helper.make_node("QuantizeLinear", ["x", "fine", "zero"], ["a"]),
+               helper.make_node("DequantizeLinear", ["a", "fine", "zero"], ["b"]),
+               helper.make_node("QuantizeLinear", ["x", "coarse", "zero"], ["c"]),
+               helper.make_node("DequantizeLinear", ["c", "coarse", "zero"], ["d"]),
+               helper.make_node("Sub", ["b", "d"], ["y"])], ["y"], {"fine": fine, "coarse": coarse, "zero": np.int8(0)}),
+     np.random.default_rng(6).standard_normal((7, 4)).astype(np.float32))
+
+# Dropout passes its input on; unused.weight feeds nothing.
+eye = np.eye(4, dtype=np.float32)
+onnx.save(graph_of("dropout",
+                   [helper.make_node("MatMul", ["x", "first.weight"], ["h"]), helper.make_node("Dropout", ["h"], ["d"]),
+                    helper.make_node("MatMul", ["h", "second.weight"], ["s"]), helper.make_node("Add", ["d", "s"], ["y"]),
+                    helper.make_node("MatMul", ["x", "unused.weight"], ["u"])],
+                   ["y"], {"first.weight": eye * 2, "second.weight": eye * 3, "unused.weight": eye}), here / "dropout.onnx")
+
+# Operators that no engine has.
+onnx.save(graph_of("foreign",
+                   [helper.make_node("MatMul", ["x", "fc.weight"], ["h"]), helper.make_node("Fold", ["h"], ["f"], "fold", domain="org.example"),
+                    helper.make_node("Unfold", ["f"], ["y"], domain="org.example")],
+                   ["y"], {"fc.weight": eye}, ["org.example"]), here / "foreign.onnx")

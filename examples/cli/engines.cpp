@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engines.hpp"
+
+#include <cstdio>
+
+#include "ptq/io/path.hpp"
+#include "tiny_engine/engine.hpp"
+
+namespace cli {
+
+ptq::result<any_engine> any_engine::load(const std::string& path) {
+  any_engine loaded(path);
+  auto tiny = tiny::engine::load(path);
+  if (tiny) {
+    loaded.running_ = std::make_unique<runner_of<tiny::engine>>(*std::move(tiny));
+    loaded.is_tiny_ = true;
+  } else if (tiny.error().code != ptq::errc::unsupported) {
+    return tiny.error();
+  } else if (auto used = loaded.use_openvino(tiny.error()); !used) {
+    return used.error();
+  }
+  return loaded;
+}
+
+ptq::result<void> any_engine::run(std::span<const ptq::named_array> given,
+                                  std::span<const std::string> wanted, const tensor_sink& sink) {
+  bool has_begun = false;
+  auto ran = running_->run(given, wanted, [&](const ptq::named_array& made) {
+    has_begun = true;
+    return sink(made);
+  });
+  if (ran || has_begun || !is_tiny_ || ran.error().code != ptq::errc::unsupported) return ran;
+  if (auto used = use_openvino(ran.error().in(ptq::absolute_path(path_))); !used) return used;
+  return running_->run(given, wanted, sink);
+}
+
+ptq::result<void> any_engine::use_openvino(const ptq::error& lacking) {
+  auto openvino = load_openvino(path_);
+  if (!openvino) {
+    ptq::error both = lacking;
+    both.what += " " + openvino.error().what;
+    return both;
+  }
+  std::fprintf(stderr, "ptq: note: %s: OpenVINO runs it, since tiny_engine does not cover it\n",
+               ptq::absolute_path(path_).c_str());
+  running_ = *std::move(openvino);
+  is_tiny_ = false;
+  return {};
+}
+
+}  // namespace cli
