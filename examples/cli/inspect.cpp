@@ -17,9 +17,6 @@
 namespace cli {
 namespace {
 
-using column = ptq::text_table::column;
-constexpr auto right = ptq::text_table::align::right;
-
 /// The classes of a checkpoint's layers by weight name.
 std::string class_of(const std::vector<ptq::layer>& layers, const std::string& tensor) {
   for (const ptq::layer& layer : layers)
@@ -36,6 +33,8 @@ std::string extents_text(const std::vector<std::size_t>& shape) {
 void print_artifact(const ptq::artifact& made) {
   std::printf("artifact of ptq %s, backend %s, mode %s\n\n", made.version.c_str(), made.backend.c_str(),
               made.mode.c_str());
+  using column = ptq::text_table::column;
+  constexpr auto right = ptq::text_table::align::right;
   ptq::text_table table({column{"layer"}, column{"class"}, column{"shape"}, column{"dtype"},
                          column{"scale per"}, column{"smallest scale", right}, column{"largest scale", right},
                          column{"input"}, column{"input amax", right}});
@@ -59,6 +58,8 @@ void print_artifact(const ptq::artifact& made) {
 }
 
 void print_tensors(const ptq::checkpoint& file, const std::vector<ptq::layer>& layers) {
+  using column = ptq::text_table::column;
+  constexpr auto right = ptq::text_table::align::right;
   ptq::text_table table(
       {column{"tensor"}, column{"type"}, column{"shape"}, column{"bytes", right}, column{"layer class"}});
   std::uint64_t bytes = 0;
