@@ -13,6 +13,8 @@
 #include "engines.hpp"
 #include "ptq/io/recorded.hpp"
 #include "ptq/io/samples.hpp"
+#include "ptq/io/statistics_file.hpp"
+#include "ptq/model/model_hash.hpp"
 #include "terminal.hpp"
 
 namespace cli {
@@ -41,9 +43,18 @@ ptq::any_view view_of(const ptq::array_view& array) {
   return {array.data, type, array.shape};
 }
 
-/// Says which sample a refused value belongs to.
-ptq::error in_samples(const ptq::error& refused, const std::string& file, std::size_t first,
-                      std::size_t count) {
+/// Says which sample a batch was refused for, if it was one: it is refused alone, too.
+template <class Run>
+ptq::error in_sample(const ptq::error& refused, const std::string& file, std::size_t first,
+                     std::span<const ptq::named_array> batch, Run run) {
+  if (refused.code != ptq::errc::not_finite) return refused;
+  const std::size_t count = (std::max<std::size_t>)(batch[0].array.shape[0], 1);  // 0: a number
+  for (std::size_t i = 0; i < count; ++i) {
+    std::vector<ptq::named_array> alone(batch.begin(), batch.end());
+    for (ptq::named_array& input : alone) input.array = input.array.rows(i, 1);
+    if (const auto ran = run(alone); !ran && ran.error().code == refused.code)
+      return ran.error().in(file + ": sample " + std::to_string(first + i));
+  }
   return refused.in(file + ": samples " + std::to_string(first) + " to " + std::to_string(first + count - 1));
 }
 
@@ -73,20 +84,23 @@ ptq::result<void> run_model(const ptq::data_config& data, const model_file& mode
   std::vector<std::string> wanted;
   for (const auto& [tensor, fed] : layers) wanted.push_back(tensor);
 
+  const auto run = [&](std::span<const ptq::named_array> batch) {
+    return engine->run(batch, wanted, [&](const ptq::named_array& made) -> ptq::result<void> {
+      for (const std::string& layer : layers.find(made.name)->second)
+        if (auto taken = calibration.collect(layer, view_of(made.array)); !taken) return taken;
+      return {};
+    });
+  };
   sample_progress shown(samples->count());
   for (std::size_t first = 0;;) {
     const auto batch = samples->next();
     if (!batch) return batch.error();
     if (batch->empty()) return {};
     if (is_interrupted()) return ptq::error(ptq::errc::stopped, {}, "interrupted.");
-    const auto ran = engine->run(*batch, wanted, [&](const ptq::named_array& made) -> ptq::result<void> {
-      for (const std::string& layer : layers.find(made.name)->second)
-        if (auto taken = calibration.collect(layer, view_of(made.array)); !taken) return taken;
-      return {};
-    });
-    const std::size_t count = (*batch)[0].array.shape[0];
+    const auto ran = run(*batch);
     if (!ran && ran.error().code == ptq::errc::unsupported) return show_ways_out(ran.error());
-    if (!ran) return in_samples(ran.error(), file_of(data), first, count);
+    if (!ran) return in_sample(ran.error(), file_of(data), first, *batch, run);
+    const std::size_t count = (*batch)[0].array.shape[0];
     first += count;
     shown.step(count);
   }
@@ -97,10 +111,15 @@ ptq::result<void> read_recording(const ptq::data_config& data, const ptq::plan& 
   std::vector<std::string> wanted;
   for (const ptq::planned_layer& layer : plan.layers)
     if (layer.activations.is_quantized()) wanted.push_back(layer.name);
-  return ptq::read_recorded(data, wanted, data_formats{},
-                            [&](std::string_view layer, const ptq::tensor_view<const float>& batch) {
-                              return calibration.collect(layer, batch);
-                            });
+  progress shown(wanted.size());
+  std::string_view current;
+  return ptq::read_recorded(
+      data, wanted, data_formats{},
+      [&](std::string_view layer, const ptq::tensor_view<const float>& batch) -> ptq::result<void> {
+        if (is_interrupted()) return ptq::error(ptq::errc::stopped, {}, "interrupted.");
+        if (layer.data() != current.data()) shown.step(current = layer);
+        return calibration.collect(layer, batch);
+      });
 }
 
 }  // namespace
@@ -113,7 +132,8 @@ ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const mo
     return ptq::error(
         ptq::errc::missing_value, spec.file,
         "activations are to be quantized, but there are no calibration data. Give inputs of the model: "
-        "dataset.quant_calibration_dataset.inputs=FILE.npy (or .npz), or recorded inputs of its layers: "
+        "dataset.quant_calibration_dataset.inputs=FILE.npy (.npz, .safetensors), or recorded inputs of its "
+        "layers: "
         "dataset.quant_calibration_dataset.activations=FILE.npz.");
   if (!data->activations.empty()) {
     if (auto read = read_recording(*data, plan, calibration); !read) return read.error();
@@ -126,6 +146,21 @@ ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const mo
         ".onnx, or recorded inputs of its layers: "
         "dataset.quant_calibration_dataset.activations=FILE.npz.");
   if (auto ran = run_model(*data, model, plan, calibration); !ran) return ran.error();
+  return calibration;
+}
+
+ptq::result<ptq::calibration> load_statistics(const std::string& path, const model_file& model,
+                                              const ptq::plan& plan) {
+  const auto stored = ptq::read_statistics(path, ptq::model_hash(model.layers()));
+  if (!stored) return stored.error();
+  ptq::calibration calibration(plan);
+  for (const auto& [layer, seen] : calibration.collected())
+    if (!stored->contains(layer))
+      return ptq::error(ptq::errc::tensor_not_found, ptq::absolute_path(path),
+                        "it has no statistics of layer \"" + layer +
+                            "\", whose activations are to be quantized. Calibrate again with this "
+                            "specification.");
+  calibration.merge(*stored);
   return calibration;
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file calibration.hpp Finds the ranges of activations from the data that a specification names.
+/// @file calibration.hpp What the layers of a model take in: seen in the data that a specification names, or
+/// read from a file of statistics.
 #ifndef PTQ_CLI_CALIBRATION_HPP
 #define PTQ_CLI_CALIBRATION_HPP
 
-#include <vector>
+#include <string>
 
 #include "model_file.hpp"
 #include "ptq/config/spec.hpp"
-#include "ptq/model/activation_range.hpp"
 #include "ptq/model/calibration.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/result.hpp"
@@ -19,6 +19,13 @@ namespace cli {
 /// @return missing_value: the specification names no data; unsupported: nothing can run the model
 ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const model_file& model,
                                                  const ptq::plan& plan);
+
+/// Reads statistics that were collected before; no data are needed then.
+///
+/// @return tensor_not_found: the file lacks a layer whose activations the plan quantizes; wrong_model, and
+///         whatever else is wrong with the file
+ptq::result<ptq::calibration> load_statistics(const std::string& path, const model_file& model,
+                                              const ptq::plan& plan);
 
 }  // namespace cli
 

@@ -2,9 +2,17 @@
 #include "command.hpp"
 
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "ptq/io/path.hpp"
 
 namespace cli {
+
+exit_code code_for(const ptq::error& error) {
+  return error.code == ptq::errc::missing_value ? bad_usage : failed;
+}
 
 int fail(const options& given, const ptq::error& error, exit_code code) {
   std::fprintf(stderr, "ptq: error: %s\n", error.what.c_str());
@@ -31,6 +39,15 @@ ptq::result<void> require(const ptq::spec& spec, const std::string& field) {
   return ptq::error(ptq::errc::missing_value, spec.file,
                     "quantize." + field + " is not given. Write it into the file, or add an argument: " +
                         field + "=" + (field == "model_path" ? "model.safetensors" : "FOLDER"));
+}
+
+ptq::result<void> make_results_dir(const std::string& path) {
+  std::error_code problem;
+  std::filesystem::create_directories(path, problem);
+  if (!problem) return {};
+  return ptq::error(
+      ptq::errc::cannot_write, ptq::absolute_path(path),
+      "results_dir cannot be made: " + problem.message() + ". Give another one: results_dir=DIR.");
 }
 
 std::string artifact_path(const ptq::spec& spec) {

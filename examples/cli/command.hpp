@@ -16,6 +16,8 @@ struct options {
   std::string spec_file;
   std::vector<std::string> overrides;  // key.path=value
   std::vector<std::string> files;
+  std::string output;      // of calibrate and merge
+  std::string statistics;  // for quantize, instead of calibration data
   bool json = false;
   bool strict = false;
 };
@@ -26,6 +28,9 @@ enum exit_code : int {
   bad_usage = 2,  // the command line or the specification; warnings under --strict
 };
 
+/// Data that nobody named are wrong usage.
+exit_code code_for(const ptq::error& error);
+
 /// Prints the error: to stderr, and as {"error": ...} to stdout under --json. Returns the code.
 int fail(const options& given, const ptq::error& error, exit_code code);
 
@@ -34,6 +39,9 @@ int warn(const options& given, const std::vector<std::string>& warnings);
 
 /// The setting `model_path` or `results_dir` must be given somewhere.
 ptq::result<void> require(const ptq::spec& spec, const std::string& field);
+
+/// Makes the folder `results_dir`, and those it lies in.
+ptq::result<void> make_results_dir(const std::string& path);
 
 /// Where `quantize` writes the artifact, and `evaluate` looks for it.
 std::string artifact_path(const ptq::spec& spec);
@@ -46,6 +54,8 @@ int run_plan(const options& given);
 int run_inspect(const options& given);
 int run_compare(const options& given);
 int run_evaluate(const options& given);
+int run_calibrate(const options& given);
+int run_merge(const options& given);
 
 }  // namespace cli
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ptq inspect: the tensors and layers of a checkpoint or an artifact.
+// ptq inspect: the tensors and layers of a checkpoint or an artifact; the statistics of a calibration.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include "ptq/io/artifact.hpp"
 #include "ptq/report/table.hpp"
 #include "ptq/report/text.hpp"
+#include "statistics.hpp"
 
 namespace cli {
 namespace {
@@ -31,6 +32,8 @@ std::string extents_text(const std::vector<std::size_t>& shape) {
 }
 
 void print_artifact(const ptq::artifact& made) {
+  using column = ptq::text_table::column;
+  constexpr auto right = ptq::text_table::align::right;
   std::printf("artifact of ptq %s, backend %s, mode %s\n\n", made.version.c_str(), made.backend.c_str(),
               made.mode.c_str());
   using column = ptq::text_table::column;
@@ -88,11 +91,19 @@ nlohmann::json json_of(const ptq::checkpoint& file, const std::vector<ptq::layer
   return {{"metadata", file.metadata()}, {"tensors", tensors}, {"layers", classes}};
 }
 
+int inspect_statistics(const options& given) {
+  const auto statistics = ptq::read_statistics(given.files[0]);
+  if (!statistics) return fail(given, statistics.error(), failed);
+  print_statistics(given, given.files[0], *statistics);
+  return done;
+}
+
 }  // namespace
 
 int run_inspect(const options& given) {
   const auto file = ptq::open_safetensors(given.files[0]);
   if (!file) return fail(given, file.error(), failed);
+  if (ptq::is_statistics(*file)) return inspect_statistics(given);
   const bool is_artifact = ptq::is_artifact(*file);
   // What an artifact says of its layers replaces any guess.
   const std::vector<ptq::layer> layers = is_artifact ? std::vector<ptq::layer>{} : layers_in(*file);

@@ -22,6 +22,9 @@ A first run:
 Activations too (modelopt), with calibration data:
   ptq quantize -e static.yaml model_path=model.onnx results_dir=out dataset.quant_calibration_dataset.inputs=calib.npy
   ptq evaluate -e static.yaml model_path=model.onnx results_dir=out evaluate.inputs=test.npy evaluate.labels=labels.npy
+  ptq calibrate -e static.yaml model_path=model.onnx -o a.ptqcal dataset.quant_calibration_dataset.inputs=a.npy
+  ptq merge     -o all.ptqcal a.ptqcal b.ptqcal                              parts of the data become one run
+  ptq quantize  -e static.yaml model_path=model.onnx results_dir=out --statistics all.ptqcal
   ONNX Runtime runs int8 artifacts as they are; fp8 ones with graph optimization level basic, or with the session
   setting session.disable_quant_qdq=1.
 
@@ -53,15 +56,14 @@ CLI::App* add_spec_command(CLI::App& app, const char* name, const char* text, cl
   return command;
 }
 
+constexpr const char* checkpoints_help =
+    "Checkpoints (.safetensors, .safetensors.index.json) or artifacts of ptq";
+
+/// @param files how many; -1: one or more
 CLI::App* add_file_command(CLI::App& app, const char* name, const char* text, cli::options& given, int files,
-                           const char* names) {
+                           const char* names, const char* files_help) {
   CLI::App* command = app.add_subcommand(name, text);
-  command
-      ->add_option("files", given.files,
-                   "Checkpoints (.safetensors, .safetensors.index.json) or artifacts of ptq")
-      ->required()
-      ->expected(files)
-      ->type_name(names);
+  command->add_option("files", given.files, files_help)->required()->expected(files)->type_name(names);
   command->add_flag("--json", given.json, "Print the result as JSON; stdout holds nothing else");
   return command;
 }
@@ -84,13 +86,29 @@ int main(int argc, char** argv) {
   CLI::App* plan =
       add_spec_command(app, "plan", "List what would be quantized by which rule, and why not", given);
   CLI::App* inspect = add_file_command(
-      app, "inspect", "List the tensors and layers of a checkpoint or an artifact", given, 1, "FILE");
+      app, "inspect", "List what is in a checkpoint, an artifact or a file of statistics", given, 1, "FILE",
+      "A checkpoint (.safetensors, .safetensors.index.json), an artifact of ptq, or statistics (.ptqcal)");
   CLI::App* compare = add_file_command(
       app, "compare", "Compare two checkpoints, or a checkpoint and its artifact, layer by layer", given, 2,
-      "A B");
+      "A B", checkpoints_help);
   CLI::App* evaluate = add_spec_command(
       app, "evaluate",
       "Run the model and its artifact on the evaluation data; say how much accuracy was kept", given);
+
+  quantize
+      ->add_option("--statistics", given.statistics,
+                   "Take the ranges of activations from this file of calibrate or merge; no data are needed")
+      ->type_name("FILE.ptqcal");
+  CLI::App* calibrate = add_spec_command(
+      app, "calibrate", "Run the calibration data through the model; write statistics of its activations",
+      given);
+  calibrate
+      ->add_option("-o,--output", given.output, "Where to write them; else results_dir/statistics.ptqcal")
+      ->type_name("FILE.ptqcal");
+  CLI::App* merge = add_file_command(
+      app, "merge", "Make one file of the statistics of partial runs, as if all data had been in one run",
+      given, -1, "FILE.ptqcal", "Statistics of one model");
+  merge->add_option("-o,--output", given.output, "Where to write them")->required()->type_name("FILE.ptqcal");
 
   try {
     app.parse(argc, argv);
@@ -102,5 +120,7 @@ int main(int argc, char** argv) {
   if (inspect->parsed()) return cli::run_inspect(given);
   if (compare->parsed()) return cli::run_compare(given);
   if (evaluate->parsed()) return cli::run_evaluate(given);
+  if (calibrate->parsed()) return cli::run_calibrate(given);
+  if (merge->parsed()) return cli::run_merge(given);
   return cli::bad_usage;
 }

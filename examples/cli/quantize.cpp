@@ -3,12 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -33,15 +31,6 @@ ptq::result<ptq::output_file> write_text(const std::string& path, const std::str
   if (!file) return file;
   if (auto written = file->write(text); !written) return written.error();
   return file;
-}
-
-ptq::result<void> make_folder(const std::string& path) {
-  std::error_code problem;
-  std::filesystem::create_directories(path, problem);
-  if (!problem) return {};
-  return ptq::error(
-      ptq::errc::cannot_write, ptq::absolute_path(path),
-      "results_dir cannot be made: " + problem.message() + ". Give another one: results_dir=DIR.");
 }
 
 ptq::quantize_report begin_report(const ptq::plan& plan, const model_file& model,
@@ -134,12 +123,16 @@ ptq::result<void> write_graph(const ptq::spec& spec, const model_file& model, co
 }
 
 /// The ranges of activations, if the plan quantizes any.
+///
+/// @param statistics the file that holds them already, if there is one
 ptq::result<std::vector<ptq::activation_range>> find_inputs(const ptq::spec& spec, const model_file& model,
-                                                            const ptq::plan& plan) {
+                                                            const ptq::plan& plan,
+                                                            const std::string& statistics) {
   if (!plan.quantizes_activations()) return std::vector<ptq::activation_range>();
-  const auto statistics = collect_statistics(spec, model, plan);
-  if (!statistics) return statistics.error();
-  return statistics->ranges(spec.ptq.calibration);
+  const auto seen =
+      statistics.empty() ? collect_statistics(spec, model, plan) : load_statistics(statistics, model, plan);
+  if (!seen) return seen.error();
+  return seen->ranges(spec.ptq.calibration);
 }
 
 /// The run failed: status.json says so, if the folder takes it. Everything else stays as it was.
@@ -158,16 +151,19 @@ int run_quantize(const options& given) {
     if (const auto wanted = require(*spec, field); !wanted) return fail(given, wanted.error(), bad_usage);
   const auto model = model_file::open(*spec);
   if (!model) return fail(given, model.error(), failed);
-  const ptq::plan plan = ptq::match(*spec, model->layers());
+  ptq::plan plan = ptq::match(*spec, model->layers());
+  if (!given.statistics.empty() && !plan.quantizes_activations())
+    plan.warnings.emplace_back(
+        "--statistics: no layer's activations are quantized, so the file is not read.");
   if (const int code = warn(given, plan.warnings); code != done) return code;
 
   catch_interrupts();
-  const auto inputs = find_inputs(*spec, *model, plan);
+  const auto inputs = find_inputs(*spec, *model, plan, given.statistics);
   if (!inputs && is_interrupted()) end_by_signal();
-  if (!inputs)
-    return fail(given, inputs.error(), inputs.error().code == ptq::errc::missing_value ? bad_usage : failed);
-  if (const auto made = make_folder(spec->quantize.results_dir); !made)
+  if (!inputs && code_for(inputs.error()) == bad_usage) return fail(given, inputs.error(), bad_usage);
+  if (const auto made = make_results_dir(spec->quantize.results_dir); !made)
     return fail(given, made.error(), failed);
+  if (!inputs) return give_up(given, *spec, inputs.error());
   ptq::remove_stale_partials(spec->quantize.results_dir, "");
   const std::string artifact = artifact_path(*spec);
   ptq::quantize_report report = begin_report(plan, *model, *inputs);

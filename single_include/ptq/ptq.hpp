@@ -6118,7 +6118,12 @@ result<void> read_recorded(const data_config& data, std::span<const std::string>
   for (const std::string& layer : layers) {
     const std::string where = file->path() + ": layer \"" + layer + "\"";
     auto reader = file->read(is_unnamed ? std::string_view() : std::string_view(layer));
-    if (!reader) return reader.error();
+    if (!reader) {
+      error lacking = reader.error();
+      if (lacking.code == errc::tensor_not_found)
+        lacking.what += " Record the inputs of every layer whose activations are to be quantized.";
+      return lacking;
+    }
     if (reader->shape().rank == 0)
       return error(errc::wrong_rank, where, "it is a single number; the first axis must count the samples.");
     const std::size_t count = (std::min)(reader->shape()[0], data.max_samples.value_or(reader->shape()[0]));

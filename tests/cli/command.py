@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the command in a folder of its own and keeps what it printed."""
+import io
 import json
 import pathlib
 import struct
@@ -7,10 +8,12 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 
 PTQ, EXAMPLES = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
 LENET = EXAMPLES / "models" / "lenet-digits" / "model.safetensors"
 WEIGHT_ONLY = EXAMPLES / "specs" / "weight_only.yaml"
+STATIC = EXAMPLES / "specs" / "static.yaml"
 
 
 def safetensors(tensors, metadata=None):
@@ -28,6 +31,22 @@ def safetensors(tensors, metadata=None):
 
 def floats(*values):
     return struct.pack(f"<{len(values)}f", *values)
+
+
+def npy(shape, data, descr="<f4"):
+    """The bytes of an NPY file (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html)."""
+    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
+    header += " " * (-(len(header) + 11) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data
+
+
+def npz(arrays, compression=zipfile.ZIP_DEFLATED):
+    """The bytes of an NPZ file; arrays: {name: bytes of an NPY file}."""
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", compression) as archive:
+        for name, data in arrays.items():
+            archive.writestr(name + ".npy", data)
+    return held.getvalue()
 
 
 class CommandTest(unittest.TestCase):

@@ -131,8 +131,8 @@ TEST_CASE("statistics of another model are refused, alone and in a merge") {
   CHECK(ptq::read_statistics(one, model).has_value());
   const std::string expected = other +
                                ": these statistics belong to another model (hash fedcba9876543210, not "
-                               "0123456789abcdef): its layers or weights "
-                               "differ. Calibrate this model.";
+                               "0123456789abcdef): names or weights of its layers "
+                               "differ. Calibrate this one.";
   const auto read = ptq::read_statistics(other, model);
   REQUIRE(!read.has_value());
   CHECK(read.error().code == ptq::errc::wrong_model);

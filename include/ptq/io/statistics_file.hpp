@@ -21,6 +21,7 @@
 
 #include "ptq/calibration/statistics.hpp"
 #include "ptq/error.hpp"
+#include "ptq/io/checkpoint.hpp"
 #include "ptq/io/json.hpp"
 #include "ptq/io/mapped_file.hpp"
 #include "ptq/io/path.hpp"
@@ -141,6 +142,10 @@ class statistics_reader {
 
 }  // namespace detail
 
+inline bool is_statistics(const checkpoint& file) {
+  return file.metadata().contains(detail::statistics_key);
+}
+
 /// Writes statistics. The file appears whole or not at all.
 ///
 /// @param model the `model_hash` of the layers
@@ -197,7 +202,7 @@ inline result<layer_statistics> read_statistics(const std::string& path, std::st
   if (stored->model != model)
     return error(errc::wrong_model, absolute_path(path),
                  "these statistics belong to another model (hash " + stored->model + ", not " +
-                     std::string(model) + "): its layers or weights differ. Calibrate this model.");
+                     std::string(model) + "): names or weights of its layers differ. Calibrate this one.");
   return std::move(stored->layers);
 }
 

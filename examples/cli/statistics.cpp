@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// ptq calibrate and ptq merge: statistics of activations in files, so that data are run through a model once,
+// in parts if need be.
+#include "statistics.hpp"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "calibration.hpp"
+#include "model_file.hpp"
+#include "ptq/config/yaml.hpp"
+#include "ptq/io/output_file.hpp"
+#include "ptq/model/match.hpp"
+#include "ptq/model/model_hash.hpp"
+#include "ptq/report/table.hpp"
+#include "terminal.hpp"
+
+namespace cli {
+namespace {
+
+nlohmann::json json_of(const std::string& path, const ptq::stored_statistics& statistics) {
+  auto layers = nlohmann::json::array();
+  for (const auto& [name, seen] : statistics.layers)
+    layers.push_back({{"name", name}, {"count", seen.count}, {"absmax", seen.absmax}});
+  return {{"statistics", ptq::absolute_path(path)}, {"model", statistics.model}, {"layers", layers}};
+}
+
+ptq::error nothing_to_calibrate(const ptq::spec& spec) {
+  return ptq::error(ptq::errc::invalid_value, spec.file,
+                    "no layer's activations are quantized, so there is nothing to calibrate. That takes "
+                    "backend: modelopt, mode: static_ptq, and rules with activations: {dtype: int8}; "
+                    "`ptq plan` says what each layer gets.");
+}
+
+/// A calibration can take long, so whether its file can be written is seen before.
+ptq::result<void> expect_to_write(const options& given, const ptq::spec& spec, const std::string& path) {
+  if (given.output.empty())
+    if (const auto made = make_results_dir(spec.quantize.results_dir); !made) return made;
+  const auto file = ptq::output_file::create(path);
+  return file ? ptq::result<void>() : file.error();
+}
+
+/// Writes the file and says what is in it.
+int finish(const options& given, const std::string& path, const ptq::stored_statistics& statistics) {
+  if (const auto done = ptq::write_statistics(path, statistics.layers, statistics.model); !done)
+    return fail(given, done.error(), failed);
+  print_statistics(given, path, statistics);
+  return done;
+}
+
+}  // namespace
+
+void print_statistics(const options& given, const std::string& path,
+                      const ptq::stored_statistics& statistics) {
+  if (given.json) {
+    std::fputs(json_text(json_of(path, statistics)).c_str(), stdout);
+    return;
+  }
+  using column = ptq::text_table::column;
+  constexpr auto right = ptq::text_table::align::right;
+  ptq::text_table table({column{"layer"}, column{"values", right}, column{"largest", right}});
+  for (const auto& [name, seen] : statistics.layers)
+    table.add({name, std::to_string(seen.count), ptq::short_text(static_cast<double>(seen.absmax), 6)});
+  std::printf("%s\nstatistics: %s\nmodel:      %s\n", table.text().c_str(), ptq::absolute_path(path).c_str(),
+              statistics.model.c_str());
+}
+
+int run_calibrate(const options& given) {
+  const auto spec = ptq::read_spec(given.spec_file, given.overrides);
+  if (!spec) return fail(given, spec.error(), bad_usage);
+  if (const auto wanted = require(*spec, "model_path"); !wanted)
+    return fail(given, wanted.error(), bad_usage);
+  if (const auto wanted = require(*spec, "results_dir"); given.output.empty() && !wanted)
+    return fail(given, wanted.error(), bad_usage);
+  const std::string path =
+      given.output.empty() ? spec->quantize.results_dir + "/statistics.ptqcal" : given.output;
+  const auto model = model_file::open(*spec);
+  if (!model) return fail(given, model.error(), failed);
+  const ptq::plan plan = ptq::match(*spec, model->layers());
+  if (const int code = warn(given, plan.warnings); code != done) return code;
+  if (!plan.quantizes_activations()) return fail(given, nothing_to_calibrate(*spec), bad_usage);
+
+  if (const auto ready = expect_to_write(given, *spec, path); !ready)
+    return fail(given, ready.error(), failed);
+
+  catch_interrupts();
+  const auto seen = collect_statistics(*spec, *model, plan);
+  if (is_interrupted()) {
+    std::fputs("ptq: interrupted: the statistics are not written\n", stderr);
+    end_by_signal();
+  }
+  if (!seen) return fail(given, seen.error(), code_for(seen.error()));
+  return finish(given, path, {ptq::model_hash(model->layers()), seen->collected()});
+}
+
+int run_merge(const options& given) {
+  const auto merged = ptq::merge_statistics(given.files);
+  if (!merged) return fail(given, merged.error(), failed);
+  return finish(given, given.output, *merged);
+}
+
+}  // namespace cli
