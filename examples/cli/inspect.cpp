@@ -32,8 +32,6 @@ std::string extents_text(const std::vector<std::size_t>& shape) {
 }
 
 void print_artifact(const ptq::artifact& made) {
-  using column = ptq::text_table::column;
-  constexpr auto right = ptq::text_table::align::right;
   std::printf("artifact of ptq %s, backend %s, mode %s\n\n", made.version.c_str(), made.backend.c_str(),
               made.mode.c_str());
   using column = ptq::text_table::column;
