@@ -3,12 +3,15 @@
 #ifndef PTQ_CLI_MODEL_FILE_HPP
 #define PTQ_CLI_MODEL_FILE_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -68,16 +71,20 @@ class model_file {
     if (checkpoint_)
       for (const ptq::stored_tensor& tensor : checkpoint_->tensors()) bytes += tensor.data.size();
     if (onnx_)
-      for (const ptq::onnx_tensor& tensor : onnx_->model.graph.initializers) bytes += tensor.data.size();
+      for (const auto* list : {&onnx_->model.graph.initializers, &onnx_->model.graph.constants})
+        for (const ptq::onnx_tensor& tensor : *list) bytes += tensor.data.size();
     return bytes;
   }
 
   /// Tensors that are no layer's weight.
   std::size_t other_tensors() const {
     if (checkpoint_) return checkpoint_->tensors().size() - layers_.size();
-    std::size_t weights = 0;
-    for (const ptq::onnx_layer& source : onnx_->layers.sources) weights += source.weight.empty() ? 0u : 1u;
-    return onnx_->model.graph.initializers.size() - std::min(weights, onnx_->model.graph.initializers.size());
+    std::set<std::string_view> weights;  // layers may share one
+    for (const ptq::onnx_layer& source : onnx_->layers.sources) weights.insert(source.weight);
+    const auto& tensors = onnx_->model.graph.initializers;
+    return static_cast<std::size_t>(
+        std::count_if(tensors.begin(), tensors.end(),
+                      [&](const ptq::onnx_tensor& tensor) { return !weights.contains(tensor.name); }));
   }
 
  private:

@@ -82,9 +82,6 @@ ptq::result<void> finish(const ptq::spec& spec, ptq::quantize_report& report, pt
                          const std::string& model_path) {
   if (!writer)
     return writer.error().code == ptq::errc::not_finite ? writer.error().in(model_path) : writer.error();
-  report.bytes_after = report.bytes_before;
-  for (const ptq::layer_report& layer : report.layers)
-    if (layer.weights) report.bytes_after += layer.weights->bytes_after - layer.weights->bytes_before;
   const std::pair<const char*, std::string> texts[] = {
       {"quantize_report.json", json_text(ptq::to_json(report))},
       {"experiment.yaml", ptq::to_yaml(spec)},
@@ -104,10 +101,12 @@ ptq::result<void> finish(const ptq::spec& spec, ptq::quantize_report& report, pt
 ptq::result<void> write_checkpoint(const ptq::spec& spec, const model_file& model, const ptq::plan& plan,
                                    std::span<const ptq::activation_range> inputs,
                                    ptq::quantize_report& report, const std::string& artifact) {
-  return finish(spec, report,
-                ptq::write_artifact(artifact, *model.checkpoint(), plan, model.layers(),
-                                    on_layer(plan, report), inputs),
-                model.path());
+  auto writer = ptq::write_artifact(artifact, *model.checkpoint(), plan, model.layers(),
+                                    on_layer(plan, report), inputs);
+  report.bytes_after = report.bytes_before;
+  for (const ptq::layer_report& layer : report.layers)
+    if (layer.weights) report.bytes_after += layer.weights->bytes_after - layer.weights->bytes_before;
+  return finish(spec, report, std::move(writer), model.path());
 }
 
 ptq::result<void> write_graph(const ptq::spec& spec, const model_file& model, const ptq::plan& plan,
@@ -117,8 +116,10 @@ ptq::result<void> write_graph(const ptq::spec& spec, const model_file& model, co
   for (const ptq::activation_range& input : inputs) scales[input.layer] = input.scale;
   auto writer = ptq::write_onnx(artifact, model.onnx()->model, model.onnx()->layers, plan,
                                 on_layer(plan, report), scales);
-  if (writer)
+  if (writer) {
+    report.bytes_after = writer->tensor_bytes();
     for (const std::string& note : writer->notes()) std::fprintf(stderr, "ptq: note: %s\n", note.c_str());
+  }
   return finish(spec, report, std::move(writer), model.path());
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -153,6 +154,31 @@ TEST_CASE("what is wrong with a call is said by name") {
                                     return ptq::result<void>(ptq::error(ptq::errc::stopped, "", "enough."));
                                   });
   CHECK(stopped.error().code == ptq::errc::stopped);
+}
+
+TEST_CASE("windows that no image has are refused") {
+  const auto failure = [](const std::vector<std::int64_t>& kernel, std::int64_t dilation) {
+    ptq::onnx_node node;
+    node.op_type = "MaxPool";
+    const auto add = [&](const char* name, std::vector<std::int64_t> values) {
+      ptq::onnx_attribute& attribute = node.attributes.emplace_back();
+      attribute.name = name;
+      attribute.kind = ptq::onnx_attribute::type::integers;
+      attribute.integers = std::move(values);
+    };
+    add("kernel_shape", kernel);
+    add("dilations", {dilation, dilation});
+    const tiny::tensor image({1, 1, 4, 4});
+    const auto made = tiny::max_pool({node, 19, {&image}});
+    REQUIRE_FALSE(made);
+    return made.error().what;
+  };
+  CHECK(failure({2, 5}, 1) == "the image is smaller than the window.");
+  CHECK(failure({0, 2}, 1) == "a window without extent.");
+  CHECK(failure({-1, 2}, 1) == "kernel_shape holds -1.");
+  // with this dilation the extent of the window would wrap around to 1
+  CHECK(failure({std::numeric_limits<std::int64_t>::min() + 1, 2}, 2) ==
+        "kernel_shape holds -9223372036854775807.");
 }
 
 TEST_CASE("an operator that is missing is named with its node, before anything runs") {

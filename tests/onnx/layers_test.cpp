@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "onnx/models.hpp"
@@ -86,6 +87,34 @@ TEST_CASE("the activation has the type that the weight arrives in, else the decl
   REQUIRE(found.layers.size() == 2);
   CHECK(found.sources[0].calls[0].type == ptq::onnx_type::float16);
   CHECK(found.sources[1].calls[0].type == ptq::onnx_type::float16);
+}
+
+TEST_CASE("an undeclared type is that of the input that has it, whichever comes first") {
+  ptq::onnx_graph graph;
+  for (const auto& [name, type] :
+       {std::pair("flags", ptq::onnx_type::boolean), std::pair("ids", ptq::onnx_type::int64),
+        std::pair("codes", ptq::onnx_type::int8), std::pair("x", ptq::onnx_type::float16)}) {
+    ptq::onnx_value& input = graph.inputs.emplace_back();
+    input.name = name;
+    input.type = type;
+  }
+  const auto add = [&](const char* op_type, std::vector<std::string> inputs, const char* output) {
+    ptq::onnx_node& node = graph.nodes.emplace_back();
+    node.op_type = op_type;
+    node.inputs = std::move(inputs);
+    node.outputs = {output};
+  };
+  add("Where", {"flags", "x", "x"}, "chosen");
+  add("Gather", {"chosen", "ids"}, "gathered");
+  add("Relu", {"gathered"}, "rectified");
+  add("DequantizeLinear", {"codes", "rectified"}, "decoded");
+  add("ArgMax", {"decoded"}, "best");
+  const auto links = ptq::links_of(graph);
+  REQUIRE(links);
+  const ptq::detail::onnx_declarations declared(graph, *links);
+  for (const char* const name : {"chosen", "gathered", "rectified", "decoded"})
+    CHECK(declared.type_of(name) == ptq::onnx_type::float16);
+  CHECK(declared.type_of("best") == ptq::onnx_type::int64);
 }
 
 TEST_CASE("names are unique: a weight with two kinds of use gives its name to the first") {

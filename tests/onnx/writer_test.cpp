@@ -231,6 +231,48 @@ TEST_CASE("a constant that is both a weight and an input is there for both") {
   CHECK(has_initializer(written.graph, "table.weight"));
 }
 
+TEST_CASE("outputs stay floats; declarations of tensors that are gone declare none of ours") {
+  const auto source = read_odd("outputs");
+  job work(source);
+  work.quantize_weights("int8");
+  for (std::size_t i = 0; i < work.layers.layers.size(); ++i)
+    if (work.layers.layers[i].name == "seen") work.quantize_input(i, "int8", 0.25F);
+  const temporary_folder folder;
+  const auto written = work.write(folder / "q.onnx");
+  CHECK(lines_of(written.graph) ==
+        std::vector<std::string>{
+            "Relu x -> h",
+            "DequantizeLinear tied.weight_quantized tied.weight_scale -> tied.weight_dequantized_2",
+            "MatMul h tied.weight_dequantized_2 -> m",
+            "DequantizeLinear tied.weight_quantized_2 tied.weight_scale_2 -> tied.weight_dequantized_3",
+            "Gemm m tied.weight_dequantized_3 -> n",
+            "Gemm n tied.weight_dequantized_2 -> y",
+            "DequantizeLinear seen.weight_quantized seen.weight_scale -> seen.weight_dequantized",
+            "QuantizeLinear h h_scale int8_zero_point -> h_quantized_2",
+            "DequantizeLinear h_quantized_2 h_scale int8_zero_point -> h_dequantized_2",
+            "MatMul h_dequantized_2 seen.weight_dequantized -> z",
+        });
+  REQUIRE(work.notes.size() == 1);
+  CHECK(work.notes[0] ==
+        "\"seen.weight\" is quantized and kept as a float tensor too, for an output of the graph");
+}
+
+TEST_CASE("the bytes of constants: what layers share counts once, what is kept counts too") {
+  const auto source = read_odd("outputs");
+  job work(source);
+  const temporary_folder folder;
+  const auto bytes = [&] {
+    const auto writer = ptq::onnx_writer::create(folder / "q.onnx", source, work.layers, work.planned);
+    REQUIRE(writer);
+    return writer->tensor_bytes();
+  };
+  const std::size_t tied = 8 * 8;
+  const std::size_t seen = 8 * 5;
+  CHECK(bytes() == 4 * (tied + seen));
+  work.quantize_weights("int8");
+  CHECK(bytes() == 2 * (tied + 4 * 8) + 4 * seen + (seen + 4 * 5));
+}
+
 TEST_CASE("a weight is quantized where it is stored; what brought it to its layer follows") {
   const auto source = read_odd("layers");
   job work(source);

@@ -30,10 +30,12 @@ struct window {
     if (const auto* a = c.node.find_attribute("auto_pad");
         a != nullptr && a->text != "NOTSET" && a->text != "VALID")
       return unsupported("auto_pad = \"" + a->text + "\"; export the model with explicit pads.");
-    for (const char* name : {"strides", "dilations", "pads"})
+    for (const char* name : {"kernel_shape", "strides", "dilations", "pads"})
       for (const std::int64_t value : c.node.integers(name))
         if (value < 0 || value > std::numeric_limits<std::int32_t>::max())
           return unsupported(std::string(name) + " holds " + std::to_string(value) + ".");
+    for (const std::size_t extent : kernel_shape)
+      if (extent == 0) return unsupported("a window without extent.");
     window w;
     std::array<std::size_t, 2> pad_end{0, 0};
     const auto attribute = [&](const char* name, std::size_t i, std::int64_t otherwise) {

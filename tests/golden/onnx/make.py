@@ -207,5 +207,17 @@ def bad():
         save(name, model([node(op, ["x", "fc.weight"], ["y"], "fc")], [x], [y], [weight("fc.weight", *shape)]))
 
 
-for make in (layers, bodies, stored, external, old, shared, bad):
+def outputs():
+    """A weight and the input of a layer that are outputs too; a weight of three layers; declarations of tensors that do not
+    exist, by names that quantization likes to use."""
+    nodes = [node("Relu", ["x"], ["h"], "relu"), node("MatMul", ["h", "tied.weight"], ["m"], "first"),
+             node("Gemm", ["m", "tied.weight"], ["n"], "second", transB=1), node("Gemm", ["n", "tied.weight"], ["y"], "third"),
+             node("MatMul", ["h", "seen.weight"], ["z"], "fourth")]
+    stale = [value("tied.weight_dequantized", 3, 5), value("h_quantized", 9, dtype=TensorProto.INT64), value("h_dequantized", 9)]
+    save("outputs", model(nodes, [value("x", "N", 8)],
+                          [value("y", "N", 8), value("z", "N", 5), value("h", "N", 8), value("seen.weight", 8, 5)],
+                          [weight("tied.weight", 8, 8), weight("seen.weight", 8, 5)], value_info=stale))
+
+
+for make in (layers, bodies, stored, external, old, shared, bad, outputs):
     make()

@@ -67,6 +67,7 @@ struct onnx_coded_weight {
     if (!grain.is_per_channel()) return {};
     return {source->dims[grain.axis]};
   }
+  std::size_t scale_count() const { return grain.is_per_channel() ? source->dims[grain.axis] : 1; }
 };
 
 /// Everything that is not as it was. Nodes and constants are those of the graph.
@@ -90,7 +91,9 @@ class onnx_editor {
       : model_(&model), graph_(&model.graph), links_(&links), layers_(&layers) {
     for (const auto& [name, node] : links.producers) names_.emplace(name);
     for (const auto& [name, tensor] : links.constants) names_.emplace(name);
-    for (const onnx_value& input : graph_->inputs) names_.insert(input.name);
+    // Declarations of tensors that are gone are no tensors, but would declare ours.
+    for (const auto* list : {&graph_->inputs, &graph_->values})
+      for (const onnx_value& value : *list) names_.insert(value.name);
     names_.insert(graph_->sparse_initializers.begin(), graph_->sparse_initializers.end());
     for (const onnx_node& node : graph_->nodes) {
       names_.insert(node.name);

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include "ptq/io/onnx/links.hpp"
 #include "ptq/io/onnx/model.hpp"
@@ -49,7 +50,8 @@ class onnx_declarations {
       const onnx_node* const node = links_->producer(name, *graph_);
       if (node == nullptr || !node->is_standard()) return onnx_type::undefined;
       if (node->op_type == "Cast") return static_cast<onnx_type>(node->integer("to", 0));
-      name = varying_input(*node);
+      if (makes_indices(node->op_type)) return onnx_type::int64;
+      name = typed_input(*node);
     }
   }
 
@@ -64,6 +66,21 @@ class onnx_declarations {
     for (const std::string& name : node.inputs)
       if (!name.empty() && links_->constant(name) == nullptr) return name;
     return node.input(0);
+  }
+
+  static bool makes_indices(std::string_view op_type) noexcept {
+    constexpr std::string_view ops[] = {"ArgMax", "ArgMin", "NonZero", "Shape", "Size"};
+    return std::find(std::begin(ops), std::end(ops), op_type) != std::end(ops);
+  }
+
+  /// The input whose type is that of the output.
+  std::string_view typed_input(const onnx_node& node) const {
+    constexpr std::pair<std::string_view, std::size_t> ops[] = {{"CastLike", 1}, {"DequantizeLinear", 1},
+                                                                {"Gather", 0},   {"GatherElements", 0},
+                                                                {"GatherND", 0}, {"Where", 1}};
+    for (const auto& [op_type, slot] : ops)
+      if (node.op_type == op_type) return node.input(slot);
+    return varying_input(node);
   }
 
   static bool keeps_rank(std::string_view op_type) noexcept {

@@ -159,9 +159,8 @@ class onnx_layout {
 
   void lay_weight(const onnx_coded_weight& weight) {
     onnx_weight_place& at = places_.emplace_back();
-    const std::vector<std::size_t> scale_dims = weight.scale_dims();
-    const std::uint64_t scale_size = sizeof(float) * (scale_dims.empty() ? 1 : scale_dims.front());
-    add(initializer_header(weight.scale, onnx_type::float32, scale_dims, scale_size), scale_size);
+    const std::uint64_t scale_size = sizeof(float) * weight.scale_count();
+    add(initializer_header(weight.scale, onnx_type::float32, weight.scale_dims(), scale_size), scale_size);
     at.scales = size_ - scale_size;
     const std::uint64_t size = weight.source->size() * bits_of(weight.type) / 8;
     at.codes_are_external = codes_are_external_;
@@ -303,9 +302,13 @@ class onnx_writer {
     if (!file) return file.error();
     onnx_writer writer(*std::move(file));
     if (const auto begun = writer.begin(model, layout); !begun) return begun.error();
+    for (const auto* list : {&model.graph.initializers, &model.graph.constants})
+      for (const onnx_tensor& tensor : *list)
+        if (!edits->dropped_constants.contains(tensor.name)) writer.tensor_bytes_ += tensor.data.size();
     for (std::size_t i = 0; i < edits->weights.size(); ++i) {
       const detail::onnx_coded_weight& weight = edits->weights[i];
       const std::uint64_t size = weight.source->size() * bits_of(weight.type) / 8;
+      writer.tensor_bytes_ += size + weight.scale_count() * sizeof(float);
       writer.weights_.emplace(layers.layers[weight.layer].name, awaited{layout.places()[i], size});
     }
     writer.notes_ = std::move(edits->notes);
@@ -316,6 +319,8 @@ class onnx_writer {
   const std::string& partial_path() const noexcept { return file_.partial_path(); }
   /// Of the model file and its data file.
   std::uint64_t size() const noexcept { return file_.size() + (data_ ? data_->size() : 0); }
+  /// Of the constants alone: kept ones, codes and the scales of weights. What layers share counts once.
+  std::uint64_t tensor_bytes() const noexcept { return tensor_bytes_; }
   /// What a user should know: versions that were raised, weights that stay as floats too.
   const std::vector<std::string>& notes() const noexcept { return notes_; }
 
@@ -393,6 +398,7 @@ class onnx_writer {
   output_file file_;
   std::optional<output_file> data_;
   std::map<std::string, awaited, std::less<>> weights_;
+  std::uint64_t tensor_bytes_ = 0;
   std::vector<std::string> notes_;
 };
 
