@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calibration under attack: every odd input ends in an error that names the place, or in a stated result."""
+import json
+
+from command import CommandTest, LENET, STATIC, floats, main, npy, npz, safetensors
+
+LENET_GRAPH = LENET.with_name("model.onnx")
+ARTIFACT = "out/quantized_model_modelopt.onnx"
+PIXELS = 28 * 28
+
+
+def images(count, **changes):
+    """Grey images; changes: {"at_<index of a pixel>": value}."""
+    values = [(i * 37 % 256) / 255 for i in range(count * PIXELS)]
+    for key, value in changes.items():
+        values[int(key.removeprefix("at_"))] = value
+    return npy([count, 1, 28, 28], floats(*values))
+
+
+class CalibrationTest(CommandTest):
+    def quantize_with(self, data, *more, name="data.npy", key="inputs", model=LENET_GRAPH):
+        file = self.write(name, data)
+        return self.quantize(STATIC, f"dataset.quant_calibration_dataset.{key}={file}", *more, model=model)
+
+    def refuses(self, data, *words, name="data.npy", **more):
+        run = self.quantize_with(data, name=name, **more)
+        self.assertFails(run, 1, str(self.folder / name), *words)
+        self.assertEqual(self.written(), ["out/status.json"])
+        status = json.loads((self.folder / "out/status.json").read_text())
+        self.assertEqual(status["status"], "FAILURE")
+        self.assertIn(words[0], status["message"])
+
+
+class Refusals(CalibrationTest):
+    def test_not_finite(self):
+        for bad in (float("nan"), float("inf"), float("-inf")):
+            self.refuses(images(40, **{f"at_{35 * PIXELS + 30}": bad}), "sample 35", "element [0, 1, 2]", "NaN or infinite",
+                         "Repair the data")
+
+    def test_overflow_inside_the_model(self):
+        """The data are finite; the layer that first sees an infinity is named, with the sample it comes from."""
+        huge = {f"at_{35 * PIXELS + i}": 3e38 for i in range(PIXELS)}
+        self.refuses(images(40, **huge), "sample 35", 'layer "fc1"', "NaN or infinite")
+
+    def test_not_finite_in_a_recording(self):
+        arrays = {"conv1": [4, 1, 28, 28], "conv2": [4, 8, 12, 12], "fc1": [4, 256], "fc2": [4, 64]}
+
+        def recording(names):
+            values = {n: [0.25] * (a * b if len(s) == 2 else 4 * s[1] * s[2] * s[3])
+                      for n, s in arrays.items() for a, b in [s[:2]]}
+            values["fc2"][3 * 64 + 8] = float("nan")
+            return safetensors({n: ("F32", arrays[n], floats(*values[n])) for n in names})
+
+        more = {"name": "r.safetensors", "key": "activations", "model": LENET}
+        self.refuses(recording(arrays), "sample 3", 'layer "fc2"', "element [8]", **more)
+        self.refuses(recording(["conv1", "conv2", "fc1"]), 'no array "fc2"', "Record the inputs of every layer", **more)
+
+    def test_empty(self):
+        self.refuses(npy([0, 1, 28, 28], b""), "there are no samples")
+        self.refuses(b"", "the file is empty")
+        self.refuses(b"1 2 3 4 5 6", "not a data file", ".npy", ".npz", ".safetensors")
+
+    def test_wrong_input(self):
+        spec = self.write("spec.yaml", STATIC.read_text() + "dataset: {quant_calibration_dataset: {inputs: {inptu: x.npy}}}\n")
+        run = self.quantize(spec, model=LENET_GRAPH)
+        self.assertFails(run, 1, 'no input "inptu"', 'Did you mean "input"?')
+
+    def test_wrong_shape_and_type(self):
+        self.refuses(npy([4, 28, 29], bytes(4 * 4 * 28 * 29)), "[?, 1, 28, 28]", "[4, 28, 29]")
+        self.refuses(npy([], floats(1)), "single number", "first axis")
+        self.refuses(npy([2, 1, 28, 28], bytes(2 * 8 * PIXELS), "<c8"), "<c8", "Convert")
+
+    def test_truncated(self):
+        self.refuses(images(40)[:-100], "truncated")
+        whole = npz({"input": images(40)})
+        self.refuses(whole[: len(whole) // 2], "ZIP", name="data.npz")
+        damaged = whole[:600] + bytes([whole[600] ^ 255]) + whole[601:]
+        self.refuses(damaged, 'array "input"', "damaged", name="data.npz")
+        whole = safetensors({"input": ("F32", [4, 1, 28, 28], bytes(16 * PIXELS))})
+        self.refuses(whole[:-4], "cut off", name="data.safetensors")
+
+    def test_no_data(self):
+        run = self.quantize(STATIC, model=LENET_GRAPH)
+        self.assertFails(run, 2, "static.yaml", "no calibration data", "dataset.quant_calibration_dataset.inputs=")
+        self.assertEqual(self.written(), [])
+
+
+class StatedResults(CalibrationTest):
+    def activations(self, data, algorithm):
+        """What the report says of each layer's activations."""
+        run = self.quantize_with(data, f"quantize.algorithm={algorithm}")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        report = json.loads((self.folder / "out/quantize_report.json").read_text())
+        found = {l["name"]: l["activations"] for l in report["layers"] if l["activations"]["dtype"] == "int8"}
+        self.assertEqual({a["algorithm"] for a in found.values()}, {algorithm})
+        return found
+
+    def test_all_zero(self):
+        for algorithm in ("minmax", "entropy"):
+            found = self.activations(npy([8, 1, 28, 28], bytes(8 * 4 * PIXELS)), algorithm)
+            self.assertEqual((found["conv1"]["amax"], found["conv1"]["reason"]), (0, "only zeros were seen"))
+            self.assertGreater(found["fc2"]["amax"], 0)  # the biases
+
+    def test_constant(self):
+        for algorithm in ("minmax", "entropy"):
+            found = self.activations(npy([8, 1, 28, 28], floats(*[0.5] * 8 * PIXELS)), algorithm)
+            self.assertEqual((found["conv1"]["amax"], found["conv1"]["clipped_share"]), (0.5, 0))
+
+    def test_one_outlier(self):
+        """It is kept, and nothing becomes infinite behind it."""
+        for algorithm in ("minmax", "entropy"):
+            found = self.activations(images(8, at_5=1e30), algorithm)
+            self.assertAlmostEqual(found["conv1"]["amax"] / 1e30, 1, places=6)
+            for layer in found.values():
+                self.assertLess(layer["amax"], 1e31)
+
+    def test_subnormal(self):
+        for algorithm in ("minmax", "entropy"):
+            found = self.activations(npy([8, 1, 28, 28], floats(*[1e-45] * 8 * PIXELS)), algorithm)
+            self.assertEqual(found["conv1"]["amax"], 2.0**-149)
+
+
+if __name__ == "__main__":
+    main()
