@@ -63,8 +63,8 @@ class CommandTest(unittest.TestCase):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
 
-    def ptq(self, *arguments, **more):
-        return subprocess.run([PTQ, *map(str, arguments)], cwd=self.folder, capture_output=True, text=True, timeout=60,
+    def ptq(self, *arguments, command=PTQ, **more):
+        return subprocess.run([command, *map(str, arguments)], cwd=self.folder, capture_output=True, text=True, timeout=60,
                               **more)
 
     def quantize(self, spec, *overrides, model=LENET, **more):

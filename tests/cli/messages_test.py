@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the command says about wrong input: where, what was expected, the nearest word, and an exit code."""
 import os
+import shutil
 import struct
 import unittest
 
-from command import CommandTest, LENET, WEIGHT_ONLY, floats, main, safetensors
+from command import CommandTest, LENET, PTQ, WEIGHT_ONLY, floats, main, safetensors
 
 LINEAR = "quantize: {layers: [{module_name: Linear, weights: {dtype: int8}}]}\n"
 
@@ -129,10 +130,17 @@ class ResultsMessages(CommandTest):
         self.write("out", "in the way")
         self.assertFails(self.quantize(LINEAR), 1, str(self.folder / "out"))
 
-    @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
     def test_read_only(self):
-        (self.folder / "out").mkdir(mode=0o500)
-        self.assertFails(self.quantize(LINEAR), 1, str(self.folder / "out"), "ermission")
+        """Root may write everywhere, so it runs a copy of the command as somebody else."""
+        command, model = self.folder / "ptq", self.folder / "model.safetensors"
+        shutil.copy(PTQ, command)
+        shutil.copyfile(LENET, model)
+        self.folder.chmod(0o755)
+        (self.folder / "out").mkdir(mode=0o555)
+        somebody = {"user": "nobody"} if os.geteuid() == 0 else {}
+        self.assertFails(self.quantize(LINEAR, command=command, model=model, **somebody), 1, str(self.folder / "out"),
+                         "ermission")
+        self.assertEqual(self.written(), [])
 
     def test_results_dir_cannot_be_made(self):
         self.assertFails(self.quantize(LINEAR, "results_dir=/proc/nowhere/out"), 1, "/proc/nowhere")
