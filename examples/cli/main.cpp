@@ -2,7 +2,9 @@
 // The command ptq: subcommands, their options and their help.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <new>
 #include <string>
+#include <utility>
 
 #include "command.hpp"
 #include "engines.hpp"
@@ -115,12 +117,17 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? cli::done : cli::bad_usage;
   }
-  if (quantize->parsed()) return cli::run_quantize(given);
-  if (plan->parsed()) return cli::run_plan(given);
-  if (inspect->parsed()) return cli::run_inspect(given);
-  if (compare->parsed()) return cli::run_compare(given);
-  if (evaluate->parsed()) return cli::run_evaluate(given);
-  if (calibrate->parsed()) return cli::run_calibrate(given);
-  if (merge->parsed()) return cli::run_merge(given);
+  const std::pair<const CLI::App*, int (*)(const cli::options&)> commands[] = {
+      {quantize, cli::run_quantize}, {plan, cli::run_plan},           {inspect, cli::run_inspect},
+      {compare, cli::run_compare},   {calibrate, cli::run_calibrate}, {merge, cli::run_merge},
+      {evaluate, cli::run_evaluate}};
+  try {
+    for (const auto& [command, run] : commands)
+      if (command->parsed()) return run(given);
+  } catch (const std::bad_alloc&) {  // a graph may have tensors of any size
+    return cli::fail(given,
+                     ptq::error(ptq::errc::unsupported, {}, "there is not enough memory for this model."),
+                     cli::failed);
+  }
   return cli::bad_usage;
 }

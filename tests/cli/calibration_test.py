@@ -2,7 +2,7 @@
 """Calibration under attack: every odd input ends in an error that names the place, or in a stated result."""
 import json
 
-from command import CommandTest, LENET, STATIC, floats, main, npy, npz, safetensors
+from command import CommandTest, EXAMPLES, LENET, STATIC, floats, main, npy, npz, safetensors
 
 LENET_GRAPH = LENET.with_name("model.onnx")
 ARTIFACT = "out/quantized_model_modelopt.onnx"
@@ -54,6 +54,14 @@ class Refusals(CalibrationTest):
         more = {"name": "r.safetensors", "key": "activations", "model": LENET}
         self.refuses(recording(arrays), "sample 3", 'layer "fc2"', "element [8]", **more)
         self.refuses(recording(["conv1", "conv2", "fc1"]), 'no array "fc2"', "Record the inputs of every layer", **more)
+
+    def test_more_memory_than_there_is(self):
+        """Ranges need only what feeds the layer; outputs need all that its padding asks for."""
+        graph = EXAMPLES.parent / "tests" / "golden" / "engine" / "huge_pads.onnx"
+        data = npy([1, 1, 4, 4], floats(*range(16)))
+        self.assertEqual(self.quantize_with(data, model=graph).returncode, 0)
+        self.assertFails(self.ptq("evaluate", "-e", STATIC, f"model_path={graph}", "results_dir=out",
+                                  "evaluate.inputs=data.npy"), 1, "there is not enough memory for this model")
 
     def test_empty(self):
         self.refuses(npy([0, 1, 28, 28], b""), "there are no samples")

@@ -176,3 +176,11 @@ onnx.save(graph_of("foreign",
                    [helper.make_node("MatMul", ["x", "fc.weight"], ["h"]), helper.make_node("Fold", ["h"], ["f"], "fold", domain="org.example"),
                     helper.make_node("Unfold", ["f"], ["y"], domain="org.example")],
                    ["y"], {"fc.weight": eye}, ["org.example"]), here / "foreign.onnx")
+
+# More padding than any machine has memory.
+image = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 4, 4])
+onnx.save(helper.make_model(
+    helper.make_graph([helper.make_node("Conv", ["x", "conv.weight"], ["y"], pads=[1 << 24] * 4)], "huge_pads", [image],
+                      [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+                      [numpy_helper.from_array(np.ones((1, 1, 1, 1), np.float32), "conv.weight")]),
+    opset_imports=[helper.make_opsetid("", 19)], ir_version=9), here / "huge_pads.onnx")
