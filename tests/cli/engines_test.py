@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which engine runs a model, and what the command says where none does."""
+import struct
+
+from command import EXAMPLES, CommandTest, floats, main, safetensors
+
+GOLDEN = EXAMPLES.parent / "tests" / "golden" / "engine"
+STATIC = EXAMPLES / "specs" / "static.yaml"
+DATA = "dataset.quant_calibration_dataset"
+
+
+def npy(shape, values):
+    """The bytes of a .npy file of float32."""
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {tuple(shape)}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + struct.pack(f"<{len(values)}f", *values)
+
+
+class Engines(CommandTest):
+    def setUp(self):
+        super().setUp()
+        self.has_openvino = "OpenVINO" in self.ptq("--version").stdout
+
+    def run_model(self, command, name, *words):
+        return self.ptq(command, "-e", STATIC, f"model_path={GOLDEN / f'{name}.onnx'}", "results_dir=out", *words)
+
+    def test_operators_that_no_engine_has(self):
+        data = self.write("x.npy", npy((8, 4), range(32)))
+        run = self.run_model("quantize", "foreign", f"{DATA}.inputs={data}")
+        lacking = ["foreign.onnx: tiny_engine lacks org.example.Fold (node \"fold\"), org.example.Unfold."]
+        lacking.append("OpenVINO lacks org.example.Fold, org.example.Unfold." if self.has_openvino
+                       else "OpenVINO, which covers more, is not built in; examples/quickstart.sh --with-openvino")
+        self.assertFails(run, 1, *lacking, f"{DATA}.activations=FILE.npz", "weight_only_ptq")
+        self.assertFalse((self.folder / "out" / "quantized_model_modelopt.onnx").exists())
+
+    def test_recordings_and_weights_only_run_no_engine(self):
+        recorded = self.write("recorded.safetensors", safetensors({"fc": ("F32", [8, 4], floats(*range(32)))}))
+        run = self.run_model("quantize", "foreign", f"{DATA}.activations={recorded}")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        run = self.run_model("quantize", "foreign", "quantize.backend=torchao", "quantize.mode=weight_only_ptq")
+        self.assertEqual(run.returncode, 0, run.stderr)
+
+    def test_openvino_runs_the_rest(self):
+        """Dropout is no operator of tiny_engine."""
+        if not self.has_openvino:
+            self.skipTest("OpenVINO is not built in")
+        data = self.write("x.npy", npy((8, 4), range(32)))
+        run = self.run_model("quantize", "dropout", f"{DATA}.inputs={data}", "quantize.skip_names=[unused]")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn("OpenVINO runs it", run.stderr)
+        run = self.run_model("evaluate", "dropout", f"evaluate.inputs={data}")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn("agreement         100.00 %", run.stdout)
+
+
+if __name__ == "__main__":
+    main()
