@@ -124,19 +124,24 @@ ptq::result<void> read_recording(const ptq::data_config& data, const ptq::plan& 
 
 }  // namespace
 
+ptq::result<const ptq::data_config*> calibration_data_of(const ptq::spec& spec) {
+  if (const ptq::data_config* data = spec.data()) return data;
+  return ptq::error(
+      ptq::errc::missing_value, spec.file,
+      "activations are to be quantized, but there are no calibration data. Give inputs of the model: "
+      "dataset.quant_calibration_dataset.inputs=FILE.npy (.npz, .safetensors), or recorded inputs of its "
+      "layers: "
+      "dataset.quant_calibration_dataset.activations=FILE.npz.");
+}
+
 ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const model_file& model,
                                                  const ptq::plan& plan) {
   ptq::calibration calibration(plan);
-  const auto& data = spec.calibration_data ? spec.calibration_data : spec.evaluation_data;
-  if (!data || (data->inputs.empty() && data->activations.empty()))
-    return ptq::error(
-        ptq::errc::missing_value, spec.file,
-        "activations are to be quantized, but there are no calibration data. Give inputs of the model: "
-        "dataset.quant_calibration_dataset.inputs=FILE.npy (.npz, .safetensors), or recorded inputs of its "
-        "layers: "
-        "dataset.quant_calibration_dataset.activations=FILE.npz.");
-  if (!data->activations.empty()) {
-    if (auto read = read_recording(*data, plan, calibration); !read) return read.error();
+  const auto named = calibration_data_of(spec);
+  if (!named) return named.error();
+  const ptq::data_config& data = **named;
+  if (!data.activations.empty()) {
+    if (auto read = read_recording(data, plan, calibration); !read) return read.error();
     return calibration;
   }
   if (model.onnx() == nullptr)
@@ -145,7 +150,7 @@ ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const mo
         "a checkpoint holds weights but no graph, so inputs cannot be run through it. Give the model as "
         ".onnx, or recorded inputs of its layers: "
         "dataset.quant_calibration_dataset.activations=FILE.npz.");
-  if (auto ran = run_model(*data, model, plan, calibration); !ran) return ran.error();
+  if (auto ran = run_model(data, model, plan, calibration); !ran) return ran.error();
   return calibration;
 }
 

@@ -14,6 +14,9 @@
 
 namespace cli {
 
+/// What activations are calibrated with; missing_value if the specification names no data.
+ptq::result<const ptq::data_config*> calibration_data_of(const ptq::spec& spec);
+
 /// Runs the calibration data through the model, or reads recorded activations.
 ///
 /// @return missing_value: the specification names no data; unsupported: nothing can run the model

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "calibration.hpp"
 #include "command.hpp"
 #include "model_file.hpp"
 #include "ptq/config/yaml.hpp"
@@ -19,7 +20,9 @@ int run_plan(const options& given) {
     return fail(given, wanted.error(), bad_usage);
   const auto model = model_file::open(*spec);
   if (!model) return fail(given, model.error(), failed);
-  const ptq::plan plan = ptq::match(*spec, model->layers());
+  ptq::plan plan = ptq::match(*spec, model->layers());
+  if (const auto data = calibration_data_of(*spec); !data && plan.quantizes_activations())
+    plan.warnings.push_back(data.error().what);
   if (const int code = warn(given, plan.warnings); code != done) return code;
   if (given.json)
     std::fputs(json_text(ptq::to_json(plan)).c_str(), stdout);

@@ -92,6 +92,18 @@ class Refusals(CalibrationTest):
         self.assertFails(run, 2, "static.yaml", "no calibration data", "dataset.quant_calibration_dataset.inputs=")
         self.assertEqual(self.written(), [])
 
+    def test_no_data_yet(self):
+        """A plan needs none; it says in the same words what quantizing will need."""
+        plan = ["plan", "-e", STATIC, f"model_path={LENET_GRAPH}"]
+        error = self.quantize(STATIC, model=LENET_GRAPH).stderr
+        run = self.ptq(*plan)
+        self.assertEqual((run.returncode, run.stderr), (0, error.replace("error", "warning", 1)))
+        self.assertFails(self.ptq(*plan, "--strict"), 2, "no calibration data", "1 warning.")
+        run = self.ptq(*plan, "--json")
+        self.assertIn("no calibration data", json.loads(run.stdout)["warnings"][0])
+        run = self.ptq(*plan, "dataset.quant_calibration_dataset.inputs=x.npy", "--strict")
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+
 
 class StatedResults(CalibrationTest):
     def activations(self, data, algorithm):
