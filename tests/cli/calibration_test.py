@@ -94,8 +94,10 @@ class Refusals(CalibrationTest):
 
     def test_no_data_yet(self):
         """A plan needs none; it says in the same words what quantizing will need."""
-        plan = ["plan", "-e", STATIC, f"model_path={LENET_GRAPH}"]
-        error = self.quantize(STATIC, model=LENET_GRAPH).stderr
+        spec = self.write("spec.yaml", "quantize: {backend: modelopt, mode: static_ptq, layers: "
+                                       "[{module_name: Linear, activations: {dtype: int8}}]}")
+        plan = ["plan", "-e", spec, f"model_path={LENET_GRAPH}"]
+        error = self.quantize(spec, model=LENET_GRAPH).stderr
         run = self.ptq(*plan)
         self.assertEqual((run.returncode, run.stderr), (0, error.replace("error", "warning", 1)))
         self.assertFails(self.ptq(*plan, "--strict"), 2, "no calibration data", "1 warning.")
