@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "ptq/config/spec.hpp"
+#include "ptq/io/mapped_file.hpp"
 #include "ptq/io/onnx.hpp"
 #include "ptq/io/safetensors.hpp"
 #include "ptq/model/layers_of.hpp"
@@ -63,6 +64,11 @@ class model_file {
   const onnx_graph_file* onnx() const noexcept { return onnx_ ? &*onnx_ : nullptr; }
   std::span<const ptq::layer> layers() const noexcept {
     return onnx_ ? std::span<const ptq::layer>(onnx_->layers.layers) : std::span<const ptq::layer>(layers_);
+  }
+
+  /// All that the model lies in.
+  std::span<const ptq::mapped_file> files() const noexcept {
+    return onnx_ ? std::span<const ptq::mapped_file>(onnx_->model.files) : checkpoint_->files();
   }
 
   /// Of all tensors, quantized or not.

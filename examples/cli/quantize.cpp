@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ptq quantize: the artifact and its reports.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -7,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,14 +18,42 @@
 #include "ptq/config/to_yaml.hpp"
 #include "ptq/config/yaml.hpp"
 #include "ptq/io/artifact_writer.hpp"
+#include "ptq/io/mapped_file.hpp"
 #include "ptq/io/output_file.hpp"
 #include "ptq/model/match.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/quantize_report.hpp"
+#include "sources.hpp"
 #include "terminal.hpp"
 
 namespace cli {
 namespace {
+
+/// Where each file of the run goes.
+std::string result_path(const ptq::spec& spec, const std::string& name) {
+  return spec.quantize.results_dir + "/" + name;
+}
+
+/// Whether a file has this text already.
+bool holds(const std::string& path, std::string_view text) {
+  const auto file = ptq::mapped_file::open(path);
+  return file && std::ranges::equal(file->bytes(), std::as_bytes(std::span(text)));
+}
+
+/// Nothing that the run reads may be in the way of what it writes.
+ptq::result<void> keep_sources(const options& given, const ptq::spec& spec,
+                               const std::vector<source>& sources) {
+  const std::string resolved = result_path(spec, "experiment.yaml");
+  const std::string artifact = artifact_path(spec);
+  const std::vector<std::string> written{artifact, artifact + ".data", resolved,
+                                         result_path(spec, "quantize_report.json"),
+                                         result_path(spec, "status.json")};
+  if (auto kept = keep(sources, written); !kept) return kept;
+  if (!is_same_file(resolved, given.spec_file) || holds(resolved, ptq::to_yaml(spec))) return {};
+  return ptq::error(ptq::errc::invalid_value, ptq::absolute_path(resolved),
+                    "this is the specification that was given, and results_dir gets a file of this name: the "
+                    "specification as it was resolved. Rename yours, or give another results_dir.");
+}
 
 /// A text file written but not yet there: commit() lets it appear.
 ptq::result<ptq::output_file> write_text(const std::string& path, const std::string& text) {
@@ -88,7 +118,7 @@ ptq::result<void> finish(const ptq::spec& spec, ptq::quantize_report& report, pt
       {"status.json", status_text("SUCCESS", "the artifact is written")}};
   std::vector<ptq::output_file> files;
   for (const auto& [name, text] : texts) {
-    auto file = write_text(spec.quantize.results_dir + "/" + name, text);
+    auto file = write_text(result_path(spec, name), text);
     if (!file) return file.error();
     files.push_back(*std::move(file));
   }
@@ -138,7 +168,7 @@ ptq::result<std::vector<ptq::activation_range>> find_inputs(const ptq::spec& spe
 
 /// The run failed: status.json says so, if the folder takes it. Everything else stays as it was.
 int give_up(const options& given, const ptq::spec& spec, const ptq::error& error) {
-  auto file = write_text(spec.quantize.results_dir + "/status.json", status_text("FAILURE", error.what));
+  auto file = write_text(result_path(spec, "status.json"), status_text("FAILURE", error.what));
   if (file) (void)file->commit().has_value();
   return fail(given, error, failed);
 }
@@ -150,8 +180,14 @@ int run_quantize(const options& given) {
   if (!spec) return fail(given, spec.error(), bad_usage);
   for (const char* field : {"model_path", "results_dir"})
     if (const auto wanted = require(*spec, field); !wanted) return fail(given, wanted.error(), bad_usage);
+  auto sources = sources_of(*spec);
+  sources.push_back({"--statistics", given.statistics});
+  if (const auto kept = keep_sources(given, *spec, sources); !kept)
+    return fail(given, kept.error(), bad_usage);
   const auto model = model_file::open(*spec);
   if (!model) return fail(given, model.error(), failed);
+  if (const auto kept = keep_sources(given, *spec, sources_of(*model)); !kept)
+    return fail(given, kept.error(), bad_usage);
   ptq::plan plan = ptq::match(*spec, model->layers());
   if (!given.statistics.empty() && !plan.quantizes_activations())
     plan.warnings.emplace_back(
@@ -183,7 +219,7 @@ int run_quantize(const options& given) {
   }
   std::printf("%s\nartifact: %s\nreport:   %s\n", ptq::to_text(report).c_str(),
               ptq::absolute_path(artifact).c_str(),
-              ptq::absolute_path(spec->quantize.results_dir + "/quantize_report.json").c_str());
+              ptq::absolute_path(result_path(*spec, "quantize_report.json")).c_str());
   return done;
 }
 

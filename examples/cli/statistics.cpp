@@ -4,13 +4,16 @@
 #include "statistics.hpp"
 
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <system_error>
 
 #include "calibration.hpp"
 #include "model_file.hpp"
 #include "ptq/config/yaml.hpp"
 #include "ptq/io/output_file.hpp"
+#include "ptq/io/safetensors.hpp"
 #include "ptq/model/match.hpp"
 #include "ptq/model/model_hash.hpp"
 #include "ptq/report/table.hpp"
@@ -31,6 +34,19 @@ ptq::error nothing_to_calibrate(const ptq::spec& spec) {
                     "no layer's activations are quantized, so there is nothing to calibrate. That takes "
                     "backend: modelopt, mode: static_ptq, and rules with activations: {dtype: int8}; "
                     "`ptq plan` says what each layer gets.");
+}
+
+/// Statistics are written over statistics alone (or what is empty), so that no model and no data are lost.
+ptq::result<void> keep_what_is_there(const std::string& path) {
+  std::error_code missing;
+  const auto there = std::filesystem::status(path, missing);
+  if (!std::filesystem::exists(there) || std::filesystem::is_directory(there)) return {};
+  if (std::filesystem::is_regular_file(there) && std::filesystem::is_empty(path, missing)) return {};
+  const auto file = ptq::open_safetensors(path);
+  if (file && ptq::is_statistics(*file)) return {};
+  return ptq::error(ptq::errc::invalid_value, ptq::absolute_path(path),
+                    "this is there already and does not hold statistics, so it is not written over. Give "
+                    "another -o FILE.ptqcal, or remove it first.");
 }
 
 /// A calibration can take long, so whether its file can be written is seen before.
@@ -75,6 +91,7 @@ int run_calibrate(const options& given) {
     return fail(given, wanted.error(), bad_usage);
   const std::string path =
       given.output.empty() ? spec->quantize.results_dir + "/statistics.ptqcal" : given.output;
+  if (const auto kept = keep_what_is_there(path); !kept) return fail(given, kept.error(), bad_usage);
   const auto model = model_file::open(*spec);
   if (!model) return fail(given, model.error(), failed);
   const ptq::plan plan = ptq::match(*spec, model->layers());
@@ -95,6 +112,7 @@ int run_calibrate(const options& given) {
 }
 
 int run_merge(const options& given) {
+  if (const auto kept = keep_what_is_there(given.output); !kept) return fail(given, kept.error(), bad_usage);
   const auto merged = ptq::merge_statistics(given.files);
   if (!merged) return fail(given, merged.error(), failed);
   return finish(given, given.output, *merged);

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file sources.hpp The files that a run reads. It never writes over them.
+#ifndef PTQ_CLI_SOURCES_HPP
+#define PTQ_CLI_SOURCES_HPP
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "model_file.hpp"
+#include "ptq/config/spec.hpp"
+#include "ptq/io/path.hpp"
+#include "ptq/result.hpp"
+
+namespace cli {
+
+/// A file, and the setting that names it.
+struct source {
+  std::string setting;
+  std::string path;
+};
+
+/// Whether both name one file, through links too. What does not exist is no file.
+inline bool is_same_file(const std::string& a, const std::string& b) {
+  std::error_code missing;
+  return std::filesystem::equivalent(a, b, missing);
+}
+
+/// Every file that a specification names, but for itself.
+inline std::vector<source> sources_of(const ptq::spec& spec) {
+  std::vector<source> sources{{"model_path", spec.quantize.model_path},
+                              {"ptq.module_types", spec.ptq.module_types_file}};
+  const auto add = [&](const std::string& section, const std::optional<ptq::data_config>& data) {
+    if (!data) return;
+    for (const auto& [input, file] : data->inputs) sources.push_back({section + ".inputs", file});
+    sources.push_back({section + ".activations", data->activations});
+    sources.push_back({section + ".labels", data->labels});
+  };
+  add("dataset.quant_calibration_dataset", spec.calibration_data);
+  add("evaluate", spec.evaluation_data);
+  return sources;
+}
+
+/// Every file that a model lies in: shards and external data are no settings.
+inline std::vector<source> sources_of(const model_file& model) {
+  std::vector<source> sources;
+  for (const ptq::mapped_file& file : model.files()) sources.push_back({"model_path", file.path()});
+  return sources;
+}
+
+/// @return invalid_value if something that is to be written is one of the sources
+inline ptq::result<void> keep(const std::vector<source>& sources, const std::vector<std::string>& written) {
+  for (const std::string& path : written)
+    for (const source& read : sources)
+      if (is_same_file(path, read.path))
+        return ptq::error(
+            ptq::errc::invalid_value, ptq::absolute_path(path),
+            "this file would be written, but it is read as " + read.setting + ". Give another results_dir.");
+  return {};
+}
+
+}  // namespace cli
+
+#endif  // PTQ_CLI_SOURCES_HPP
