@@ -71,6 +71,117 @@ static_assert(e5m2.values ==
                                    float_of(0x3d57acc2u), float_of(0xbd96f8eeu), float_of(0xbd96f8eeu),
                                    float_of(0x3d89d687u), float_of(0x3d6c4b31u), float_of(0xbd09d687u)});
 
+// Row 3 of a case of tests/golden/c_static, normal_16x33, as ModelOpt packs it with one scale per channel.
+constexpr std::array<float, 33> row{
+    float_of(0xbf75fc86u), float_of(0xbe0b57d2u), float_of(0x3f8a0e51u), float_of(0x3f885e28u),
+    float_of(0xbeed4f2bu), float_of(0xbf42293bu), float_of(0x3f637540u), float_of(0xbeb25a76u),
+    float_of(0x3f7840fdu), float_of(0x3f141fc1u), float_of(0xbcdee374u), float_of(0xbe6f7be4u),
+    float_of(0x3f66d5bbu), float_of(0xbee55a20u), float_of(0x3f671d58u), float_of(0x3f8b5f86u),
+    float_of(0xbf15beedu), float_of(0x3f142a5cu), float_of(0x3ee9a722u), float_of(0x3f091e84u),
+    float_of(0x3f4257bfu), float_of(0xbebc7b02u), float_of(0xc0039e07u), float_of(0xbf755b3fu),
+    float_of(0x3f3e4194u), float_of(0x3feb5481u), float_of(0xbf07e421u), float_of(0x3fd877b4u),
+    float_of(0x3de017acu), float_of(0xbef452eau), float_of(0xbdffca40u), float_of(0xbf96760fu),
+    float_of(0x3f48a835u)};
+
+constexpr auto packed_int8 =
+    quantize_and_back<ptq::int8, ptq::modelopt, 1>(row, {1, 33}, ptq::per_channel(0));
+static_assert(packed_int8.outcome && packed_int8.scales[0] == float_of(0x3c84a756u));
+static_assert(packed_int8.codes == std::array<std::int8_t, 33>{-59, -8, 67,  66,  -29,  -47, 55, -22, 60,
+                                                               36,  -2, -14, 56,  -28,  56,  67, -36, 36,
+                                                               28,  33, 47,  -23, -127, -59, 46, 114, -33,
+                                                               104, 7,  -29, -8,  -73,  48});
+
+constexpr auto packed_e4m3fn =
+    quantize_and_back<ptq::fp8_e4m3fn, ptq::modelopt, 1>(row, {1, 33}, ptq::per_channel(0));
+static_assert(packed_e4m3fn.outcome && packed_e4m3fn.scales[0] == float_of(0x3b966b76u));
+static_assert(packed_e4m3fn.codes ==
+              std::array<std::uint8_t, 33>{0xf5, 0xdf, 0x77, 0x77, 0xed, 0xf2, 0x74, 0xe9, 0x75, 0x70, 0xcc,
+                                           0xe5, 0x74, 0xec, 0x74, 0x77, 0xf0, 0x70, 0x6c, 0x6f, 0x72, 0xea,
+                                           0xfe, 0xf5, 0x72, 0x7d, 0xee, 0x7c, 0x5c, 0xed, 0xde, 0xf8, 0x73});
+
+// About every 300th line of tests/golden/a_codec: the bits of a value, and its code.
+struct coded {
+  std::uint32_t value;
+  std::uint8_t code;
+};
+
+template <class D, std::size_t Size>
+constexpr bool encodes(const std::array<coded, Size>& lines) {
+  for (const coded& line : lines)
+    if (D::codec::template encode<ptq::saturate>(line.value) != line.code) return false;
+  return true;
+}
+
+template <class D, std::size_t Size>
+constexpr bool decodes(const std::array<coded, Size>& lines) {
+  for (const coded& line : lines)
+    if (D::codec::decode(line.code) != line.value) return false;
+  return true;
+}
+
+static_assert(encodes<ptq::fp8_e4m3fn>(std::array<coded, 16>{{{0xc3e00000u, 0xfe},
+                                                              {0xbfe80000u, 0xbe},
+                                                              {0x3ba00001u, 0x03},
+                                                              {0x4037ffffu, 0x43},
+                                                              {0xc3900001u, 0xf9},
+                                                              {0xc02a88f6u, 0xc3},
+                                                              {0xb82d7713u, 0x80},
+                                                              {0xbb60138cu, 0x82},
+                                                              {0xbcba8b9cu, 0x8c},
+                                                              {0x43304cc4u, 0x73},
+                                                              {0x39ec2083u, 0x00},
+                                                              {0xbe40fa71u, 0xa4},
+                                                              {0xc058b04cu, 0xc6},
+                                                              {0x1b8f7b08u, 0x00},
+                                                              {0x9227ad14u, 0x80},
+                                                              {0x8b34784eu, 0x80}}}));
+static_assert(decodes<ptq::fp8_e4m3fn>(std::array<coded, 15>{{{0x00000000u, 0x00},
+                                                              {0x3d100000u, 0x11},
+                                                              {0x3e200000u, 0x22},
+                                                              {0x3f300000u, 0x33},
+                                                              {0x40400000u, 0x44},
+                                                              {0x41500000u, 0x55},
+                                                              {0x42600000u, 0x66},
+                                                              {0x43700000u, 0x77},
+                                                              {0xbc800000u, 0x88},
+                                                              {0xbd900000u, 0x99},
+                                                              {0xbea00000u, 0xaa},
+                                                              {0xbfb00000u, 0xbb},
+                                                              {0xc0c00000u, 0xcc},
+                                                              {0xc1d00000u, 0xdd},
+                                                              {0xc2e00000u, 0xee}}}));
+static_assert(encodes<ptq::fp8_e5m2>(std::array<coded, 16>{{{0xc7600000u, 0xfb},
+                                                            {0xbef00000u, 0xb8},
+                                                            {0x39b00001u, 0x0e},
+                                                            {0x424fffffu, 0x52},
+                                                            {0xc4000001u, 0xe0},
+                                                            {0x426a67bcu, 0x53},
+                                                            {0xbc3ae643u, 0xa2},
+                                                            {0xc42ec915u, 0xe1},
+                                                            {0x45310cc7u, 0x6a},
+                                                            {0x3ea1e722u, 0x35},
+                                                            {0xba4e4a57u, 0x92},
+                                                            {0xc0950f8au, 0xc5},
+                                                            {0x43c057d7u, 0x5e},
+                                                            {0xa31f5d12u, 0x80},
+                                                            {0xe3544789u, 0xfb},
+                                                            {0x06d0c1bau, 0x00}}}));
+static_assert(decodes<ptq::fp8_e5m2>(std::array<coded, 15>{{{0x00000000u, 0x00},
+                                                            {0x3a200000u, 0x11},
+                                                            {0x3c400000u, 0x22},
+                                                            {0x3e600000u, 0x33},
+                                                            {0x40800000u, 0x44},
+                                                            {0x42a00000u, 0x55},
+                                                            {0x44c00000u, 0x66},
+                                                            {0x46e00000u, 0x77},
+                                                            {0xb9000000u, 0x88},
+                                                            {0xbb200000u, 0x99},
+                                                            {0xbd400000u, 0xaa},
+                                                            {0xbf600000u, 0xbb},
+                                                            {0xc1800000u, 0xcc},
+                                                            {0xc3a00000u, 0xdd},
+                                                            {0xc5c00000u, 0xee}}}));
+
 // NaN, infinity and overflow are no obstacles.
 template <ptq::dtype D>
 constexpr auto codes_of_special_values() {
