@@ -1,75 +1,162 @@
 // SPDX-License-Identifier: Apache-2.0
-// The same matrix as different tensor types: contiguous ones cost the same, strided ones show the price of
-// gathering.
+// The same matrix as different tensor types, with one scale for all: contiguous ones cost the same, whatever
+// their type; strided ones show the price of gathering and scattering.
 #include <benchmark/benchmark.h>
 
 #include <Eigen/Core>
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
+#include <span>
 #include <string>
+#include <unsupported/Eigen/CXX11/Tensor>
 #include <vector>
 #include <xtensor/xstrided_view.hpp>
 #include <xtensor/xtensor.hpp>
-#include <xtensor/xview.hpp>
 
 #include "ptq/adaptors/eigen.hpp"
+#include "ptq/adaptors/eigen_tensor.hpp"
+#include "ptq/adaptors/std_vector.hpp"
 #include "ptq/adaptors/xtensor.hpp"
 #include "ptq/backends.hpp"
 #include "ptq/dtypes.hpp"
+#include "ptq/quantize/dequantize.hpp"
 #include "ptq/quantize/quantize.hpp"
+#include "support/raw_loops.hpp"
 #include "support/sizes.hpp"
 
 namespace {
 
 using row_major = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using column_major = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor>;
+using any_stride = Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>;
 
-template <class D, class Tensor>
-void quantize(benchmark::State& state, const Tensor& tensor) {
-  const std::size_t n = ptq::view_of(tensor).size();
-  std::vector<typename D::storage> codes(n);
-  std::vector<float> scales(static_cast<std::size_t>(state.range(0)));
-  for (auto _ : state) {
-    if (!ptq::quantize<D, ptq::torchao>(tensor, codes, scales)) state.SkipWithError("quantize failed");
-    benchmark::ClobberMemory();
+/// `use` gets the values as the tensor that the adaptor is about.
+struct vector_adaptor {
+  static constexpr const char* name = "std_vector";
+  static void with(std::vector<float>& values, std::size_t, auto use) { use(values); }
+};
+struct span_adaptor {
+  static constexpr const char* name = "std_span";
+  static void with(std::vector<float>& values, std::size_t, auto use) { use(std::span<float>(values)); }
+};
+template <class Matrix>
+void with_eigen_map(std::vector<float>& values, std::size_t side, auto use) {
+  const auto extent = static_cast<Eigen::Index>(side);
+  use(Eigen::Map<Matrix>(values.data(), extent, extent));
+}
+struct eigen_row_major_adaptor {
+  static constexpr const char* name = "eigen_row_major";
+  static void with(std::vector<float>& values, std::size_t side, auto use) {
+    with_eigen_map<row_major>(values, side, use);
   }
-  bench::count(state, n, sizeof(float) + sizeof(typename D::storage));
+};
+struct eigen_column_major_adaptor {
+  static constexpr const char* name = "eigen_column_major";
+  static void with(std::vector<float>& values, std::size_t side, auto use) {
+    with_eigen_map<column_major>(values, side, use);
+  }
+};
+struct eigen_strided_adaptor {
+  static constexpr const char* name = "eigen_every_second_column";
+  static void with(std::vector<float>& values, std::size_t side, auto use) {
+    const auto extent = static_cast<Eigen::Index>(side);
+    values.resize(2 * values.size());
+    use(Eigen::Map<row_major, 0, any_stride>(values.data(), extent, extent, any_stride(2 * extent, 2)));
+  }
+};
+struct eigen_tensor_adaptor {
+  static constexpr const char* name = "eigen_tensor";
+  static void with(std::vector<float>& values, std::size_t side, auto use) {
+    const auto extent = static_cast<Eigen::Index>(side);
+    use(Eigen::TensorMap<Eigen::Tensor<float, 2, Eigen::RowMajor>>(values.data(), extent, extent));
+  }
+};
+template <class Use>
+void with_xtensor(const std::vector<float>& values, std::size_t rows, std::size_t columns, Use use) {
+  xt::xtensor<float, 2> tensor({rows, columns});
+  std::copy(values.begin(), values.end(), tensor.data());
+  use(tensor);
+}
+struct xtensor_adaptor {
+  static constexpr const char* name = "xtensor";
+  static void with(std::vector<float>& values, std::size_t side, auto use) {
+    with_xtensor(values, side, side, use);
+  }
+};
+struct xtensor_strided_adaptor {
+  static constexpr const char* name = "xtensor_every_second_column";
+  static void with(std::vector<float>& values, std::size_t side, auto use) {
+    values.resize(2 * values.size());
+    with_xtensor(values, side, 2 * side, [&](auto& tensor) {
+      use(xt::strided_view(tensor, {xt::all(), xt::range(0, static_cast<std::ptrdiff_t>(2 * side), 2)}));
+    });
+  }
+};
+
+using adaptors =
+    ptq::list<vector_adaptor, span_adaptor, eigen_row_major_adaptor, eigen_column_major_adaptor,
+              eigen_strided_adaptor, eigen_tensor_adaptor, xtensor_adaptor, xtensor_strided_adaptor>;
+
+/// Runs `step(tensor, codes, scale)` on a matrix whose codes are there.
+template <class D, class Adaptor>
+void run(benchmark::State& state, auto step) {
+  const auto side = static_cast<std::size_t>(state.range(0));
+  std::vector<float> values = bench::normal_values(side * side);
+  std::vector<typename D::storage> codes(side * side);
+  std::vector<float> scale(1);
+  Adaptor::with(values, side, [&](auto&& tensor) {
+    if (!ptq::quantize<D, ptq::torchao>(tensor, codes, scale, ptq::per_tensor()))
+      state.SkipWithError("quantize failed");
+    for (auto _ : state) {
+      if (!step(tensor, codes, scale)) state.SkipWithError("it failed");
+      benchmark::ClobberMemory();
+    }
+  });
+  bench::count(state, codes.size(), sizeof(float) + sizeof(typename D::storage));
 }
 
-template <class Matrix>
-Matrix filled(Eigen::Index rows, Eigen::Index columns) {
-  const std::vector<float> values = bench::normal_values(static_cast<std::size_t>(rows * columns));
-  return Eigen::Map<const Matrix>(values.data(), rows, columns);
+template <class D, class Adaptor>
+void quantize(benchmark::State& state) {
+  run<D, Adaptor>(state, [](const auto& tensor, auto& codes, auto& scale) {
+    return ptq::quantize<D, ptq::torchao>(tensor, codes, scale, ptq::per_tensor());
+  });
+}
+
+template <class D, class Adaptor>
+void dequantize(benchmark::State& state) {
+  run<D, Adaptor>(state, [](auto& tensor, const auto& codes, const auto& scale) {
+    return ptq::dequantize<D>(codes, scale, ptq::per_tensor(), tensor);
+  });
+}
+
+/// What one would write for memory that is contiguous.
+template <class D>
+void raw_quantize(benchmark::State& state) {
+  run<D, vector_adaptor>(state, [](const auto& values, auto& codes, auto& scale) {
+    scale[0] = bench::raw_amax(values.data(), values.size()) / D::max_finite;
+    bench::raw_encode<D>(values.data(), values.size(), scale[0], codes.data());
+    return true;
+  });
+}
+template <class D>
+void raw_dequantize(benchmark::State& state) {
+  run<D, vector_adaptor>(state, [](auto& values, const auto& codes, const auto& scale) {
+    bench::raw_decode<D>(codes.data(), codes.size(), scale[0], values.data());
+    return true;
+  });
 }
 
 template <class D>
 void add_dtype() {
-  const auto add = [](const char* name, auto f) {
-    benchmark::RegisterBenchmark((std::string("quantize/") + D::name + "/" + name).c_str(), f)
+  const auto add = [](const char* verb, const char* name, void (*f)(benchmark::State&)) {
+    benchmark::RegisterBenchmark((std::string(verb) + "/" + D::name + "/" + name).c_str(), f)
         ->Apply(bench::add_sizes);
   };
-  add("view", [](benchmark::State& s) {
-    const auto side = static_cast<std::size_t>(s.range(0));
-    const std::vector<float> values = bench::normal_values(side * side);
-    quantize<D>(s, ptq::tensor_view<const float>(values.data(), {side, side}));
-  });
-  add("eigen_row_major",
-      [](benchmark::State& s) { quantize<D>(s, filled<row_major>(s.range(0), s.range(0))); });
-  add("eigen_column_major",
-      [](benchmark::State& s) { quantize<D>(s, filled<column_major>(s.range(0), s.range(0))); });
-  add("eigen_every_second_column", [](benchmark::State& s) {
-    const row_major wide = filled<row_major>(s.range(0), 2 * s.range(0));
-    const Eigen::Map<const row_major, 0, Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>> map(
-        wide.data(), s.range(0), s.range(0), Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>(wide.cols(), 2));
-    quantize<D>(s, map);
-  });
-  add("xtensor", [](benchmark::State& s) {
-    const auto side = static_cast<std::size_t>(s.range(0));
-    xt::xtensor<float, 2> tensor({side, side});
-    const std::vector<float> values = bench::normal_values(side * side);
-    std::copy(values.begin(), values.end(), tensor.data());
-    quantize<D>(s, tensor);
+  add("quantize", "raw_loop", raw_quantize<D>);
+  add("dequantize", "raw_loop", raw_dequantize<D>);
+  ptq::detail::for_each_type(adaptors{}, [&]<class A>(ptq::detail::type_tag<A>) {
+    add("quantize", A::name, quantize<D, A>);
+    add("dequantize", A::name, dequantize<D, A>);
   });
 }
 
