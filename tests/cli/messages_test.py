@@ -85,6 +85,17 @@ class SpecificationMessages(CommandTest):
         self.assertFails(run, 2, "nothing_like_it")
         self.assertEqual(self.written(), [])
 
+    def test_strict_plan(self):
+        spec = self.write("spec.yaml", "quantize: {layers: [{module_name: nothing_like_it, weights: {dtype: int8}}]}\n")
+        lenient = self.ptq("plan", "-e", spec, f"model_path={LENET}")
+        self.assertEqual(lenient.returncode, 0)
+        self.assertIn("ptq: warning: ", lenient.stderr)
+        strict = self.ptq("plan", "--strict", "-e", spec, f"model_path={LENET}")
+        self.assertFails(strict, 2, "nothing_like_it", "--strict")
+        self.assertEqual(strict.stdout, "")
+        fine = self.ptq("plan", "--strict", "-e", self.write("fine.yaml", LINEAR), f"model_path={LENET}")
+        self.assertEqual((fine.returncode, fine.stderr), (0, ""))
+
     def test_usage(self):
         self.assertEqual(self.ptq("quantise").returncode, 2)
         self.assertEqual(self.ptq().returncode, 2)
