@@ -21,6 +21,7 @@
 #include "ptq/io/safetensors.hpp"
 #include "ptq/model/layers_of.hpp"
 #include "ptq/result.hpp"
+#include "quantized_model.hpp"
 
 namespace cli {
 
@@ -47,6 +48,7 @@ class model_file {
     if (opened.path_.ends_with(".onnx")) {
       auto model = ptq::read_onnx(spec.quantize.model_path);
       if (!model) return model.error();
+      if (auto floats = expect_floats(spec, *model); !floats) return floats.error();
       auto layers = ptq::layers_of(*model);
       if (!layers) return layers.error();
       opened.onnx_ = onnx_graph_file{*std::move(model), *std::move(layers)};
@@ -54,6 +56,7 @@ class model_file {
     }
     auto checkpoint = ptq::open_safetensors(spec.quantize.model_path);
     if (!checkpoint) return checkpoint.error();
+    if (auto floats = expect_floats(*checkpoint, opened.path_); !floats) return floats.error();
     opened.checkpoint_ = *std::move(checkpoint);
     opened.layers_ = layers_in(*opened.checkpoint_, spec.ptq.module_types);
     return opened;

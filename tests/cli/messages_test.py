@@ -5,7 +5,7 @@ import shutil
 import struct
 import unittest
 
-from command import CommandTest, LENET, PTQ, WEIGHT_ONLY, floats, main, safetensors
+from command import CommandTest, LENET, PTQ, STATIC, WEIGHT_ONLY, floats, main, safetensors
 
 LINEAR = "quantize: {layers: [{module_name: Linear, weights: {dtype: int8}}]}\n"
 
@@ -134,6 +134,46 @@ class ModelMessages(CommandTest):
     def test_nan_and_infinity(self):
         for bad in (float("nan"), float("inf")):
             self.says(safetensors({"fc.weight": ("F32", [2, 3], floats(1, 2, 3, 4, 5, bad))}), "fc", "[1, 2]", "NaN")
+
+
+class QuantizedModels(CommandTest):
+    """A model that is quantized already is refused by name; Q/DQ that no rule is about are not."""
+
+    STATIC_ARTIFACT = "static/quantized_model_modelopt.onnx"
+
+    def quantize_lenet(self):
+        graph = LENET.with_name("model.onnx")
+        run = self.quantize(STATIC, f"dataset.quant_calibration_dataset.inputs={LENET.with_name('calib.npy')}",
+                            "results_dir=static", 'quantize.skip_names=["fc2"]', model=graph)
+        self.assertEqual(run.returncode, 0, run.stderr)
+
+    def test_checkpoint(self):
+        self.assertEqual(self.quantize(LINEAR).returncode, 0)
+        artifact = (self.folder / "out/quantized_model_torchao.safetensors").rename(self.folder / "again.safetensors")
+        for command in (("quantize", "results_dir=out"), ("plan",)):
+            run = self.ptq(*command, "-e", "spec.yaml", f"model_path={artifact}")
+            self.assertFails(run, 1, str(artifact), "quantized already", "float model")
+        self.assertNotIn("out/quantized_model_torchao.safetensors", self.written())
+
+    def test_graph(self):
+        self.quantize_lenet()
+        for pattern in ("Linear", "fc1", "Gemm", "Conv2d", "conv*"):
+            with self.subTest(pattern):
+                rule = f"quantize: {{layers: [{{module_name: '{pattern}', weights: {{dtype: int8}}}}]}}\n"
+                run = self.quantize(rule, model=self.STATIC_ARTIFACT)
+                name = "fc1" if pattern in ("Linear", "fc1", "Gemm") else "conv1"
+                self.assertFails(run, 1, str(self.folder / self.STATIC_ARTIFACT), f'weight "{name}.weight_quantized"',
+                                 "quantized already", "float model")
+        self.assertFails(self.ptq("plan", "-e", "spec.yaml", f"model_path={self.STATIC_ARTIFACT}"), 1, "quantized already")
+
+    def test_rules_about_what_is_still_float(self):
+        self.quantize_lenet()
+        for spec in ("layers: [{module_name: fc2, weights: {dtype: int8}}]",
+                     "layers: [{module_name: '*', weights: {dtype: int8}}], skip_names: ['conv*', fc1]",
+                     "layers: [{module_name: '*', weights: {dtype: native}}, {module_name: fc2, weights: {dtype: int8}}]"):
+            run = self.quantize(f"quantize: {{{spec}}}\n", model=self.STATIC_ARTIFACT)
+            self.assertEqual(run.returncode, 0, run.stderr)
+            self.assertIn("quantized: 1 of", run.stdout)
 
 
 class ResultsMessages(CommandTest):
