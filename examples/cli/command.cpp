@@ -14,6 +14,10 @@ exit_code code_for(const ptq::error& error) {
   return error.code == ptq::errc::missing_value ? bad_usage : failed;
 }
 
+ptq::error out_of_memory() {
+  return ptq::error(ptq::errc::unsupported, {}, "there is not enough memory for this model.");
+}
+
 int fail(const options& given, const ptq::error& error, exit_code code) {
   std::fprintf(stderr, "ptq: error: %s\n", error.what.c_str());
   if (given.json) {

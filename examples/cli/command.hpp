@@ -31,6 +31,9 @@ enum exit_code : int {
 /// Data that nobody named are wrong usage.
 exit_code code_for(const ptq::error& error);
 
+/// A graph may have tensors of any size.
+ptq::error out_of_memory();
+
 /// Prints the error: to stderr, and as {"error": ...} to stdout under --json. Returns the code.
 int fail(const options& given, const ptq::error& error, exit_code code);
 

@@ -124,10 +124,8 @@ int main(int argc, char** argv) {
   try {
     for (const auto& [command, run] : commands)
       if (command->parsed()) return run(given);
-  } catch (const std::bad_alloc&) {  // a graph may have tensors of any size
-    return cli::fail(given,
-                     ptq::error(ptq::errc::unsupported, {}, "there is not enough memory for this model."),
-                     cli::failed);
+  } catch (const std::bad_alloc&) {
+    return cli::fail(given, cli::out_of_memory(), cli::failed);
   }
   return cli::bad_usage;
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
@@ -166,11 +167,55 @@ ptq::result<std::vector<ptq::activation_range>> find_inputs(const ptq::spec& spe
   return seen->ranges(spec.ptq.calibration);
 }
 
-/// The run failed: status.json says so, if the folder takes it. Everything else stays as it was.
-int give_up(const options& given, const ptq::spec& spec, const ptq::error& error) {
-  auto file = write_text(result_path(spec, "status.json"), status_text("FAILURE", error.what));
+/// status.json says that the run failed, if its folder takes it. Everything else stays as it was.
+void record_failure(const ptq::spec& spec, const std::string& message) {
+  if (!make_results_dir(spec.quantize.results_dir)) return;
+  auto file = write_text(result_path(spec, "status.json"), status_text("FAILURE", message));
   if (file) (void)file->commit().has_value();
-  return fail(given, error, failed);
+}
+
+int give_up(const options& given, const ptq::spec& spec, const ptq::error& error) {
+  if (is_interrupted()) {
+    record_failure(spec, "interrupted");
+    std::fputs("ptq: interrupted: the artifact is not written\n", stderr);
+    end_by_signal();
+  }
+  const exit_code code = code_for(error);
+  if (code == failed) record_failure(spec, error.what);
+  return fail(given, error, code);
+}
+
+int quantize(const options& given, const ptq::spec& spec) {
+  const auto model = model_file::open(spec);
+  if (!model) return give_up(given, spec, model.error());
+  if (const auto kept = keep_sources(given, spec, sources_of(*model)); !kept)
+    return fail(given, kept.error(), bad_usage);
+  ptq::plan plan = ptq::match(spec, model->layers());
+  if (!given.statistics.empty() && !plan.quantizes_activations())
+    plan.warnings.emplace_back(
+        "--statistics: no layer's activations are quantized, so the file is not read.");
+  if (const int code = warn(given, plan.warnings); code != done) return code;
+
+  const auto inputs = find_inputs(spec, *model, plan, given.statistics);
+  if (!inputs) return give_up(given, spec, inputs.error());
+  if (const auto made = make_results_dir(spec.quantize.results_dir); !made)
+    return fail(given, made.error(), failed);
+  ptq::remove_stale_partials(spec.quantize.results_dir, "");
+  const std::string artifact = artifact_path(spec);
+  ptq::quantize_report report = begin_report(plan, *model, *inputs);
+  const auto written = model->onnx() != nullptr
+                           ? write_graph(spec, *model, plan, *inputs, report, artifact)
+                           : write_checkpoint(spec, *model, plan, *inputs, report, artifact);
+  if (!written) return give_up(given, spec, written.error());
+
+  if (given.json) {
+    std::fputs(json_text(ptq::to_json(report)).c_str(), stdout);
+    return done;
+  }
+  std::printf("%s\nartifact: %s\nreport:   %s\n", ptq::to_text(report).c_str(),
+              ptq::absolute_path(artifact).c_str(),
+              ptq::absolute_path(result_path(spec, "quantize_report.json")).c_str());
+  return done;
 }
 
 }  // namespace
@@ -184,43 +229,12 @@ int run_quantize(const options& given) {
   sources.push_back({"--statistics", given.statistics});
   if (const auto kept = keep_sources(given, *spec, sources); !kept)
     return fail(given, kept.error(), bad_usage);
-  const auto model = model_file::open(*spec);
-  if (!model) return fail(given, model.error(), failed);
-  if (const auto kept = keep_sources(given, *spec, sources_of(*model)); !kept)
-    return fail(given, kept.error(), bad_usage);
-  ptq::plan plan = ptq::match(*spec, model->layers());
-  if (!given.statistics.empty() && !plan.quantizes_activations())
-    plan.warnings.emplace_back(
-        "--statistics: no layer's activations are quantized, so the file is not read.");
-  if (const int code = warn(given, plan.warnings); code != done) return code;
-
   catch_interrupts();
-  const auto inputs = find_inputs(*spec, *model, plan, given.statistics);
-  if (!inputs && is_interrupted()) end_by_signal();
-  if (!inputs && code_for(inputs.error()) == bad_usage) return fail(given, inputs.error(), bad_usage);
-  if (const auto made = make_results_dir(spec->quantize.results_dir); !made)
-    return fail(given, made.error(), failed);
-  if (!inputs) return give_up(given, *spec, inputs.error());
-  ptq::remove_stale_partials(spec->quantize.results_dir, "");
-  const std::string artifact = artifact_path(*spec);
-  ptq::quantize_report report = begin_report(plan, *model, *inputs);
-  const auto written = model->onnx() != nullptr
-                           ? write_graph(*spec, *model, plan, *inputs, report, artifact)
-                           : write_checkpoint(*spec, *model, plan, *inputs, report, artifact);
-  if (!written && is_interrupted()) {
-    std::fputs("ptq: interrupted: the artifact is not written\n", stderr);
-    end_by_signal();
+  try {
+    return quantize(given, *spec);
+  } catch (const std::bad_alloc&) {
+    return give_up(given, *spec, out_of_memory());
   }
-  if (!written) return give_up(given, *spec, written.error());
-
-  if (given.json) {
-    std::fputs(json_text(ptq::to_json(report)).c_str(), stdout);
-    return done;
-  }
-  std::printf("%s\nartifact: %s\nreport:   %s\n", ptq::to_text(report).c_str(),
-              ptq::absolute_path(artifact).c_str(),
-              ptq::absolute_path(result_path(*spec, "quantize_report.json")).c_str());
-  return done;
 }
 
 }  // namespace cli

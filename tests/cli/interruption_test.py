@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run that is stopped or runs out of disk leaves no partial artifact, and the older artifact as it was."""
+import json
 import os
 import resource
 import shutil
@@ -12,6 +13,7 @@ import unittest
 
 from command import CommandTest, PTQ, WEIGHT_ONLY, floats, main, safetensors
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ARTIFACT = "out/quantized_model_torchao.safetensors"
 
 
@@ -29,19 +31,31 @@ class Interruption(CommandTest):
         self.assertEqual([f for f in self.written() if "partial" in f], [])
 
     def test_ctrl_c(self):
+        """Signals come while the artifact is being written: its partial file is there."""
         older, model = self.older_artifact(), self.big_model()
-        for wait in (0.02, 0.05, 0.1, 0.2):
-            process = subprocess.Popen([PTQ, "quantize", "-e", WEIGHT_ONLY, f"model_path={model}", "results_dir=out"],
-                                       cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            time.sleep(wait)
-            process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=60)
-            if process.returncode == 0:  # it was quicker than we were
-                older = (self.folder / ARTIFACT).read_bytes()
-            else:
-                self.assertOlderKept(older)
-                if said:
+        partial = self.folder / "out/.quantized_model_torchao.safetensors.partial"
+        for sent in SIGNALS:
+            with self.subTest(sent.name):
+                stopped = 0
+                for _ in range(10):
+                    process = subprocess.Popen(
+                        [PTQ, "quantize", "-e", WEIGHT_ONLY, f"model_path={model}", "results_dir=out"],
+                        cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                    while process.poll() is None and not partial.exists():
+                        time.sleep(0.001)
+                    process.send_signal(sent)
+                    _, said = process.communicate(timeout=60)
+                    self.assertIn(process.returncode, (0, -sent), said)
+                    if process.returncode == 0:  # it was quicker than we were
+                        older = (self.folder / ARTIFACT).read_bytes()
+                        continue
+                    stopped += 1
+                    self.assertOlderKept(older)
                     self.assertIn("interrupted", said)
+                    status = json.loads((self.folder / "out/status.json").read_text())
+                    self.assertEqual((status["status"], status["message"]), ("FAILURE", "interrupted"))
+                    break
+                self.assertEqual(stopped, 1, "no signal came while the artifact was being written")
 
     def test_killed_run_is_cleaned_up_by_the_next(self):
         self.older_artifact()

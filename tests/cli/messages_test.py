@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the command says about wrong input: where, what was expected, the nearest word, and an exit code."""
+import json
 import os
 import shutil
 import struct
@@ -195,6 +196,28 @@ class ResultsMessages(CommandTest):
 
     def test_results_dir_cannot_be_made(self):
         self.assertFails(self.quantize(LINEAR, "results_dir=/proc/nowhere/out"), 1, "/proc/nowhere")
+
+
+class Status(CommandTest):
+    """status.json never keeps an older SUCCESS when a run has failed."""
+
+    def status(self):
+        return json.loads((self.folder / "out/status.json").read_text())
+
+    def test_a_model_that_cannot_be_read(self):
+        self.assertFails(self.quantize(LINEAR, model="nowhere.safetensors"), 1)
+        self.assertEqual(self.status()["status"], "FAILURE")
+        self.assertEqual(self.quantize(LINEAR).returncode, 0)
+        self.assertEqual(self.status()["status"], "SUCCESS")
+        for name in ("cut.safetensors", "cut.onnx"):
+            self.assertFails(self.quantize(LINEAR, model=self.write(name, LENET.read_bytes()[:-1])), 1)
+            self.assertEqual(self.status()["status"], "FAILURE")
+            self.assertIn(name, self.status()["message"])
+
+    def test_wrong_usage_writes_nothing(self):
+        self.assertEqual(self.quantize(LINEAR).returncode, 0)
+        self.assertFails(self.quantize(LINEAR, "quantize.algorithm=minmx"), 2)
+        self.assertEqual(self.status()["status"], "SUCCESS")
 
 
 class ComparisonMessages(CommandTest):
