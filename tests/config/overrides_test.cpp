@@ -24,10 +24,10 @@ TEST_CASE("an argument replaces, adds, and reaches into lists") {
   CHECK(made.quantize.results_dir == "out");
 }
 
-TEST_CASE("sections that the file lacks are made; later arguments win") {
-  const ptq::spec made =
-      good("train: {lr: 1}", {"quantize.backend=torchao", "dataset.quant_calibration_dataset.inputs=a.npy",
-                              "train.lr=2", "quantize.backend=modelopt", "quantize.mode=static_ptq"});
+TEST_CASE("sections of data that the file lacks are made; later arguments win") {
+  const ptq::spec made = good("train: {lr: 1}\nquantize:",
+                              {"quantize.backend=torchao", "dataset.quant_calibration_dataset.inputs=a.npy",
+                               "train.lr=2", "quantize.backend=modelopt", "quantize.mode=static_ptq"});
   CHECK(made.quantize.backend == "modelopt");
   CHECK(made.calibration_data->inputs.at("") == "a.npy");
 }
@@ -36,6 +36,26 @@ TEST_CASE("an empty value is null, and a value may hold an equals sign") {
   CHECK(!good(file, {"quantize.layers.0.activations="}).quantize.layers[0].activations);
   CHECK(good(file, {"model_path=a=b"}).quantize.model_path == "a=b");
   CHECK(good("root: /r\nquantize: {}", {"model_path=${root}/m"}).quantize.model_path == "/r/m");
+}
+
+TEST_CASE("arguments neither make the section quantize nor hide what stands there") {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{}, {"model_path=x"}, {"quantize.layers=[]"}, {"quantize={}"}}) {
+    CHECK(message("train: {}", arguments) == "spec.yaml:1:1: quantize: there is no section quantize.");
+    CHECK(message("train: {}\nquantise:\n  layers: []", arguments) ==
+          "spec.yaml:2:1: quantise: there is no section quantize. Did you mean \"quantize\"?");
+    CHECK(
+        message("train: {}\nbackend: torchao\nlayers: []", arguments) ==
+        "spec.yaml:2:1: backend: there is no section quantize, but this key of it stands at top level. Write "
+        "quantize: and indent its keys, and what belongs to them, below it.");
+    CHECK(message("quantize: [a]", arguments) == "spec.yaml:1:11: quantize: expected a map, found a list.");
+    CHECK(message("quantize: torchao", arguments) ==
+          "spec.yaml:1:11: quantize: expected a map, found a word.");
+    CHECK(message("[a]", arguments) ==
+          "spec.yaml:1:1: an experiment file is a map of sections, this is a list.");
+  }
+  CHECK(message("quantize: {}", {"quantize=5"}) == "argument 1: quantize: expected a map, found a word.");
+  CHECK(message("quantize: {}", {"quantize="}) == "argument 1: quantize: the section is empty.");
 }
 
 TEST_CASE("errors are located at the argument") {

@@ -32,6 +32,11 @@ inline std::string lower_cased(std::string text) {
   return text;
 }
 
+/// The keys of the section quantize that no other place has.
+inline constexpr std::string_view own_quantize_keys[] = {
+    "backend", "mode",      "algorithm", "default_layer_dtype", "default_activation_dtype",
+    "layers",  "skip_names"};
+
 /// Reads the sections that are ours. The first error wins; after it, reading goes on without effect.
 class spec_reader {
  public:
@@ -40,10 +45,21 @@ class spec_reader {
   spec_reader(const tree& root, std::string_view file, const spec_words& words, spec& created)
       : root_(root), file_(file), words_(words), spec_(created) {}
 
-  result<void> read() {
+  /// What arguments can neither mend nor hide: the file is no map of sections, or lacks the section quantize.
+  result<void> check_sections() {
+    const tree* section = root_.member("quantize");
     if (!root_.is_map())
       fail(errc::wrong_type, root_, "",
            "an experiment file is a map of sections, this is " + std::string(name_of(root_.kind)) + ".");
+    else if (!section)
+      refuse_lack_of_section();
+    else if (!section->is_null() && !is_interpolated(*section))
+      expect_map(*section, "quantize");
+    return outcome_;
+  }
+
+  /// Everything; `check_sections` has found nothing.
+  result<void> read() {
     each_member(root_, "", {}, [](const tree&, const std::string&) {});
     read_quantize();
     read_calibration_data();
@@ -78,12 +94,26 @@ class spec_reader {
 
   // Sections
 
+  /// Its keys may stand at top level, or its name may be misspelt.
+  void refuse_lack_of_section() {
+    static constexpr std::string_view name[] = {"quantize"};
+    for (const tree& section : root_.members) {
+      if (contains(own_quantize_keys, section.key))
+        return fail_at(
+            errc::missing_value, section.key_at, section.key,
+            "there is no section quantize, but this key of it stands at top level. Write quantize: "
+            "and indent its keys, and what belongs to them, below it.");
+      if (const std::string_view nearest = nearest_word(section.key, name); !nearest.empty())
+        return fail_at(errc::missing_value, section.key_at, section.key, "there is no section quantize.",
+                       nearest);
+    }
+    fail(errc::missing_value, root_, "quantize", "there is no section quantize.");
+  }
+
   void read_quantize() {
-    const tree* section = root_.member("quantize");
-    if (!section || section->is_null())
-      return fail(errc::missing_value, section ? *section : root_, "quantize",
-                  section ? "the section is empty." : "there is no section quantize.");
-    const tree& config = resolved(*section, "quantize");
+    const tree& section = *root_.member("quantize");
+    if (section.is_null()) return fail(errc::missing_value, section, "quantize", "the section is empty.");
+    const tree& config = resolved(section, "quantize");
     quantize_config& out = spec_.quantize;
     each_member(config, "quantize", {quantize_keys, unused_quantize_keys},
                 [&](const tree& value, const std::string& path) {
@@ -307,12 +337,20 @@ class spec_reader {
 
   // Structure
 
+  bool expect_map(const tree& map, const std::string& path) {
+    if (!map.is_map())
+      fail(errc::wrong_type, map, path, "expected a map, found " + std::string(name_of(map.kind)) + ".");
+    return map.is_map();
+  }
+
+  static bool is_interpolated(const tree& part) noexcept {
+    return part.is_word() && part.word.find("${") != std::string::npos;
+  }
+
   /// Calls f(value, path) for each member of a map. An empty set of keys allows any.
   template <class F>
   void each_member(const tree& map, const std::string& path, const key_set& keys, F&& f) {
-    if (!map.is_map())
-      return fail(errc::wrong_type, map, path,
-                  "expected a map, found " + std::string(name_of(map.kind)) + ".");
+    if (!expect_map(map, path)) return;
     std::set<std::string_view> seen;
     for (const tree& member : map.members) {
       const std::string field = path.empty() ? member.key : path + "." + member.key;
@@ -345,7 +383,7 @@ class spec_reader {
 
   /// A part of the document, or what stands in its place if it is a word with `${...}`.
   const tree& resolved(const tree& part, const std::string& path) {
-    if (!part.is_word() || part.word.find("${") == std::string::npos) return part;
+    if (!is_interpolated(part)) return part;
     tree& copy = replaced_.emplace_back(part);
     if (auto done = interpolator_.replace(copy); !done)
       fail(done.error().code, part, path, done.error().what);

@@ -215,9 +215,6 @@ inline std::string_view key_of_line(std::string_view line) {
 
 /// A section quantize whose keys stand beside it, as when a page's text has lost its indentation.
 inline result<void> refuse_lost_indentation(std::string_view text) {
-  static constexpr std::string_view keys[] = {
-      "backend", "mode",      "algorithm", "default_layer_dtype", "default_activation_dtype",
-      "layers",  "skip_names"};
   bool just_opened = false;
   for (std::size_t number = 1; !text.empty(); ++number) {
     const std::string_view line = text.substr(0, text.find('\n'));
@@ -225,7 +222,7 @@ inline result<void> refuse_lost_indentation(std::string_view text) {
     const std::size_t first = line.find_first_not_of(" \t\r");
     if (first == std::string_view::npos || line[first] == '#') continue;
     const std::string_view key = key_of_line(line);
-    if (just_opened && contains(keys, key))
+    if (just_opened && contains(own_quantize_keys, key))
       return error(
           errc::syntax, std::to_string(number) + ":1: " + std::string(key),
           "the keys of quantize stand beside it: indent them, and what belongs to them, below quantize:.");
@@ -320,10 +317,12 @@ inline result<spec> parse_spec(std::string_view text, const std::string& name,
   if (!root) return detail::in_file(root.error(), name);
   if (root->is_null())
     return error(errc::missing_value, name, "the file is empty: a section quantize is expected.");
-  if (auto done = detail::override_tree(*root, overrides); !done) return done.error();
   spec made;
   made.file = name;
-  if (auto done = detail::spec_reader(*root, name, words, made).read(); !done) return done.error();
+  detail::spec_reader reader(*root, name, words, made);
+  if (auto done = reader.check_sections(); !done) return done.error();
+  if (auto done = detail::override_tree(*root, overrides); !done) return done.error();
+  if (auto done = reader.read(); !done) return done.error();
   if (!made.ptq.module_types_file.empty())
     if (auto done = detail::read_module_types(made); !done) return done.error();
   return made;
