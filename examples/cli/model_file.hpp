@@ -20,6 +20,8 @@
 #include "ptq/io/onnx.hpp"
 #include "ptq/io/safetensors.hpp"
 #include "ptq/model/layers_of.hpp"
+#include "ptq/model/match.hpp"
+#include "ptq/model/plan.hpp"
 #include "ptq/result.hpp"
 #include "quantized_model.hpp"
 
@@ -102,6 +104,15 @@ class model_file {
   std::optional<onnx_graph_file> onnx_;
   std::vector<ptq::layer> layers_;  // of the checkpoint
 };
+
+/// The plan for a model.
+///
+/// @return axis_out_of_range: a `weights.quant_axis` of the specification is no axis of a weight
+inline ptq::result<ptq::plan> plan_for(const ptq::spec& spec, const model_file& model) {
+  ptq::plan plan = ptq::match(spec, model.layers());
+  if (const auto checked = ptq::check_axes(spec, plan); !checked) return checked.error();
+  return plan;
+}
 
 }  // namespace cli
 

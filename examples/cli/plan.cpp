@@ -7,7 +7,6 @@
 #include "command.hpp"
 #include "model_file.hpp"
 #include "ptq/config/yaml.hpp"
-#include "ptq/model/match.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/text.hpp"
 
@@ -20,7 +19,9 @@ int run_plan(const options& given) {
     return fail(given, wanted.error(), bad_usage);
   const auto model = model_file::open(*spec);
   if (!model) return fail(given, model.error(), failed);
-  ptq::plan plan = ptq::match(*spec, model->layers());
+  auto planned = plan_for(*spec, *model);
+  if (!planned) return fail(given, planned.error(), bad_usage);
+  ptq::plan& plan = *planned;
   if (const auto data = calibration_data_of(*spec); !data && plan.quantizes_activations())
     plan.warnings.push_back(data.error().what);
   if (const int code = warn(given, plan.warnings); code != done) return code;

@@ -21,7 +21,6 @@
 #include "ptq/io/artifact_writer.hpp"
 #include "ptq/io/mapped_file.hpp"
 #include "ptq/io/output_file.hpp"
-#include "ptq/model/match.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/quantize_report.hpp"
 #include "sources.hpp"
@@ -190,7 +189,9 @@ int quantize(const options& given, const ptq::spec& spec) {
   if (!model) return give_up(given, spec, model.error());
   if (const auto kept = keep_sources(given, spec, sources_of(*model)); !kept)
     return fail(given, kept.error(), bad_usage);
-  ptq::plan plan = ptq::match(spec, model->layers());
+  auto planned = plan_for(spec, *model);
+  if (!planned) return fail(given, planned.error(), bad_usage);
+  ptq::plan& plan = *planned;
   if (!given.statistics.empty() && !plan.quantizes_activations())
     plan.warnings.emplace_back(
         "--statistics: no layer's activations are quantized, so the file is not read.");

@@ -14,7 +14,6 @@
 #include "ptq/config/yaml.hpp"
 #include "ptq/io/output_file.hpp"
 #include "ptq/io/safetensors.hpp"
-#include "ptq/model/match.hpp"
 #include "ptq/model/model_hash.hpp"
 #include "ptq/report/table.hpp"
 #include "terminal.hpp"
@@ -94,7 +93,9 @@ int run_calibrate(const options& given) {
   if (const auto kept = keep_what_is_there(path); !kept) return fail(given, kept.error(), bad_usage);
   const auto model = model_file::open(*spec);
   if (!model) return fail(given, model.error(), failed);
-  const ptq::plan plan = ptq::match(*spec, model->layers());
+  const auto planned = plan_for(*spec, *model);
+  if (!planned) return fail(given, planned.error(), bad_usage);
+  const ptq::plan& plan = *planned;
   if (const int code = warn(given, plan.warnings); code != done) return code;
   if (!plan.quantizes_activations()) return fail(given, nothing_to_calibrate(*spec), bad_usage);
 

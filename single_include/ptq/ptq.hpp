@@ -7947,18 +7947,6 @@ inline void warn_of_weight_only(plan& made, const quantize_config& config) {
   }
 }
 
-inline void warn_of_axes(plan& made) {
-  for (const planned_layer& planned : made.layers) {
-    if (!planned.weights.grain || !planned.weights.grain->is_per_channel()) continue;
-    const std::size_t axis = planned.weights.grain->axis;
-    if (axis >= planned.shape.rank)
-      made.warnings.push_back(rule_path(*planned.weights.rule) + ".weights.quant_axis " +
-                              std::to_string(axis) + " is out of range for layer " + in_quotes(planned.name) +
-                              ", whose weight has rank " + std::to_string(planned.shape.rank) +
-                              ": quantizing it will fail.");
-  }
-}
-
 inline void warn_of_contradictions(plan& made, std::span<const layer> layers) {
   const auto contradicts = [](const layer& l) { return !rank_contradiction(l).empty(); };
   const auto first = std::find_if(layers.begin(), layers.end(), contradicts);
@@ -7981,7 +7969,6 @@ inline void add_warnings(plan& made, const quantize_config& config, std::span<co
   warn_of_dead_patterns(made, layers);
   judge_rules(made, outcomes);
   if (!quantizes_activations) warn_of_weight_only(made, config);
-  warn_of_axes(made);
   warn_of_contradictions(made, layers);
   warn_of_nothing(made);
 }
@@ -8059,7 +8046,7 @@ inline std::string obstacle(slot which, std::string_view dtype, const layer& can
   return {};
 }
 
-/// How weights share scales. An axis out of range is kept: applying the plan reports it.
+/// How weights share scales. An axis out of range is kept: `check_axes` and `apply` report it.
 inline granularity weight_grain(const axis_choice& choice, std::string_view dtype, const layer& candidate,
                                 const backend_profile& backend) {
   if (choice.kind == axis_choice::kind_type::axis)
@@ -8147,6 +8134,30 @@ inline plan match(const spec& wanted, std::span<const layer> layers, const backe
 template <class Policies = builtin>
 plan match(const spec& wanted, std::span<const layer> layers) {
   return detail::match(wanted, layers, detail::profile_of<Policies>(wanted.quantize.backend));
+}
+
+/// Whether every `weights.quant_axis` is an axis of the weights that it is meant for. `apply` finds out too,
+/// but only when it comes to the layer.
+///
+/// @param made what `match` made of `wanted`
+/// @return axis_out_of_range with the place of the first such rule, its axis, the first layer, and how many
+///         more there are
+inline result<void> check_axes(const spec& wanted, const plan& made) {
+  const auto lacks_axis = [](const planned_layer& l) {
+    return l.weights.grain && l.weights.grain->is_per_channel() && l.weights.grain->axis >= l.shape.rank;
+  };
+  const auto first = std::find_if(made.layers.begin(), made.layers.end(), lacks_axis);
+  if (first == made.layers.end()) return {};
+  const std::size_t rule = *first->weights.rule;
+  const auto others =
+      static_cast<std::size_t>(std::count_if(first + 1, made.layers.end(), [&](const planned_layer& l) {
+        return lacks_axis(l) && l.weights.rule == rule;
+      }));
+  return error(errc::axis_out_of_range, wanted.where(detail::rule_path(rule) + ".weights.quant_axis"),
+               "is " + std::to_string(first->weights.grain->axis) + ", but the weight of layer " +
+                   detail::in_quotes(first->name) + " has rank " + std::to_string(first->shape.rank) +
+                   ", its axes count from 0" +
+                   (others > 0 ? "; so it is with " + detail::counted(others, "more layer") : "") + ".");
 }
 
 }  // namespace ptq::inline v0_1

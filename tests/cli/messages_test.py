@@ -97,6 +97,16 @@ class SpecificationMessages(CommandTest):
         fine = self.ptq("plan", "--strict", "-e", self.write("fine.yaml", LINEAR), f"model_path={LENET}")
         self.assertEqual((fine.returncode, fine.stderr), (0, ""))
 
+    def test_axis_out_of_range(self):
+        spec = self.write("spec.yaml", "quantize:\n  layers:\n    - module_name: Linear\n"
+                                       "      weights: {dtype: int8, quant_axis: 2}\n")
+        for verb in ("plan", "quantize"):
+            with self.subTest(verb=verb):
+                run = self.ptq(verb, "-e", spec, f"model_path={LENET}", "results_dir=out")
+                self.assertFails(run, 2, "spec.yaml:4:", "quantize.layers[0].weights.quant_axis: is 2", '"fc1"', "rank 2",
+                                 "1 more layer")
+                self.assertEqual((run.stdout, self.written()), ("", []))
+
     def test_usage(self):
         self.assertEqual(self.ptq("quantise").returncode, 2)
         self.assertEqual(self.ptq().returncode, 2)

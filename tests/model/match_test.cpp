@@ -243,19 +243,34 @@ TEST_CASE("warning: activations under a backend for weights alone") {
   CHECK(named(made, "encoder.fc").activations.reason == "backend \"torchao\" quantizes weights only");
 }
 
-TEST_CASE("warning: quant_axis that is ignored or out of range") {
+TEST_CASE("warning: quant_axis that is ignored") {
   auto from = weight_only({rule("Conv2d", "int8")});
   from.quantize.layers[0].weights->quant_axis.kind = ptq::axis_choice::kind_type::per_tensor;
   CHECK(only_warning(ptq::match(from, zoo())) ==
         "quantize.layers[0].weights.quant_axis: null is ignored: backend \"torchao\" keeps its own "
         "granularity.");
-  from.quantize.layers[0].weights->quant_axis = {ptq::axis_choice::kind_type::axis, 4};
+}
+
+TEST_CASE("an axis that the weights of a rule lack") {
+  auto from = weight_only({rule("*", "int8")});
   const std::vector<float> values(24, 1.0F);
-  const std::vector<ptq::layer> layers{{"c", "Conv2d", {values, {2, 3, 2, 2}}}};
+  std::vector<ptq::layer> layers{{"c", "Conv2d", {values, {2, 3, 2, 2}}}, {"f", "Linear", {values, {4, 6}}}};
+  from.quantize.layers[0].weights->quant_axis = {ptq::axis_choice::kind_type::axis, 1};
+  CHECK(ptq::check_axes(from, ptq::match(from, layers)));
+  from.quantize.layers[0].weights->quant_axis.axis = 2;
+  CHECK(
+      ptq::check_axes(from, ptq::match(from, layers)).error().what ==
+      "quantize.layers[0].weights.quant_axis: is 2, but the weight of layer \"f\" has rank 2, its axes count "
+      "from 0.");
+  from.quantize.layers[0].weights->quant_axis.axis = 4;
+  from.file = "/spec.yaml";
+  from.places["quantize.layers[0].weights.quant_axis"] = "5:42";
   const auto made = ptq::match(from, layers);
-  CHECK(only_warning(made) ==
-        "quantize.layers[0].weights.quant_axis 4 is out of range for layer \"c\", whose weight has rank 4: "
-        "quantizing it will fail.");
+  CHECK(made.warnings.empty());
+  CHECK(ptq::check_axes(from, made).error().what ==
+        "/spec.yaml:5:42: quantize.layers[0].weights.quant_axis: is 4, but the weight of layer \"c\" has "
+        "rank 4, "
+        "its axes count from 0; so it is with 1 more layer.");
   const auto done = ptq::apply(made, layers, [](const ptq::quantized_layer&) {});
   CHECK(done.error().code == ptq::errc::axis_out_of_range);
 }

@@ -23,6 +23,7 @@
 #include "ptq/model/plan_warnings.hpp"
 #include "ptq/model/resolve.hpp"
 #include "ptq/policies.hpp"
+#include "ptq/result.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {
@@ -78,7 +79,7 @@ inline std::string obstacle(slot which, std::string_view dtype, const layer& can
   return {};
 }
 
-/// How weights share scales. An axis out of range is kept: applying the plan reports it.
+/// How weights share scales. An axis out of range is kept: `check_axes` and `apply` report it.
 inline granularity weight_grain(const axis_choice& choice, std::string_view dtype, const layer& candidate,
                                 const backend_profile& backend) {
   if (choice.kind == axis_choice::kind_type::axis)
@@ -166,6 +167,30 @@ inline plan match(const spec& wanted, std::span<const layer> layers, const backe
 template <class Policies = builtin>
 plan match(const spec& wanted, std::span<const layer> layers) {
   return detail::match(wanted, layers, detail::profile_of<Policies>(wanted.quantize.backend));
+}
+
+/// Whether every `weights.quant_axis` is an axis of the weights that it is meant for. `apply` finds out too,
+/// but only when it comes to the layer.
+///
+/// @param made what `match` made of `wanted`
+/// @return axis_out_of_range with the place of the first such rule, its axis, the first layer, and how many
+///         more there are
+inline result<void> check_axes(const spec& wanted, const plan& made) {
+  const auto lacks_axis = [](const planned_layer& l) {
+    return l.weights.grain && l.weights.grain->is_per_channel() && l.weights.grain->axis >= l.shape.rank;
+  };
+  const auto first = std::find_if(made.layers.begin(), made.layers.end(), lacks_axis);
+  if (first == made.layers.end()) return {};
+  const std::size_t rule = *first->weights.rule;
+  const auto others =
+      static_cast<std::size_t>(std::count_if(first + 1, made.layers.end(), [&](const planned_layer& l) {
+        return lacks_axis(l) && l.weights.rule == rule;
+      }));
+  return error(errc::axis_out_of_range, wanted.where(detail::rule_path(rule) + ".weights.quant_axis"),
+               "is " + std::to_string(first->weights.grain->axis) + ", but the weight of layer " +
+                   detail::in_quotes(first->name) + " has rank " + std::to_string(first->shape.rank) +
+                   ", its axes count from 0" +
+                   (others > 0 ? "; so it is with " + detail::counted(others, "more layer") : "") + ".");
 }
 
 }  // namespace ptq::inline v0_1

@@ -93,18 +93,6 @@ inline void warn_of_weight_only(plan& made, const quantize_config& config) {
   }
 }
 
-inline void warn_of_axes(plan& made) {
-  for (const planned_layer& planned : made.layers) {
-    if (!planned.weights.grain || !planned.weights.grain->is_per_channel()) continue;
-    const std::size_t axis = planned.weights.grain->axis;
-    if (axis >= planned.shape.rank)
-      made.warnings.push_back(rule_path(*planned.weights.rule) + ".weights.quant_axis " +
-                              std::to_string(axis) + " is out of range for layer " + in_quotes(planned.name) +
-                              ", whose weight has rank " + std::to_string(planned.shape.rank) +
-                              ": quantizing it will fail.");
-  }
-}
-
 inline void warn_of_contradictions(plan& made, std::span<const layer> layers) {
   const auto contradicts = [](const layer& l) { return !rank_contradiction(l).empty(); };
   const auto first = std::find_if(layers.begin(), layers.end(), contradicts);
@@ -127,7 +115,6 @@ inline void add_warnings(plan& made, const quantize_config& config, std::span<co
   warn_of_dead_patterns(made, layers);
   judge_rules(made, outcomes);
   if (!quantizes_activations) warn_of_weight_only(made, config);
-  warn_of_axes(made);
   warn_of_contradictions(made, layers);
   warn_of_nothing(made);
 }
