@@ -73,13 +73,17 @@ ptq::error show_ways_out(ptq::error lacking) {
   return lacking;
 }
 
+void print_notes(std::span<const std::string> notes) {
+  for (const std::string& note : notes) std::fprintf(stderr, "ptq: note: %s\n", note.c_str());
+}
+
 ptq::result<void> run_model(const ptq::data_config& data, const model_file& model, const ptq::plan& plan,
                             ptq::calibration& calibration) {
   auto engine = any_engine::load(model.path());
   if (!engine) return show_ways_out(engine.error());
   auto samples = ptq::samples::open(data, engine->inputs(), data_formats{});
   if (!samples) return samples.error();
-  for (const std::string& note : samples->notes()) std::fprintf(stderr, "ptq: note: %s\n", note.c_str());
+  print_notes(samples->notes());
   const auto layers = inputs_of(*model.onnx(), plan);
   std::vector<std::string> wanted;
   for (const auto& [tensor, fed] : layers) wanted.push_back(tensor);
@@ -106,20 +110,20 @@ ptq::result<void> run_model(const ptq::data_config& data, const model_file& mode
   }
 }
 
-ptq::result<void> read_recording(const ptq::data_config& data, const ptq::plan& plan,
+ptq::result<void> read_recording(const ptq::data_config& data, const model_file& model, const ptq::plan& plan,
                                  ptq::calibration& calibration) {
-  std::vector<std::string> wanted;
-  for (const ptq::planned_layer& layer : plan.layers)
-    if (layer.activations.is_quantized()) wanted.push_back(layer.name);
-  progress shown(wanted.size());
+  progress shown(calibration.collected().size());
   std::string_view current;
-  return ptq::read_recorded(
-      data, wanted, data_formats{},
+  const auto notes = ptq::read_recorded(
+      data, plan, model.layers(), data_formats{},
       [&](std::string_view layer, const ptq::tensor_view<const float>& batch) -> ptq::result<void> {
         if (is_interrupted()) return ptq::error(ptq::errc::stopped, {}, "interrupted.");
         if (layer.data() != current.data()) shown.step(current = layer);
         return calibration.collect(layer, batch);
       });
+  if (!notes) return notes.error();
+  print_notes(*notes);
+  return {};
 }
 
 }  // namespace
@@ -141,7 +145,7 @@ ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const mo
   if (!named) return named.error();
   const ptq::data_config& data = **named;
   if (!data.activations.empty()) {
-    if (auto read = read_recording(data, plan, calibration); !read) return read.error();
+    if (auto read = read_recording(data, model, plan, calibration); !read) return read.error();
     return calibration;
   }
   if (model.onnx() == nullptr)

@@ -6111,6 +6111,184 @@ inline error describe_sample(status outcome, std::string_view where, std::size_t
 
 #endif  // PTQ_IO_SCALARS_HPP
 
+// ---- ptq/model/classes.hpp ----
+
+/// @file classes.hpp What can be quantized in the layers of a class, and which class a bare tensor suggests.
+/// Class names are PyTorch's.
+#ifndef PTQ_MODEL_CLASSES_HPP
+#define PTQ_MODEL_CLASSES_HPP
+
+#include <cstddef>
+#include <string_view>
+
+namespace ptq::inline v0_1 {
+
+/// What ptq can do with the layers of a class.
+struct class_traits {
+  bool weights = false;
+  bool activations = false;
+  std::size_t rank = 0;         ///< of its weight; 0: it has none
+  std::size_t output_axis = 0;  ///< of its weight: the axis of output channels
+
+  constexpr bool is_quantizable() const noexcept { return weights || activations; }
+};
+
+/// The traits of a class. A class that is not named here can match patterns, but is left as it is.
+constexpr class_traits traits_of_class(std::string_view name) noexcept {
+  std::size_t dimensions = 0;
+  std::string_view family = name;
+  if (name.size() > 2 && name.back() == 'd' && name[name.size() - 2] >= '1' && name[name.size() - 2] <= '3') {
+    dimensions = static_cast<std::size_t>(name[name.size() - 2] - '0');
+    family.remove_suffix(2);
+  }
+  if (name == "Linear") return {true, true, 2, 0};
+  if (family == "Conv" && dimensions > 0) return {true, true, dimensions + 2, 0};
+  if (family == "ConvTranspose" && dimensions > 0) return {true, true, dimensions + 2, 1};
+  if (family == "BatchNorm" || family == "InstanceNorm") return {false, true, 1, 0};
+  if (family == "MaxPool" || family == "AvgPool" || family == "AdaptiveAvgPool" || name == "LeakyReLU")
+    return {false, true, 0, 0};
+  return {};
+}
+
+/// Why the layers of a class that is not quantizable are left as they are.
+constexpr std::string_view why_never(std::string_view class_name) noexcept {
+  const auto has = [&](std::string_view part) { return class_name.find(part) != std::string_view::npos; };
+  if (class_name.empty()) return "its class is not known; ptq.module_types can name it";
+  if (has("Embedding")) return "embeddings are looked up, not multiplied: never quantized";
+  if (has("Norm")) return "normalisation is never quantized";
+  if (has("LSTM") || has("GRU") || has("RNN")) return "recurrent layers are not supported";
+  if (class_name == "Sequential" || class_name == "ModuleList" || class_name == "ModuleDict")
+    return "a container has no weight of its own";
+  return "ptq cannot quantize layers of this class";
+}
+
+/// The class that the name and rank of a weight suggest, or "" where they suggest none. ConvTranspose is
+/// never suggested: its weight looks like that of a convolution.
+///
+/// @param has_running_mean the model also holds a tensor `<name>.running_mean`
+constexpr std::string_view suggested_class(std::string_view name, std::size_t rank,
+                                           bool has_running_mean) noexcept {
+  switch (rank) {
+    case 1:
+      return has_running_mean ? "BatchNorm" : "";
+    case 3:
+      return "Conv1d";
+    case 4:
+      return "Conv2d";
+    case 5:
+      return "Conv3d";
+    case 2:
+      break;
+    default:
+      return "";
+  }
+  while (true) {
+    const std::string_view part = name.substr(0, name.find('.'));
+    if (part.find("embed") != std::string_view::npos || part == "wte" || part == "wpe" || part == "shared")
+      return "Embedding";
+    if (part.size() == name.size()) return "Linear";
+    name.remove_prefix(part.size() + 1);
+  }
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_CLASSES_HPP
+
+// ---- ptq/model/layer.hpp ----
+
+/// @file layer.hpp A model is a list of layers.
+#ifndef PTQ_MODEL_LAYER_HPP
+#define PTQ_MODEL_LAYER_HPP
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+namespace ptq::inline v0_1 {
+
+struct layer {
+  std::string name;        ///< qualified name, for instance "encoder.layer.0.query"
+  std::string class_name;  ///< PyTorch's class name, for instance "Linear"; empty if unknown
+  any_view weight;
+  bool inferred = false;                     ///< the class was guessed from name and shape
+  std::string op_type{};                     ///< the ONNX operator, if it is one; patterns match it too
+  std::optional<std::size_t> output_axis{};  ///< of the weight, where it is not the one of the class
+
+  bool has_weight() const noexcept { return weight.data != nullptr || weight.type || weight.shape.rank > 0; }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_LAYER_HPP
+
+// ---- ptq/model/plan.hpp ----
+
+/// @file plan.hpp What will happen to each layer, and why: plain data, made by `match`, carried out by
+/// `apply`.
+#ifndef PTQ_MODEL_PLAN_HPP
+#define PTQ_MODEL_PLAN_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// What happens to a layer's weights, or to its activations.
+struct decision {
+  std::string dtype = "native";      ///< "native": left as it is
+  std::optional<granularity> grain;  ///< how scales are shared; nothing where nothing is quantized
+  std::optional<std::size_t> rule;   ///< the entry of `quantize.layers` that won
+  std::string reason;                ///< why nothing is quantized; empty where something is
+
+  bool is_quantized() const noexcept { return dtype != "native"; }
+};
+
+struct planned_layer {
+  std::string name;
+  std::string class_name;
+  bool inferred = false;
+  tensor_shape shape;
+  decision weights;
+  decision activations;
+  std::optional<std::size_t> skipped_by;  ///< the first entry of `quantize.skip_names` that matches
+
+  bool is_quantized() const noexcept { return weights.is_quantized() || activations.is_quantized(); }
+};
+
+/// A pattern and the number of layers it matches.
+struct pattern_count {
+  std::string pattern;
+  std::size_t matched = 0;
+};
+
+struct plan {
+  std::string backend;  ///< as written in the specification
+  std::string mode;
+  std::string algorithm;
+  std::vector<planned_layer> layers;  ///< every layer of the model, in its order
+  std::vector<pattern_count> rules;
+  std::vector<pattern_count> skip_names;
+  std::vector<std::string> warnings;  ///< those of the specification first
+  std::vector<std::string> notes;     ///< counted: one for each rule some of whose layers cannot be quantized
+
+  bool quantizes_weights() const noexcept {
+    return std::any_of(layers.begin(), layers.end(), [](const auto& l) { return l.weights.is_quantized(); });
+  }
+  /// Then data must be calibrated with before the plan can be carried out.
+  bool quantizes_activations() const noexcept {
+    return std::any_of(layers.begin(), layers.end(),
+                       [](const auto& l) { return l.activations.is_quantized(); });
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_PLAN_HPP
+
 // ---- ptq/io/recorded.hpp ----
 
 /// @file recorded.hpp Recorded activations: the inputs of layers in a file, keyed by layer name. With them no
@@ -6124,6 +6302,7 @@ inline error describe_sample(status outcome, std::string_view where, std::size_t
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ptq::inline v0_1 {
@@ -6136,24 +6315,77 @@ concept activation_sink =
       { sink(layer, batch) } -> std::same_as<result<void>>;
     };
 
-/// Reads the recorded inputs of layers, one layer after the other, each in batches of `batch_size` up to
-/// `max_samples`. Memory is bounded by a batch.
+namespace detail {
+
+/// Why an array cannot hold inputs of a layer, as far as the layer's weight tells; empty if it can. Channels
+/// are counted from the end, so there may be more axes in front than the one of the samples.
+inline std::string input_contradiction(const layer& fed, const tensor_shape& inputs) {
+  const class_traits traits = traits_of_class(fed.class_name);
+  const tensor_shape& weight = fed.weight.shape;
+  if (!traits.weights || weight.rank != traits.rank) return {};
+  const std::size_t output_axis = fed.output_axis.value_or(traits.output_axis);
+  const std::size_t taken = weight[output_axis == 0 ? 1 : 0];  // in a group
+  const bool has_groups = weight.rank > 2 && output_axis == 0;
+  std::string wanted = "at least " + std::to_string(weight.rank) + " axes are needed, the first for samples.";
+  if (inputs.rank >= weight.rank) {
+    const std::size_t channels = inputs[inputs.rank - (weight.rank - 1)];
+    const std::size_t groups = taken == 0 ? 0 : channels / taken;
+    if (channels == taken) return {};
+    if (has_groups && groups > 0 && channels % taken == 0 && weight[0] % groups == 0) return {};
+    wanted = weight.rank == 2 ? "the last extent"
+                              : "the extent of the channels, " + std::to_string(channels) + ",";
+    wanted += " must be " + std::to_string(taken);
+    wanted +=
+        has_groups ? " times the number of groups, a divisor of " + std::to_string(weight[0]) + "." : ".";
+  }
+  return "the shape of its array is " + extents_text(inputs) + ", but the weight of this " + fed.class_name +
+         " is " + extents_text(weight) + ": " + wanted;
+}
+
+/// The arrays of a file that belong to no layer, in words; empty if there are none.
+inline std::string strangers_text(const data_file& file, std::span<const layer> layers) {
+  const auto is_stranger = [&](std::string_view name) {
+    return std::none_of(layers.begin(), layers.end(), [&](const layer& l) { return l.name == name; });
+  };
+  const auto names = file.names();
+  const auto first = std::find_if(names.begin(), names.end(), is_stranger);
+  if (first == names.end() || first->empty()) return {};
+  const auto count = static_cast<std::size_t>(std::count_if(first, names.end(), is_stranger));
+  std::vector<std::string_view> lacking;
+  for (const layer& l : layers)
+    if (!file.has(l.name)) lacking.emplace_back(l.name);
+  const std::string_view nearest = nearest_word(*first, lacking);
+  return file.path() + ": " + counted(count, "array") + (count == 1 ? " is" : " are") +
+         " not read, as no layer has " + (count == 1 ? "its name: " : "their names; the first is ") +
+         in_quotes(*first) + "." + (nearest.empty() ? "" : " Did you mean " + in_quotes(nearest) + "?");
+}
+
+}  // namespace detail
+
+/// Reads the recorded inputs of the layers whose activations a plan quantizes, one layer after the other,
+/// each in batches of `batch_size` up to `max_samples`. Memory is bounded by a batch.
 ///
 /// @param data    `activations` is the file: .npz or .safetensors with one array a layer under its name, or
 ///               .npy for a single layer; the first axis counts samples
-/// @param layers  the names of the layers that need a range
+/// @param layers  those that the plan was made for
 /// @param formats the formats that the file may have
-/// @return tensor_not_found for a layer that is not in the file; not_finite with file, layer, sample and
-///         index; wrong_rank for a single number; no_data where there are no samples
+/// @return notes: what of the file is not read, in words. tensor_not_found for a layer that is not in the
+///         file; size_mismatch for an array that cannot be the layer's inputs; not_finite with file, layer,
+///         sample and index; wrong_rank for a single number; no_data where there are no samples
 template <class Formats, activation_sink Sink>
-result<void> read_recorded(const data_config& data, std::span<const std::string> layers, Formats formats,
-                           Sink&& sink) {
+result<std::vector<std::string>> read_recorded(const data_config& data, const plan& planned,
+                                               std::span<const layer> layers, Formats formats, Sink&& sink) {
+  PTQ_ASSERT(planned.layers.size() == layers.size());
   const auto file = data_file::open(data.activations, formats);
   if (!file) return file.error();
   const auto names = file->names();
-  const bool is_unnamed = layers.size() == 1 && names.size() == 1 && names[0].empty();
+  const auto wanted = std::count_if(planned.layers.begin(), planned.layers.end(),
+                                    [](const planned_layer& l) { return l.activations.is_quantized(); });
+  const bool is_unnamed = wanted == 1 && names.size() == 1 && names[0].empty();
   std::vector<float> values;
-  for (const std::string& layer : layers) {
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (!planned.layers[i].activations.is_quantized()) continue;
+    const std::string& layer = layers[i].name;
     const std::string where = file->path() + ": layer \"" + layer + "\"";
     auto reader = file->read(is_unnamed ? std::string_view() : std::string_view(layer));
     if (!reader) {
@@ -6164,6 +6396,8 @@ result<void> read_recorded(const data_config& data, std::span<const std::string>
     }
     if (reader->shape().rank == 0)
       return error(errc::wrong_rank, where, "it is a single number; the first axis must count the samples.");
+    if (const std::string wrong = detail::input_contradiction(layers[i], reader->shape()); !wrong.empty())
+      return error(errc::size_mismatch, where, wrong);
     const std::size_t count = (std::min)(reader->shape()[0], data.max_samples.value_or(reader->shape()[0]));
     if (count == 0) return error(errc::no_data, where, "there are no samples.");
     const std::size_t step = (std::max<std::size_t>)(data.batch_size, 1);
@@ -6176,10 +6410,13 @@ result<void> read_recorded(const data_config& data, std::span<const std::string>
       if (!converted) return detail::describe_sample(converted, where, first, *rows, scalar_type::float32);
       if (auto taken = sink(std::string_view(layer), tensor_view<const float>(values.data(), rows->shape));
           !taken)
-        return taken;
+        return taken.error();
     }
   }
-  return {};
+  std::vector<std::string> notes;
+  if (std::string strangers = detail::strangers_text(*file, layers); !strangers.empty())
+    notes.push_back(std::move(strangers));
+  return notes;
 }
 
 }  // namespace ptq::inline v0_1
@@ -6950,100 +7187,6 @@ inline void fake_quantize(std::span<float> values, const instantiation& how, flo
 
 #endif  // PTQ_MODEL_INSTANTIATION_HPP
 
-// ---- ptq/model/layer.hpp ----
-
-/// @file layer.hpp A model is a list of layers.
-#ifndef PTQ_MODEL_LAYER_HPP
-#define PTQ_MODEL_LAYER_HPP
-
-#include <cstddef>
-#include <optional>
-#include <string>
-
-namespace ptq::inline v0_1 {
-
-struct layer {
-  std::string name;        ///< qualified name, for instance "encoder.layer.0.query"
-  std::string class_name;  ///< PyTorch's class name, for instance "Linear"; empty if unknown
-  any_view weight;
-  bool inferred = false;                     ///< the class was guessed from name and shape
-  std::string op_type{};                     ///< the ONNX operator, if it is one; patterns match it too
-  std::optional<std::size_t> output_axis{};  ///< of the weight, where it is not the one of the class
-
-  bool has_weight() const noexcept { return weight.data != nullptr || weight.type || weight.shape.rank > 0; }
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_MODEL_LAYER_HPP
-
-// ---- ptq/model/plan.hpp ----
-
-/// @file plan.hpp What will happen to each layer, and why: plain data, made by `match`, carried out by
-/// `apply`.
-#ifndef PTQ_MODEL_PLAN_HPP
-#define PTQ_MODEL_PLAN_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <optional>
-#include <string>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// What happens to a layer's weights, or to its activations.
-struct decision {
-  std::string dtype = "native";      ///< "native": left as it is
-  std::optional<granularity> grain;  ///< how scales are shared; nothing where nothing is quantized
-  std::optional<std::size_t> rule;   ///< the entry of `quantize.layers` that won
-  std::string reason;                ///< why nothing is quantized; empty where something is
-
-  bool is_quantized() const noexcept { return dtype != "native"; }
-};
-
-struct planned_layer {
-  std::string name;
-  std::string class_name;
-  bool inferred = false;
-  tensor_shape shape;
-  decision weights;
-  decision activations;
-  std::optional<std::size_t> skipped_by;  ///< the first entry of `quantize.skip_names` that matches
-
-  bool is_quantized() const noexcept { return weights.is_quantized() || activations.is_quantized(); }
-};
-
-/// A pattern and the number of layers it matches.
-struct pattern_count {
-  std::string pattern;
-  std::size_t matched = 0;
-};
-
-struct plan {
-  std::string backend;  ///< as written in the specification
-  std::string mode;
-  std::string algorithm;
-  std::vector<planned_layer> layers;  ///< every layer of the model, in its order
-  std::vector<pattern_count> rules;
-  std::vector<pattern_count> skip_names;
-  std::vector<std::string> warnings;  ///< those of the specification first
-  std::vector<std::string> notes;     ///< counted: one for each rule some of whose layers cannot be quantized
-
-  bool quantizes_weights() const noexcept {
-    return std::any_of(layers.begin(), layers.end(), [](const auto& l) { return l.weights.is_quantized(); });
-  }
-  /// Then data must be calibrated with before the plan can be carried out.
-  bool quantizes_activations() const noexcept {
-    return std::any_of(layers.begin(), layers.end(),
-                       [](const auto& l) { return l.activations.is_quantized(); });
-  }
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_MODEL_PLAN_HPP
-
 // ---- ptq/model/apply.hpp ----
 
 /// @file apply.hpp Carries out a plan: quantizes the weights of each planned layer and hands them to a sink.
@@ -7548,90 +7691,6 @@ class calibration {
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_MODEL_CALIBRATION_HPP
-
-// ---- ptq/model/classes.hpp ----
-
-/// @file classes.hpp What can be quantized in the layers of a class, and which class a bare tensor suggests.
-/// Class names are PyTorch's.
-#ifndef PTQ_MODEL_CLASSES_HPP
-#define PTQ_MODEL_CLASSES_HPP
-
-#include <cstddef>
-#include <string_view>
-
-namespace ptq::inline v0_1 {
-
-/// What ptq can do with the layers of a class.
-struct class_traits {
-  bool weights = false;
-  bool activations = false;
-  std::size_t rank = 0;         ///< of its weight; 0: it has none
-  std::size_t output_axis = 0;  ///< of its weight: the axis of output channels
-
-  constexpr bool is_quantizable() const noexcept { return weights || activations; }
-};
-
-/// The traits of a class. A class that is not named here can match patterns, but is left as it is.
-constexpr class_traits traits_of_class(std::string_view name) noexcept {
-  std::size_t dimensions = 0;
-  std::string_view family = name;
-  if (name.size() > 2 && name.back() == 'd' && name[name.size() - 2] >= '1' && name[name.size() - 2] <= '3') {
-    dimensions = static_cast<std::size_t>(name[name.size() - 2] - '0');
-    family.remove_suffix(2);
-  }
-  if (name == "Linear") return {true, true, 2, 0};
-  if (family == "Conv" && dimensions > 0) return {true, true, dimensions + 2, 0};
-  if (family == "ConvTranspose" && dimensions > 0) return {true, true, dimensions + 2, 1};
-  if (family == "BatchNorm" || family == "InstanceNorm") return {false, true, 1, 0};
-  if (family == "MaxPool" || family == "AvgPool" || family == "AdaptiveAvgPool" || name == "LeakyReLU")
-    return {false, true, 0, 0};
-  return {};
-}
-
-/// Why the layers of a class that is not quantizable are left as they are.
-constexpr std::string_view why_never(std::string_view class_name) noexcept {
-  const auto has = [&](std::string_view part) { return class_name.find(part) != std::string_view::npos; };
-  if (class_name.empty()) return "its class is not known; ptq.module_types can name it";
-  if (has("Embedding")) return "embeddings are looked up, not multiplied: never quantized";
-  if (has("Norm")) return "normalisation is never quantized";
-  if (has("LSTM") || has("GRU") || has("RNN")) return "recurrent layers are not supported";
-  if (class_name == "Sequential" || class_name == "ModuleList" || class_name == "ModuleDict")
-    return "a container has no weight of its own";
-  return "ptq cannot quantize layers of this class";
-}
-
-/// The class that the name and rank of a weight suggest, or "" where they suggest none. ConvTranspose is
-/// never suggested: its weight looks like that of a convolution.
-///
-/// @param has_running_mean the model also holds a tensor `<name>.running_mean`
-constexpr std::string_view suggested_class(std::string_view name, std::size_t rank,
-                                           bool has_running_mean) noexcept {
-  switch (rank) {
-    case 1:
-      return has_running_mean ? "BatchNorm" : "";
-    case 3:
-      return "Conv1d";
-    case 4:
-      return "Conv2d";
-    case 5:
-      return "Conv3d";
-    case 2:
-      break;
-    default:
-      return "";
-  }
-  while (true) {
-    const std::string_view part = name.substr(0, name.find('.'));
-    if (part.find("embed") != std::string_view::npos || part == "wte" || part == "wpe" || part == "shared")
-      return "Embedding";
-    if (part.size() == name.size()) return "Linear";
-    name.remove_prefix(part.size() + 1);
-  }
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_MODEL_CLASSES_HPP
 
 // ---- ptq/model/layers_of.hpp ----
 

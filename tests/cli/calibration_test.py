@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calibration under attack: every odd input ends in an error that names the place, or in a stated result."""
 import json
+import math
 
 from command import CommandTest, EXAMPLES, LENET, STATIC, floats, main, npy, npz, safetensors
 
@@ -54,6 +55,20 @@ class Refusals(CalibrationTest):
         more = {"name": "r.safetensors", "key": "activations", "model": LENET}
         self.refuses(recording(arrays), "sample 3", 'layer "fc2"', "element [8]", **more)
         self.refuses(recording(["conv1", "conv2", "fc1"]), 'no array "fc2"', "Record the inputs of every layer", **more)
+
+    def test_recording_of_something_else(self):
+        """A wrong shape is refused; what belongs to no layer is said."""
+        shapes = {"conv1": [4, 1, 28, 28], "conv2": [4, 8, 12, 12], "fc1": [4, 256], "fc2": [4, 64]}
+
+        def recording(**changed):
+            return npz({n: npy(s, floats(*[0.25] * math.prod(s))) for n, s in {**shapes, **changed}.items()})
+
+        more = {"name": "r.npz", "key": "activations", "model": LENET}
+        self.refuses(recording(fc1=[4, 200]), 'layer "fc1"', "[4, 200]", "[64, 256]", "must be 256", **more)
+        self.refuses(recording(conv2=[4, 12, 12, 12]), 'layer "conv2"', "[4, 12, 12, 12]", "must be 8 times", **more)
+        run = self.quantize_with(recording(fc_1=[1], fc3=[1]), **more)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn("r.npz: 2 arrays are not read, as no layer has their names; the first is", run.stderr)
 
     def test_more_memory_than_there_is(self):
         """Ranges need only what feeds the layer; outputs need all that its padding asks for."""

@@ -10,12 +10,19 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ptq/config/spec.hpp"
+#include "ptq/config/text.hpp"
+#include "ptq/config/words.hpp"
 #include "ptq/io/array.hpp"
 #include "ptq/io/data_file.hpp"
 #include "ptq/io/scalars.hpp"
+#include "ptq/model/classes.hpp"
+#include "ptq/model/layer.hpp"
+#include "ptq/model/plan.hpp"
+#include "ptq/model/shape_text.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/view.hpp"
 
@@ -29,24 +36,77 @@ concept activation_sink =
       { sink(layer, batch) } -> std::same_as<result<void>>;
     };
 
-/// Reads the recorded inputs of layers, one layer after the other, each in batches of `batch_size` up to
-/// `max_samples`. Memory is bounded by a batch.
+namespace detail {
+
+/// Why an array cannot hold inputs of a layer, as far as the layer's weight tells; empty if it can. Channels
+/// are counted from the end, so there may be more axes in front than the one of the samples.
+inline std::string input_contradiction(const layer& fed, const tensor_shape& inputs) {
+  const class_traits traits = traits_of_class(fed.class_name);
+  const tensor_shape& weight = fed.weight.shape;
+  if (!traits.weights || weight.rank != traits.rank) return {};
+  const std::size_t output_axis = fed.output_axis.value_or(traits.output_axis);
+  const std::size_t taken = weight[output_axis == 0 ? 1 : 0];  // in a group
+  const bool has_groups = weight.rank > 2 && output_axis == 0;
+  std::string wanted = "at least " + std::to_string(weight.rank) + " axes are needed, the first for samples.";
+  if (inputs.rank >= weight.rank) {
+    const std::size_t channels = inputs[inputs.rank - (weight.rank - 1)];
+    const std::size_t groups = taken == 0 ? 0 : channels / taken;
+    if (channels == taken) return {};
+    if (has_groups && groups > 0 && channels % taken == 0 && weight[0] % groups == 0) return {};
+    wanted = weight.rank == 2 ? "the last extent"
+                              : "the extent of the channels, " + std::to_string(channels) + ",";
+    wanted += " must be " + std::to_string(taken);
+    wanted +=
+        has_groups ? " times the number of groups, a divisor of " + std::to_string(weight[0]) + "." : ".";
+  }
+  return "the shape of its array is " + extents_text(inputs) + ", but the weight of this " + fed.class_name +
+         " is " + extents_text(weight) + ": " + wanted;
+}
+
+/// The arrays of a file that belong to no layer, in words; empty if there are none.
+inline std::string strangers_text(const data_file& file, std::span<const layer> layers) {
+  const auto is_stranger = [&](std::string_view name) {
+    return std::none_of(layers.begin(), layers.end(), [&](const layer& l) { return l.name == name; });
+  };
+  const auto names = file.names();
+  const auto first = std::find_if(names.begin(), names.end(), is_stranger);
+  if (first == names.end() || first->empty()) return {};
+  const auto count = static_cast<std::size_t>(std::count_if(first, names.end(), is_stranger));
+  std::vector<std::string_view> lacking;
+  for (const layer& l : layers)
+    if (!file.has(l.name)) lacking.emplace_back(l.name);
+  const std::string_view nearest = nearest_word(*first, lacking);
+  return file.path() + ": " + counted(count, "array") + (count == 1 ? " is" : " are") +
+         " not read, as no layer has " + (count == 1 ? "its name: " : "their names; the first is ") +
+         in_quotes(*first) + "." + (nearest.empty() ? "" : " Did you mean " + in_quotes(nearest) + "?");
+}
+
+}  // namespace detail
+
+/// Reads the recorded inputs of the layers whose activations a plan quantizes, one layer after the other,
+/// each in batches of `batch_size` up to `max_samples`. Memory is bounded by a batch.
 ///
 /// @param data    `activations` is the file: .npz or .safetensors with one array a layer under its name, or
 ///               .npy for a single layer; the first axis counts samples
-/// @param layers  the names of the layers that need a range
+/// @param layers  those that the plan was made for
 /// @param formats the formats that the file may have
-/// @return tensor_not_found for a layer that is not in the file; not_finite with file, layer, sample and
-///         index; wrong_rank for a single number; no_data where there are no samples
+/// @return notes: what of the file is not read, in words. tensor_not_found for a layer that is not in the
+///         file; size_mismatch for an array that cannot be the layer's inputs; not_finite with file, layer,
+///         sample and index; wrong_rank for a single number; no_data where there are no samples
 template <class Formats, activation_sink Sink>
-result<void> read_recorded(const data_config& data, std::span<const std::string> layers, Formats formats,
-                           Sink&& sink) {
+result<std::vector<std::string>> read_recorded(const data_config& data, const plan& planned,
+                                               std::span<const layer> layers, Formats formats, Sink&& sink) {
+  PTQ_ASSERT(planned.layers.size() == layers.size());
   const auto file = data_file::open(data.activations, formats);
   if (!file) return file.error();
   const auto names = file->names();
-  const bool is_unnamed = layers.size() == 1 && names.size() == 1 && names[0].empty();
+  const auto wanted = std::count_if(planned.layers.begin(), planned.layers.end(),
+                                    [](const planned_layer& l) { return l.activations.is_quantized(); });
+  const bool is_unnamed = wanted == 1 && names.size() == 1 && names[0].empty();
   std::vector<float> values;
-  for (const std::string& layer : layers) {
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (!planned.layers[i].activations.is_quantized()) continue;
+    const std::string& layer = layers[i].name;
     const std::string where = file->path() + ": layer \"" + layer + "\"";
     auto reader = file->read(is_unnamed ? std::string_view() : std::string_view(layer));
     if (!reader) {
@@ -57,6 +117,8 @@ result<void> read_recorded(const data_config& data, std::span<const std::string>
     }
     if (reader->shape().rank == 0)
       return error(errc::wrong_rank, where, "it is a single number; the first axis must count the samples.");
+    if (const std::string wrong = detail::input_contradiction(layers[i], reader->shape()); !wrong.empty())
+      return error(errc::size_mismatch, where, wrong);
     const std::size_t count = (std::min)(reader->shape()[0], data.max_samples.value_or(reader->shape()[0]));
     if (count == 0) return error(errc::no_data, where, "there are no samples.");
     const std::size_t step = (std::max<std::size_t>)(data.batch_size, 1);
@@ -69,10 +131,13 @@ result<void> read_recorded(const data_config& data, std::span<const std::string>
       if (!converted) return detail::describe_sample(converted, where, first, *rows, scalar_type::float32);
       if (auto taken = sink(std::string_view(layer), tensor_view<const float>(values.data(), rows->shape));
           !taken)
-        return taken;
+        return taken.error();
     }
   }
-  return {};
+  std::vector<std::string> notes;
+  if (std::string strangers = detail::strangers_text(*file, layers); !strangers.empty())
+    notes.push_back(std::move(strangers));
+  return notes;
 }
 
 }  // namespace ptq::inline v0_1
