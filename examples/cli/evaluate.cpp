@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "command.hpp"
@@ -38,6 +39,14 @@ ptq::result<std::vector<float>> outputs_of(any_engine& engine, std::span<const p
   return values;
 }
 
+ptq::error wrong_label(const ptq::data_config& data, std::size_t sample, std::int64_t label,
+                       std::size_t classes) {
+  return {ptq::errc::invalid_value, ptq::absolute_path(data.labels),
+          "sample " + std::to_string(sample) + ": the label is " + std::to_string(label) +
+              ", but the model has " + std::to_string(classes) + " classes: labels are numbers from 0 to " +
+              std::to_string(classes - 1) + "."};
+}
+
 ptq::result<ptq::accuracy> evaluate(const ptq::data_config& data, any_engine& reference,
                                     any_engine& quantized) {
   auto samples = ptq::samples::open(data, reference.inputs(), data_formats{});
@@ -64,6 +73,8 @@ ptq::result<ptq::accuracy> evaluate(const ptq::data_config& data, any_engine& re
       return ptq::error(ptq::errc::size_mismatch, {},
                         "the model and its artifact have outputs of different sizes.");
     for (std::size_t i = 0; i < count; ++i, ++at) {
+      if (!labels.empty() && !(labels[at] >= 0 && std::cmp_less(labels[at], width)))
+        return wrong_label(data, at, labels[at], width);
       sums.add(std::span(*expected).subspan(i * width, width), std::span(*found).subspan(i * width, width),
                labels.empty() ? std::optional<std::int64_t>() : labels[at]);
     }

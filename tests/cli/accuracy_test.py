@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The first static example on the shipped models: how much of their accuracy is left."""
 import json
+import struct
 
-from command import EXAMPLES, CommandTest, main
+from command import EXAMPLES, CommandTest, main, npy
 
 STATIC = EXAMPLES / "specs" / "static.yaml"
 MODELS = {"lenet-digits": ("test_images.npy", 1 / 255), "pitch-transformer": ("test_inputs.npy", 1)}
@@ -37,6 +38,16 @@ class Accuracy(CommandTest):
         self.assertGreaterEqual(found["agreement"], agreement)
         self.assertGreaterEqual(found["sqnr_db"], decibels)
         self.check_report(json.loads((self.folder / f"{name}-{dtype}-{algorithm}" / "quantize_report.json").read_text()), dtype, algorithm)
+
+    def test_label_out_of_range(self):
+        model, calibration = EXAMPLES / "models" / "lenet-digits", "dataset.quant_calibration_dataset"
+        words = ["-e", STATIC, f"model_path={model / 'model.onnx'}", "results_dir=out", "evaluate.batch_size=2",
+                 f"evaluate.inputs={self.write('x.npy', npy([5, 1, 28, 28], bytes(5 * 4 * 28 * 28)))}"]
+        self.assertEqual(self.ptq("quantize", *words).returncode, 0)
+        for label in (-1, 10):
+            labels = self.write("y.npy", npy([5], struct.pack("<5q", 0, 9, 0, label, 0), "<i8"))
+            self.assertFails(self.ptq("evaluate", *words, f"evaluate.labels={labels}"), 1,
+                             f"{labels}: sample 3: the label is {label}, but the model has 10 classes", "from 0 to 9")
 
     def check_report(self, report, dtype, algorithm):
         for layer in report["layers"]:
