@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "engines.hpp"
 #include "ptq/config/yaml.hpp"
 #include "ptq/engine/accuracy.hpp"
+#include "ptq/io/onnx.hpp"
 #include "ptq/io/samples.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/table.hpp"
@@ -21,6 +23,14 @@
 
 namespace cli {
 namespace {
+
+/// A constant of the graph, or null.
+const ptq::onnx_tensor* find_tensor(const ptq::onnx_graph& graph, std::string_view name) {
+  for (const auto* list : {&graph.initializers, &graph.constants})
+    for (const ptq::onnx_tensor& tensor : *list)
+      if (tensor.name == name) return &tensor;
+  return nullptr;
+}
 
 /// The first output of a batch, sample after sample.
 ptq::result<std::vector<float>> outputs_of(any_engine& engine, std::span<const ptq::named_array> batch) {
@@ -82,6 +92,52 @@ ptq::result<ptq::accuracy> evaluate(const ptq::data_config& data, any_engine& re
   }
 }
 
+/// "takes input [N, 1, 28, 28], gives logits [N, 10]"
+std::string signature_of(const ptq::onnx_graph& graph) {
+  const auto is_weight = [&](const ptq::onnx_value& value) {
+    return find_tensor(graph, value.name) != nullptr;
+  };
+  std::string text;
+  for (const auto& [verb, values] : {std::pair{"takes", &graph.inputs}, {"gives", &graph.outputs}}) {
+    text.append(text.empty() ? "" : ", ").append(verb);
+    for (const ptq::onnx_value& value : *values) {
+      if (is_weight(value)) continue;
+      text.append(" ").append(value.name);
+      std::string extents;
+      for (const ptq::onnx_extent& e : value.shape.value_or(std::vector<ptq::onnx_extent>()))
+        extents.append(extents.empty() ? "" : ", ")
+            .append(e.number           ? std::to_string(*e.number)
+                    : e.symbol.empty() ? "?"
+                                       : e.symbol);
+      if (value.shape) text.append(" [").append(extents).append("]");
+    }
+  }
+  return text;
+}
+
+/// Refuses an artifact of another model, as far as the graphs tell: by what they take and give, and by the
+/// weights that became codes. Other numbers in the same graph are not noticed.
+ptq::result<void> check_origin(const ptq::onnx_model& artifact, const ptq::onnx_model& model) {
+  const auto refuse = [&](const std::string& why) {
+    return ptq::error(ptq::errc::wrong_model, ptq::absolute_path(artifact.file),
+                      "this artifact belongs to another model than " + ptq::absolute_path(model.file) + ": " +
+                          why + ". Quantize again, or give the results_dir of this model.");
+  };
+  const std::string found = signature_of(artifact.graph);
+  const std::string expected = signature_of(model.graph);
+  if (found != expected) return refuse("it " + found + ", but the model " + expected);
+  constexpr std::string_view suffix = "_quantized";  // of the codes of a weight
+  for (const ptq::onnx_tensor& codes : artifact.graph.initializers) {
+    const std::string_view name = codes.name;
+    if (!name.ends_with(suffix) || find_tensor(model.graph, name)) continue;
+    const std::string weight(name.substr(0, name.size() - suffix.size()));
+    const ptq::onnx_tensor* source = find_tensor(model.graph, weight);
+    if (!source) return refuse("the model has no weight \"" + weight + "\"");
+    if (source->dims != codes.dims) return refuse("the model's weight \"" + weight + "\" has another shape");
+  }
+  return {};
+}
+
 nlohmann::json json_of(const ptq::accuracy& a) {
   return {{"samples", a.samples},
           {"float_top1", ptq::detail::optional_json(a.float_top1)},
@@ -125,6 +181,11 @@ int run_evaluate(const options& given) {
   if (!reference) return fail(given, reference.error(), failed);
   auto quantized = any_engine::load(artifact_path(*spec));
   if (!quantized) return fail(given, quantized.error(), failed);
+  const auto artifact = ptq::read_onnx(artifact_path(*spec));
+  if (!artifact) return fail(given, artifact.error(), failed);
+  const auto model = ptq::read_onnx(spec->quantize.model_path);
+  if (!model) return fail(given, model.error(), failed);
+  if (const auto same = check_origin(*artifact, *model); !same) return fail(given, same.error(), failed);
   const auto measured = evaluate(*data, *reference, *quantized);
   if (!measured) return fail(given, measured.error(), failed);
   if (given.json)

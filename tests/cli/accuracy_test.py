@@ -49,6 +49,20 @@ class Accuracy(CommandTest):
             self.assertFails(self.ptq("evaluate", *words, f"evaluate.labels={labels}"), 1,
                              f"{labels}: sample 3: the label is {label}, but the model has 10 classes", "from 0 to 9")
 
+    def test_artifact_of_another_model(self):
+        """By what it takes and gives; and in a graph of the same form, by the names of its weights."""
+        digits, pitch = (EXAMPLES / "models" / name / "model.onnx" for name in ("lenet-digits", "pitch-transformer"))
+        renamed = self.write("renamed.onnx", digits.read_bytes().replace(b"fc1.weight", b"fcX.weight"))
+        words = ["-e", STATIC, "results_dir=out",
+                 f"evaluate.inputs={self.write('x.npy', npy([1, 1, 28, 28], bytes(4 * 28 * 28)))}"]
+        artifact = self.folder / "out" / "quantized_model_modelopt.onnx"
+        for model, why in ((pitch, "it takes "), (renamed, 'the model has no weight "fc1.weight"')):
+            with self.subTest(model=model.name):
+                self.assertEqual(self.ptq("quantize", *words, f"model_path={digits}").returncode, 0)
+                self.assertFails(self.ptq("evaluate", *words, f"model_path={model}"), 1,
+                                 f"{artifact}: this artifact belongs to another model than {model}: {why}")
+                self.assertEqual(self.ptq("evaluate", *words, f"model_path={digits}").returncode, 0)
+
     def check_report(self, report, dtype, algorithm):
         for layer in report["layers"]:
             activations = layer["activations"]
