@@ -5104,6 +5104,7 @@ inline array_view batch_of(const array_view& input, std::size_t first, std::size
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -5188,6 +5189,22 @@ decltype(auto) visit(const any_view& view, F&& f) {
   return f(view.as<unaligned<float>>());
 }
 
+namespace detail {
+
+/// What is wrong with the element at a row-major index, which is not finite as float32.
+inline const char* why_not_finite(const any_view& view, std::size_t at) noexcept {
+  if (view.type == element_type::float64) {
+    std::ptrdiff_t offset = 0;
+    for (std::size_t axis = view.shape.rank; axis-- > 0; at /= view.shape[axis])
+      offset += static_cast<std::ptrdiff_t>(at % view.shape[axis]) * view.strides[axis];
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, static_cast<const double*>(view.data) + offset, sizeof bits);
+    if ((bits >> 52 & 0x7FF) != 0x7FF) return "does not fit float32";
+  }
+  return "is NaN or infinite";
+}
+
+}  // namespace detail
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_MODEL_ANY_VIEW_HPP
@@ -7253,10 +7270,10 @@ inline error error_in(const layer& source, status outcome, std::string_view text
 /// Why `quantize` refused a layer, in words.
 inline error refusal(const layer& source, status outcome) {
   if (outcome.code == errc::not_finite)
-    return error_in(
-        source, outcome,
-        "weight" + index_text(outcome.at, source.weight.shape) +
-            " is NaN or infinite. Repair the checkpoint, or leave the layer out with skip_names.");
+    return error_in(source, outcome,
+                    "weight" + index_text(outcome.at, source.weight.shape) + " " +
+                        why_not_finite(source.weight, outcome.at) +
+                        ". Repair the checkpoint, or leave the layer out with skip_names.");
   PTQ_ASSERT(outcome.code == errc::axis_out_of_range);
   return error_in(source, outcome,
                   "there is no axis " + std::to_string(outcome.at) + " in a weight of shape " +
@@ -7620,8 +7637,9 @@ class calibration {
     const status taken = visit(input, [&](const auto& view) { return found->second.collect(view); });
     if (taken) return {};
     error refused = detail::error_in_inputs(layer, taken.code,
-                                            "its input" + detail::index_text(taken.at, input.shape) +
-                                                " is NaN or infinite. Repair the calibration data.");
+                                            "its input" + detail::index_text(taken.at, input.shape) + " " +
+                                                detail::why_not_finite(input, taken.at) +
+                                                ". Repair the calibration data.");
     refused.at = taken.at;
     return refused;
   }

@@ -232,6 +232,20 @@ TEST_CASE("what cannot be done is said, with the layer's name") {
           "layer \"head\": weight[1, 2, 3] is NaN or infinite. Repair the checkpoint, or leave the layer out "
           "with skip_names.");
   }
+  SUBCASE("a double beyond float32 is neither") {
+    std::vector<double> wide(24, 1.0);
+    layers[1].weight = ptq::any_view(wide, {2, 3, 4});
+    layers[1].weight.strides[0] = 4;  // memory holds the first two axes swapped
+    layers[1].weight.strides[1] = 8;
+    plan.layers[0].weights.dtype = "native";
+    wide[1 * 4 + 2 * 8 + 3] = 1e300;
+    CHECK(
+        text_of() ==
+        "layer \"head\": weight[1, 2, 3] does not fit float32. Repair the checkpoint, or leave the layer out "
+        "with skip_names.");
+    wide[1 * 4 + 2 * 8 + 3] = std::numeric_limits<double>::infinity();
+    CHECK(text_of().find("weight[1, 2, 3] is NaN or infinite.") != std::string::npos);
+  }
   SUBCASE("an axis that is not there") {
     plan.layers[0].weights.grain = ptq::per_channel(2);
     CHECK(text_of() == "layer \"stem\": there is no axis 2 in a weight of shape [4, 6].");

@@ -133,6 +133,10 @@ TEST_CASE("NaN, foreign elements and unknown layers are refused") {
         "layer \"a\": its input[1, 1] is NaN or infinite. Repair the calibration data.");
   CHECK(calibration.collected().at("a").count == 0);
 
+  const std::vector<double> wide{1, -1e300};
+  CHECK(calibration.collect("a", wide).error().what ==
+        "layer \"a\": its input[1] does not fit float32. Repair the calibration data.");
+
   taken = calibration.collect("a", ptq::any_view(values.data(), {}, {6}));
   REQUIRE(!taken.has_value());
   CHECK(taken.error().what == "layer \"a\": its input is not a floating-point tensor.");

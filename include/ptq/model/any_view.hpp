@@ -9,6 +9,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -99,6 +100,22 @@ decltype(auto) visit(const any_view& view, F&& f) {
   return f(view.as<unaligned<float>>());
 }
 
+namespace detail {
+
+/// What is wrong with the element at a row-major index, which is not finite as float32.
+inline const char* why_not_finite(const any_view& view, std::size_t at) noexcept {
+  if (view.type == element_type::float64) {
+    std::ptrdiff_t offset = 0;
+    for (std::size_t axis = view.shape.rank; axis-- > 0; at /= view.shape[axis])
+      offset += static_cast<std::ptrdiff_t>(at % view.shape[axis]) * view.strides[axis];
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, static_cast<const double*>(view.data) + offset, sizeof bits);
+    if ((bits >> 52 & 0x7FF) != 0x7FF) return "does not fit float32";
+  }
+  return "is NaN or infinite";
+}
+
+}  // namespace detail
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_MODEL_ANY_VIEW_HPP

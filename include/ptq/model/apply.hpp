@@ -76,10 +76,10 @@ inline error error_in(const layer& source, status outcome, std::string_view text
 /// Why `quantize` refused a layer, in words.
 inline error refusal(const layer& source, status outcome) {
   if (outcome.code == errc::not_finite)
-    return error_in(
-        source, outcome,
-        "weight" + index_text(outcome.at, source.weight.shape) +
-            " is NaN or infinite. Repair the checkpoint, or leave the layer out with skip_names.");
+    return error_in(source, outcome,
+                    "weight" + index_text(outcome.at, source.weight.shape) + " " +
+                        why_not_finite(source.weight, outcome.at) +
+                        ". Repair the checkpoint, or leave the layer out with skip_names.");
   PTQ_ASSERT(outcome.code == errc::axis_out_of_range);
   return error_in(source, outcome,
                   "there is no axis " + std::to_string(outcome.at) + " in a weight of shape " +

@@ -100,8 +100,9 @@ class calibration {
     const status taken = visit(input, [&](const auto& view) { return found->second.collect(view); });
     if (taken) return {};
     error refused = detail::error_in_inputs(layer, taken.code,
-                                            "its input" + detail::index_text(taken.at, input.shape) +
-                                                " is NaN or infinite. Repair the calibration data.");
+                                            "its input" + detail::index_text(taken.at, input.shape) + " " +
+                                                detail::why_not_finite(input, taken.at) +
+                                                ". Repair the calibration data.");
     refused.at = taken.at;
     return refused;
   }
