@@ -87,9 +87,10 @@ TEST_CASE("each layer's inputs arrive in batches") {
 TEST_CASE("what is missing or not finite is named") {
   ptq::data_config data;
   data.activations = folder + "stored.npz";
-  CHECK(
-      read(data, {"input", "masks"}).error().what.find("no array \"masks\" in it. Did you mean \"mask\"?") !=
-      std::string::npos);
+  CHECK(read(data, {"input", "masks"})
+            .error()
+            .what.find("no array \"masks\" in it; it holds \"input\", \"mask\". Did you mean \"mask\"?") !=
+        std::string::npos);
   data.activations = folder + "vector.npy";
   CHECK(read(data, {"a", "b"}).error().code == ptq::errc::tensor_not_found);
   data.activations = folder + "scalar.npy";

@@ -214,6 +214,10 @@ TEST_CASE("values that cannot be used are named: file, sample, index") {
               "nan.npy: sample 5, element [1, 1] is NaN or infinite as float32."));
   config.max_samples = 5;
   CHECK(failure_of(config, {floats("x", {std::nullopt, 2, 2})}).empty());
+  config.max_samples.reset();
+  config.inputs = {{"x", temporary / "nan.npy"}, {"y", temporary / "nan.npy"}};
+  CHECK(holds(failure_of(config, {floats("x", {std::nullopt, 2, 2}), floats("y", {std::nullopt, 2, 2})}),
+              "nan.npy: graph input \"x\": sample 5, element [1, 1] is NaN"));
 
   const std::vector<double> large{1, 1e39};
   REQUIRE(ptq::write_npy(temporary / "large.npy", {large.data(), scalar_type::float64, {2, 1}}));

@@ -150,7 +150,18 @@ class data_file {
                   ": this format holds one array without a name. Give each its own file, or write "
                   "np.savez(path, " +
                   std::string(name) + "=a, ...)."};
-    return {errc::tensor_not_found, path(), missing + ".", nearest_word(name, names())};
+    return {errc::tensor_not_found, path(), missing + "; it holds " + contents() + ".",
+            nearest_word(name, names())};
+  }
+
+  /// The names of the arrays, the first few if there are many.
+  std::string contents() const {
+    constexpr std::size_t most = 8;
+    std::string text;
+    for (std::size_t i = 0; i < (std::min)(arrays_.size(), most); ++i)
+      text.append(i == 0 ? "\"" : ", \"").append(arrays_[i].name).append("\"");
+    if (arrays_.size() > most) text += " and " + std::to_string(arrays_.size() - most) + " more";
+    return text.empty() ? "none" : text;
   }
 
   error unknown_format(std::initializer_list<std::string_view> formats) const {

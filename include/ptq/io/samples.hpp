@@ -274,7 +274,10 @@ class samples {
       else
         return detail::convert_integers<T>(*rows, feed.buffer.data());
     });
-    if (!converted) return detail::describe_sample(converted, feed.where, next_, *rows, feed.input.type);
+    if (!converted)
+      return detail::describe_sample(
+          converted, feed.where + (feeds_.size() == 1 ? "" : ": graph input \"" + feed.input.name + "\""),
+          next_, *rows, feed.input.type);
     tensor_shape shape;
     if (!feed.input.shape || !feed.input.shape->empty()) shape.extents[shape.rank++] = size;
     for (std::size_t i = 0; i < feed.sample.rank; ++i) shape.extents[shape.rank++] = feed.sample[i];
