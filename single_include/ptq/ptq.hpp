@@ -3501,6 +3501,7 @@ inline const tree* find(const tree& root, std::string_view path) {
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace ptq::inline v0_1::detail {
 
@@ -3510,20 +3511,18 @@ class interpolator {
   explicit interpolator(const tree& root) : root_(root) {}
 
   /// Replaces everywhere in `part`, a copy of a part of the document. Errors have no place yet.
-  result<void> replace(tree& part) { return replace(part, 0); }
-
- private:
-  static constexpr int deepest = 16;
-  static constexpr std::size_t most_bytes = std::size_t{1} << 20;
-
-  result<void> replace(tree& part, int depth) {
-    if (part.is_word()) return replace_word(part, depth);
+  result<void> replace(tree& part) {
+    if (part.is_word()) return replace_word(part);
     for (tree& member : part.members)
-      if (auto done = replace(member, depth); !done) return done;
+      if (auto done = replace(member); !done) return done;
     return {};
   }
 
-  result<void> replace_word(tree& part, int depth) {
+ private:
+  static constexpr std::size_t deepest = 16;
+  static constexpr std::size_t most_bytes = std::size_t{1} << 20;
+
+  result<void> replace_word(tree& part) {
     if (part.word.find("${") == std::string::npos) return {};
     std::string text;
     std::string_view rest = part.word;
@@ -3539,7 +3538,7 @@ class interpolator {
       if (close == std::string_view::npos)
         return error(errc::syntax, {}, "\"${\" without its \"}\" in " + in_quotes(part.word) + ".");
       tree found;
-      if (auto done = look_up(rest.substr(open + 2, close - open - 2), depth, found); !done) return done;
+      if (auto done = look_up(rest.substr(open + 2, close - open - 2), found); !done) return done;
       if (open == 0 && close + 1 == rest.size() && text.empty()) return become(part, std::move(found));
       if (!found.is_word())
         return error(errc::wrong_type, {},
@@ -3553,7 +3552,7 @@ class interpolator {
     return {};
   }
 
-  result<void> look_up(std::string_view path, int depth, tree& found) {
+  result<void> look_up(std::string_view path, tree& found) {
     const std::string whole = in_quotes("${" + std::string(path) + "}");
     if (path.empty() || path.front() == '.' || path.find_first_of(":$ {") != std::string_view::npos)
       return error(errc::unsupported, {},
@@ -3561,10 +3560,18 @@ class interpolator {
     const tree* source = find(root_, path);
     if (!source)
       return error(errc::missing_value, {}, whole + ": there is nothing at " + std::string(path) + ".");
-    if (depth >= deepest) return error(errc::invalid_value, {}, whole + " leads back to itself.");
+    if (std::find(followed_.begin(), followed_.end(), path) != followed_.end())
+      return error(errc::invalid_value, {}, whole + " leads back to itself.");
+    if (followed_.size() == deepest)
+      return error(errc::invalid_value, {},
+                   whole + " is the end of a chain of more than " + std::to_string(deepest) +
+                       " \"${...}\": write its value at an earlier place of the chain.");
     if (auto done = charge(*source); !done) return done;
     found = *source;
-    return replace(found, depth + 1);
+    followed_.emplace_back(path);
+    auto done = replace(found);
+    followed_.pop_back();
+    return done;
   }
 
   /// The member keeps its own key and place.
@@ -3588,94 +3595,13 @@ class interpolator {
   }
 
   const tree& root_;
+  std::vector<std::string> followed_;  // the paths that lead to what is being replaced
   std::size_t spent_ = 0;
 };
 
 }  // namespace ptq::inline v0_1::detail
 
 #endif  // PTQ_CONFIG_INTERPOLATE_HPP
-
-// ---- ptq/config/overrides.hpp ----
-
-/// @file overrides.hpp Arguments of the form `key.path=value`, which win over the file.
-#ifndef PTQ_CONFIG_OVERRIDES_HPP
-#define PTQ_CONFIG_OVERRIDES_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-namespace ptq::inline v0_1::detail {
-
-struct assignment {
-  std::string path;
-  std::string value;  ///< YAML
-};
-
-/// The value of an argument stands there, not in the file.
-inline void mark_argument(tree& value, std::size_t number) {
-  value.at = value.key_at = {0, 0, number};
-  for (tree& member : value.members) mark_argument(member, number);
-}
-
-/// Splits "key.path=value". `model_path` and `results_dir` alone mean those of `quantize`.
-inline result<assignment> assignment_of(std::string_view argument) {
-  const std::size_t equals = argument.find('=');
-  if (equals == std::string_view::npos || equals == 0)
-    return error(errc::syntax, {}, in_quotes(argument) + " is not of the form key.path=value.");
-  std::string path(argument.substr(0, equals));
-  if (path == "model_path" || path == "results_dir") path = "quantize." + path;
-  if (!steps_of(path))
-    return error(errc::syntax, {}, in_quotes(path) + " is not a path of keys like quantize.backend.");
-  return assignment{std::move(path), std::string(argument.substr(equals + 1))};
-}
-
-/// Puts a value into a document, making the maps on the way where they are missing. Lists do not grow.
-inline result<void> assign(tree& root, std::string_view path, tree value) {
-  static constexpr std::string_view sections[] = {"quantize", "dataset", "evaluate", "ptq", "results_dir"};
-  const std::vector<std::string> steps = *steps_of(path);
-  if (std::find(std::begin(sections), std::end(sections), steps.front()) == std::end(sections) &&
-      !root.member(steps.front()))
-    return error(errc::unknown_key, path, "there is no section " + in_quotes(steps.front()) + ".",
-                 nearest_word(steps.front(), sections));
-  tree* at = &root;
-  std::string walked;
-  for (const std::string& step : steps) {
-    if (at->is_list()) {
-      const auto index = index_of(*at, step);
-      if (!index)
-        return error(errc::invalid_value, path,
-                     in_quotes(step) + " is not an index of " + walked + ", which has " +
-                         counted(at->members.size(), "item") + ", counted from 0.");
-      at = &at->members[*index];
-    } else if (at->is_word()) {
-      return error(errc::wrong_type, path, walked + " is a word: it has no " + in_quotes(step) + " to set.");
-    } else {
-      at->kind = tree::kind_type::map;
-      tree* found = at->member(step);
-      if (!found) {
-        found = &at->members.emplace_back();
-        found->key = step;
-        found->key_at = value.at;
-        found->at = value.at;
-      }
-      at = found;
-    }
-    walked += (walked.empty() ? "" : ".") + step;
-  }
-  at->kind = value.kind;
-  at->word = std::move(value.word);
-  at->members = std::move(value.members);
-  at->at = value.at;
-  return {};
-}
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_CONFIG_OVERRIDES_HPP
 
 // ---- ptq/config/spec.hpp ----
 
@@ -3990,10 +3916,12 @@ inline std::string lower_cased(std::string text) {
   return text;
 }
 
-/// The keys of the section quantize that no other place has.
-inline constexpr std::string_view own_quantize_keys[] = {
-    "backend", "mode",      "algorithm", "default_layer_dtype", "default_activation_dtype",
-    "layers",  "skip_names"};
+/// The keys of the section quantize.
+inline constexpr std::string_view quantize_keys[] = {
+    "backend", "mode",       "algorithm",  "default_layer_dtype", "default_activation_dtype",
+    "layers",  "skip_names", "model_path", "results_dir"};
+/// Those that no other place has.
+inline constexpr auto own_quantize_keys = std::span(quantize_keys).first<7>();
 
 /// Reads the sections that are ours. The first error wins; after it, reading goes on without effect.
 class spec_reader {
@@ -4037,9 +3965,6 @@ class spec_reader {
     word_span unused{};
   };
 
-  static constexpr std::string_view quantize_keys[] = {
-      "backend", "mode",       "algorithm",  "default_layer_dtype", "default_activation_dtype",
-      "layers",  "skip_names", "model_path", "results_dir"};
   static constexpr std::string_view unused_quantize_keys[] = {"backend_kwargs", "device"};
   static constexpr std::string_view rule_keys[] = {"module_name", "weights", "activations"};
   static constexpr std::string_view slot_keys[] = {"dtype", "quant_axis"};
@@ -4102,6 +4027,9 @@ class spec_reader {
         if (value.key == "weights") read_slot(value, field, rule.weights);
         if (value.key == "activations") read_slot(value, field, rule.activations);
       });
+      if (item.is_map() && !item.member("module_name"))
+        fail(errc::missing_value, item, at + ".module_name",
+             "is missing: name a layer, a pattern or a class.");
       if (rule.activations && rule.activations->quant_axis.kind == axis_choice::kind_type::axis)
         warn(at + ".activations.quant_axis is ignored: activations have one scale per tensor.");
     });
@@ -4127,7 +4055,9 @@ class spec_reader {
 
   void read_calibration_data() {
     const tree* dataset = root_.member("dataset");
-    const tree* section = dataset ? dataset->member("quant_calibration_dataset") : nullptr;
+    static constexpr std::string_view name[] = {"quant_calibration_dataset"};
+    const tree* section = dataset ? dataset->member(name[0]) : nullptr;
+    if (dataset && !section) warn_of_near_keys(*dataset, "dataset", name);
     if (!section) return;
     const std::string path = "dataset.quant_calibration_dataset";
     const tree& data = resolved(*section, path);
@@ -4140,7 +4070,10 @@ class spec_reader {
 
   /// TAO keeps other things in this section, too. It is data of ours only if it names inputs.
   void read_evaluation_data() {
+    static constexpr std::string_view telling[] = {"inputs", "activations", "batch_size",
+                                                   "labels", "max_samples", "scale"};
     const tree* section = root_.member("evaluate");
+    if (section) warn_of_near_keys(*section, "evaluate", telling);
     if (!section || (!section->member("inputs") && !section->member("activations"))) return;
     tree ours = *section;
     const auto is_foreign = [](const tree& m) { return m.key != "labels" && !contains(data_keys, m.key); };
@@ -4350,6 +4283,15 @@ class spec_reader {
 
   // Messages
 
+  /// In a section that is TAO's, too: keys that are neither ours nor far from it.
+  void warn_of_near_keys(const tree& section, const std::string& path, word_span ours) {
+    for (const tree& member : section.members) {
+      const std::string_view nearest = nearest_word(member.key, ours);
+      if (nearest.empty() || nearest == member.key) continue;
+      warn(path + "." + member.key + " has no effect. Did you mean " + in_quotes(nearest) + "?");
+    }
+  }
+
   void warn(std::string text) { spec_.warnings.push_back(std::move(text)); }
 
   void fail(errc code, const tree& value, std::string_view path, std::string_view text) {
@@ -4393,6 +4335,99 @@ class spec_reader {
 }  // namespace ptq::inline v0_1::detail
 
 #endif  // PTQ_CONFIG_READER_HPP
+
+// ---- ptq/config/overrides.hpp ----
+
+/// @file overrides.hpp Arguments of the form `key.path=value`, which win over the file.
+#ifndef PTQ_CONFIG_OVERRIDES_HPP
+#define PTQ_CONFIG_OVERRIDES_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1::detail {
+
+struct assignment {
+  std::string path;
+  std::string value;  ///< YAML
+};
+
+/// The value of an argument stands there, not in the file.
+inline void mark_argument(tree& value, std::size_t number) {
+  value.at = value.key_at = {0, 0, number};
+  for (tree& member : value.members) mark_argument(member, number);
+}
+
+/// Splits "key.path=value". `model_path` and `results_dir` alone mean those of `quantize`.
+inline result<assignment> assignment_of(std::string_view argument) {
+  const std::size_t equals = argument.find('=');
+  if (equals == std::string_view::npos || equals == 0)
+    return error(errc::syntax, {}, in_quotes(argument) + " is not of the form key.path=value.");
+  std::string path(argument.substr(0, equals));
+  if (path == "model_path" || path == "results_dir") path = "quantize." + path;
+  if (!steps_of(path))
+    return error(errc::syntax, {}, in_quotes(path) + " is not a path of keys like quantize.backend.");
+  return assignment{std::move(path), std::string(argument.substr(equals + 1))};
+}
+
+/// The path with the nearest section for its first step, or with the nearest key of quantize; else nothing.
+inline std::string nearest_path(std::string_view path, std::string_view first,
+                                std::span<const std::string_view> sections) {
+  const std::string rest(path.substr(first.size()));
+  if (const auto key = nearest_word(first, quantize_keys); !key.empty())
+    return "quantize." + std::string(key) + rest;
+  const auto section = nearest_word(first, sections);
+  return section.empty() ? std::string() : std::string(section) + rest;
+}
+
+/// Puts a value into a document, making the maps on the way where they are missing. Lists do not grow.
+inline result<void> assign(tree& root, std::string_view path, tree value) {
+  static constexpr std::string_view sections[] = {"quantize", "dataset", "evaluate", "ptq", "results_dir"};
+  const std::vector<std::string> steps = *steps_of(path);
+  if (std::find(std::begin(sections), std::end(sections), steps.front()) == std::end(sections) &&
+      !root.member(steps.front()))
+    return error(errc::unknown_key, path, "there is no section " + in_quotes(steps.front()) + ".",
+                 nearest_path(path, steps.front(), sections));
+  tree* at = &root;
+  std::string walked;
+  for (const std::string& step : steps) {
+    if (at->is_list()) {
+      const auto index = index_of(*at, step);
+      if (!index)
+        return error(errc::invalid_value, path,
+                     in_quotes(step) + " is not an index of " + walked + ", which has " +
+                         counted(at->members.size(), "item") + ", counted from 0.");
+      at = &at->members[*index];
+    } else if (at->is_word()) {
+      return error(errc::wrong_type, path, walked + " is a word: it has no " + in_quotes(step) + " to set.");
+    } else {
+      at->kind = tree::kind_type::map;
+      tree* found = at->member(step);
+      if (!found) {
+        found = &at->members.emplace_back();
+        found->key = step;
+        found->key_at = value.at;
+        found->at = value.at;
+      }
+      at = found;
+    }
+    walked += (walked.empty() ? "" : ".") + step;
+  }
+  at->kind = value.kind;
+  at->word = std::move(value.word);
+  at->members = std::move(value.members);
+  at->at = value.at;
+  return {};
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CONFIG_OVERRIDES_HPP
 
 // ---- ptq/config/to_yaml.hpp ----
 

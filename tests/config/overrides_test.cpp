@@ -66,7 +66,14 @@ TEST_CASE("errors are located at the argument") {
   CHECK(message(file, {"quantize.backed=torchao"})
             .starts_with("argument 1: quantize.backed: unknown key. Allowed: backend, "));
   CHECK(message(file, {"quantise.backend=torchao"}) ==
-        "argument 1: quantise.backend: there is no section \"quantise\". Did you mean \"quantize\"?");
+        "argument 1: quantise.backend: there is no section \"quantise\". Did you mean \"quantize.backend\"?");
+  CHECK(message(file, {"modle_path=x"}) ==
+        "argument 1: modle_path: there is no section \"modle_path\". Did you mean \"quantize.model_path\"?");
+  CHECK(message(file, {"backend=modelopt"}).ends_with("Did you mean \"quantize.backend\"?"));
+  CHECK(message(file, {"layers.0.weights.dtype=int8"})
+            .ends_with("Did you mean \"quantize.layers.0.weights.dtype\"?"));
+  CHECK(message(file, {"evalaute.inputs=x"}).ends_with("Did you mean \"evaluate.inputs\"?"));
+  CHECK(message(file, {"zzzzzz.inputs=x"}).ends_with("there is no section \"zzzzzz\"."));
   CHECK(message(file, {"quantize.layers.1.module_name=a"}) ==
         "argument 1: quantize.layers.1.module_name: \"1\" is not an index of quantize.layers, which has 1 "
         "item, counted from 0.");

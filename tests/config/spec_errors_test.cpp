@@ -42,6 +42,33 @@ TEST_CASE("text that is not YAML") {
   CHECK(message("quantize: {}\n# \xc3(\n") == "spec.yaml: byte 15 is not UTF-8: this is not a text.");
 }
 
+TEST_CASE("tabs cannot indent") {
+  const std::string hint = " Line 3 is indented with a tab: tabs cannot indent YAML, write spaces.";
+  CHECK(message("quantize:\n  layers:\n\t- module_name: Linear\n").ends_with(hint));
+  CHECK(message("# a\nquantize:\n\tbackend: torchao\n\tmode: weight_only_ptq\n").ends_with(hint));
+  CHECK(message("quantize: [a,\n  b\n").find("tab") == std::string::npos);
+  CHECK(good("quantize:\t{model_path: a}\n\t\n").quantize.model_path == "a");
+}
+
+TEST_CASE("a key that is nearly one of ours is not passed over in silence") {
+  const auto warnings = [](const char* text, const std::vector<std::string>& arguments = {}) {
+    return good(std::string("quantize: {}\n") + text, arguments).warnings;
+  };
+  using texts = std::vector<std::string>;
+  CHECK(warnings("evaluate: {inptus: a.npy}") ==
+        texts{"evaluate.inptus has no effect. Did you mean \"inputs\"?"});
+  CHECK(warnings("evaluate: {inputs: a.npy, lables: b.npy}") ==
+        texts{"evaluate.lables has no effect. Did you mean \"labels\"?"});
+  CHECK(warnings("", {"evaluate.batchsize=2"}) ==
+        texts{"evaluate.batchsize has no effect. Did you mean \"batch_size\"?"});
+  CHECK(
+      warnings("", {"dataset.quant_calibration_datasets.inputs=a.npy"}) ==
+      texts{"dataset.quant_calibration_datasets has no effect. Did you mean \"quant_calibration_dataset\"?"});
+  CHECK(warnings("evaluate: {checkpoint: a, num_gpus: 1, mean: 0, input_width: 1, batch_size: 1}\n"
+                 "dataset: {train_dataset: {}, test_dataset: {}}")
+            .empty());
+}
+
 TEST_CASE("text that is too much") {
   CHECK(message(std::string(2 << 20, ' ')) == "spec.yaml: the text is larger than 1 MiB.");
   CHECK(message(std::string(100000, '[')).ends_with("the text is nested more than 64 levels deep."));
@@ -202,7 +229,7 @@ TEST_CASE("quant_axis that is none") {
 
 TEST_CASE("values that are missing or empty") {
   CHECK(message("quantize: {layers: [{weights: {dtype: int8}}]}") ==
-        "spec.yaml:1:21: quantize.layers[0].module_name: is empty: name a layer, a pattern or a class.");
+        "spec.yaml:1:21: quantize.layers[0].module_name: is missing: name a layer, a pattern or a class.");
   CHECK(message("quantize: {layers: [{module_name: \"\"}]}") ==
         "spec.yaml:1:35: quantize.layers[0].module_name: is empty: name a layer, a pattern or a class.");
   CHECK(message("quantize: {skip_names: [a, \"\"]}") ==
@@ -241,6 +268,16 @@ TEST_CASE("interpolations that cannot be replaced") {
   CHECK(path("${a") == where + "\"${\" without its \"}\" in \"${a\".");
   CHECK(message("train: {}\nquantize: {model_path: \"x${train}\"}") ==
         "spec.yaml:2:24: quantize.model_path: \"${train}\" is a map, which cannot be a part of a word.");
+  std::string chain = "quantize: {model_path: \"${v0}\"}\nv0: end\n";
+  for (int i = 1; i <= 16; ++i)
+    chain.append("v" + std::to_string(i) + ": ${v" + std::to_string(i - 1) + "}\n");
+  CHECK(good(chain, {"model_path=${v15}"}).quantize.model_path == "end");
+  CHECK(message(chain, {"model_path=${v16}"}) ==
+        "argument 1: quantize.model_path: \"${v0}\" is the end of a chain of more than 16 \"${...}\": write "
+        "its "
+        "value at an earlier place of the chain.");
+  CHECK(message("quantize: {model_path: \"${x.a}\"}\nx: {a: \"${x.b}\", b: [\"${x.a}\"]}\n") ==
+        "spec.yaml:1:24: quantize.model_path: \"${x.a}\" leads back to itself.");
   CHECK(path("${quantize.model_path}") == where + "\"${quantize.model_path}\" leads back to itself.");
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "ptq/config/text.hpp"
 #include "ptq/config/tree.hpp"
@@ -22,20 +23,18 @@ class interpolator {
   explicit interpolator(const tree& root) : root_(root) {}
 
   /// Replaces everywhere in `part`, a copy of a part of the document. Errors have no place yet.
-  result<void> replace(tree& part) { return replace(part, 0); }
-
- private:
-  static constexpr int deepest = 16;
-  static constexpr std::size_t most_bytes = std::size_t{1} << 20;
-
-  result<void> replace(tree& part, int depth) {
-    if (part.is_word()) return replace_word(part, depth);
+  result<void> replace(tree& part) {
+    if (part.is_word()) return replace_word(part);
     for (tree& member : part.members)
-      if (auto done = replace(member, depth); !done) return done;
+      if (auto done = replace(member); !done) return done;
     return {};
   }
 
-  result<void> replace_word(tree& part, int depth) {
+ private:
+  static constexpr std::size_t deepest = 16;
+  static constexpr std::size_t most_bytes = std::size_t{1} << 20;
+
+  result<void> replace_word(tree& part) {
     if (part.word.find("${") == std::string::npos) return {};
     std::string text;
     std::string_view rest = part.word;
@@ -51,7 +50,7 @@ class interpolator {
       if (close == std::string_view::npos)
         return error(errc::syntax, {}, "\"${\" without its \"}\" in " + in_quotes(part.word) + ".");
       tree found;
-      if (auto done = look_up(rest.substr(open + 2, close - open - 2), depth, found); !done) return done;
+      if (auto done = look_up(rest.substr(open + 2, close - open - 2), found); !done) return done;
       if (open == 0 && close + 1 == rest.size() && text.empty()) return become(part, std::move(found));
       if (!found.is_word())
         return error(errc::wrong_type, {},
@@ -65,7 +64,7 @@ class interpolator {
     return {};
   }
 
-  result<void> look_up(std::string_view path, int depth, tree& found) {
+  result<void> look_up(std::string_view path, tree& found) {
     const std::string whole = in_quotes("${" + std::string(path) + "}");
     if (path.empty() || path.front() == '.' || path.find_first_of(":$ {") != std::string_view::npos)
       return error(errc::unsupported, {},
@@ -73,10 +72,18 @@ class interpolator {
     const tree* source = find(root_, path);
     if (!source)
       return error(errc::missing_value, {}, whole + ": there is nothing at " + std::string(path) + ".");
-    if (depth >= deepest) return error(errc::invalid_value, {}, whole + " leads back to itself.");
+    if (std::find(followed_.begin(), followed_.end(), path) != followed_.end())
+      return error(errc::invalid_value, {}, whole + " leads back to itself.");
+    if (followed_.size() == deepest)
+      return error(errc::invalid_value, {},
+                   whole + " is the end of a chain of more than " + std::to_string(deepest) +
+                       " \"${...}\": write its value at an earlier place of the chain.");
     if (auto done = charge(*source); !done) return done;
     found = *source;
-    return replace(found, depth + 1);
+    followed_.emplace_back(path);
+    auto done = replace(found);
+    followed_.pop_back();
+    return done;
   }
 
   /// The member keeps its own key and place.
@@ -100,6 +107,7 @@ class interpolator {
   }
 
   const tree& root_;
+  std::vector<std::string> followed_;  // the paths that lead to what is being replaced
   std::size_t spent_ = 0;
 };
 

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "ptq/config/reader.hpp"
 #include "ptq/config/text.hpp"
 #include "ptq/config/tree.hpp"
 #include "ptq/config/words.hpp"
@@ -41,6 +43,16 @@ inline result<assignment> assignment_of(std::string_view argument) {
   return assignment{std::move(path), std::string(argument.substr(equals + 1))};
 }
 
+/// The path with the nearest section for its first step, or with the nearest key of quantize; else nothing.
+inline std::string nearest_path(std::string_view path, std::string_view first,
+                                std::span<const std::string_view> sections) {
+  const std::string rest(path.substr(first.size()));
+  if (const auto key = nearest_word(first, quantize_keys); !key.empty())
+    return "quantize." + std::string(key) + rest;
+  const auto section = nearest_word(first, sections);
+  return section.empty() ? std::string() : std::string(section) + rest;
+}
+
 /// Puts a value into a document, making the maps on the way where they are missing. Lists do not grow.
 inline result<void> assign(tree& root, std::string_view path, tree value) {
   static constexpr std::string_view sections[] = {"quantize", "dataset", "evaluate", "ptq", "results_dir"};
@@ -48,7 +60,7 @@ inline result<void> assign(tree& root, std::string_view path, tree value) {
   if (std::find(std::begin(sections), std::end(sections), steps.front()) == std::end(sections) &&
       !root.member(steps.front()))
     return error(errc::unknown_key, path, "there is no section " + in_quotes(steps.front()) + ".",
-                 nearest_word(steps.front(), sections));
+                 nearest_path(path, steps.front(), sections));
   tree* at = &root;
   std::string walked;
   for (const std::string& step : steps) {

@@ -32,10 +32,12 @@ inline std::string lower_cased(std::string text) {
   return text;
 }
 
-/// The keys of the section quantize that no other place has.
-inline constexpr std::string_view own_quantize_keys[] = {
-    "backend", "mode",      "algorithm", "default_layer_dtype", "default_activation_dtype",
-    "layers",  "skip_names"};
+/// The keys of the section quantize.
+inline constexpr std::string_view quantize_keys[] = {
+    "backend", "mode",       "algorithm",  "default_layer_dtype", "default_activation_dtype",
+    "layers",  "skip_names", "model_path", "results_dir"};
+/// Those that no other place has.
+inline constexpr auto own_quantize_keys = std::span(quantize_keys).first<7>();
 
 /// Reads the sections that are ours. The first error wins; after it, reading goes on without effect.
 class spec_reader {
@@ -79,9 +81,6 @@ class spec_reader {
     word_span unused{};
   };
 
-  static constexpr std::string_view quantize_keys[] = {
-      "backend", "mode",       "algorithm",  "default_layer_dtype", "default_activation_dtype",
-      "layers",  "skip_names", "model_path", "results_dir"};
   static constexpr std::string_view unused_quantize_keys[] = {"backend_kwargs", "device"};
   static constexpr std::string_view rule_keys[] = {"module_name", "weights", "activations"};
   static constexpr std::string_view slot_keys[] = {"dtype", "quant_axis"};
@@ -144,6 +143,9 @@ class spec_reader {
         if (value.key == "weights") read_slot(value, field, rule.weights);
         if (value.key == "activations") read_slot(value, field, rule.activations);
       });
+      if (item.is_map() && !item.member("module_name"))
+        fail(errc::missing_value, item, at + ".module_name",
+             "is missing: name a layer, a pattern or a class.");
       if (rule.activations && rule.activations->quant_axis.kind == axis_choice::kind_type::axis)
         warn(at + ".activations.quant_axis is ignored: activations have one scale per tensor.");
     });
@@ -169,7 +171,9 @@ class spec_reader {
 
   void read_calibration_data() {
     const tree* dataset = root_.member("dataset");
-    const tree* section = dataset ? dataset->member("quant_calibration_dataset") : nullptr;
+    static constexpr std::string_view name[] = {"quant_calibration_dataset"};
+    const tree* section = dataset ? dataset->member(name[0]) : nullptr;
+    if (dataset && !section) warn_of_near_keys(*dataset, "dataset", name);
     if (!section) return;
     const std::string path = "dataset.quant_calibration_dataset";
     const tree& data = resolved(*section, path);
@@ -182,7 +186,10 @@ class spec_reader {
 
   /// TAO keeps other things in this section, too. It is data of ours only if it names inputs.
   void read_evaluation_data() {
+    static constexpr std::string_view telling[] = {"inputs", "activations", "batch_size",
+                                                   "labels", "max_samples", "scale"};
     const tree* section = root_.member("evaluate");
+    if (section) warn_of_near_keys(*section, "evaluate", telling);
     if (!section || (!section->member("inputs") && !section->member("activations"))) return;
     tree ours = *section;
     const auto is_foreign = [](const tree& m) { return m.key != "labels" && !contains(data_keys, m.key); };
@@ -391,6 +398,15 @@ class spec_reader {
   }
 
   // Messages
+
+  /// In a section that is TAO's, too: keys that are neither ours nor far from it.
+  void warn_of_near_keys(const tree& section, const std::string& path, word_span ours) {
+    for (const tree& member : section.members) {
+      const std::string_view nearest = nearest_word(member.key, ours);
+      if (nearest.empty() || nearest == member.key) continue;
+      warn(path + "." + member.key + " has no effect. Did you mean " + in_quotes(nearest) + "?");
+    }
+  }
 
   void warn(std::string text) { spec_.warnings.push_back(std::move(text)); }
 

@@ -169,9 +169,24 @@ class tree_builder final : public YAML::EventHandler {
   std::size_t left_;
 };
 
+/// The first line that a tab indents, from 1; 0 if there is none.
+inline std::size_t line_with_tab(std::string_view text) {
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix((std::min)(text.size(), line.size() + 1));
+    const std::size_t first = line.find_first_not_of(" \t\r");
+    if (first != std::string_view::npos && line.substr(0, first).find('\t') != std::string_view::npos)
+      return number;
+  }
+  return 0;
+}
+
 /// What to look for where yaml-cpp gives up.
-inline std::string syntax_hint(std::string_view message) {
+inline std::string syntax_hint(std::string_view message, std::string_view text) {
   if (message == YAML::ErrorMsg::UNKNOWN_ANCHOR) return " A word that starts with \"*\" must be in quotes.";
+  if (const std::size_t line = line_with_tab(text); line > 0)
+    return " Line " + std::to_string(line) +
+           " is indented with a tab: tabs cannot indent YAML, write spaces.";
   return {};
 }
 
@@ -201,7 +216,7 @@ inline result<tree> parse_tree(std::string_view text, const yaml_limits& limits)
     return error(errc::invalid_value, line_column(refused.at), refused.text);
   } catch (const YAML::Exception& refused) {
     return error(errc::syntax, line_column(place_of(refused.mark)),
-                 "this is not YAML: " + refused.msg + "." + syntax_hint(refused.msg));
+                 "this is not YAML: " + refused.msg + "." + syntax_hint(refused.msg, text));
   } catch (const std::exception& failed) {
     return error(errc::syntax, {}, std::string("cannot be parsed: ") + failed.what() + ".");
   }
