@@ -3946,7 +3946,7 @@ class spec_reader {
 
   /// Everything; `check_sections` has found nothing.
   result<void> read() {
-    each_member(root_, "", {}, [](const tree&, const std::string&) {});
+    check_keys(root_, "");
     read_quantize();
     read_calibration_data();
     read_evaluation_data();
@@ -4238,18 +4238,25 @@ class spec_reader {
     return part.is_word() && part.word.find("${") != std::string::npos;
   }
 
+  /// @param prefix of the paths of the keys
+  void check_keys(const tree& map, const std::string& prefix) {
+    std::set<std::string_view> seen;
+    for (const tree& member : map.members) {
+      if (member.key == "<<")
+        return fail_at(errc::unsupported, member.key_at, prefix + member.key,
+                       "merging maps is not supported: write the keys out.");
+      if (!seen.insert(member.key).second)
+        return fail_at(errc::duplicate_key, member.key_at, prefix + member.key, "the key is there twice.");
+    }
+  }
+
   /// Calls f(value, path) for each member of a map. An empty set of keys allows any.
   template <class F>
   void each_member(const tree& map, const std::string& path, const key_set& keys, F&& f) {
     if (!expect_map(map, path)) return;
-    std::set<std::string_view> seen;
+    check_keys(map, path + ".");
     for (const tree& member : map.members) {
-      const std::string field = path.empty() ? member.key : path + "." + member.key;
-      if (member.key == "<<")
-        return fail_at(errc::unsupported, member.key_at, field,
-                       "merging maps is not supported: write the keys out.");
-      if (!seen.insert(member.key).second)
-        return fail_at(errc::duplicate_key, member.key_at, field, "the key is there twice.");
+      const std::string field = path + "." + member.key;
       if (keys.allowed.empty() || contains(keys.allowed, member.key))
         f(resolved(member, field), field);
       else if (!contains(keys.unused, member.key))

@@ -112,6 +112,7 @@ train:
   y: ${oc.env:HOME}
   <<: {a: 1}
 model: [1, 2]
+encryption_key: ${oc.env:KEY}
 quantize: {backend: torchao}
 evaluate:
   checkpoint: ???
