@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "ptq/io/path.hpp"
+#include "ptq/report/table.hpp"
 
 namespace cli {
 
@@ -19,7 +20,7 @@ ptq::error out_of_memory() {
 }
 
 int fail(const options& given, const ptq::error& error, exit_code code) {
-  std::fprintf(stderr, "ptq: error: %s\n", error.what.c_str());
+  std::fprintf(stderr, "ptq: error: %s\n", ptq::printable(error.what).c_str());
   if (given.json) {
     const nlohmann::json report = {{"error", {{"where", error.where}, {"message", error.what}}}};
     std::fputs(json_text(report).c_str(), stdout);
@@ -28,7 +29,8 @@ int fail(const options& given, const ptq::error& error, exit_code code) {
 }
 
 int warn(const options& given, const std::vector<std::string>& warnings) {
-  for (const std::string& warning : warnings) std::fprintf(stderr, "ptq: warning: %s\n", warning.c_str());
+  for (const std::string& warning : warnings)
+    std::fprintf(stderr, "ptq: warning: %s\n", ptq::printable(warning).c_str());
   if (!given.strict || warnings.empty()) return done;
   return fail(given,
               ptq::error(ptq::errc::invalid_value, "--strict",

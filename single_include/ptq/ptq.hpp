@@ -4109,13 +4109,13 @@ class spec_reader {
     const std::string folder = value.is_word() ? value.word : "FOLDER";
     fail(errc::unsupported, value, path,
          "ptq does not decode images. Write them as one array, with the size and order that the model "
-         "expects:\n"
-         "  python3 -c \"import glob, numpy, PIL.Image; numpy.save('calibration.npy', "
+         "expects: "
+         "python3 -c \"import glob, numpy, PIL.Image; numpy.save('calibration.npy', "
          "numpy.stack([numpy.asarray("
          "PIL.Image.open(f).convert('RGB').resize((224, 224))).transpose(2, 0, 1) for f in "
          "sorted(glob.glob('" +
              folder +
-             "/*'))]))\"\n"
+             "/*'))]))\", "
              "and give inputs: calibration.npy with scale, mean and std (x' = (x * scale - mean) / std).");
   }
 
@@ -8423,7 +8423,70 @@ inline std::string model_hash(std::span<const layer> layers) {
 
 namespace ptq::inline v0_1 {
 
-/// Columns two spaces apart, a rule under the header, numbers to the right.
+/// Text as one line of a terminal: control characters, which could colour, move or break it, as "\n",
+/// "\t" and "\x1b" (U+0080 to U+009F as "\x9b").
+inline std::string printable(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    auto code = static_cast<unsigned>(static_cast<unsigned char>(text[i]));
+    const bool is_c1 = code == 0xc2 && i + 1 < text.size() &&
+                       (static_cast<unsigned>(static_cast<unsigned char>(text[i + 1])) & 0xe0u) == 0x80u;
+    if (is_c1) code = static_cast<unsigned char>(text[++i]);
+    if (code == '\n' || code == '\t' || code == '\r') {
+      out += code == '\n' ? "\\n" : code == '\t' ? "\\t" : "\\r";
+    } else if (code < 0x20 || code == 0x7f || is_c1) {
+      constexpr const char* digits = "0123456789abcdef";
+      out.append("\\x").append(1, digits[code >> 4]).append(1, digits[code & 15u]);
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+namespace detail {
+
+constexpr bool begins_code_point(char c) noexcept {
+  return (static_cast<unsigned char>(c) & 0xc0u) != 0x80u;
+}
+
+/// In code points, so that names in any script align.
+inline std::size_t width_of(std::string_view text) noexcept {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), begins_code_point));
+}
+
+/// The byte at which code point `n` begins.
+inline std::size_t offset_of(std::string_view text, std::size_t n) noexcept {
+  std::size_t at = 0;
+  for (; at < text.size(); ++at)
+    if (begins_code_point(text[at]) && n-- == 0) break;
+  return at;
+}
+
+}  // namespace detail
+
+/// A name on one line; where it is longer than `widest` code points, "..." stands for its middle.
+inline std::string name_text(std::string_view name, std::size_t widest = 60) {
+  std::string text = printable(name);
+  const std::size_t width = detail::width_of(text);
+  if (width <= widest) return text;
+  const std::size_t tail = (widest - 3) / 2;
+  const std::size_t head = widest - 3 - tail;
+  return text.substr(0, detail::offset_of(text, head)) + "..." +
+         text.substr(detail::offset_of(text, width - tail));
+}
+
+/// "a, b, c, ...": the first six names.
+inline std::string names_text(const std::vector<std::string>& names) {
+  constexpr std::size_t shown = 6;
+  std::string text;
+  for (std::size_t i = 0; i < (std::min)(names.size(), shown); ++i)
+    text += (i == 0 ? "" : ", ") + name_text(names[i]);
+  return names.size() > shown ? text + ", ..." : text;
+}
+
+/// Columns two spaces apart, a rule under the header, numbers to the right. The first column holds names:
+/// they are shown as `name_text` does, other cells as `printable` does.
 class text_table {
  public:
   enum class align : unsigned char { left, right };
@@ -8437,6 +8500,7 @@ class text_table {
   /// Cells beyond the last column are dropped; missing ones are empty.
   void add(std::vector<std::string> row) {
     row.resize(columns_.size());
+    for (std::size_t i = 0; i < row.size(); ++i) row[i] = i == 0 ? name_text(row[i]) : printable(row[i]);
     rows_.push_back(std::move(row));
   }
 
@@ -8446,11 +8510,12 @@ class text_table {
     std::vector<std::size_t> widths;
     std::vector<std::string> titles;
     for (const column& c : columns_) {
-      widths.push_back(width_of(c.title));
+      widths.push_back(detail::width_of(c.title));
       titles.push_back(c.title);
     }
     for (const auto& row : rows_)
-      for (std::size_t i = 0; i < row.size(); ++i) widths[i] = (std::max)(widths[i], width_of(row[i]));
+      for (std::size_t i = 0; i < row.size(); ++i)
+        widths[i] = (std::max)(widths[i], detail::width_of(row[i]));
     std::string out = line(titles, widths);
     std::vector<std::string> rules;
     rules.reserve(widths.size());
@@ -8461,16 +8526,10 @@ class text_table {
   }
 
  private:
-  /// Code points, so that names in any script align.
-  static std::size_t width_of(std::string_view text) noexcept {
-    return static_cast<std::size_t>(std::count_if(
-        text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0u) != 0x80u; }));
-  }
-
   std::string line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths) const {
     std::string out;
     for (std::size_t i = 0; i < cells.size(); ++i) {
-      const std::string padding(widths[i] - width_of(cells[i]), ' ');
+      const std::string padding(widths[i] - detail::width_of(cells[i]), ' ');
       if (i > 0) out += "  ";
       out += columns_[i].side == align::right ? padding + cells[i] : cells[i] + padding;
     }
@@ -8548,6 +8607,11 @@ inline std::string class_text(const planned_layer& layer) {
   return layer.class_name.empty() ? "-" : layer.class_name + (layer.inferred ? "?" : "");
 }
 
+/// A line under a table with such a mark; else nothing.
+inline std::string inferred_text(bool has_inferred) {
+  return has_inferred ? "? inferred from name and shape; ptq.module_types says otherwise if need be\n" : "";
+}
+
 inline std::string count_text(std::size_t count, const char* noun) {
   return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }
@@ -8555,8 +8619,8 @@ inline std::string count_text(std::size_t count, const char* noun) {
 inline std::string pattern_lines(const char* title, const std::vector<pattern_count>& patterns) {
   std::string text;
   for (std::size_t i = 0; i < patterns.size(); ++i)
-    text += std::string(title) + "[" + std::to_string(i) + "] \"" + patterns[i].pattern + "\" matches " +
-            count_text(patterns[i].matched, "layer") + "\n";
+    text += std::string(title) + "[" + std::to_string(i) + "] \"" + printable(patterns[i].pattern) +
+            "\" matches " + count_text(patterns[i].matched, "layer") + "\n";
   return text;
 }
 
@@ -8578,14 +8642,18 @@ inline std::string to_text(const plan& planned) {
   for (const planned_layer& layer : planned.layers) {
     quantized += layer.is_quantized() ? 1u : 0u;
     const auto rule = layer.weights.rule ? layer.weights.rule : layer.activations.rule;
-    std::vector<std::string> row{layer.name, detail::class_text(layer), shape_text(layer.shape),
-                                 layer.weights.dtype, granularity_text(layer.weights.grain)};
+    // No layer has a scalar weight: rank 0 says that there is none.
+    std::vector<std::string> row{layer.name, detail::class_text(layer),
+                                 layer.shape.rank == 0 ? "-" : shape_text(layer.shape), layer.weights.dtype,
+                                 granularity_text(layer.weights.grain)};
     if (has_activations) row.push_back(layer.activations.dtype);
     row.push_back(rule ? std::to_string(*rule) : "-");
     row.push_back(layer.weights.reason);
     table.add(row);
   }
-  std::string text = table.text() + "\n";
+  const bool has_inferred = std::any_of(planned.layers.begin(), planned.layers.end(),
+                                        [](const planned_layer& l) { return l.inferred; });
+  std::string text = table.text() + detail::inferred_text(has_inferred) + "\n";
   text += detail::pattern_lines("layers", planned.rules);
   text += detail::pattern_lines("skip_names", planned.skip_names);
   text += "would quantize " + std::to_string(quantized) + " of " +
@@ -8679,7 +8747,6 @@ std::vector<const layer_report*> worst_first(const quantize_report& report, Sqnr
 
 /// "left as they are (no rule matches): 2 layers: conv1, conv2", one line a reason.
 inline std::string left_text(const quantize_report& report) {
-  constexpr std::size_t named = 6;  // names shown a reason
   std::vector<std::pair<std::string, std::vector<std::string>>> groups;
   for (const layer_report& l : report.layers) {
     if (l.weights) continue;
@@ -8690,11 +8757,22 @@ inline std::string left_text(const quantize_report& report) {
   }
   std::string text;
   for (const auto& [reason, names] : groups) {
-    text += "left as they are, " + reason + ": " + std::to_string(names.size()) + " (";
-    for (std::size_t i = 0; i < (std::min)(names.size(), named); ++i) text += (i == 0 ? "" : ", ") + names[i];
-    text += names.size() > named ? ", ...)\n" : ")\n";
+    text += "left as they are, " + printable(reason) + ": " + std::to_string(names.size()) + " (" +
+            names_text(names) + ")\n";
   }
   return text;
+}
+
+/// "82.1 KB -> 21.2 KB (3.87 times smaller)"
+inline std::string sizes_text(std::uint64_t before, std::uint64_t after) {
+  std::string text = bytes_text(before) + " -> " + bytes_text(after);
+  if (before == after) return text + " (unchanged)";
+  if (before == 0 || after == 0) return text;
+  const auto ratio = [](std::uint64_t larger, std::uint64_t smaller) {
+    return " (" + fixed_text(static_cast<double>(larger) / static_cast<double>(smaller), 2);
+  };
+  return text + (after < before ? ratio(before, after) + " times smaller)"
+                                : ratio(after, before) + " times larger)");
 }
 
 /// Quantized weights.
@@ -8704,12 +8782,17 @@ inline std::string weights_text(const std::vector<const layer_report*>& layers) 
   text_table table({column{"layer"}, column{"class"}, column{"shape"}, column{"dtype"}, column{"scale per"},
                     column{"SQNR dB", right}, column{"max error", right}, column{"before", right},
                     column{"after", right}});
-  for (const layer_report* const l : layers)
+  bool has_inferred = false;
+  for (const layer_report* const l : layers) {
+    const error_metrics& error = l->weights->error;
     table.add({l->planned.name, class_text(l->planned), shape_text(l->planned.shape),
                l->planned.weights.dtype, granularity_text(l->planned.weights.grain),
-               fixed_text(l->weights->error.sqnr_db, 1), short_text(l->weights->error.max_abs),
-               bytes_text(l->weights->bytes_before), bytes_text(l->weights->bytes_after)});
-  return table.empty() ? std::string() : table.text() + "\n";
+               error.count > 0 ? fixed_text(error.sqnr_db, 1) : "-",
+               error.count > 0 ? short_text(error.max_abs) : "-", bytes_text(l->weights->bytes_before),
+               bytes_text(l->weights->bytes_after)});
+    has_inferred = has_inferred || l->planned.inferred;
+  }
+  return table.empty() ? std::string() : table.text() + inferred_text(has_inferred) + "\n";
 }
 
 /// Calibrated inputs.
@@ -8732,23 +8815,19 @@ inline std::string activations_text(const std::vector<const layer_report*>& laye
 /// left and why, then sizes.
 inline std::string to_text(const quantize_report& report) {
   const auto weights = detail::worst_first(report, [](const layer_report& l) {
-    return l.weights ? std::optional(l.weights->error.sqnr_db) : std::nullopt;
+    if (!l.weights) return std::optional<double>();
+    const error_metrics& error = l.weights->error;
+    return std::optional(error.count > 0 ? error.sqnr_db : sqnr_db(0, 0));  // no values, no error
   });
   const auto inputs = detail::worst_first(
       report, [](const layer_report& l) { return l.activations ? l.activations->sqnr_db : std::nullopt; });
   std::string text = detail::weights_text(weights) + detail::activations_text(inputs);
-  text += "quantized: " + std::to_string(weights.size()) + " of " + std::to_string(report.layers.size()) +
-          " layers\n";
+  text += "quantized: " + std::to_string(weights.size()) + " of " +
+          detail::count_text(report.layers.size(), "layer") + "\n";
   text += detail::left_text(report);
   if (report.other_tensors > 0)
-    text += "copied, not the weight of a layer: " + std::to_string(report.other_tensors) + " tensors\n";
-  text += "model: " + bytes_text(report.bytes_before) + " -> " + bytes_text(report.bytes_after);
-  if (report.bytes_after > 0)
-    text +=
-        " (" +
-        fixed_text(static_cast<double>(report.bytes_before) / static_cast<double>(report.bytes_after), 2) +
-        " times smaller)";
-  return text + "\n";
+    text += "copied, not the weight of a layer: " + detail::count_text(report.other_tensors, "tensor") + "\n";
+  return text + "model: " + detail::sizes_text(report.bytes_before, report.bytes_after) + "\n";
 }
 
 }  // namespace ptq::inline v0_1

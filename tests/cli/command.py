@@ -3,6 +3,7 @@
 import io
 import json
 import pathlib
+import re
 import struct
 import subprocess
 import sys
@@ -47,6 +48,11 @@ def npz(arrays, compression=zipfile.ZIP_DEFLATED):
         for name, data in arrays.items():
             archive.writestr(name + ".npy", data)
     return held.getvalue()
+
+
+def rows_of(text):
+    """{first cell: cells} of the tables in a text."""
+    return {cells[0]: cells for cells in (re.split(r"  +", line.strip()) for line in text.splitlines()) if len(cells) > 1}
 
 
 class CommandTest(unittest.TestCase):

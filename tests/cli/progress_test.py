@@ -3,7 +3,6 @@
 import os
 import pty
 import subprocess
-import unittest
 
 from command import CommandTest, LENET, PTQ, WEIGHT_ONLY, main
 

@@ -225,13 +225,13 @@ class spec_reader {
     const std::string folder = value.is_word() ? value.word : "FOLDER";
     fail(errc::unsupported, value, path,
          "ptq does not decode images. Write them as one array, with the size and order that the model "
-         "expects:\n"
-         "  python3 -c \"import glob, numpy, PIL.Image; numpy.save('calibration.npy', "
+         "expects: "
+         "python3 -c \"import glob, numpy, PIL.Image; numpy.save('calibration.npy', "
          "numpy.stack([numpy.asarray("
          "PIL.Image.open(f).convert('RGB').resize((224, 224))).transpose(2, 0, 1) for f in "
          "sorted(glob.glob('" +
              folder +
-             "/*'))]))\"\n"
+             "/*'))]))\", "
              "and give inputs: calibration.npy with scale, mean and std (x' = (x * scale - mean) / std).");
   }
 

@@ -58,9 +58,11 @@ inline nlohmann::json weights_json(const layer_report& layer) {
                         {"bytes_after", nullptr}};
   add_granularity(row, layer.planned.weights.grain);
   if (!layer.weights) return row;
-  row["sqnr_db"] = finite_or_null(layer.weights->error.sqnr_db);
-  row["mse"] = finite_or_null(layer.weights->error.mse);
-  row["max_abs_error"] = finite_or_null(layer.weights->error.max_abs);
+  if (layer.weights->error.count > 0) {
+    row["sqnr_db"] = finite_or_null(layer.weights->error.sqnr_db);
+    row["mse"] = finite_or_null(layer.weights->error.mse);
+    row["max_abs_error"] = finite_or_null(layer.weights->error.max_abs);
+  }
   row["bytes_before"] = layer.weights->bytes_before;
   row["bytes_after"] = layer.weights->bytes_after;
   return row;

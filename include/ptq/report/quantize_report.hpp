@@ -86,7 +86,6 @@ std::vector<const layer_report*> worst_first(const quantize_report& report, Sqnr
 
 /// "left as they are (no rule matches): 2 layers: conv1, conv2", one line a reason.
 inline std::string left_text(const quantize_report& report) {
-  constexpr std::size_t named = 6;  // names shown a reason
   std::vector<std::pair<std::string, std::vector<std::string>>> groups;
   for (const layer_report& l : report.layers) {
     if (l.weights) continue;
@@ -97,11 +96,22 @@ inline std::string left_text(const quantize_report& report) {
   }
   std::string text;
   for (const auto& [reason, names] : groups) {
-    text += "left as they are, " + reason + ": " + std::to_string(names.size()) + " (";
-    for (std::size_t i = 0; i < (std::min)(names.size(), named); ++i) text += (i == 0 ? "" : ", ") + names[i];
-    text += names.size() > named ? ", ...)\n" : ")\n";
+    text += "left as they are, " + printable(reason) + ": " + std::to_string(names.size()) + " (" +
+            names_text(names) + ")\n";
   }
   return text;
+}
+
+/// "82.1 KB -> 21.2 KB (3.87 times smaller)"
+inline std::string sizes_text(std::uint64_t before, std::uint64_t after) {
+  std::string text = bytes_text(before) + " -> " + bytes_text(after);
+  if (before == after) return text + " (unchanged)";
+  if (before == 0 || after == 0) return text;
+  const auto ratio = [](std::uint64_t larger, std::uint64_t smaller) {
+    return " (" + fixed_text(static_cast<double>(larger) / static_cast<double>(smaller), 2);
+  };
+  return text + (after < before ? ratio(before, after) + " times smaller)"
+                                : ratio(after, before) + " times larger)");
 }
 
 /// Quantized weights.
@@ -111,12 +121,17 @@ inline std::string weights_text(const std::vector<const layer_report*>& layers) 
   text_table table({column{"layer"}, column{"class"}, column{"shape"}, column{"dtype"}, column{"scale per"},
                     column{"SQNR dB", right}, column{"max error", right}, column{"before", right},
                     column{"after", right}});
-  for (const layer_report* const l : layers)
+  bool has_inferred = false;
+  for (const layer_report* const l : layers) {
+    const error_metrics& error = l->weights->error;
     table.add({l->planned.name, class_text(l->planned), shape_text(l->planned.shape),
                l->planned.weights.dtype, granularity_text(l->planned.weights.grain),
-               fixed_text(l->weights->error.sqnr_db, 1), short_text(l->weights->error.max_abs),
-               bytes_text(l->weights->bytes_before), bytes_text(l->weights->bytes_after)});
-  return table.empty() ? std::string() : table.text() + "\n";
+               error.count > 0 ? fixed_text(error.sqnr_db, 1) : "-",
+               error.count > 0 ? short_text(error.max_abs) : "-", bytes_text(l->weights->bytes_before),
+               bytes_text(l->weights->bytes_after)});
+    has_inferred = has_inferred || l->planned.inferred;
+  }
+  return table.empty() ? std::string() : table.text() + inferred_text(has_inferred) + "\n";
 }
 
 /// Calibrated inputs.
@@ -139,23 +154,19 @@ inline std::string activations_text(const std::vector<const layer_report*>& laye
 /// left and why, then sizes.
 inline std::string to_text(const quantize_report& report) {
   const auto weights = detail::worst_first(report, [](const layer_report& l) {
-    return l.weights ? std::optional(l.weights->error.sqnr_db) : std::nullopt;
+    if (!l.weights) return std::optional<double>();
+    const error_metrics& error = l.weights->error;
+    return std::optional(error.count > 0 ? error.sqnr_db : sqnr_db(0, 0));  // no values, no error
   });
   const auto inputs = detail::worst_first(
       report, [](const layer_report& l) { return l.activations ? l.activations->sqnr_db : std::nullopt; });
   std::string text = detail::weights_text(weights) + detail::activations_text(inputs);
-  text += "quantized: " + std::to_string(weights.size()) + " of " + std::to_string(report.layers.size()) +
-          " layers\n";
+  text += "quantized: " + std::to_string(weights.size()) + " of " +
+          detail::count_text(report.layers.size(), "layer") + "\n";
   text += detail::left_text(report);
   if (report.other_tensors > 0)
-    text += "copied, not the weight of a layer: " + std::to_string(report.other_tensors) + " tensors\n";
-  text += "model: " + bytes_text(report.bytes_before) + " -> " + bytes_text(report.bytes_after);
-  if (report.bytes_after > 0)
-    text +=
-        " (" +
-        fixed_text(static_cast<double>(report.bytes_before) / static_cast<double>(report.bytes_after), 2) +
-        " times smaller)";
-  return text + "\n";
+    text += "copied, not the weight of a layer: " + detail::count_text(report.other_tensors, "tensor") + "\n";
+  return text + "model: " + detail::sizes_text(report.bytes_before, report.bytes_after) + "\n";
 }
 
 }  // namespace ptq::inline v0_1

@@ -17,7 +17,70 @@
 
 namespace ptq::inline v0_1 {
 
-/// Columns two spaces apart, a rule under the header, numbers to the right.
+/// Text as one line of a terminal: control characters, which could colour, move or break it, as "\n",
+/// "\t" and "\x1b" (U+0080 to U+009F as "\x9b").
+inline std::string printable(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    auto code = static_cast<unsigned>(static_cast<unsigned char>(text[i]));
+    const bool is_c1 = code == 0xc2 && i + 1 < text.size() &&
+                       (static_cast<unsigned>(static_cast<unsigned char>(text[i + 1])) & 0xe0u) == 0x80u;
+    if (is_c1) code = static_cast<unsigned char>(text[++i]);
+    if (code == '\n' || code == '\t' || code == '\r') {
+      out += code == '\n' ? "\\n" : code == '\t' ? "\\t" : "\\r";
+    } else if (code < 0x20 || code == 0x7f || is_c1) {
+      constexpr const char* digits = "0123456789abcdef";
+      out.append("\\x").append(1, digits[code >> 4]).append(1, digits[code & 15u]);
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+namespace detail {
+
+constexpr bool begins_code_point(char c) noexcept {
+  return (static_cast<unsigned char>(c) & 0xc0u) != 0x80u;
+}
+
+/// In code points, so that names in any script align.
+inline std::size_t width_of(std::string_view text) noexcept {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), begins_code_point));
+}
+
+/// The byte at which code point `n` begins.
+inline std::size_t offset_of(std::string_view text, std::size_t n) noexcept {
+  std::size_t at = 0;
+  for (; at < text.size(); ++at)
+    if (begins_code_point(text[at]) && n-- == 0) break;
+  return at;
+}
+
+}  // namespace detail
+
+/// A name on one line; where it is longer than `widest` code points, "..." stands for its middle.
+inline std::string name_text(std::string_view name, std::size_t widest = 60) {
+  std::string text = printable(name);
+  const std::size_t width = detail::width_of(text);
+  if (width <= widest) return text;
+  const std::size_t tail = (widest - 3) / 2;
+  const std::size_t head = widest - 3 - tail;
+  return text.substr(0, detail::offset_of(text, head)) + "..." +
+         text.substr(detail::offset_of(text, width - tail));
+}
+
+/// "a, b, c, ...": the first six names.
+inline std::string names_text(const std::vector<std::string>& names) {
+  constexpr std::size_t shown = 6;
+  std::string text;
+  for (std::size_t i = 0; i < (std::min)(names.size(), shown); ++i)
+    text += (i == 0 ? "" : ", ") + name_text(names[i]);
+  return names.size() > shown ? text + ", ..." : text;
+}
+
+/// Columns two spaces apart, a rule under the header, numbers to the right. The first column holds names:
+/// they are shown as `name_text` does, other cells as `printable` does.
 class text_table {
  public:
   enum class align : unsigned char { left, right };
@@ -31,6 +94,7 @@ class text_table {
   /// Cells beyond the last column are dropped; missing ones are empty.
   void add(std::vector<std::string> row) {
     row.resize(columns_.size());
+    for (std::size_t i = 0; i < row.size(); ++i) row[i] = i == 0 ? name_text(row[i]) : printable(row[i]);
     rows_.push_back(std::move(row));
   }
 
@@ -40,11 +104,12 @@ class text_table {
     std::vector<std::size_t> widths;
     std::vector<std::string> titles;
     for (const column& c : columns_) {
-      widths.push_back(width_of(c.title));
+      widths.push_back(detail::width_of(c.title));
       titles.push_back(c.title);
     }
     for (const auto& row : rows_)
-      for (std::size_t i = 0; i < row.size(); ++i) widths[i] = (std::max)(widths[i], width_of(row[i]));
+      for (std::size_t i = 0; i < row.size(); ++i)
+        widths[i] = (std::max)(widths[i], detail::width_of(row[i]));
     std::string out = line(titles, widths);
     std::vector<std::string> rules;
     rules.reserve(widths.size());
@@ -55,16 +120,10 @@ class text_table {
   }
 
  private:
-  /// Code points, so that names in any script align.
-  static std::size_t width_of(std::string_view text) noexcept {
-    return static_cast<std::size_t>(std::count_if(
-        text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0u) != 0x80u; }));
-  }
-
   std::string line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths) const {
     std::string out;
     for (std::size_t i = 0; i < cells.size(); ++i) {
-      const std::string padding(widths[i] - width_of(cells[i]), ' ');
+      const std::string padding(widths[i] - detail::width_of(cells[i]), ' ');
       if (i > 0) out += "  ";
       out += columns_[i].side == align::right ? padding + cells[i] : cells[i] + padding;
     }

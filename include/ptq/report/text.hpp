@@ -27,6 +27,11 @@ inline std::string class_text(const planned_layer& layer) {
   return layer.class_name.empty() ? "-" : layer.class_name + (layer.inferred ? "?" : "");
 }
 
+/// A line under a table with such a mark; else nothing.
+inline std::string inferred_text(bool has_inferred) {
+  return has_inferred ? "? inferred from name and shape; ptq.module_types says otherwise if need be\n" : "";
+}
+
 inline std::string count_text(std::size_t count, const char* noun) {
   return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }
@@ -34,8 +39,8 @@ inline std::string count_text(std::size_t count, const char* noun) {
 inline std::string pattern_lines(const char* title, const std::vector<pattern_count>& patterns) {
   std::string text;
   for (std::size_t i = 0; i < patterns.size(); ++i)
-    text += std::string(title) + "[" + std::to_string(i) + "] \"" + patterns[i].pattern + "\" matches " +
-            count_text(patterns[i].matched, "layer") + "\n";
+    text += std::string(title) + "[" + std::to_string(i) + "] \"" + printable(patterns[i].pattern) +
+            "\" matches " + count_text(patterns[i].matched, "layer") + "\n";
   return text;
 }
 
@@ -57,14 +62,18 @@ inline std::string to_text(const plan& planned) {
   for (const planned_layer& layer : planned.layers) {
     quantized += layer.is_quantized() ? 1u : 0u;
     const auto rule = layer.weights.rule ? layer.weights.rule : layer.activations.rule;
-    std::vector<std::string> row{layer.name, detail::class_text(layer), shape_text(layer.shape),
-                                 layer.weights.dtype, granularity_text(layer.weights.grain)};
+    // No layer has a scalar weight: rank 0 says that there is none.
+    std::vector<std::string> row{layer.name, detail::class_text(layer),
+                                 layer.shape.rank == 0 ? "-" : shape_text(layer.shape), layer.weights.dtype,
+                                 granularity_text(layer.weights.grain)};
     if (has_activations) row.push_back(layer.activations.dtype);
     row.push_back(rule ? std::to_string(*rule) : "-");
     row.push_back(layer.weights.reason);
     table.add(row);
   }
-  std::string text = table.text() + "\n";
+  const bool has_inferred = std::any_of(planned.layers.begin(), planned.layers.end(),
+                                        [](const planned_layer& l) { return l.inferred; });
+  std::string text = table.text() + detail::inferred_text(has_inferred) + "\n";
   text += detail::pattern_lines("layers", planned.rules);
   text += detail::pattern_lines("skip_names", planned.skip_names);
   text += "would quantize " + std::to_string(quantized) + " of " +
