@@ -59,7 +59,7 @@ CLI::App* add_spec_command(CLI::App& app, const char* name, const char* text, cl
 }
 
 constexpr const char* checkpoints_help =
-    "Checkpoints (.safetensors, .safetensors.index.json) or artifacts of ptq";
+    "Checkpoints (.safetensors, .safetensors.index.json), ONNX models (.onnx), or artifacts of ptq";
 
 /// @param files how many; -1: one or more
 CLI::App* add_file_command(CLI::App& app, const char* name, const char* text, cli::options& given, int files,
@@ -88,11 +88,14 @@ int main(int argc, char** argv) {
   CLI::App* plan =
       add_spec_command(app, "plan", "List what would be quantized by which rule, and why not", given);
   CLI::App* inspect = add_file_command(
-      app, "inspect", "List what is in a checkpoint, an artifact or a file of statistics", given, 1, "FILE",
-      "A checkpoint (.safetensors, .safetensors.index.json), an artifact of ptq, or statistics (.ptqcal)");
-  CLI::App* compare = add_file_command(
-      app, "compare", "Compare two checkpoints, or a checkpoint and its artifact, layer by layer", given, 2,
-      "A B", checkpoints_help);
+      app, "inspect", "List what is in a checkpoint, an ONNX model, an artifact or a file of statistics",
+      given, 1, "FILE",
+      "A checkpoint (.safetensors, .safetensors.index.json), an ONNX model (.onnx), an artifact of ptq, or "
+      "statistics "
+      "(.ptqcal)");
+  CLI::App* compare =
+      add_file_command(app, "compare", "Compare two models, or a model and its artifact, layer by layer",
+                       given, 2, "A B", checkpoints_help);
   CLI::App* evaluate = add_spec_command(
       app, "evaluate",
       "Run the model and its artifact on the evaluation data; say how much accuracy was kept", given);

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -15,26 +14,16 @@
 #include <utility>
 #include <vector>
 
+#include "checkpoint_file.hpp"
 #include "ptq/config/spec.hpp"
 #include "ptq/io/mapped_file.hpp"
 #include "ptq/io/onnx.hpp"
-#include "ptq/io/safetensors.hpp"
-#include "ptq/model/layers_of.hpp"
 #include "ptq/model/match.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/result.hpp"
 #include "quantized_model.hpp"
 
 namespace cli {
-
-/// The layers of a checkpoint. They look into it.
-inline std::vector<ptq::layer> layers_in(const ptq::checkpoint& checkpoint,
-                                         const std::map<std::string, std::string>& module_types = {}) {
-  std::vector<ptq::named_tensor> tensors;
-  for (const ptq::stored_tensor& tensor : checkpoint.tensors())
-    tensors.push_back({tensor.name, tensor.view()});
-  return ptq::layers_of(tensors, module_types);
-}
 
 struct onnx_graph_file {
   ptq::onnx_model model;
@@ -56,7 +45,7 @@ class model_file {
       opened.onnx_ = onnx_graph_file{*std::move(model), *std::move(layers)};
       return opened;
     }
-    auto checkpoint = ptq::open_safetensors(spec.quantize.model_path);
+    auto checkpoint = open_checkpoint(spec.quantize.model_path);
     if (!checkpoint) return checkpoint.error();
     if (auto floats = expect_floats(*checkpoint, opened.path_); !floats) return floats.error();
     opened.checkpoint_ = *std::move(checkpoint);

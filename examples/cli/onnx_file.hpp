@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file onnx_file.hpp An open ONNX model, float or quantized, as the layers of its float form.
+#ifndef PTQ_CLI_ONNX_FILE_HPP
+#define PTQ_CLI_ONNX_FILE_HPP
+
+#include <cstddef>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ptq/io/onnx.hpp"
+#include "ptq/model/artifact.hpp"
+#include "ptq/result.hpp"
+
+namespace cli {
+
+/// A weight that is stored as codes.
+struct coded_weight {
+  ptq::onnx_tensor codes;
+  std::string dtype;
+  ptq::granularity grain;
+  std::vector<float> scales;
+
+  ptq::artifact_weights view() const {
+    return {dtype, ptq::tensor_shape(std::span<const std::size_t>(codes.dims)), grain, codes.data, scales};
+  }
+};
+
+/// The graph is the one that was quantized: QuantizeLinear and DequantizeLinear are taken out, and layers
+/// have the names that they had. Weights that are stored as codes have a shape there, but no data.
+struct onnx_file {
+  ptq::onnx_model model;
+  std::vector<ptq::onnx_tensor> stored;                    // as they are in the file
+  std::map<std::string, coded_weight> coded;               // by the name of the float weight
+  std::map<std::size_t, ptq::onnx_rounded_tensor> inputs;  // nodes whose input 0 is quantized
+  ptq::onnx_layers layers;                                 // of the graph
+  std::vector<std::string> notes;
+};
+
+namespace detail {
+
+/// Takes out of a graph what `roundings_of` found in it.
+class onnx_restorer {
+ public:
+  onnx_restorer(onnx_file& file, ptq::onnx_roundings made) : file_(&file), graph_(&file.model.graph) {
+    for (const ptq::onnx_tensor& tensor : file.stored) taken_.insert(tensor.name);
+    for (ptq::onnx_coded_constant& constant : made.constants) add_weight(std::move(constant));
+    for (ptq::onnx_rounded_tensor& tensor : made.tensors) {
+      renamed_[tensor.rounded] = tensor.source;
+      rounded_.emplace(tensor.rounded, std::move(tensor));
+    }
+  }
+
+  void restore() {
+    std::set<std::string> removed;  // what only the nodes that go use
+    std::erase_if(graph_->nodes, [&](const ptq::onnx_node& node) {
+      if (!goes(node)) return false;
+      removed.insert(node.inputs.begin(), node.inputs.end());
+      return true;
+    });
+    note_inputs();
+    const auto rename = [&](std::string& name) {
+      if (const auto source = renamed_.find(name); source != renamed_.end()) name = source->second;
+      removed.erase(name);
+    };
+    for (ptq::onnx_node& node : graph_->nodes) {
+      for (std::string& name : node.inputs) rename(name);
+      for (ptq::onnx_attribute& attribute : node.attributes)
+        for (ptq::onnx_body& body : attribute.bodies)
+          for (std::string& name : body.captures) rename(name);
+    }
+    for (ptq::onnx_value& output : graph_->outputs) rename(output.name);
+    const auto goes = [&](const ptq::onnx_tensor& tensor) { return removed.contains(tensor.name); };
+    std::erase_if(graph_->initializers, goes);
+    for (const auto& [name, weight] : file_->coded) {
+      ptq::onnx_tensor tensor = weight.codes;
+      tensor.name = name;
+      tensor.type = ptq::onnx_type::float32;
+      tensor.data = {};
+      graph_->initializers.push_back(std::move(tensor));
+    }
+  }
+
+ private:
+  void add_weight(ptq::onnx_coded_constant constant) {
+    constexpr std::string_view suffix = "_quantized";  // as our writer names codes
+    std::string name = constant.codes->name;
+    if (name.ends_with(suffix)) name.resize(name.size() - suffix.size());
+    if (!taken_.insert(name).second) name = constant.name;
+    renamed_[constant.name] = name;
+    file_->coded.emplace(
+        name, coded_weight{*constant.codes, constant.dtype, constant.grain, std::move(constant.scales)});
+  }
+
+  /// Every QuantizeLinear, and each DequantizeLinear whose output has another name now.
+  bool goes(const ptq::onnx_node& node) const {
+    return node.is_standard() && (node.op_type == "QuantizeLinear" ||
+                                  (node.op_type == "DequantizeLinear" && renamed_.contains(node.outputs[0])));
+  }
+
+  /// Halves come as floats to QuantizeLinear: a Cast may stand between it and the layer.
+  void note_inputs() {
+    for (std::size_t i = 0; i < graph_->nodes.size(); ++i) {
+      const ptq::onnx_node& node = graph_->nodes[i];
+      const auto found = rounded_.find(std::string(node.input(0)));
+      if (found == rounded_.end()) continue;
+      if (node.is_standard() && node.op_type == "Cast")
+        rounded_.emplace(node.outputs[0], found->second);
+      else
+        file_->inputs.emplace(i, found->second);
+    }
+  }
+
+  onnx_file* file_;
+  ptq::onnx_graph* graph_;
+  std::set<std::string> taken_;
+  std::map<std::string, std::string> renamed_;
+  std::map<std::string, ptq::onnx_rounded_tensor> rounded_;
+};
+
+}  // namespace detail
+
+/// A model that is quantized in another way than ours is taken as it is, with a note.
+inline ptq::result<onnx_file> open_onnx(const std::string& path) {
+  auto model = ptq::read_onnx(path);
+  if (!model) return model.error();
+  onnx_file opened{*std::move(model), {}, {}, {}, {}, {}};
+  const ptq::onnx_graph& graph = opened.model.graph;
+  for (const auto* list : {&graph.initializers, &graph.constants})
+    opened.stored.insert(opened.stored.end(), list->begin(), list->end());
+  const auto links = ptq::links_of(graph);
+  if (!links) return links.error().in(ptq::absolute_path(path));
+  if (auto made = ptq::roundings_of(graph, *links))
+    detail::onnx_restorer(opened, *std::move(made)).restore();
+  else
+    opened.notes.push_back(made.error().what);
+  auto layers = ptq::layers_of(opened.model);
+  if (!layers) return layers.error();
+  opened.layers = *std::move(layers);
+  return opened;
+}
+
+}  // namespace cli
+
+#endif  // PTQ_CLI_ONNX_FILE_HPP
