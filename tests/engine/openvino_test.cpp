@@ -23,7 +23,6 @@
 
 namespace {
 
-const std::string models = PTQ_MODEL_DIR "/";
 const std::string goldens = PTQ_GOLDEN_DIR "/engine/";
 
 ptq::openvino load_openvino(const std::string& path) {
