@@ -77,6 +77,12 @@ class HouseTest(unittest.TestCase):
             self.add("dtype/int8.hpp", f"#include <{name}>")
             self.assert_floors(f"dtype/int8.hpp: floor 1 may not include <{name}>")
 
+    def test_a_throw(self):
+        self.add("model/layer.hpp", "inline void stop() { throw 1; }  // throws")
+        self.assert_floors("model/layer.hpp: throws; return a status or a result<T>")
+        self.add("model/layer.hpp", 'inline const char* what() { return "a throw"; }  // nor does a throw here')
+        self.assert_floors()
+
     def test_a_dear_header_anywhere(self):
         for name in ("iostream", "ranges", "functional", "regex"):
             self.add("ptq.hpp", f"#  include <{name}>")

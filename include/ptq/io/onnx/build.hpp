@@ -66,8 +66,8 @@ inline std::string rename_node(std::string_view source, const std::map<std::size
                                const std::string& output = {}, const std::string& name = {}) {
   std::string message;
   std::size_t slot = 0;
-  wire_place place;
-  for_each_field(source, place, "NodeProto", [&](const wire_field& field) {
+  wire_state state;
+  for_each_field(source, state, "NodeProto", [&](const wire_field& field) {
     const auto renamed = field.tag == 1 ? inputs.find(slot++) : inputs.end();
     if (renamed != inputs.end())
       message += make_field(1, renamed->second);
@@ -121,12 +121,12 @@ inline std::string location_fields(const onnx_location& location) {
 /// A GraphProto.initializer field: a tensor whose data have moved. Keys that are not about the place stay.
 inline std::string move_initializer(std::string_view source, const onnx_location& location) {
   std::string message;
-  wire_place place;
-  for_each_field(source, place, "TensorProto", [&](const wire_field& field) {
+  wire_state state;
+  for_each_field(source, state, "TensorProto", [&](const wire_field& field) {
     if (field.tag == 14) return;
     bool is_place = false;
     if (field.tag == 13) {
-      for_each_field(field.bytes(), place, "StringStringEntryProto", [&](const wire_field& entry) {
+      for_each_field(field.bytes(), state, "StringStringEntryProto", [&](const wire_field& entry) {
         const bool is_key = entry.tag == 1;
         is_place = is_place || (is_key && (entry.bytes() == "location" || entry.bytes() == "offset" ||
                                            entry.bytes() == "length"));

@@ -24,16 +24,16 @@
 namespace ptq::inline v0_1 {
 namespace detail {
 
-/// Throws protozero's exceptions and wire_error; `place` then says where.
+/// Where something is wrong, `state` says what and where; what was parsed then has no meaning.
 class onnx_parser {
  public:
-  wire_place place;
+  wire_state state;
 
   explicit onnx_parser(onnx_model& model) : model_(&model) {}
 
   void parse_model(std::string_view message) {
     bool has_graph = false;
-    for_each_field(message, place, "ModelProto", [&](const wire_field& field) {
+    for_each_field(message, state, "ModelProto", [&](const wire_field& field) {
       switch (field.tag) {
         case 1:
           model_->ir_version = field.integer();
@@ -45,7 +45,7 @@ class onnx_parser {
           model_->producer.append(" ").append(field.bytes());
           break;
         case 7:
-          if (has_graph) throw wire_error{"there is more than one graph."};
+          if (has_graph) return state.fail("there is more than one graph.");
           has_graph = true;
           parse_graph(field.bytes());
           break;
@@ -59,7 +59,7 @@ class onnx_parser {
           break;
       }
     });
-    if (!has_graph) throw wire_error{"there is no graph."};
+    if (!has_graph) state.fail("there is no graph.");
   }
 
  private:
@@ -67,7 +67,7 @@ class onnx_parser {
 
   onnx_opset parse_opset(std::string_view message) {
     onnx_opset opset;
-    for_each_field(message, place, "OperatorSetIdProto", [&](const wire_field& field) {
+    for_each_field(message, state, "OperatorSetIdProto", [&](const wire_field& field) {
       if (field.tag == 1) opset.domain = field.text();
       if (field.tag == 2) opset.version = field.integer();
     });
@@ -77,7 +77,7 @@ class onnx_parser {
   void parse_graph(std::string_view message) {
     onnx_graph& graph = model_->graph;
     graph.source = message;
-    for_each_field(message, place, "GraphProto", [&](const wire_field& field) {
+    for_each_field(message, state, "GraphProto", [&](const wire_field& field) {
       switch (field.tag) {
         case 1:
           graph.nodes.push_back(parse_node(field.bytes()));
@@ -109,7 +109,7 @@ class onnx_parser {
   onnx_node parse_node(std::string_view message) {
     onnx_node node;
     node.source = message;
-    for_each_field(message, place, "NodeProto", [&](const wire_field& field) {
+    for_each_field(message, state, "NodeProto", [&](const wire_field& field) {
       switch (field.tag) {
         case 1:
           node.inputs.push_back(field.text());
@@ -140,7 +140,7 @@ class onnx_parser {
     using type = onnx_attribute::type;
     onnx_attribute attribute;
     type seen = type::undefined;
-    for_each_field(message, place, "AttributeProto", [&](const wire_field& field) {
+    for_each_field(message, state, "AttributeProto", [&](const wire_field& field) {
       const auto hold = [&](type kind) { seen = kind; };
       switch (field.tag) {
         case 1:
@@ -210,7 +210,7 @@ class onnx_parser {
     std::vector<wire_field> typed;
     onnx_location location;
     bool is_external = false;
-    for_each_field(message, place, "TensorProto", [&](const wire_field& field) {
+    for_each_field(message, state, "TensorProto", [&](const wire_field& field) {
       switch (field.tag) {
         case 1:
           field.for_each_varint(
@@ -254,7 +254,10 @@ class onnx_parser {
       for (std::size_t i = 0; i < size; ++i) bytes.push_back(static_cast<std::byte>(value >> (8 * i)));
     };
     for (const wire_field& field : fields) {
-      if (field.tag != field_for(type)) throw wire_error{"the values are in a field for another data type."};
+      if (field.tag != field_for(type)) {
+        state.fail("the values are in a field for another data type.");
+        break;
+      }
       switch (field.tag) {
         case 4:
           field.append_fixed(sizeof(float), bytes);
@@ -292,7 +295,7 @@ class onnx_parser {
   void parse_location(std::string_view message, onnx_location& location) {
     std::string_view key;
     std::string_view value;
-    for_each_field(message, place, "StringStringEntryProto", [&](const wire_field& field) {
+    for_each_field(message, state, "StringStringEntryProto", [&](const wire_field& field) {
       if (field.tag == 1) key = field.bytes();
       if (field.tag == 2) value = field.bytes();
     });
@@ -301,17 +304,17 @@ class onnx_parser {
     if (key == "length") location.length = parse_number(value);
   }
 
-  static std::uint64_t parse_number(std::string_view text) {
+  std::uint64_t parse_number(std::string_view text) {
     std::uint64_t number = 0;
     const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (failed != std::errc() || end != text.data() + text.size())
-      throw wire_error{"offset and length of external data must be whole numbers."};
+      state.fail("offset and length of external data must be whole numbers.");
     return number;
   }
 
   onnx_value parse_value(std::string_view message) {
     onnx_value value;
-    for_each_field(message, place, "ValueInfoProto", [&](const wire_field& field) {
+    for_each_field(message, state, "ValueInfoProto", [&](const wire_field& field) {
       if (field.tag == 1) value.name = field.text();
       if (field.tag == 2) parse_type(field.bytes(), value);
     });
@@ -319,9 +322,9 @@ class onnx_parser {
   }
 
   void parse_type(std::string_view message, onnx_value& value) {
-    for_each_field(message, place, "TypeProto", [&](const wire_field& field) {
+    for_each_field(message, state, "TypeProto", [&](const wire_field& field) {
       if (field.tag != 1) return;
-      for_each_field(field.bytes(), place, "TypeProto.Tensor", [&](const wire_field& inner) {
+      for_each_field(field.bytes(), state, "TypeProto.Tensor", [&](const wire_field& inner) {
         if (inner.tag == 1) value.type = static_cast<onnx_type>(inner.integer32());
         if (inner.tag == 2) value.shape = parse_shape(inner.bytes());
       });
@@ -330,10 +333,10 @@ class onnx_parser {
 
   std::vector<onnx_extent> parse_shape(std::string_view message) {
     std::vector<onnx_extent> shape;
-    for_each_field(message, place, "TensorShapeProto", [&](const wire_field& field) {
+    for_each_field(message, state, "TensorShapeProto", [&](const wire_field& field) {
       if (field.tag != 1) return;
       onnx_extent& extent = shape.emplace_back();
-      for_each_field(field.bytes(), place, "TensorShapeProto.Dimension", [&](const wire_field& inner) {
+      for_each_field(field.bytes(), state, "TensorShapeProto.Dimension", [&](const wire_field& inner) {
         if (inner.tag == 1) extent.number = inner.integer();
         if (inner.tag == 2) extent.symbol = inner.text();
       });
@@ -343,19 +346,23 @@ class onnx_parser {
 
   std::string parse_sparse_name(std::string_view message) {
     std::string name;
-    for_each_field(message, place, "SparseTensorProto", [&](const wire_field& field) {
+    for_each_field(message, state, "SparseTensorProto", [&](const wire_field& field) {
       if (field.tag == 1) name = parse_tensor(field.bytes()).name;
     });
     return name;
   }
 
   onnx_body parse_body(std::string_view message) {
-    if (++depth_ > max_depth) throw wire_error{"graphs are nested deeper than 64."};
     onnx_body body;
+    if (depth_ == max_depth) {
+      state.fail("graphs are nested deeper than 64.");
+      return body;
+    }
+    ++depth_;
     body.source = message;
     std::set<std::string> used;
     std::set<std::string> own;
-    for_each_field(message, place, "GraphProto", [&](const wire_field& field) {
+    for_each_field(message, state, "GraphProto", [&](const wire_field& field) {
       switch (field.tag) {
         case 1:
           body.nodes.push_back(parse_node(field.bytes()));

@@ -3,8 +3,6 @@
 #ifndef PTQ_IO_ONNX_READ_HPP
 #define PTQ_IO_ONNX_READ_HPP
 
-#include <protozero/exception.hpp>
-
 #include <algorithm>
 #include <bit>
 #include <cstddef>
@@ -29,28 +27,16 @@ namespace detail {
 
 static_assert(std::endian::native == std::endian::little, "ONNX stores little-endian numbers");
 
-inline error describe(const wire_place& place, std::string_view file, std::string_view text) {
-  const auto at = static_cast<std::size_t>(place.at - file.data());
-  error described(errc::wrong_format, {},
-                  "byte " + std::to_string(at) + ", in a " + place.message + ": " + std::string(text));
-  described.at = at;
-  return described;
-}
-
-/// Protobuf's errors in words.
 inline result<void> parse_model(onnx_model& model) {
   onnx_parser parser(model);
-  try {
-    parser.parse_model(model.source);
-    return {};
-  } catch (const wire_error& impossible) {
-    return describe(parser.place, model.source, impossible.text);
-  } catch (const protozero::end_of_buffer_exception&) {
-    return describe(parser.place, model.source,
-                    "a field runs past the end of its message. Is the file complete?");
-  } catch (const protozero::exception&) {
-    return describe(parser.place, model.source, "this is no protobuf field. Is the file an ONNX model?");
-  }
+  parser.parse_model(model.source);
+  const wire_state& state = parser.state;
+  if (state.failure == nullptr) return {};
+  const auto at = static_cast<std::size_t>(state.at - model.source.data());
+  error described(errc::wrong_format, {},
+                  "byte " + std::to_string(at) + ", in a " + state.message + ": " + state.failure);
+  described.at = at;
+  return described;
 }
 
 /// The bytes that a tensor must have. False if its extents cannot even be multiplied, whether one is 0 or

@@ -117,8 +117,8 @@ class onnx_layout {
     std::size_t node = 0;
     std::size_t initializer = 0;
     std::size_t input = 0;
-    wire_place place;
-    for_each_field(graph.source, place, "GraphProto", [&](const wire_field& field) {
+    wire_state state;
+    for_each_field(graph.source, state, "GraphProto", [&](const wire_field& field) {
       switch (field.tag) {
         case 1:
           lay_node(node++, field.raw);
@@ -179,9 +179,9 @@ class onnx_layout {
   void lay_model() {
     const std::vector<onnx_piece> graph = std::exchange(pieces_, {});
     const std::uint64_t graph_size = std::exchange(size_, 0);
-    wire_place place;
+    wire_state state;
     bool has_version = false;
-    for_each_field(model_->source, place, "ModelProto", [&](const wire_field& field) {
+    for_each_field(model_->source, state, "ModelProto", [&](const wire_field& field) {
       if (field.tag == 7) {
         add(field_header(7, graph_size));
         for (onnx_weight_place& at : places_) {
@@ -212,8 +212,8 @@ class onnx_layout {
 
   static bool is_standard(std::string_view opset) {
     bool standard = true;
-    wire_place place;
-    for_each_field(opset, place, "OperatorSetIdProto", [&](const wire_field& field) {
+    wire_state state;
+    for_each_field(opset, state, "OperatorSetIdProto", [&](const wire_field& field) {
       if (field.tag == 1) standard = field.bytes().empty() || field.bytes() == "ai.onnx";
     });
     return standard;
