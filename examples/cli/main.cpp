@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command ptq: subcommands, their options and their help.
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <new>
 #include <string>
 #include <utility>
@@ -70,6 +72,17 @@ CLI::App* add_file_command(CLI::App& app, const char* name, const char* text, cl
   return command;
 }
 
+/// The exit code, if what was printed has arrived.
+int checked(const cli::options& given, int code) {
+  errno = 0;
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  const std::string reason = errno != 0 ? std::strerror(errno) : "an earlier write failed";
+  return cli::fail(given,
+                   ptq::error(ptq::errc::cannot_write, "standard output",
+                              reason + ". What was to be printed is not all there; files are."),
+                   cli::failed);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -118,7 +131,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? cli::done : cli::bad_usage;
+    return checked(given, app.exit(e) == 0 ? cli::done : cli::bad_usage);
   }
   const std::pair<const CLI::App*, int (*)(const cli::options&)> commands[] = {
       {quantize, cli::run_quantize}, {plan, cli::run_plan},           {inspect, cli::run_inspect},
@@ -126,7 +139,7 @@ int main(int argc, char** argv) {
       {evaluate, cli::run_evaluate}};
   try {
     for (const auto& [command, run] : commands)
-      if (command->parsed()) return run(given);
+      if (command->parsed()) return checked(given, run(given));
   } catch (const std::bad_alloc&) {
     return cli::fail(given, cli::out_of_memory(), cli::failed);
   }

@@ -78,14 +78,17 @@ inline std::atomic<int> caught_signal = 0;
 
 }  // namespace detail
 
-/// From here on SIGINT and SIGTERM only set a flag, so that a run can clean up behind itself. A second one
-/// ends it at once.
+/// From here on SIGINT, SIGTERM and SIGHUP only set a flag, so that a run can clean up behind itself. A
+/// second one ends it at once. What the shell said to ignore (nohup) stays ignored.
 inline void catch_interrupts() {
   struct sigaction action = {};
   action.sa_handler = [](int signal) { detail::caught_signal = signal; };
   action.sa_flags = static_cast<int>(SA_RESETHAND);
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before = {};
+    ::sigaction(signal, nullptr, &before);
+    if (before.sa_handler != SIG_IGN) ::sigaction(signal, &action, nullptr);
+  }
 }
 
 inline bool is_interrupted() {

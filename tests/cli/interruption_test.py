@@ -13,7 +13,7 @@ import unittest
 
 from command import CommandTest, PTQ, WEIGHT_ONLY, floats, main, safetensors
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ARTIFACT = "out/quantized_model_torchao.safetensors"
 
 
@@ -40,7 +40,8 @@ class Interruption(CommandTest):
                 for _ in range(10):
                     process = subprocess.Popen(
                         [PTQ, "quantize", "-e", WEIGHT_ONLY, f"model_path={model}", "results_dir=out"],
-                        cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                        cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                        preexec_fn=lambda number=sent: signal.signal(number, signal.SIG_DFL))  # if it is ignored here
                     while process.poll() is None and not partial.exists():
                         time.sleep(0.001)
                     process.send_signal(sent)

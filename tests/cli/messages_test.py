@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import struct
+import subprocess
 import unittest
 
 from command import CommandTest, LENET, PTQ, STATIC, WEIGHT_ONLY, floats, main, safetensors
@@ -203,6 +204,12 @@ class ResultsMessages(CommandTest):
         self.assertFails(self.quantize(LINEAR, command=command, model=model, **somebody), 1, str(self.folder / "out"),
                          "ermission")
         self.assertEqual(self.written(), [])
+
+    def test_what_is_printed_does_not_arrive(self):
+        for command in (["plan", "-e", WEIGHT_ONLY, f"model_path={LENET}"], ["inspect", LENET, "--json"], ["--help"]):
+            with open("/dev/full", "w") as full:
+                run = subprocess.run([PTQ, *map(str, command)], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+            self.assertFails(run, 1, "standard output: No space left on device")
 
     def test_results_dir_cannot_be_made(self):
         self.assertFails(self.quantize(LINEAR, "results_dir=/proc/nowhere/out"), 1, "/proc/nowhere")
