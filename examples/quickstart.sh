@@ -21,7 +21,7 @@ if [[ ${1:-} == --with-openvino ]]; then
   install_openvino build/openvino
   cmake -S . -B build -DOpenVINO_DIR="$openvino_dir" >/dev/null
 fi
-echo "Building the command"
+echo "Building the command: a minute or two"
 cmake --build build --target ptq_cli | tail -n 1
 
 run() {
@@ -62,7 +62,7 @@ static() { # MODEL TEST_INPUTS SCALE
       quantize_and_evaluate "$@" "$results"
     else
       quantize_and_evaluate "$@" "$results" "quantize.algorithm=$algorithm" \
-        quantize.layers.{0,1}.{weights,activations}".dtype=$dtype" >/dev/null
+        quantize.layers.{0,1}.{weights,activations}".dtype=$dtype" >/dev/null 2> >(grep -v '^ptq: warning: ' >&2) # as above
     fi
     add_row "$1" "$dtype" "$algorithm" "$results"
   done
