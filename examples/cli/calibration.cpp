@@ -11,6 +11,7 @@
 
 #include "data_formats.hpp"
 #include "engines.hpp"
+#include "ptq/engine/inputs.hpp"
 #include "ptq/io/recorded.hpp"
 #include "ptq/io/samples.hpp"
 #include "ptq/io/statistics_file.hpp"
@@ -45,13 +46,12 @@ ptq::any_view view_of(const ptq::array_view& array) {
 
 /// Says which sample a batch was refused for, if it was one: it is refused alone, too.
 template <class Run>
-ptq::error in_sample(const ptq::error& refused, const std::string& file, std::size_t first,
+ptq::error in_sample(const ptq::error& refused, const std::string& file, std::size_t first, std::size_t count,
                      std::span<const ptq::named_array> batch, Run run) {
   if (refused.code != ptq::errc::not_finite) return refused;
-  const std::size_t count = (std::max<std::size_t>)(batch[0].array.shape[0], 1);  // 0: a number
   for (std::size_t i = 0; i < count; ++i) {
     std::vector<ptq::named_array> alone(batch.begin(), batch.end());
-    for (ptq::named_array& input : alone) input.array = input.array.rows(i, 1);
+    for (ptq::named_array& input : alone) input.array = ptq::batch_of(input.array, i, 1);
     if (const auto ran = run(alone); !ran && ran.error().code == refused.code)
       return ran.error().in(file + ": sample " + std::to_string(first + i));
   }
@@ -96,16 +96,16 @@ ptq::result<void> run_model(const ptq::data_config& data, const model_file& mode
     });
   };
   sample_progress shown(samples->count());
-  for (std::size_t first = 0;;) {
+  for (;;) {
+    const std::size_t first = samples->position();
     const auto batch = samples->next();
     if (!batch) return batch.error();
     if (batch->empty()) return {};
     if (is_interrupted()) return ptq::error(ptq::errc::stopped, {}, "interrupted.");
     const auto ran = run(*batch);
     if (!ran && ran.error().code == ptq::errc::unsupported) return show_ways_out(ran.error());
-    if (!ran) return in_sample(ran.error(), file_of(data), first, *batch, run);
-    const std::size_t count = (*batch)[0].array.shape[0];
-    first += count;
+    const std::size_t count = samples->position() - first;
+    if (!ran) return in_sample(ran.error(), file_of(data), first, count, *batch, run);
     shown.step(count);
   }
 }

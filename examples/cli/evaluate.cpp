@@ -69,7 +69,8 @@ ptq::result<ptq::accuracy> evaluate(const ptq::data_config& data, any_engine& re
   }
   ptq::accuracy_accumulator sums;
   sample_progress shown(samples->count());
-  for (std::size_t at = 0;;) {
+  for (;;) {
+    std::size_t at = samples->position();
     const auto batch = samples->next();
     if (!batch) return batch.error();
     if (batch->empty()) return sums.metrics();
@@ -77,7 +78,7 @@ ptq::result<ptq::accuracy> evaluate(const ptq::data_config& data, any_engine& re
     if (!expected) return expected.error();
     const auto found = outputs_of(quantized, *batch);
     if (!found) return found.error();
-    const std::size_t count = (*batch)[0].array.shape[0];
+    const std::size_t count = samples->position() - at;
     const std::size_t width = expected->size() / count;
     if (found->size() != expected->size())
       return ptq::error(ptq::errc::size_mismatch, {},

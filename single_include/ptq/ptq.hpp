@@ -6616,8 +6616,9 @@ class samples {
     return opened;
   }
 
-  std::size_t count() const noexcept { return count_; }  ///< samples that `next` will have handed out
-  std::size_t total() const noexcept { return total_; }  ///< samples in the files
+  std::size_t count() const noexcept { return count_; }    ///< samples that `next` will have handed out
+  std::size_t total() const noexcept { return total_; }    ///< samples in the files
+  std::size_t position() const noexcept { return next_; }  ///< samples that `next` has handed out
   std::size_t batch_size() const noexcept { return batch_size_; }
   /// What was adapted, in words.
   const std::vector<std::string>& notes() const noexcept { return notes_; }

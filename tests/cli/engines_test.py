@@ -1,18 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which engine runs a model, and what the command says where none does."""
-import struct
-
-from command import EXAMPLES, CommandTest, floats, main, safetensors
+from command import EXAMPLES, STATIC, CommandTest, floats, main, npy, safetensors
 
 GOLDEN = EXAMPLES.parent / "tests" / "golden" / "engine"
-STATIC = EXAMPLES / "specs" / "static.yaml"
 DATA = "dataset.quant_calibration_dataset"
-
-
-def npy(shape, values):
-    """The bytes of a .npy file of float32."""
-    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {tuple(shape)}, }}".ljust(117) + "\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + struct.pack(f"<{len(values)}f", *values)
+X = npy([8, 4], floats(*range(32)))
 
 
 class Engines(CommandTest):
@@ -24,7 +16,7 @@ class Engines(CommandTest):
         return self.ptq(command, "-e", STATIC, f"model_path={GOLDEN / f'{name}.onnx'}", "results_dir=out", *words)
 
     def test_operators_that_no_engine_has(self):
-        data = self.write("x.npy", npy((8, 4), range(32)))
+        data = self.write("x.npy", X)
         run = self.run_model("quantize", "foreign", f"{DATA}.inputs={data}")
         lacking = ["foreign.onnx: tiny_engine lacks org.example.Fold (node \"fold\"), org.example.Unfold."]
         lacking.append("OpenVINO lacks org.example.Fold, org.example.Unfold." if self.has_openvino
@@ -43,13 +35,27 @@ class Engines(CommandTest):
         """Dropout is no operator of tiny_engine."""
         if not self.has_openvino:
             self.skipTest("OpenVINO is not built in")
-        data = self.write("x.npy", npy((8, 4), range(32)))
+        data = self.write("x.npy", X)
         run = self.run_model("quantize", "dropout", f"{DATA}.inputs={data}", "quantize.skip_names=[unused]")
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertIn("OpenVINO runs it", run.stderr)
         run = self.run_model("evaluate", "dropout", f"evaluate.inputs={data}")
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertIn("agreement         100.00 %", run.stdout)
+
+    def test_an_input_that_is_a_number(self):
+        """It comes first, and does not tell how many samples there are."""
+        self.write("x.npy", X)
+        self.write("gain.npy", npy([8], floats(*[2.0] * 8)))
+        inputs = "{x: x.npy, gain: gain.npy}"
+        run = self.run_model("quantize", "number_first", f"{DATA}.inputs={inputs}")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        run = self.run_model("evaluate", "number_first", f"evaluate.inputs={inputs}")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn("samples           8", run.stdout)
+        self.write("gain.npy", npy([8], floats(*[2.0] * 7, 3e38)))
+        run = self.run_model("quantize", "number_first", f"{DATA}.inputs={inputs}")
+        self.assertFails(run, 1, "sample 7", 'layer "fc"')
 
 
 if __name__ == "__main__":

@@ -184,3 +184,12 @@ onnx.save(helper.make_model(
                       [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
                       [numpy_helper.from_array(np.ones((1, 1, 1, 1), np.float32), "conv.weight")]),
     opset_imports=[helper.make_opsetid("", 19)], ir_version=9), here / "huge_pads.onnx")
+
+# The first input is a number for all samples, as its batch of 1.
+onnx.save(helper.make_model(
+    helper.make_graph([helper.make_node("Mul", ["x", "gain"], ["h"]), helper.make_node("MatMul", ["h", "fc.weight"], ["y"])],
+                      "number_first", [helper.make_tensor_value_info("gain", TensorProto.FLOAT, []),
+                                       helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4])],
+                      [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
+                      [numpy_helper.from_array(eye, "fc.weight")]),
+    opset_imports=[helper.make_opsetid("", 19)], ir_version=9), here / "number_first.onnx")
