@@ -50,6 +50,15 @@ def npz(arrays, compression=zipfile.ZIP_DEFLATED):
     return held.getvalue()
 
 
+def openvino_model(name, operator):
+    """The bytes of a shipped model with Selu in place of an operator: OpenVINO has Selu, tiny_engine does not."""
+    whole = (EXAMPLES / "models" / name / "model.onnx").read_bytes()
+    field = b"\x22\x04"  # NodeProto.op_type of four letters
+    changed = whole.replace(field + operator, field + b"Selu")
+    assert len(operator) == 4 and changed != whole
+    return changed
+
+
 def rows_of(text):
     """{first cell: cells} of the tables in a text."""
     return {cells[0]: cells for cells in (re.split(r"  +", line.strip()) for line in text.splitlines()) if len(cells) > 1}
@@ -72,6 +81,9 @@ class CommandTest(unittest.TestCase):
     def ptq(self, *arguments, command=PTQ, **more):
         return subprocess.run([command, *map(str, arguments)], cwd=self.folder, capture_output=True, text=True, timeout=60,
                               **more)
+
+    def has_openvino(self):
+        return "OpenVINO" in self.ptq("--version").stdout
 
     def quantize(self, spec, *overrides, model=LENET, **more):
         if isinstance(spec, str):

@@ -8,10 +8,6 @@ X = npy([8, 4], floats(*range(32)))
 
 
 class Engines(CommandTest):
-    def setUp(self):
-        super().setUp()
-        self.has_openvino = "OpenVINO" in self.ptq("--version").stdout
-
     def run_model(self, command, name, *words):
         return self.ptq(command, "-e", STATIC, f"model_path={GOLDEN / f'{name}.onnx'}", "results_dir=out", *words)
 
@@ -19,7 +15,7 @@ class Engines(CommandTest):
         data = self.write("x.npy", X)
         run = self.run_model("quantize", "foreign", f"{DATA}.inputs={data}")
         lacking = ["foreign.onnx: tiny_engine lacks org.example.Fold (node \"fold\"), org.example.Unfold."]
-        lacking.append("OpenVINO lacks org.example.Fold, org.example.Unfold." if self.has_openvino
+        lacking.append("OpenVINO lacks org.example.Fold, org.example.Unfold." if self.has_openvino()
                        else "OpenVINO, which covers more, is not built in; examples/quickstart.sh --with-openvino")
         self.assertFails(run, 1, *lacking, f"{DATA}.activations=FILE.npz", "weight_only_ptq")
         self.assertFalse((self.folder / "out" / "quantized_model_modelopt.onnx").exists())
@@ -33,7 +29,7 @@ class Engines(CommandTest):
 
     def test_openvino_runs_the_rest(self):
         """Dropout is no operator of tiny_engine."""
-        if not self.has_openvino:
+        if not self.has_openvino():
             self.skipTest("OpenVINO is not built in")
         data = self.write("x.npy", X)
         run = self.run_model("quantize", "dropout", f"{DATA}.inputs={data}", "quantize.skip_names=[unused]")
