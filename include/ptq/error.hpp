@@ -13,7 +13,7 @@ enum class errc : unsigned char {
   ok = 0,
 
   // tensors
-  wrong_rank,         ///< the tensor's rank is not the one asked for
+  wrong_rank,         ///< the tensor's rank is not the one asked for, or above `max_rank`; `at` is that rank
   axis_out_of_range,  ///< `status::at` is the axis
   size_mismatch,      ///< a buffer has another length than the shape says; `at` is the length wanted
   not_finite,         ///< NaN or infinity in the data; `at` is its row-major index

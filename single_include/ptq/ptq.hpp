@@ -496,7 +496,8 @@ namespace ptq::inline v0_1 {
 
 inline constexpr std::size_t max_rank = 8;
 
-/// The extents of a tensor, outermost first. Rank 0 is a scalar: one element.
+/// The extents of a tensor, outermost first. Rank 0 is a scalar: one element. Of more than `max_rank` axes
+/// only their number is kept: there is no element then, and what takes tensors answers wrong_rank.
 struct tensor_shape {
   std::array<std::size_t, max_rank> extents{};
   std::size_t rank = 0;
@@ -505,16 +506,19 @@ struct tensor_shape {
   constexpr tensor_shape(std::initializer_list<std::size_t> list) noexcept
       : tensor_shape(std::span<const std::size_t>(list.begin(), list.size())) {}
   constexpr explicit tensor_shape(std::span<const std::size_t> list) noexcept : rank(list.size()) {
-    PTQ_ASSERT(list.size() <= max_rank);
+    if (rank > max_rank) return;
     for (std::size_t i = 0; i < rank; ++i) extents[i] = list[i];
   }
 
   constexpr std::size_t operator[](std::size_t axis) const noexcept { return extents[axis]; }
 
+  /// The number of axes that have an entry in `extents`.
+  constexpr std::size_t axes() const noexcept { return rank < max_rank ? rank : max_rank; }
+
   /// The number of elements.
   constexpr std::size_t size() const noexcept {
     std::size_t product = 1;
-    for (std::size_t i = 0; i < rank; ++i) product *= extents[i];
+    for (std::size_t i = 0; i < axes(); ++i) product *= extents[i];
     return product;
   }
 
@@ -527,7 +531,7 @@ using tensor_strides = std::array<std::ptrdiff_t, max_rank>;
 constexpr tensor_strides row_major(const tensor_shape& shape) noexcept {
   tensor_strides strides{};
   std::ptrdiff_t step = 1;
-  for (std::size_t i = shape.rank; i-- > 0;) {
+  for (std::size_t i = shape.axes(); i-- > 0;) {
     strides[i] = step;
     step *= static_cast<std::ptrdiff_t>(shape[i]);
   }
@@ -537,7 +541,7 @@ constexpr tensor_strides row_major(const tensor_shape& shape) noexcept {
 constexpr tensor_strides column_major(const tensor_shape& shape) noexcept {
   tensor_strides strides{};
   std::ptrdiff_t step = 1;
-  for (std::size_t i = 0; i < shape.rank; ++i) {
+  for (std::size_t i = 0; i < shape.axes(); ++i) {
     strides[i] = step;
     step *= static_cast<std::ptrdiff_t>(shape[i]);
   }
@@ -548,7 +552,7 @@ constexpr tensor_strides column_major(const tensor_shape& shape) noexcept {
 constexpr std::ptrdiff_t offset_of(std::size_t at, const tensor_shape& shape,
                                    const tensor_strides& strides) noexcept {
   std::ptrdiff_t offset = 0;
-  for (std::size_t axis = shape.rank; axis-- > 0;) {
+  for (std::size_t axis = shape.axes(); axis-- > 0;) {
     offset += static_cast<std::ptrdiff_t>(at % shape[axis]) * strides[axis];
     at /= shape[axis];
   }
@@ -672,12 +676,14 @@ namespace detail {
 /// What is inside of arrays in arrays: the extents, and the first element.
 template <class T>
 struct nested_array {
+  static constexpr std::size_t rank = 0;
   static constexpr void append_extents(tensor_shape&) noexcept {}
   static constexpr auto* first(auto* t) noexcept { return t; }
 };
 
 template <class T, std::size_t Extent>
 struct nested_array<T[Extent]> {
+  static constexpr std::size_t rank = nested_array<T>::rank + 1;
   static constexpr void append_extents(tensor_shape& shape) noexcept {
     shape.extents[shape.rank++] = Extent;
     nested_array<T>::append_extents(shape);
@@ -687,6 +693,7 @@ struct nested_array<T[Extent]> {
 
 template <class T, std::size_t Extent>
 struct nested_array<std::array<T, Extent>> {
+  static constexpr std::size_t rank = nested_array<T>::rank + 1;
   static constexpr void append_extents(tensor_shape& shape) noexcept {
     shape.extents[shape.rank++] = Extent;
     nested_array<T>::append_extents(shape);
@@ -699,6 +706,7 @@ struct nested_array<std::array<T, Extent>> {
 template <class Array>
 struct array_traits {
   static constexpr auto view(auto& t) noexcept {
+    static_assert(nested_array<Array>::rank <= max_rank, "ptq::max_rank is the most that a view can have");
     tensor_shape shape;
     nested_array<Array>::append_extents(shape);
     auto* first = nested_array<Array>::first(&t);
@@ -1206,7 +1214,7 @@ enum class errc : unsigned char {
   ok = 0,
 
   // tensors
-  wrong_rank,         ///< the tensor's rank is not the one asked for
+  wrong_rank,         ///< the tensor's rank is not the one asked for, or above `max_rank`; `at` is that rank
   axis_out_of_range,  ///< `status::at` is the axis
   size_mismatch,      ///< a buffer has another length than the shape says; `at` is the length wanted
   not_finite,         ///< NaN or infinity in the data; `at` is its row-major index
@@ -1406,7 +1414,7 @@ constexpr tensor_strides dense_strides(const tensor_shape& shape, const tensor_s
   std::array<std::size_t, max_rank>
       order{};  // axes, outermost first; those of extent 1 have no place in memory
   std::size_t placed = 0;
-  for (std::size_t i = 0; i < shape.rank; ++i) {
+  for (std::size_t i = 0; i < shape.axes(); ++i) {
     if (shape[i] == 1) continue;
     std::size_t at = placed++;
     for (; at > 0 && detail::distance(strides[order[at - 1]]) < detail::distance(strides[i]); --at)
@@ -1438,7 +1446,7 @@ struct walk {
 
   constexpr walk(const tensor_shape& shape, const tensor_strides& strides, granularity grain) noexcept {
     const tensor_strides dense = dense_strides(shape, strides);
-    for (std::size_t i = 0; i < shape.rank; ++i) {
+    for (std::size_t i = 0; i < shape.axes(); ++i) {
       if (shape[i] == 0) is_empty = true;
       if (shape[i] > 1) insert({shape[i], strides[i], dense[i], grain.is_per_channel() && grain.axis == i});
     }
@@ -1530,7 +1538,7 @@ namespace ptq::inline v0_1 {
 /// has none).
 constexpr std::size_t scale_count(const tensor_shape& shape, granularity grain) noexcept {
   if (!grain.is_per_channel()) return 1;
-  return grain.axis < shape.rank ? shape[grain.axis] : 0;
+  return grain.axis < shape.axes() ? shape[grain.axis] : 0;
 }
 
 namespace detail {
@@ -1559,9 +1567,11 @@ constexpr void for_each_block(const T* run, std::ptrdiff_t stride, std::size_t b
   }
 }
 
-/// Whether the axis exists and the buffers have the lengths that the shape asks for.
+/// Whether the tensor can be viewed, the axis exists, and the buffers have the lengths that the shape asks
+/// for.
 constexpr status check_sizes(const tensor_shape& shape, granularity grain, std::size_t scales,
                              std::size_t codes) noexcept {
+  if (shape.rank > max_rank) return {errc::wrong_rank, shape.rank};
   if (grain.is_per_channel() && grain.axis >= shape.rank) return {errc::axis_out_of_range, grain.axis};
   if (const std::size_t wanted = scale_count(shape, grain); scales != wanted)
     return {errc::size_mismatch, wanted};
@@ -1695,12 +1705,14 @@ struct statistics {
   std::uint64_t count = 0;
   histogram<Bins> magnitudes;
 
-  /// Takes in a tensor. not_finite with the row-major index of a NaN or infinity: then nothing was taken in.
+  /// Takes in a tensor. wrong_rank with a rank above `max_rank`, not_finite with the row-major index of a NaN
+  /// or infinity: then nothing was taken in.
   template <adaptable_tensor Tensor>
   constexpr status collect(const Tensor& tensor) noexcept {
     const auto view = view_of(tensor);
     using value_type = typename decltype(view)::value_type;
     const tensor_view<const value_type> source = view;
+    if (source.rank() > max_rank) return {errc::wrong_rank, source.rank()};
     const walk path(source.shape, source.strides, per_tensor());
     float largest = 0;
     detail::find_amax<value_type>(source, path, std::span<float>(&largest, 1));
@@ -4654,7 +4666,7 @@ inline namespace PTQ_BUILD {
 /// @param codes  in the target's memory order (`dense_strides`), as `quantize` writes them
 /// @param scales 1 per tensor, or one per index of the axis
 /// @param target any adaptable tensor; its shape says how the codes are laid out
-/// @return axis_out_of_range, or size_mismatch with the length wanted
+/// @return wrong_rank, axis_out_of_range or size_mismatch, as `quantize`
 template <dtype D, adaptable_tensor Tensor>
 constexpr status dequantize(std::span<const typename D::storage> codes, std::span<const float> scales,
                             granularity grain, Tensor&& target) {
@@ -4720,9 +4732,10 @@ inline namespace PTQ_BUILD {
 /// @param codes  as many as the tensor has elements; written in the source's memory order (`dense_strides`)
 /// @param scales 1 per tensor, or one per index of the axis; value = code * scale
 /// @param grain  how many elements share a scale; the backend's default for weights if not given
-/// @return axis_out_of_range; size_mismatch with the length wanted; not_finite with the row-major index of
-/// the first NaN
-///         or infinity (codes and scales are then unspecified)
+/// @return wrong_rank, with a rank above `max_rank`; axis_out_of_range, with the axis; size_mismatch, with
+/// the
+///         length wanted; not_finite, with the row-major index of the first NaN or infinity (codes and scales
+///         are then unspecified)
 template <dtype D, backend B, adaptable_tensor Tensor>
 constexpr status quantize(const Tensor& tensor, std::span<typename D::storage> codes, std::span<float> scales,
                           granularity grain = recipe_of<D, B>.weights) {
@@ -4741,6 +4754,8 @@ constexpr float scale_for(const float& amax) noexcept {
 
 /// Quantizes a tensor by scales found before, as for calibrated activations. Values beyond the range
 /// saturate; NaN becomes the dtype's code for it.
+///
+/// @return wrong_rank, axis_out_of_range or size_mismatch, as `quantize`
 template <dtype D, backend B, adaptable_tensor Tensor>
 constexpr status quantize_by(const Tensor& tensor, std::span<const float> scales,
                              std::span<typename D::storage> codes, granularity grain = per_tensor()) {
@@ -4817,10 +4832,11 @@ constexpr status fake_quantize(Tensor&& tensor, std::span<float> scales,
 }
 
 /// The same with one scale for the whole tensor, from an amax found by calibration. Values beyond it
-/// saturate.
+/// saturate. The tensor has at most `max_rank` axes.
 template <dtype D, backend B, adaptable_tensor Tensor>
 constexpr void fake_quantize(Tensor&& tensor, const float& amax) {
   const auto view = view_of(tensor);
+  PTQ_ASSERT(view.rank() <= max_rank);
   const float scale = scale_for<D, B>(amax);
   detail::fake_quantize_view<D, recipe_of<D, B>, typename decltype(view)::value_type>(
       view, walk(view.shape, view.strides, per_tensor()), {&scale, 1});
@@ -4983,6 +4999,7 @@ error_metrics quantization_error(const Tensor& tensor, std::span<const typename 
                                  std::span<const float> scales, granularity grain) {
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
+  PTQ_ASSERT(view.rank() <= max_rank);
   PTQ_ASSERT(codes.size() == view.size());
   PTQ_ASSERT(scales.size() == scale_count(view.shape, grain));
   return detail::measure_view<value_type>(view, grain, detail::typed_decoder<D>{codes.data()}, scales,
@@ -5281,7 +5298,13 @@ inline std::string extents_text(std::span<const std::size_t> extents) {
   return "[" + text + "]";
 }
 inline std::string extents_text(const tensor_shape& shape) {
+  if (shape.rank > max_rank) return "of " + std::to_string(shape.rank) + " axes";
   return extents_text(std::span(shape.extents).first(shape.rank));
+}
+
+/// What follows "has": a tensor that no view can show.
+inline std::string too_many_axes_text(std::size_t rank) {
+  return std::to_string(rank) + " axes; " + std::to_string(max_rank) + " is the most that ptq can view.";
 }
 
 /// "[2, 0, 7]": the indices of a row-major position.
@@ -6288,6 +6311,20 @@ struct layer {
   bool has_weight() const noexcept { return weight.data != nullptr || weight.type || weight.shape.rank > 0; }
 };
 
+namespace detail {
+
+/// How the class of a layer and the rank of its weight disagree; empty if they do not.
+inline std::string rank_contradiction(const layer& candidate) {
+  const class_traits traits = traits_of_class(candidate.class_name);
+  const std::size_t rank = candidate.weight.shape.rank;
+  if (!traits.is_quantizable() || !candidate.has_weight() || rank == traits.rank) return {};
+  return "class " + candidate.class_name +
+         (traits.rank == 0 ? " has no weight, but there is one of rank " + std::to_string(rank)
+                           : " needs a weight of rank " + std::to_string(traits.rank) +
+                                 ", this one has rank " + std::to_string(rank));
+}
+
+}  // namespace detail
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_MODEL_LAYER_HPP
@@ -7326,6 +7363,8 @@ inline error error_in(const layer& source, status outcome, std::string_view text
 
 /// Why `quantize` refused a layer, in words.
 inline error refusal(const layer& source, status outcome) {
+  if (outcome.code == errc::wrong_rank)
+    return error_in(source, outcome, "its weight has " + too_many_axes_text(outcome.at));
   if (outcome.code == errc::not_finite)
     return error_in(source, outcome,
                     "weight" + index_text(outcome.at, source.weight.shape) + " " +
@@ -7337,6 +7376,25 @@ inline error refusal(const layer& source, status outcome) {
                       extents_text(source.weight.shape) + ".");
 }
 
+/// Whether a layer is the one that was planned, in name and, where its weight is to be quantized, in shape.
+inline result<void> check_same_layer(const layer& source, const planned_layer& decided, std::size_t place,
+                                     const char* advice) {
+  const tensor_shape& shape = source.weight.shape;
+  if (decided.name != source.name)
+    return error_in(source, {errc::invalid_value, place},
+                    "the plan has \"" + decided.name + "\" in this place." + advice);
+  if (!decided.weights.is_quantized()) return {};
+  if (decided.shape != shape)
+    return error_in(source,
+                    decided.shape.rank != shape.rank ? status{errc::wrong_rank, shape.rank}
+                                                     : status{errc::size_mismatch, decided.shape.size()},
+                    "its weight has shape " + extents_text(shape) + ", but was planned with shape " +
+                        extents_text(decided.shape) + "." + advice);
+  if (const std::string text = rank_contradiction(source); !text.empty())
+    return error_in(source, {errc::wrong_rank, shape.rank}, text + ".");
+  return {};
+}
+
 inline result<void> check_same_layers(const plan& planned, std::span<const layer> layers) {
   constexpr const char* advice = " Give `apply` the layers that `match` was given.";
   if (planned.layers.size() != layers.size())
@@ -7344,9 +7402,7 @@ inline result<void> check_same_layers(const plan& planned, std::span<const layer
                  "the plan has " + std::to_string(planned.layers.size()) + " layers, and the model has " +
                      std::to_string(layers.size()) + "." + advice);
   for (std::size_t i = 0; i < layers.size(); ++i)
-    if (planned.layers[i].name != layers[i].name)
-      return error_in(layers[i], {errc::invalid_value, i},
-                      "the plan has \"" + planned.layers[i].name + "\" in this place." + advice);
+    if (auto same = check_same_layer(layers[i], planned.layers[i], i, advice); !same) return same;
   return {};
 }
 
@@ -7436,7 +7492,9 @@ inline namespace PTQ_BUILD {
 /// @tparam Policies the bundle of dtypes and backends to pick from
 /// @param planned   made by `match` from these same layers
 /// @param sink      called once per layer whose weights are quantized
-/// @return errors name the layer; what the sink returns is passed on
+/// @return errors name the layer: wrong_rank or size_mismatch if its weight does not fit its class or the
+/// plan,
+///         axis_out_of_range, not_finite, unsupported; what the sink returns is passed on
 template <class Policies = builtin, layer_sink Sink>
 result<void> apply(const plan& planned, std::span<const layer> layers, Sink&& sink) {
   return detail::apply_weights<Policies>(planned, layers, {}, sink);
@@ -7685,7 +7743,8 @@ class calibration {
   ///
   /// @return unknown_word for a layer that the plan does not have; unsupported if the elements are not
   /// floating-point
-  ///         numbers; not_finite with the index of a NaN or infinity, and nothing of this tensor was taken in
+  ///         numbers; wrong_rank with a rank above `max_rank`; not_finite with the index of a NaN or
+  ///         infinity, and nothing of this tensor was taken in
   result<void> collect(std::string_view layer, const any_view& input) {
     const auto found = seen_.find(layer);
     if (found == seen_.end()) return check_is_planned(layer);
@@ -7693,10 +7752,12 @@ class calibration {
       return detail::error_in_inputs(layer, errc::unsupported, "its input is not a floating-point tensor.");
     const status taken = visit(input, [&](const auto& view) { return found->second.collect(view); });
     if (taken) return {};
-    error refused = detail::error_in_inputs(layer, taken.code,
-                                            "its input" + detail::index_text(taken.at, input.shape) + " " +
-                                                detail::why_not_finite(input, taken.at) +
-                                                ". Repair the calibration data.");
+    const std::string text = taken.code == errc::wrong_rank
+                                 ? " has " + detail::too_many_axes_text(taken.at)
+                                 : detail::index_text(taken.at, input.shape) + " " +
+                                       detail::why_not_finite(input, taken.at) +
+                                       ". Repair the calibration data.";
+    error refused = detail::error_in_inputs(layer, taken.code, "its input" + text);
     refused.at = taken.at;
     return refused;
   }
@@ -8013,17 +8074,6 @@ struct rule_outcome {
   std::size_t kept = 0;
   std::size_t blocked = 0;  ///< nothing that the rule asks of the layer can be done
 };
-
-/// How the class of a layer and the rank of its weight disagree; empty if they do not.
-inline std::string rank_contradiction(const layer& candidate) {
-  const class_traits traits = traits_of_class(candidate.class_name);
-  const std::size_t rank = candidate.weight.shape.rank;
-  if (!traits.is_quantizable() || !candidate.has_weight() || rank == traits.rank) return {};
-  return "class " + candidate.class_name +
-         (traits.rank == 0 ? " has no weight, but there is one of rank " + std::to_string(rank)
-                           : " needs a weight of rank " + std::to_string(traits.rank) +
-                                 ", this one has rank " + std::to_string(rank));
-}
 
 /// What to write instead of a pattern that matches nothing.
 inline std::string pattern_hint(const std::string& pattern, std::span<const layer> layers) {
@@ -8380,7 +8430,7 @@ inline std::uint64_t hash_of(const layer& one) {
   word_hash hash;
   hash.add(one.name);
   hash.add(std::uint64_t{one.weight.shape.rank});
-  for (std::size_t axis = 0; axis < one.weight.shape.rank; ++axis)
+  for (std::size_t axis = 0; axis < one.weight.shape.axes(); ++axis)
     hash.add(std::uint64_t{one.weight.shape[axis]});
   if (one.weight.type) {
     hash.add(name_of(*one.weight.type));
@@ -8572,6 +8622,7 @@ inline std::string bytes_text(std::uint64_t bytes) {
 /// "64 x 256"; "scalar" for rank 0.
 inline std::string shape_text(const tensor_shape& shape) {
   if (shape.rank == 0) return "scalar";
+  if (shape.rank > max_rank) return std::to_string(shape.rank) + " axes";
   std::string text;
   for (std::size_t i = 0; i < shape.rank; ++i) text += (i == 0 ? "" : " x ") + std::to_string(shape[i]);
   return text;

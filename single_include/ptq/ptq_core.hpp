@@ -769,7 +769,7 @@ enum class errc : unsigned char {
   ok = 0,
 
   // tensors
-  wrong_rank,         ///< the tensor's rank is not the one asked for
+  wrong_rank,         ///< the tensor's rank is not the one asked for, or above `max_rank`; `at` is that rank
   axis_out_of_range,  ///< `status::at` is the axis
   size_mismatch,      ///< a buffer has another length than the shape says; `at` is the length wanted
   not_finite,         ///< NaN or infinity in the data; `at` is its row-major index
@@ -1239,7 +1239,8 @@ namespace ptq::inline v0_1 {
 
 inline constexpr std::size_t max_rank = 8;
 
-/// The extents of a tensor, outermost first. Rank 0 is a scalar: one element.
+/// The extents of a tensor, outermost first. Rank 0 is a scalar: one element. Of more than `max_rank` axes
+/// only their number is kept: there is no element then, and what takes tensors answers wrong_rank.
 struct tensor_shape {
   std::array<std::size_t, max_rank> extents{};
   std::size_t rank = 0;
@@ -1248,16 +1249,19 @@ struct tensor_shape {
   constexpr tensor_shape(std::initializer_list<std::size_t> list) noexcept
       : tensor_shape(std::span<const std::size_t>(list.begin(), list.size())) {}
   constexpr explicit tensor_shape(std::span<const std::size_t> list) noexcept : rank(list.size()) {
-    PTQ_ASSERT(list.size() <= max_rank);
+    if (rank > max_rank) return;
     for (std::size_t i = 0; i < rank; ++i) extents[i] = list[i];
   }
 
   constexpr std::size_t operator[](std::size_t axis) const noexcept { return extents[axis]; }
 
+  /// The number of axes that have an entry in `extents`.
+  constexpr std::size_t axes() const noexcept { return rank < max_rank ? rank : max_rank; }
+
   /// The number of elements.
   constexpr std::size_t size() const noexcept {
     std::size_t product = 1;
-    for (std::size_t i = 0; i < rank; ++i) product *= extents[i];
+    for (std::size_t i = 0; i < axes(); ++i) product *= extents[i];
     return product;
   }
 
@@ -1270,7 +1274,7 @@ using tensor_strides = std::array<std::ptrdiff_t, max_rank>;
 constexpr tensor_strides row_major(const tensor_shape& shape) noexcept {
   tensor_strides strides{};
   std::ptrdiff_t step = 1;
-  for (std::size_t i = shape.rank; i-- > 0;) {
+  for (std::size_t i = shape.axes(); i-- > 0;) {
     strides[i] = step;
     step *= static_cast<std::ptrdiff_t>(shape[i]);
   }
@@ -1280,7 +1284,7 @@ constexpr tensor_strides row_major(const tensor_shape& shape) noexcept {
 constexpr tensor_strides column_major(const tensor_shape& shape) noexcept {
   tensor_strides strides{};
   std::ptrdiff_t step = 1;
-  for (std::size_t i = 0; i < shape.rank; ++i) {
+  for (std::size_t i = 0; i < shape.axes(); ++i) {
     strides[i] = step;
     step *= static_cast<std::ptrdiff_t>(shape[i]);
   }
@@ -1291,7 +1295,7 @@ constexpr tensor_strides column_major(const tensor_shape& shape) noexcept {
 constexpr std::ptrdiff_t offset_of(std::size_t at, const tensor_shape& shape,
                                    const tensor_strides& strides) noexcept {
   std::ptrdiff_t offset = 0;
-  for (std::size_t axis = shape.rank; axis-- > 0;) {
+  for (std::size_t axis = shape.axes(); axis-- > 0;) {
     offset += static_cast<std::ptrdiff_t>(at % shape[axis]) * strides[axis];
     at /= shape[axis];
   }
@@ -1355,7 +1359,7 @@ constexpr tensor_strides dense_strides(const tensor_shape& shape, const tensor_s
   std::array<std::size_t, max_rank>
       order{};  // axes, outermost first; those of extent 1 have no place in memory
   std::size_t placed = 0;
-  for (std::size_t i = 0; i < shape.rank; ++i) {
+  for (std::size_t i = 0; i < shape.axes(); ++i) {
     if (shape[i] == 1) continue;
     std::size_t at = placed++;
     for (; at > 0 && detail::distance(strides[order[at - 1]]) < detail::distance(strides[i]); --at)
@@ -1387,7 +1391,7 @@ struct walk {
 
   constexpr walk(const tensor_shape& shape, const tensor_strides& strides, granularity grain) noexcept {
     const tensor_strides dense = dense_strides(shape, strides);
-    for (std::size_t i = 0; i < shape.rank; ++i) {
+    for (std::size_t i = 0; i < shape.axes(); ++i) {
       if (shape[i] == 0) is_empty = true;
       if (shape[i] > 1) insert({shape[i], strides[i], dense[i], grain.is_per_channel() && grain.axis == i});
     }
@@ -1479,7 +1483,7 @@ namespace ptq::inline v0_1 {
 /// has none).
 constexpr std::size_t scale_count(const tensor_shape& shape, granularity grain) noexcept {
   if (!grain.is_per_channel()) return 1;
-  return grain.axis < shape.rank ? shape[grain.axis] : 0;
+  return grain.axis < shape.axes() ? shape[grain.axis] : 0;
 }
 
 namespace detail {
@@ -1508,9 +1512,11 @@ constexpr void for_each_block(const T* run, std::ptrdiff_t stride, std::size_t b
   }
 }
 
-/// Whether the axis exists and the buffers have the lengths that the shape asks for.
+/// Whether the tensor can be viewed, the axis exists, and the buffers have the lengths that the shape asks
+/// for.
 constexpr status check_sizes(const tensor_shape& shape, granularity grain, std::size_t scales,
                              std::size_t codes) noexcept {
+  if (shape.rank > max_rank) return {errc::wrong_rank, shape.rank};
   if (grain.is_per_channel() && grain.axis >= shape.rank) return {errc::axis_out_of_range, grain.axis};
   if (const std::size_t wanted = scale_count(shape, grain); scales != wanted)
     return {errc::size_mismatch, wanted};
@@ -1707,12 +1713,14 @@ namespace detail {
 /// What is inside of arrays in arrays: the extents, and the first element.
 template <class T>
 struct nested_array {
+  static constexpr std::size_t rank = 0;
   static constexpr void append_extents(tensor_shape&) noexcept {}
   static constexpr auto* first(auto* t) noexcept { return t; }
 };
 
 template <class T, std::size_t Extent>
 struct nested_array<T[Extent]> {
+  static constexpr std::size_t rank = nested_array<T>::rank + 1;
   static constexpr void append_extents(tensor_shape& shape) noexcept {
     shape.extents[shape.rank++] = Extent;
     nested_array<T>::append_extents(shape);
@@ -1722,6 +1730,7 @@ struct nested_array<T[Extent]> {
 
 template <class T, std::size_t Extent>
 struct nested_array<std::array<T, Extent>> {
+  static constexpr std::size_t rank = nested_array<T>::rank + 1;
   static constexpr void append_extents(tensor_shape& shape) noexcept {
     shape.extents[shape.rank++] = Extent;
     nested_array<T>::append_extents(shape);
@@ -1734,6 +1743,7 @@ struct nested_array<std::array<T, Extent>> {
 template <class Array>
 struct array_traits {
   static constexpr auto view(auto& t) noexcept {
+    static_assert(nested_array<Array>::rank <= max_rank, "ptq::max_rank is the most that a view can have");
     tensor_shape shape;
     nested_array<Array>::append_extents(shape);
     auto* first = nested_array<Array>::first(&t);
@@ -1774,12 +1784,14 @@ struct statistics {
   std::uint64_t count = 0;
   histogram<Bins> magnitudes;
 
-  /// Takes in a tensor. not_finite with the row-major index of a NaN or infinity: then nothing was taken in.
+  /// Takes in a tensor. wrong_rank with a rank above `max_rank`, not_finite with the row-major index of a NaN
+  /// or infinity: then nothing was taken in.
   template <adaptable_tensor Tensor>
   constexpr status collect(const Tensor& tensor) noexcept {
     const auto view = view_of(tensor);
     using value_type = typename decltype(view)::value_type;
     const tensor_view<const value_type> source = view;
+    if (source.rank() > max_rank) return {errc::wrong_rank, source.rank()};
     const walk path(source.shape, source.strides, per_tensor());
     float largest = 0;
     detail::find_amax<value_type>(source, path, std::span<float>(&largest, 1));
@@ -2590,7 +2602,7 @@ inline namespace PTQ_BUILD {
 /// @param codes  in the target's memory order (`dense_strides`), as `quantize` writes them
 /// @param scales 1 per tensor, or one per index of the axis
 /// @param target any adaptable tensor; its shape says how the codes are laid out
-/// @return axis_out_of_range, or size_mismatch with the length wanted
+/// @return wrong_rank, axis_out_of_range or size_mismatch, as `quantize`
 template <dtype D, adaptable_tensor Tensor>
 constexpr status dequantize(std::span<const typename D::storage> codes, std::span<const float> scales,
                             granularity grain, Tensor&& target) {
@@ -2656,9 +2668,10 @@ inline namespace PTQ_BUILD {
 /// @param codes  as many as the tensor has elements; written in the source's memory order (`dense_strides`)
 /// @param scales 1 per tensor, or one per index of the axis; value = code * scale
 /// @param grain  how many elements share a scale; the backend's default for weights if not given
-/// @return axis_out_of_range; size_mismatch with the length wanted; not_finite with the row-major index of
-/// the first NaN
-///         or infinity (codes and scales are then unspecified)
+/// @return wrong_rank, with a rank above `max_rank`; axis_out_of_range, with the axis; size_mismatch, with
+/// the
+///         length wanted; not_finite, with the row-major index of the first NaN or infinity (codes and scales
+///         are then unspecified)
 template <dtype D, backend B, adaptable_tensor Tensor>
 constexpr status quantize(const Tensor& tensor, std::span<typename D::storage> codes, std::span<float> scales,
                           granularity grain = recipe_of<D, B>.weights) {
@@ -2677,6 +2690,8 @@ constexpr float scale_for(const float& amax) noexcept {
 
 /// Quantizes a tensor by scales found before, as for calibrated activations. Values beyond the range
 /// saturate; NaN becomes the dtype's code for it.
+///
+/// @return wrong_rank, axis_out_of_range or size_mismatch, as `quantize`
 template <dtype D, backend B, adaptable_tensor Tensor>
 constexpr status quantize_by(const Tensor& tensor, std::span<const float> scales,
                              std::span<typename D::storage> codes, granularity grain = per_tensor()) {
@@ -2753,10 +2768,11 @@ constexpr status fake_quantize(Tensor&& tensor, std::span<float> scales,
 }
 
 /// The same with one scale for the whole tensor, from an amax found by calibration. Values beyond it
-/// saturate.
+/// saturate. The tensor has at most `max_rank` axes.
 template <dtype D, backend B, adaptable_tensor Tensor>
 constexpr void fake_quantize(Tensor&& tensor, const float& amax) {
   const auto view = view_of(tensor);
+  PTQ_ASSERT(view.rank() <= max_rank);
   const float scale = scale_for<D, B>(amax);
   detail::fake_quantize_view<D, recipe_of<D, B>, typename decltype(view)::value_type>(
       view, walk(view.shape, view.strides, per_tensor()), {&scale, 1});

@@ -83,25 +83,27 @@ TEST_CASE("a view with strides gives the codes of the tensor it shows") {
   }
 }
 
-TEST_CASE("wrong axes and wrong sizes are told, and nothing is written") {
-  const samples expected({4, 6});
-  std::vector<std::int8_t> codes(24, 1);
-  std::vector<float> scales(4, -1.0F);
-  const auto quantize = [&](std::span<std::int8_t> into, std::span<float> by, ptq::granularity grain) {
-    return ptq::quantize<ptq::int8, ptq::torchao>(expected.view(), into, by, grain);
-  };
-  const std::span all(codes);
-  const std::span rows(scales);
-  CHECK(quantize(all, rows, ptq::per_channel(2)) == ptq::status{ptq::errc::axis_out_of_range, 2});
-  CHECK(quantize(all, rows, ptq::per_channel(1)) == ptq::status{ptq::errc::size_mismatch, 6});
-  CHECK(quantize(all, rows, ptq::per_tensor()) == ptq::status{ptq::errc::size_mismatch, 1});
-  CHECK(quantize(all.first(23), rows, ptq::per_channel(0)) == ptq::status{ptq::errc::size_mismatch, 24});
-  CHECK(codes == std::vector<std::int8_t>(24, 1));
-  CHECK(scales == std::vector<float>(4, -1.0F));
+TEST_CASE("more axes than a view can have are told, by their number") {
+  const std::array<std::size_t, 9> ones{1, 1, 1, 1, 1, 1, 1, 1, 1};
+  float value = 1.0F;
+  std::int8_t code = 1;
+  float scale = 2.0F;
+  const ptq::tensor_view<float> most(&value, ptq::tensor_shape(std::span(ones).first(8)));
+  CHECK(ptq::quantize<ptq::int8, ptq::torchao>(most, {&code, 1}, {&scale, 1}));
 
-  std::vector<float> flat(24);
-  CHECK(ptq::dequantize<ptq::int8>(codes, scales, ptq::per_channel(0), flat) ==
-        ptq::status{ptq::errc::size_mismatch, 24});
+  const ptq::tensor_view<float> view(&value, ptq::tensor_shape(ones));
+  CHECK(view.rank() == 9);
+  CHECK(view.size() == 0);
+  const ptq::status wanted{ptq::errc::wrong_rank, 9};
+  for (const auto grain : {ptq::per_tensor(), ptq::per_channel(0), ptq::per_channel(8)}) {
+    CHECK(ptq::quantize<ptq::int8, ptq::torchao>(view, {}, {&scale, 1}, grain) == wanted);
+    CHECK(ptq::quantize_by<ptq::int8, ptq::torchao>(view, {&scale, 1}, {}, grain) == wanted);
+    CHECK(ptq::dequantize<ptq::int8>({}, {&scale, 1}, grain, view) == wanted);
+    CHECK(ptq::fake_quantize<ptq::int8, ptq::torchao>(view, {&scale, 1}, grain) == wanted);
+  }
+  ptq::statistics<> seen;
+  CHECK(seen.collect(view) == wanted);
+  CHECK(seen == ptq::statistics<>{});
 }
 
 TEST_CASE("the index of a NaN is that of the tensor, not of its memory") {

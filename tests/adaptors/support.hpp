@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "ptq/core.hpp"
@@ -80,9 +81,42 @@ void check_same(const samples& expected, const Tensor& tensor) {
   }
 }
 
-/// The same, and `dequantize` and `fake_quantize` write where the elements are.
+/// An axis that the tensor lacks, and buffers one too short or too long, are told; nothing is written.
+template <class Tensor>
+void check_refusals(Tensor&& tensor) {
+  using ptq::errc, ptq::int8, ptq::status, ptq::torchao;
+  const auto view = ptq::view_of(tensor);
+  const std::size_t size = view.size();
+  const std::size_t channels = view.shape[0];
+  std::vector<std::int8_t> codes(size + 1, 1);
+  std::vector<float> scales(channels + 1, 2.0F);
+  const auto check = [&](std::size_t code_count, std::size_t scale_count, ptq::granularity grain,
+                         const status& wanted) {
+    const auto some_codes = std::span(codes).first(code_count);
+    const auto some_scales = std::span(scales).first(scale_count);
+    CHECK(ptq::quantize<int8, torchao>(tensor, some_codes, some_scales, grain) == wanted);
+    CHECK(ptq::quantize_by<int8, torchao>(tensor, some_scales, some_codes, grain) == wanted);
+    CHECK(ptq::dequantize<int8>(some_codes, some_scales, grain, tensor) == wanted);
+    if (code_count == size) CHECK(ptq::fake_quantize<int8, torchao>(tensor, some_scales, grain) == wanted);
+  };
+  const ptq::granularity rows = ptq::per_channel(0);
+  check(size, channels, ptq::per_channel(view.rank()), status{errc::axis_out_of_range, view.rank()});
+  check(size, channels, ptq::per_channel(1000), status{errc::axis_out_of_range, 1000});
+  check(size, channels - 1, rows, status{errc::size_mismatch, channels});
+  check(size, channels + 1, rows, status{errc::size_mismatch, channels});
+  check(size, 0, ptq::per_tensor(), status{errc::size_mismatch, 1});
+  check(size, 2, ptq::per_tensor(), status{errc::size_mismatch, 1});
+  check(size - 1, channels, rows, status{errc::size_mismatch, size});
+  check(size + 1, channels, rows, status{errc::size_mismatch, size});
+  CHECK(codes == std::vector<std::int8_t>(size + 1, 1));
+  CHECK(scales == std::vector<float>(channels + 1, 2.0F));
+}
+
+/// The same, what is refused leaves the tensor alone, and `dequantize` and `fake_quantize` write where the
+/// elements are.
 template <class Tensor>
 void check_same_both_ways(const samples& expected, Tensor&& tensor) {
+  check_refusals(tensor);
   check_same(expected, tensor);
   const auto view = ptq::view_of(tensor);
   for (std::size_t axis = 0; axis < view.rank(); ++axis) {

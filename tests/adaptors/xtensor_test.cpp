@@ -7,6 +7,7 @@
 #include <array>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 #include <xtensor/xadapt.hpp>
@@ -110,6 +111,14 @@ TEST_CASE("transposes, new axes and fixed indices give the codes of what they sh
   samples plane({2, 4});
   for (std::size_t i = 0; i < 8; ++i) plane.values[i] = expected.values[i / 4 * 12 + 4 + i % 4];
   check_same_both_ways(plane, xt::view(memory, xt::all(), 1, xt::all()));
+}
+
+TEST_CASE("more axes than a view can have are told, by their number") {
+  const xt::xarray<float> nine = xt::ones<float>({1, 1, 1, 1, 1, 1, 1, 1, 2});
+  std::vector<std::int8_t> codes(2);
+  float scale = 0;
+  CHECK(ptq::quantize<ptq::int8, ptq::torchao>(nine, codes, {&scale, 1}, ptq::per_tensor()) ==
+        ptq::status{ptq::errc::wrong_rank, 9});
 }
 
 namespace {

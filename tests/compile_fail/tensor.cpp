@@ -6,6 +6,7 @@
 // BAD WRONG_VIEW: is_tensor_view
 // BAD INTEGERS: element<
 // BAD VECTOR_OF_BOOL: has_tensor_traits(.|\n)*vector<bool
+// BAD TOO_MANY_AXES: ptq::max_rank is the most that a view can have
 // BAD TEMPORARY: named_tensor_or_view
 // BAD TEMPORARY_IN_A_LAYER: named_tensor_or_view
 #include <utility>
@@ -50,5 +51,15 @@ ptq::any_view any_view_of(std::vector<float>& vector) {
 #ifdef VECTOR_OF_BOOL
 auto bits(std::vector<bool>& tensor) {
   return ptq::view_of(tensor);
+}
+#endif
+
+#ifdef TOO_MANY_AXES
+auto view_of(float (&array)[1][1][1][1][1][1][1][1][2]) {
+  return ptq::view_of(array);
+}
+#else
+auto view_of(float (&array)[1][1][1][1][1][1][1][2]) {
+  return ptq::view_of(array);
 }
 #endif

@@ -84,6 +84,7 @@ ptq::plan plan_for(const std::vector<ptq::layer>& layers, const std::string& dty
   for (const ptq::layer& layer : layers) {
     ptq::planned_layer planned;
     planned.name = layer.name;
+    planned.shape = layer.weight.shape;
     if (layer.class_name != "Embedding") planned.weights = {dtype, grain, 0, {}};
     plan.layers.push_back(planned);
   }

@@ -25,6 +25,7 @@ outcome quantize(const ptq::any_view& weight) {
   ptq::plan plan;
   plan.backend = "torchao";
   plan.layers.emplace_back().name = "fc";
+  plan.layers[0].shape = weight.shape;
   plan.layers[0].weights.dtype = "int8";
   outcome made;
   CHECK(ptq::apply(plan, layers, [&](const ptq::quantized_layer& q) {

@@ -60,6 +60,7 @@ ptq::plan plan_for(const std::vector<ptq::layer>& layers, std::string dtype, std
   for (const ptq::layer& layer : layers) {
     ptq::planned_layer planned;
     planned.name = layer.name;
+    planned.shape = layer.weight.shape;
     planned.weights.dtype = dtype;
     plan.layers.push_back(planned);
   }
@@ -218,13 +219,14 @@ TEST_CASE("a bundle of policies brings its own dtypes and backends") {
 
 TEST_CASE("what cannot be done is said, with the layer's name") {
   std::vector<float> flat = ramp(24);
-  std::vector<ptq::layer> layers{{"stem", "Linear", {flat, {4, 6}}}, {"head", "Linear", {flat, {2, 3, 4}}}};
+  std::vector<ptq::layer> layers{{"stem", "Linear", {flat, {4, 6}}}, {"head", "Conv1d", {flat, {2, 3, 4}}}};
   ptq::plan plan = plan_for(layers, "int8", "torchao");
-  const auto text_of = [&] {
+  const auto error = [&] {
     const auto done = ptq::apply(plan, layers, [](const ptq::quantized_layer&) {});
     CHECK(!done);
-    return done.error().what;
+    return done.error();
   };
+  const auto text_of = [&] { return error().what; };
   SUBCASE("NaN, at its index") {
     plan.layers[0].weights.dtype = "native";
     flat[1 * 12 + 2 * 4 + 3] = std::numeric_limits<float>::quiet_NaN();
@@ -260,6 +262,32 @@ TEST_CASE("what cannot be done is said, with the layer's name") {
   SUBCASE("a weight of integers") {
     layers[1].weight.type.reset();
     CHECK(text_of() == "layer \"head\": its weight is not a floating-point tensor.");
+  }
+  SUBCASE("a weight whose rank is not that of its class") {
+    layers[1].class_name = "Linear";
+    CHECK(text_of() == "layer \"head\": class Linear needs a weight of rank 2, this one has rank 3.");
+    CHECK(error().code == ptq::errc::wrong_rank);
+    CHECK(error().at == 3);
+  }
+  SUBCASE("more axes than can be viewed") {
+    const std::vector<std::size_t> nine(9, 1);
+    layers[1] = {"head", "own", {flat.data(), ptq::element_type::float32, ptq::tensor_shape(nine)}};
+    plan = plan_for(layers, "int8", "torchao");
+    CHECK(text_of() == "layer \"head\": its weight has 9 axes; 8 is the most that ptq can view.");
+    CHECK(error().code == ptq::errc::wrong_rank);
+    CHECK(error().at == 9);
+  }
+  SUBCASE("a weight of another shape than planned") {
+    layers[0].weight = ptq::any_view(flat, {6, 4});
+    CHECK(text_of() ==
+          "layer \"stem\": its weight has shape [6, 4], but was planned with shape [4, 6]. Give `apply` the "
+          "layers that `match` was given.");
+    CHECK(error().code == ptq::errc::size_mismatch);
+    layers[0].weight = ptq::any_view(flat, {24});
+    CHECK(text_of() ==
+          "layer \"stem\": its weight has shape [24], but was planned with shape [4, 6]. Give `apply` the "
+          "layers that `match` was given.");
+    CHECK(error().code == ptq::errc::wrong_rank);
   }
   SUBCASE("a plan for other layers") {
     layers[1].name = "tail";

@@ -120,7 +120,7 @@ TEST_CASE("a layer whose inputs were never seen is an error that names it") {
   check(std::span(found).first(1));
 }
 
-TEST_CASE("NaN, foreign elements and unknown layers are refused") {
+TEST_CASE("NaN, foreign elements, too many axes and unknown layers are refused") {
   const model m;
   ptq::calibration calibration(m.planned);
   floats values(6, 1.0F);
@@ -140,6 +140,12 @@ TEST_CASE("NaN, foreign elements and unknown layers are refused") {
   taken = calibration.collect("a", ptq::any_view(values.data(), {}, {6}));
   REQUIRE(!taken.has_value());
   CHECK(taken.error().what == "layer \"a\": its input is not a floating-point tensor.");
+
+  const std::vector<std::size_t> nine(9, 1);
+  taken = calibration.collect("a", {values.data(), ptq::element_type::float32, ptq::tensor_shape(nine)});
+  REQUIRE(!taken.has_value());
+  CHECK(taken.error().code == ptq::errc::wrong_rank);
+  CHECK(taken.error().what == "layer \"a\": its input has 9 axes; 8 is the most that ptq can view.");
 
   ptq::plan planned = m.planned;
   planned.layers[0].name = "encoder.query";

@@ -29,7 +29,10 @@ struct job {
     layers = *std::move(found);
     planned.backend = "modelopt";
     planned.layers.resize(layers.layers.size());
-    for (std::size_t i = 0; i < layers.layers.size(); ++i) planned.layers[i].name = layers.layers[i].name;
+    for (std::size_t i = 0; i < layers.layers.size(); ++i) {
+      planned.layers[i].name = layers.layers[i].name;
+      planned.layers[i].shape = layers.layers[i].weight.shape;
+    }
     input_scales.resize(layers.layers.size());
   }
 

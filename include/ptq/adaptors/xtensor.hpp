@@ -58,11 +58,10 @@ struct tensor_traits<T> {
   static constexpr bool is_view = detail::is_xtensor_view<T>;
 
   static auto view(auto& t) noexcept {
-    PTQ_ASSERT(t.dimension() <= max_rank);
     tensor_shape shape;
     tensor_strides strides{};
     shape.rank = t.dimension();
-    for (std::size_t i = 0; i < shape.rank; ++i) {
+    for (std::size_t i = 0; i < shape.rank && shape.rank <= max_rank; ++i) {
       shape.extents[i] = static_cast<std::size_t>(t.shape()[i]);
       strides[i] = static_cast<std::ptrdiff_t>(t.strides()[i]);
     }

@@ -26,12 +26,14 @@ struct statistics {
   std::uint64_t count = 0;
   histogram<Bins> magnitudes;
 
-  /// Takes in a tensor. not_finite with the row-major index of a NaN or infinity: then nothing was taken in.
+  /// Takes in a tensor. wrong_rank with a rank above `max_rank`, not_finite with the row-major index of a NaN
+  /// or infinity: then nothing was taken in.
   template <adaptable_tensor Tensor>
   constexpr status collect(const Tensor& tensor) noexcept {
     const auto view = view_of(tensor);
     using value_type = typename decltype(view)::value_type;
     const tensor_view<const value_type> source = view;
+    if (source.rank() > max_rank) return {errc::wrong_rank, source.rank()};
     const walk path(source.shape, source.strides, per_tensor());
     float largest = 0;
     detail::find_amax<value_type>(source, path, std::span<float>(&largest, 1));

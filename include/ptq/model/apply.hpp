@@ -75,6 +75,8 @@ inline error error_in(const layer& source, status outcome, std::string_view text
 
 /// Why `quantize` refused a layer, in words.
 inline error refusal(const layer& source, status outcome) {
+  if (outcome.code == errc::wrong_rank)
+    return error_in(source, outcome, "its weight has " + too_many_axes_text(outcome.at));
   if (outcome.code == errc::not_finite)
     return error_in(source, outcome,
                     "weight" + index_text(outcome.at, source.weight.shape) + " " +
@@ -86,6 +88,25 @@ inline error refusal(const layer& source, status outcome) {
                       extents_text(source.weight.shape) + ".");
 }
 
+/// Whether a layer is the one that was planned, in name and, where its weight is to be quantized, in shape.
+inline result<void> check_same_layer(const layer& source, const planned_layer& decided, std::size_t place,
+                                     const char* advice) {
+  const tensor_shape& shape = source.weight.shape;
+  if (decided.name != source.name)
+    return error_in(source, {errc::invalid_value, place},
+                    "the plan has \"" + decided.name + "\" in this place." + advice);
+  if (!decided.weights.is_quantized()) return {};
+  if (decided.shape != shape)
+    return error_in(source,
+                    decided.shape.rank != shape.rank ? status{errc::wrong_rank, shape.rank}
+                                                     : status{errc::size_mismatch, decided.shape.size()},
+                    "its weight has shape " + extents_text(shape) + ", but was planned with shape " +
+                        extents_text(decided.shape) + "." + advice);
+  if (const std::string text = rank_contradiction(source); !text.empty())
+    return error_in(source, {errc::wrong_rank, shape.rank}, text + ".");
+  return {};
+}
+
 inline result<void> check_same_layers(const plan& planned, std::span<const layer> layers) {
   constexpr const char* advice = " Give `apply` the layers that `match` was given.";
   if (planned.layers.size() != layers.size())
@@ -93,9 +114,7 @@ inline result<void> check_same_layers(const plan& planned, std::span<const layer
                  "the plan has " + std::to_string(planned.layers.size()) + " layers, and the model has " +
                      std::to_string(layers.size()) + "." + advice);
   for (std::size_t i = 0; i < layers.size(); ++i)
-    if (planned.layers[i].name != layers[i].name)
-      return error_in(layers[i], {errc::invalid_value, i},
-                      "the plan has \"" + planned.layers[i].name + "\" in this place." + advice);
+    if (auto same = check_same_layer(layers[i], planned.layers[i], i, advice); !same) return same;
   return {};
 }
 
@@ -185,7 +204,9 @@ inline namespace PTQ_BUILD {
 /// @tparam Policies the bundle of dtypes and backends to pick from
 /// @param planned   made by `match` from these same layers
 /// @param sink      called once per layer whose weights are quantized
-/// @return errors name the layer; what the sink returns is passed on
+/// @return errors name the layer: wrong_rank or size_mismatch if its weight does not fit its class or the
+/// plan,
+///         axis_out_of_range, not_finite, unsupported; what the sink returns is passed on
 template <class Policies = builtin, layer_sink Sink>
 result<void> apply(const plan& planned, std::span<const layer> layers, Sink&& sink) {
   return detail::apply_weights<Policies>(planned, layers, {}, sink);

@@ -91,7 +91,8 @@ class calibration {
   ///
   /// @return unknown_word for a layer that the plan does not have; unsupported if the elements are not
   /// floating-point
-  ///         numbers; not_finite with the index of a NaN or infinity, and nothing of this tensor was taken in
+  ///         numbers; wrong_rank with a rank above `max_rank`; not_finite with the index of a NaN or
+  ///         infinity, and nothing of this tensor was taken in
   result<void> collect(std::string_view layer, const any_view& input) {
     const auto found = seen_.find(layer);
     if (found == seen_.end()) return check_is_planned(layer);
@@ -99,10 +100,12 @@ class calibration {
       return detail::error_in_inputs(layer, errc::unsupported, "its input is not a floating-point tensor.");
     const status taken = visit(input, [&](const auto& view) { return found->second.collect(view); });
     if (taken) return {};
-    error refused = detail::error_in_inputs(layer, taken.code,
-                                            "its input" + detail::index_text(taken.at, input.shape) + " " +
-                                                detail::why_not_finite(input, taken.at) +
-                                                ". Repair the calibration data.");
+    const std::string text = taken.code == errc::wrong_rank
+                                 ? " has " + detail::too_many_axes_text(taken.at)
+                                 : detail::index_text(taken.at, input.shape) + " " +
+                                       detail::why_not_finite(input, taken.at) +
+                                       ". Repair the calibration data.";
+    error refused = detail::error_in_inputs(layer, taken.code, "its input" + text);
     refused.at = taken.at;
     return refused;
   }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "ptq/model/any_view.hpp"
+#include "ptq/model/classes.hpp"
 
 namespace ptq::inline v0_1 {
 
@@ -22,6 +23,20 @@ struct layer {
   bool has_weight() const noexcept { return weight.data != nullptr || weight.type || weight.shape.rank > 0; }
 };
 
+namespace detail {
+
+/// How the class of a layer and the rank of its weight disagree; empty if they do not.
+inline std::string rank_contradiction(const layer& candidate) {
+  const class_traits traits = traits_of_class(candidate.class_name);
+  const std::size_t rank = candidate.weight.shape.rank;
+  if (!traits.is_quantizable() || !candidate.has_weight() || rank == traits.rank) return {};
+  return "class " + candidate.class_name +
+         (traits.rank == 0 ? " has no weight, but there is one of rank " + std::to_string(rank)
+                           : " needs a weight of rank " + std::to_string(traits.rank) +
+                                 ", this one has rank " + std::to_string(rank));
+}
+
+}  // namespace detail
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_MODEL_LAYER_HPP

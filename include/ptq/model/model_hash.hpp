@@ -84,7 +84,7 @@ inline std::uint64_t hash_of(const layer& one) {
   word_hash hash;
   hash.add(one.name);
   hash.add(std::uint64_t{one.weight.shape.rank});
-  for (std::size_t axis = 0; axis < one.weight.shape.rank; ++axis)
+  for (std::size_t axis = 0; axis < one.weight.shape.axes(); ++axis)
     hash.add(std::uint64_t{one.weight.shape[axis]});
   if (one.weight.type) {
     hash.add(name_of(*one.weight.type));

@@ -13,7 +13,6 @@
 #include "ptq/config/spec.hpp"
 #include "ptq/config/text.hpp"
 #include "ptq/config/words.hpp"
-#include "ptq/model/classes.hpp"
 #include "ptq/model/layer.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/model/resolve.hpp"
@@ -25,17 +24,6 @@ struct rule_outcome {
   std::size_t kept = 0;
   std::size_t blocked = 0;  ///< nothing that the rule asks of the layer can be done
 };
-
-/// How the class of a layer and the rank of its weight disagree; empty if they do not.
-inline std::string rank_contradiction(const layer& candidate) {
-  const class_traits traits = traits_of_class(candidate.class_name);
-  const std::size_t rank = candidate.weight.shape.rank;
-  if (!traits.is_quantizable() || !candidate.has_weight() || rank == traits.rank) return {};
-  return "class " + candidate.class_name +
-         (traits.rank == 0 ? " has no weight, but there is one of rank " + std::to_string(rank)
-                           : " needs a weight of rank " + std::to_string(traits.rank) +
-                                 ", this one has rank " + std::to_string(rank));
-}
 
 /// What to write instead of a pattern that matches nothing.
 inline std::string pattern_hint(const std::string& pattern, std::span<const layer> layers) {

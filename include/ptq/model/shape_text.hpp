@@ -18,7 +18,13 @@ inline std::string extents_text(std::span<const std::size_t> extents) {
   return "[" + text + "]";
 }
 inline std::string extents_text(const tensor_shape& shape) {
+  if (shape.rank > max_rank) return "of " + std::to_string(shape.rank) + " axes";
   return extents_text(std::span(shape.extents).first(shape.rank));
+}
+
+/// What follows "has": a tensor that no view can show.
+inline std::string too_many_axes_text(std::size_t rank) {
+  return std::to_string(rank) + " axes; " + std::to_string(max_rank) + " is the most that ptq can view.";
 }
 
 /// "[2, 0, 7]": the indices of a row-major position.

@@ -23,7 +23,7 @@ namespace ptq::inline v0_1 {
 /// has none).
 constexpr std::size_t scale_count(const tensor_shape& shape, granularity grain) noexcept {
   if (!grain.is_per_channel()) return 1;
-  return grain.axis < shape.rank ? shape[grain.axis] : 0;
+  return grain.axis < shape.axes() ? shape[grain.axis] : 0;
 }
 
 namespace detail {
@@ -52,9 +52,11 @@ constexpr void for_each_block(const T* run, std::ptrdiff_t stride, std::size_t b
   }
 }
 
-/// Whether the axis exists and the buffers have the lengths that the shape asks for.
+/// Whether the tensor can be viewed, the axis exists, and the buffers have the lengths that the shape asks
+/// for.
 constexpr status check_sizes(const tensor_shape& shape, granularity grain, std::size_t scales,
                              std::size_t codes) noexcept {
+  if (shape.rank > max_rank) return {errc::wrong_rank, shape.rank};
   if (grain.is_per_channel() && grain.axis >= shape.rank) return {errc::axis_out_of_range, grain.axis};
   if (const std::size_t wanted = scale_count(shape, grain); scales != wanted)
     return {errc::size_mismatch, wanted};

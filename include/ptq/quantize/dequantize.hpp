@@ -80,7 +80,7 @@ inline namespace PTQ_BUILD {
 /// @param codes  in the target's memory order (`dense_strides`), as `quantize` writes them
 /// @param scales 1 per tensor, or one per index of the axis
 /// @param target any adaptable tensor; its shape says how the codes are laid out
-/// @return axis_out_of_range, or size_mismatch with the length wanted
+/// @return wrong_rank, axis_out_of_range or size_mismatch, as `quantize`
 template <dtype D, adaptable_tensor Tensor>
 constexpr status dequantize(std::span<const typename D::storage> codes, std::span<const float> scales,
                             granularity grain, Tensor&& target) {

@@ -134,6 +134,7 @@ error_metrics quantization_error(const Tensor& tensor, std::span<const typename 
                                  std::span<const float> scales, granularity grain) {
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
+  PTQ_ASSERT(view.rank() <= max_rank);
   PTQ_ASSERT(codes.size() == view.size());
   PTQ_ASSERT(scales.size() == scale_count(view.shape, grain));
   return detail::measure_view<value_type>(view, grain, detail::typed_decoder<D>{codes.data()}, scales,

@@ -63,10 +63,11 @@ constexpr status fake_quantize(Tensor&& tensor, std::span<float> scales,
 }
 
 /// The same with one scale for the whole tensor, from an amax found by calibration. Values beyond it
-/// saturate.
+/// saturate. The tensor has at most `max_rank` axes.
 template <dtype D, backend B, adaptable_tensor Tensor>
 constexpr void fake_quantize(Tensor&& tensor, const float& amax) {
   const auto view = view_of(tensor);
+  PTQ_ASSERT(view.rank() <= max_rank);
   const float scale = scale_for<D, B>(amax);
   detail::fake_quantize_view<D, recipe_of<D, B>, typename decltype(view)::value_type>(
       view, walk(view.shape, view.strides, per_tensor()), {&scale, 1});

@@ -56,9 +56,10 @@ inline namespace PTQ_BUILD {
 /// @param codes  as many as the tensor has elements; written in the source's memory order (`dense_strides`)
 /// @param scales 1 per tensor, or one per index of the axis; value = code * scale
 /// @param grain  how many elements share a scale; the backend's default for weights if not given
-/// @return axis_out_of_range; size_mismatch with the length wanted; not_finite with the row-major index of
-/// the first NaN
-///         or infinity (codes and scales are then unspecified)
+/// @return wrong_rank, with a rank above `max_rank`; axis_out_of_range, with the axis; size_mismatch, with
+/// the
+///         length wanted; not_finite, with the row-major index of the first NaN or infinity (codes and scales
+///         are then unspecified)
 template <dtype D, backend B, adaptable_tensor Tensor>
 constexpr status quantize(const Tensor& tensor, std::span<typename D::storage> codes, std::span<float> scales,
                           granularity grain = recipe_of<D, B>.weights) {
@@ -77,6 +78,8 @@ constexpr float scale_for(const float& amax) noexcept {
 
 /// Quantizes a tensor by scales found before, as for calibrated activations. Values beyond the range
 /// saturate; NaN becomes the dtype's code for it.
+///
+/// @return wrong_rank, axis_out_of_range or size_mismatch, as `quantize`
 template <dtype D, backend B, adaptable_tensor Tensor>
 constexpr status quantize_by(const Tensor& tensor, std::span<const float> scales,
                              std::span<typename D::storage> codes, granularity grain = per_tensor()) {

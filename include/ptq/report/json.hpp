@@ -31,7 +31,7 @@ inline nlohmann::json finite_or_null(double value) {
 }
 
 inline std::vector<std::size_t> extents_of(const tensor_shape& shape) {
-  return {shape.extents.begin(), shape.extents.begin() + static_cast<std::ptrdiff_t>(shape.rank)};
+  return {shape.extents.begin(), shape.extents.begin() + static_cast<std::ptrdiff_t>(shape.axes())};
 }
 
 /// "granularity" and "axis" of a decision.

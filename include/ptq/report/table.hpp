@@ -165,6 +165,7 @@ inline std::string bytes_text(std::uint64_t bytes) {
 /// "64 x 256"; "scalar" for rank 0.
 inline std::string shape_text(const tensor_shape& shape) {
   if (shape.rank == 0) return "scalar";
+  if (shape.rank > max_rank) return std::to_string(shape.rank) + " axes";
   std::string text;
   for (std::size_t i = 0; i < shape.rank; ++i) text += (i == 0 ? "" : " x ") + std::to_string(shape[i]);
   return text;

@@ -84,12 +84,14 @@ namespace detail {
 /// What is inside of arrays in arrays: the extents, and the first element.
 template <class T>
 struct nested_array {
+  static constexpr std::size_t rank = 0;
   static constexpr void append_extents(tensor_shape&) noexcept {}
   static constexpr auto* first(auto* t) noexcept { return t; }
 };
 
 template <class T, std::size_t Extent>
 struct nested_array<T[Extent]> {
+  static constexpr std::size_t rank = nested_array<T>::rank + 1;
   static constexpr void append_extents(tensor_shape& shape) noexcept {
     shape.extents[shape.rank++] = Extent;
     nested_array<T>::append_extents(shape);
@@ -99,6 +101,7 @@ struct nested_array<T[Extent]> {
 
 template <class T, std::size_t Extent>
 struct nested_array<std::array<T, Extent>> {
+  static constexpr std::size_t rank = nested_array<T>::rank + 1;
   static constexpr void append_extents(tensor_shape& shape) noexcept {
     shape.extents[shape.rank++] = Extent;
     nested_array<T>::append_extents(shape);
@@ -111,6 +114,7 @@ struct nested_array<std::array<T, Extent>> {
 template <class Array>
 struct array_traits {
   static constexpr auto view(auto& t) noexcept {
+    static_assert(nested_array<Array>::rank <= max_rank, "ptq::max_rank is the most that a view can have");
     tensor_shape shape;
     nested_array<Array>::append_extents(shape);
     auto* first = nested_array<Array>::first(&t);

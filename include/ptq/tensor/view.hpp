@@ -15,7 +15,8 @@ namespace ptq::inline v0_1 {
 
 inline constexpr std::size_t max_rank = 8;
 
-/// The extents of a tensor, outermost first. Rank 0 is a scalar: one element.
+/// The extents of a tensor, outermost first. Rank 0 is a scalar: one element. Of more than `max_rank` axes
+/// only their number is kept: there is no element then, and what takes tensors answers wrong_rank.
 struct tensor_shape {
   std::array<std::size_t, max_rank> extents{};
   std::size_t rank = 0;
@@ -24,16 +25,19 @@ struct tensor_shape {
   constexpr tensor_shape(std::initializer_list<std::size_t> list) noexcept
       : tensor_shape(std::span<const std::size_t>(list.begin(), list.size())) {}
   constexpr explicit tensor_shape(std::span<const std::size_t> list) noexcept : rank(list.size()) {
-    PTQ_ASSERT(list.size() <= max_rank);
+    if (rank > max_rank) return;
     for (std::size_t i = 0; i < rank; ++i) extents[i] = list[i];
   }
 
   constexpr std::size_t operator[](std::size_t axis) const noexcept { return extents[axis]; }
 
+  /// The number of axes that have an entry in `extents`.
+  constexpr std::size_t axes() const noexcept { return rank < max_rank ? rank : max_rank; }
+
   /// The number of elements.
   constexpr std::size_t size() const noexcept {
     std::size_t product = 1;
-    for (std::size_t i = 0; i < rank; ++i) product *= extents[i];
+    for (std::size_t i = 0; i < axes(); ++i) product *= extents[i];
     return product;
   }
 
@@ -46,7 +50,7 @@ using tensor_strides = std::array<std::ptrdiff_t, max_rank>;
 constexpr tensor_strides row_major(const tensor_shape& shape) noexcept {
   tensor_strides strides{};
   std::ptrdiff_t step = 1;
-  for (std::size_t i = shape.rank; i-- > 0;) {
+  for (std::size_t i = shape.axes(); i-- > 0;) {
     strides[i] = step;
     step *= static_cast<std::ptrdiff_t>(shape[i]);
   }
@@ -56,7 +60,7 @@ constexpr tensor_strides row_major(const tensor_shape& shape) noexcept {
 constexpr tensor_strides column_major(const tensor_shape& shape) noexcept {
   tensor_strides strides{};
   std::ptrdiff_t step = 1;
-  for (std::size_t i = 0; i < shape.rank; ++i) {
+  for (std::size_t i = 0; i < shape.axes(); ++i) {
     strides[i] = step;
     step *= static_cast<std::ptrdiff_t>(shape[i]);
   }
@@ -67,7 +71,7 @@ constexpr tensor_strides column_major(const tensor_shape& shape) noexcept {
 constexpr std::ptrdiff_t offset_of(std::size_t at, const tensor_shape& shape,
                                    const tensor_strides& strides) noexcept {
   std::ptrdiff_t offset = 0;
-  for (std::size_t axis = shape.rank; axis-- > 0;) {
+  for (std::size_t axis = shape.axes(); axis-- > 0;) {
     offset += static_cast<std::ptrdiff_t>(at % shape[axis]) * strides[axis];
     at /= shape[axis];
   }

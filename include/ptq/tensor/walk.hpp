@@ -24,7 +24,7 @@ constexpr tensor_strides dense_strides(const tensor_shape& shape, const tensor_s
   std::array<std::size_t, max_rank>
       order{};  // axes, outermost first; those of extent 1 have no place in memory
   std::size_t placed = 0;
-  for (std::size_t i = 0; i < shape.rank; ++i) {
+  for (std::size_t i = 0; i < shape.axes(); ++i) {
     if (shape[i] == 1) continue;
     std::size_t at = placed++;
     for (; at > 0 && detail::distance(strides[order[at - 1]]) < detail::distance(strides[i]); --at)
@@ -56,7 +56,7 @@ struct walk {
 
   constexpr walk(const tensor_shape& shape, const tensor_strides& strides, granularity grain) noexcept {
     const tensor_strides dense = dense_strides(shape, strides);
-    for (std::size_t i = 0; i < shape.rank; ++i) {
+    for (std::size_t i = 0; i < shape.axes(); ++i) {
       if (shape[i] == 0) is_empty = true;
       if (shape[i] > 1) insert({shape[i], strides[i], dense[i], grain.is_per_channel() && grain.axis == i});
     }
