@@ -10,6 +10,7 @@
 #include "ptq/dtype/concept.hpp"
 #include "ptq/dtypes.hpp"
 #include "ptq/error.hpp"
+#include "ptq/fwd.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/quantize/dequantize.hpp"
 #include "ptq/quantize/fake_quantize.hpp"

@@ -16,7 +16,7 @@ from pathlib import Path
 FLOORS = [
     ("core.hpp policies.hpp calibrators.hpp", 3),
     ("dtypes.hpp backends.hpp", 1),
-    ("version.hpp error.hpp detail/*", 0),
+    ("version.hpp error.hpp fwd.hpp detail/*", 0),
     ("numeric/* dtype/* backend/*", 1),
     ("tensor/*", 2),
     ("quantize/error.hpp calibration/expected_error.hpp", 4),
