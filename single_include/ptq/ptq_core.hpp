@@ -45,9 +45,8 @@ enum class half_rounding : unsigned char {
 };
 
 /// scale = max(amax / divisor, floor), in float32 with one rounding an operation; code = encode(value
-/// (arithmetic) scale). A scale that comes out as 0 becomes 1: the codes are then those of the values
-/// themselves, which are 0 or so small that most dtypes round them to 0. With divisor 0 nothing is scaled:
-/// the scale is always 1.
+/// (arithmetic) scale). A scale that comes out as 0 becomes 1, and the codes are 0. With divisor 0 nothing is
+/// scaled: the scale is always 1.
 struct recipe {
   float divisor = 0;
   float floor = 0;
@@ -1554,9 +1553,10 @@ constexpr std::size_t find_not_finite(tensor_view<const T> source) noexcept {
   return size;
 }
 
-/// The scale for an amax in a tensor of elements T.
+/// The scale to encode by, for an amax in a tensor of elements T. Where it underflows to 0 it is infinity:
+/// then every code is that of 0.
 template <element T>
-constexpr float scale_of(const float& amax, const recipe& numbers) noexcept {
+constexpr float encoding_scale_of(const float& amax, const recipe& numbers) noexcept {
   if (numbers.divisor == 0) return 1;
   std::uint32_t scale = magnitude(divide(bits_of(amax), bits_of(numbers.divisor)));
   if constexpr (is_half<T>) {
@@ -1565,18 +1565,31 @@ constexpr float scale_of(const float& amax, const recipe& numbers) noexcept {
   }
   const std::uint32_t floor = bits_of(numbers.floor);
   if (scale < floor) scale = floor;  // magnitudes compare as integers
-  return float_of(scale == 0 ? one_bits : scale);
+  return float_of(scale == 0 ? infinity_bits : scale);
 }
 
-/// Finds the scales of a tensor from its own values: not_finite with the row-major index of the first NaN or
-/// infinity.
+/// The scale to decode by: 1 instead of infinity.
+constexpr float decoding_scale_of(const float& scale) noexcept {
+  return bits_of(scale) == infinity_bits ? float_of(one_bits) : scale;
+}
+constexpr void make_decoding_scales(std::span<float> scales) noexcept {
+  for (float& scale : scales) scale = decoding_scale_of(scale);
+}
+
+template <element T>
+constexpr float scale_of(const float& amax, const recipe& numbers) noexcept {
+  return decoding_scale_of(encoding_scale_of<T>(amax, numbers));
+}
+
+/// Finds the scales to encode by, from the tensor's own values: not_finite with the row-major index of the
+/// first NaN or infinity.
 template <element T>
 constexpr status find_scales(tensor_view<const T> source, const walk& path, const recipe& numbers,
                              std::span<float> scales) noexcept {
   find_amax(source, path, scales);
   for (const float& amax : scales)
     if (!is_finite(bits_of(amax))) return {errc::not_finite, find_not_finite(source)};
-  for (float& scale : scales) scale = scale_of<T>(scale, numbers);
+  for (float& scale : scales) scale = encoding_scale_of<T>(scale, numbers);
   return {};
 }
 
@@ -2694,6 +2707,7 @@ constexpr status quantize_view(tensor_view<const T> source, const recipe& number
   const walk path(source.shape, source.strides, grain);
   if (const status found = find_scales(source, path, numbers, scales); !found) return found;
   encode_tensor(source, path, numbers, scales, encoder);
+  make_decoding_scales(scales);
   return {};
 }
 
@@ -2764,7 +2778,7 @@ namespace ptq::inline v0_1 {
 namespace detail {
 inline namespace PTQ_BUILD {
 
-/// Replaces each value by that of its code, a few at a time.
+/// Replaces each value by that of its code, a few at a time. The scales are those to encode by.
 template <dtype D, recipe Numbers, element T>
 constexpr void fake_quantize_view(tensor_view<T> target, const walk& path, std::span<const float> scales) {
   const std::size_t length = path.run().extent;
@@ -2778,7 +2792,10 @@ constexpr void fake_quantize_view(tensor_view<T> target, const walk& path, std::
       const walk straight(block.shape, block.strides, each ? per_channel(0) : per_tensor());
       typename D::storage codes[block_size] = {};
       encode_tensor<T>(block, straight, Numbers, own, typed_encoder<D, Numbers.how>{codes});
-      decode_tensor<T>(block, straight, own, typed_decoder<D>{codes});
+      float decoding[block_size] = {};
+      for (std::size_t i = 0; i < own.size(); ++i) decoding[i] = decoding_scale_of(own[i]);
+      decode_tensor<T>(block, straight, {static_cast<const float*>(decoding), own.size()},
+                       typed_decoder<D>{codes});
     }
   });
 }
@@ -2804,6 +2821,7 @@ constexpr status fake_quantize(Tensor&& tensor, std::span<float> scales,
   const walk path(view.shape, view.strides, grain);
   if (const status found = detail::find_scales<value_type>(view, path, numbers, scales); !found) return found;
   detail::fake_quantize_view<D, numbers, value_type>(view, path, scales);
+  detail::make_decoding_scales(scales);
   return {};
 }
 

@@ -139,14 +139,43 @@ TEST_CASE("rows of zeros keep their zeros, signs included") {
   CHECK(scale[0] == 1.0F);
 }
 
-TEST_CASE("a scale that underflows is 1, and small values keep what the dtype can hold") {
-  const ptq::half weight[] = {ptq::half::from_float(0x1p-10F), ptq::half::from_float(-0x1p-12F)};
-  std::uint8_t codes[2];
-  float scale[1];
-  CHECK(ptq::quantize<ptq::fp8_e5m2, ptq::torchao>(weight, codes, scale, per_tensor()) == status{});
-  CHECK(scale[0] == 1.0F);
-  CHECK(ptq::fp8_e5m2::decode(codes[0]) == 0x1p-10F);
-  CHECK(ptq::fp8_e5m2::decode(codes[1]) == -0x1p-12F);
+TEST_CASE_TEMPLATE("a scale that underflows is 1, and the codes are 0, signs included", Backend, ptq::torchao,
+                   ptq::modelopt) {
+  using ptq::half;
+  // 57344 * 2^-25 is where amax / 57344 of a half rounds to 0. Its neighbour's scale is the smallest half.
+  const half least = half::from_float(57344 * 0x1p-25F);
+  half weight[2][3] = {{least, half::from_float(-0x1p-12F), half::from_float(0)},
+                       {half::from_float(57376 * 0x1p-25F), half::from_float(0x1p-12F), least}};
+  const auto check = [&](ptq::granularity grain, auto view) {
+    std::uint8_t codes[6];
+    float scales[2];
+    CHECK(ptq::quantize<ptq::fp8_e5m2, Backend>(view, codes, scales, grain) == status{});
+    CHECK(scales[0] == 1.0F);
+    CHECK(scales[1] == 0x1p-24F);
+    const std::size_t step = view.strides[0] == 3 ? 1 : 2;
+    const std::size_t row = step == 1 ? 3 : 1;
+    CHECK(codes[0] == 0);
+    CHECK(codes[step] == 0x80);
+    CHECK(codes[2 * step] == 0);
+    CHECK(codes[row] != 0);
+    CHECK(codes[row + step] == ptq::fp8_e5m2::encode(0x1p12F));
+
+    half back[6];
+    const ptq::tensor_view<half> target(back, view.shape, view.strides);
+    for (std::size_t i = 0; i < 6; ++i) back[i] = view.data[i];
+    CHECK(ptq::fake_quantize<ptq::fp8_e5m2, Backend>(target, scales, grain) == status{});
+    CHECK(scales[0] == 1.0F);
+    half twin[6];
+    CHECK(ptq::dequantize<ptq::fp8_e5m2>(codes, scales, grain,
+                                         ptq::tensor_view<half>(twin, view.shape, view.strides)) == status{});
+    for (std::size_t i = 0; i < 6; ++i) CHECK(back[i].bits == twin[i].bits);
+    CHECK(back[0].bits == 0);
+    CHECK(back[step].bits == 0x8000);
+  };
+  check(per_channel(0), ptq::tensor_view<const half>(&weight[0][0], {2, 3}));
+  half columns[6];
+  for (std::size_t i = 0; i < 6; ++i) columns[i % 3 * 2 + i / 3] = weight[i / 3][i % 3];
+  check(per_channel(0), ptq::tensor_view<const half>(columns, {2, 3}, {1, 2}));
 }
 
 TEST_CASE("given scales: values beyond them saturate, NaN has its code") {

@@ -41,9 +41,8 @@ enum class half_rounding : unsigned char {
 };
 
 /// scale = max(amax / divisor, floor), in float32 with one rounding an operation; code = encode(value
-/// (arithmetic) scale). A scale that comes out as 0 becomes 1: the codes are then those of the values
-/// themselves, which are 0 or so small that most dtypes round them to 0. With divisor 0 nothing is scaled:
-/// the scale is always 1.
+/// (arithmetic) scale). A scale that comes out as 0 becomes 1, and the codes are 0. With divisor 0 nothing is
+/// scaled: the scale is always 1.
 struct recipe {
   float divisor = 0;
   float floor = 0;

@@ -94,9 +94,10 @@ constexpr std::size_t find_not_finite(tensor_view<const T> source) noexcept {
   return size;
 }
 
-/// The scale for an amax in a tensor of elements T.
+/// The scale to encode by, for an amax in a tensor of elements T. Where it underflows to 0 it is infinity:
+/// then every code is that of 0.
 template <element T>
-constexpr float scale_of(const float& amax, const recipe& numbers) noexcept {
+constexpr float encoding_scale_of(const float& amax, const recipe& numbers) noexcept {
   if (numbers.divisor == 0) return 1;
   std::uint32_t scale = magnitude(divide(bits_of(amax), bits_of(numbers.divisor)));
   if constexpr (is_half<T>) {
@@ -105,18 +106,31 @@ constexpr float scale_of(const float& amax, const recipe& numbers) noexcept {
   }
   const std::uint32_t floor = bits_of(numbers.floor);
   if (scale < floor) scale = floor;  // magnitudes compare as integers
-  return float_of(scale == 0 ? one_bits : scale);
+  return float_of(scale == 0 ? infinity_bits : scale);
 }
 
-/// Finds the scales of a tensor from its own values: not_finite with the row-major index of the first NaN or
-/// infinity.
+/// The scale to decode by: 1 instead of infinity.
+constexpr float decoding_scale_of(const float& scale) noexcept {
+  return bits_of(scale) == infinity_bits ? float_of(one_bits) : scale;
+}
+constexpr void make_decoding_scales(std::span<float> scales) noexcept {
+  for (float& scale : scales) scale = decoding_scale_of(scale);
+}
+
+template <element T>
+constexpr float scale_of(const float& amax, const recipe& numbers) noexcept {
+  return decoding_scale_of(encoding_scale_of<T>(amax, numbers));
+}
+
+/// Finds the scales to encode by, from the tensor's own values: not_finite with the row-major index of the
+/// first NaN or infinity.
 template <element T>
 constexpr status find_scales(tensor_view<const T> source, const walk& path, const recipe& numbers,
                              std::span<float> scales) noexcept {
   find_amax(source, path, scales);
   for (const float& amax : scales)
     if (!is_finite(bits_of(amax))) return {errc::not_finite, find_not_finite(source)};
-  for (float& scale : scales) scale = scale_of<T>(scale, numbers);
+  for (float& scale : scales) scale = encoding_scale_of<T>(scale, numbers);
   return {};
 }
 

@@ -19,7 +19,7 @@ namespace ptq::inline v0_1 {
 namespace detail {
 inline namespace PTQ_BUILD {
 
-/// Replaces each value by that of its code, a few at a time.
+/// Replaces each value by that of its code, a few at a time. The scales are those to encode by.
 template <dtype D, recipe Numbers, element T>
 constexpr void fake_quantize_view(tensor_view<T> target, const walk& path, std::span<const float> scales) {
   const std::size_t length = path.run().extent;
@@ -33,7 +33,10 @@ constexpr void fake_quantize_view(tensor_view<T> target, const walk& path, std::
       const walk straight(block.shape, block.strides, each ? per_channel(0) : per_tensor());
       typename D::storage codes[block_size] = {};
       encode_tensor<T>(block, straight, Numbers, own, typed_encoder<D, Numbers.how>{codes});
-      decode_tensor<T>(block, straight, own, typed_decoder<D>{codes});
+      float decoding[block_size] = {};
+      for (std::size_t i = 0; i < own.size(); ++i) decoding[i] = decoding_scale_of(own[i]);
+      decode_tensor<T>(block, straight, {static_cast<const float*>(decoding), own.size()},
+                       typed_decoder<D>{codes});
     }
   });
 }
@@ -59,6 +62,7 @@ constexpr status fake_quantize(Tensor&& tensor, std::span<float> scales,
   const walk path(view.shape, view.strides, grain);
   if (const status found = detail::find_scales<value_type>(view, path, numbers, scales); !found) return found;
   detail::fake_quantize_view<D, numbers, value_type>(view, path, scales);
+  detail::make_decoding_scales(scales);
   return {};
 }
 

@@ -42,6 +42,7 @@ constexpr status quantize_view(tensor_view<const T> source, const recipe& number
   const walk path(source.shape, source.strides, grain);
   if (const status found = find_scales(source, path, numbers, scales); !found) return found;
   encode_tensor(source, path, numbers, scales, encoder);
+  make_decoding_scales(scales);
   return {};
 }
 
