@@ -38,12 +38,14 @@ class SpecificationMessages(CommandTest):
     def test_unknown_dtype(self):
         self.says("quantize:\n  layers:\n    - module_name: Linear\n      weights: {dtype: int9}\n",
                   "spec.yaml:4:", "quantize.layers[0].weights.dtype", "int9", "fp8_e4m3fn", '"int8"')
+        self.says("quantize:\n  layers: [{module_name: Linear, weights: {dtype: fp8}}]\n", 'Did you mean "fp8_e4m3fn"?')
 
     def test_unknown_algorithm(self):
         self.says("quantize: {algorithm: minmx}\n", "quantize.algorithm", "minmx", '"minmax"', "entropy")
 
     def test_unknown_backend(self):
         self.says("quantize: {backend: torcha}\n", "quantize.backend", "torcha", '"torchao"', "modelopt")
+        self.says("quantize: {backend: TorchAO}\n", "quantize.backend", 'Did you mean "torchao"?')
 
     def test_unknown_mode(self):
         self.says("quantize: {mode: static_pqt}\n", "quantize.mode", '"static_ptq"')

@@ -126,8 +126,9 @@ TEST_CASE("unknown keys") {
   CHECK(message("quantize: {}\nptq: {moduletypes: a}\n") ==
         "spec.yaml:2:7: ptq.moduletypes: unknown key. Allowed: module_types, calibration. Did you mean "
         "\"module_types\"?");
-  CHECK(message("quantize: {}\nptq: {calibration: {zzz: a}}\n") ==
-        "spec.yaml:2:21: ptq.calibration.zzz: unknown key. Allowed: algorithm, percentile, bins.");
+  CHECK(
+      message("quantize: {}\nptq: {calibration: {zzz: a}}\n") ==
+      "spec.yaml:2:21: ptq.calibration.zzz: unknown key. Allowed: algorithm, percentile, bins.");
   CHECK(message("quantize: {}\ndataset: {quant_calibration_dataset: {input: a.npy}}\n") ==
         "spec.yaml:2:39: dataset.quant_calibration_dataset.input: unknown key. Allowed: inputs, activations, "
         "batch_size, "
@@ -142,13 +143,15 @@ TEST_CASE("unknown words") {
         "native. Did you mean \"int8\"?");
   CHECK(message(one_rule("activations: {dtype: e4m3}")) ==
         "spec.yaml:5:28: quantize.layers[0].activations.dtype: unknown word \"e4m3\". Allowed: int8, "
-        "fp8_e4m3fn, fp8_e5m2, native.");
+        "fp8_e4m3fn, fp8_e5m2, native. Did you mean \"fp8_e4m3fn\"?");
   CHECK(message("quantize: {backend: TorchAO}") ==
         "spec.yaml:1:21: quantize.backend: unknown word \"TorchAO\". Allowed: torchao, modelopt, "
-        "modelopt.pytorch, modelopt.onnx.");
+        "modelopt.pytorch, modelopt.onnx. Did you mean \"torchao\"?");
   CHECK(message("quantize: {backend: torcaho}").ends_with("Did you mean \"torchao\"?"));
-  CHECK(message("quantize: {mode: static}") ==
-        "spec.yaml:1:18: quantize.mode: unknown word \"static\". Allowed: weight_only_ptq, static_ptq.");
+  CHECK(
+      message("quantize: {mode: static}") ==
+      "spec.yaml:1:18: quantize.mode: unknown word \"static\". Allowed: weight_only_ptq, static_ptq. Did you "
+      "mean \"static_ptq\"?");
   CHECK(message("quantize: {algorithm: entrpy}") ==
         "spec.yaml:1:23: quantize.algorithm: unknown word \"entrpy\". Allowed: minmax, entropy. Did you mean "
         "\"entropy\"?");

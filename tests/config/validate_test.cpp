@@ -60,4 +60,13 @@ TEST_CASE("each word of the bundle is allowed, and its nearest is found") {
   CHECK(ptq::nearest_word("fp8_e4m3", words.dtypes) == "fp8_e4m3fn");
   CHECK(ptq::nearest_word("tni8", words.dtypes) == "int8");
   CHECK(ptq::nearest_word("something", words.dtypes).empty());
+  CHECK(ptq::nearest_word("FP8_E5M3", words.dtypes) == "fp8_e5m2");
+  CHECK(ptq::nearest_word("fp8", words.dtypes) == "fp8_e4m3fn");
+  CHECK(ptq::nearest_word("FP8_E5", words.dtypes) == "fp8_e5m2");
+  CHECK(ptq::nearest_word("E4M3", words.dtypes) == "fp8_e4m3fn");
+  CHECK(ptq::nearest_word("fp", words.dtypes).empty());
+  const std::vector<std::string_view> layers{"Head.Query", "head.key", "headroom"};
+  CHECK(ptq::nearest_word("HEAD.QUERY", layers) == "Head.Query");
+  CHECK(ptq::nearest_word("HEAD.", layers) == "Head.Query");
+  CHECK(ptq::nearest_word("headrom", layers) == "headroom");
 }

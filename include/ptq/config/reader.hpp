@@ -26,12 +26,6 @@
 
 namespace ptq::inline v0_1::detail {
 
-inline std::string lower_cased(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
-}
-
 /// The keys of the section quantize.
 inline constexpr std::string_view quantize_keys[] = {
     "backend", "mode",       "algorithm",  "default_layer_dtype", "default_activation_dtype",
@@ -281,7 +275,7 @@ class spec_reader {
 
   void read_lower(const tree& value, const std::string& path, std::string& out) {
     read_text(value, path, out);
-    out = lower_cased(std::move(out));
+    out = lower_cased(out);
   }
 
   void read_dtype(const tree& value, const std::string& path, std::string& out) {

@@ -41,6 +41,13 @@ inline const backend_words* find_backend(const spec_words& words, std::string_vi
 
 namespace detail {
 
+inline std::string lower_cased(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return lower;
+}
+
 inline bool contains(std::span<const std::string_view> words, std::string_view word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
@@ -68,34 +75,48 @@ spec_words words_of() {
   return words;
 }
 
-/// The allowed word with the smallest edit distance (Levenshtein, swapped neighbours count once), or nothing
-/// when even that one differs in more than a third of its letters (at least 2).
-inline std::string_view nearest_word(std::string_view word, std::span<const std::string_view> allowed) {
-  std::string_view nearest;
-  std::size_t best = static_cast<std::size_t>(-1);
-  for (const std::string_view candidate : allowed) {
-    const std::size_t columns = candidate.size() + 1;
-    std::vector<std::size_t> table((word.size() + 1) * columns);
-    for (std::size_t i = 0; i <= word.size(); ++i) {
-      for (std::size_t j = 0; j <= candidate.size(); ++j) {
-        std::size_t& cell = table[i * columns + j];
-        if (i == 0 || j == 0) {
-          cell = i + j;
-          continue;
-        }
-        const bool same = word[i - 1] == candidate[j - 1];
-        cell = (std::min)({table[(i - 1) * columns + j] + 1, table[i * columns + j - 1] + 1,
-                           table[(i - 1) * columns + j - 1] + (same ? 0u : 1u)});
-        if (i > 1 && j > 1 && word[i - 1] == candidate[j - 2] && word[i - 2] == candidate[j - 1])
-          cell = (std::min)(cell, table[(i - 2) * columns + j - 2] + 1);
+namespace detail {
+
+/// How many letters differ (Levenshtein, swapped neighbours count once).
+inline std::size_t edit_distance(std::string_view a, std::string_view b) {
+  const std::size_t columns = b.size() + 1;
+  std::vector<std::size_t> table((a.size() + 1) * columns);
+  for (std::size_t i = 0; i <= a.size(); ++i) {
+    for (std::size_t j = 0; j <= b.size(); ++j) {
+      std::size_t& cell = table[i * columns + j];
+      if (i == 0 || j == 0) {
+        cell = i + j;
+        continue;
       }
-    }
-    if (table.back() < best) {
-      best = table.back();
-      nearest = candidate;
+      const bool same = a[i - 1] == b[j - 1];
+      cell = (std::min)({table[(i - 1) * columns + j] + 1, table[i * columns + j - 1] + 1,
+                         table[(i - 1) * columns + j - 1] + (same ? 0u : 1u)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        cell = (std::min)(cell, table[(i - 2) * columns + j - 2] + 1);
     }
   }
-  return best <= (std::max<std::size_t>)(2, nearest.size() / 3) ? nearest : std::string_view{};
+  return table.back();
+}
+
+}  // namespace detail
+
+/// The allowed word that a typo may mean, or nothing: the first with the smallest edit distance, if no more
+/// than a third of its letters differ (or 2); else the first that the typo is a part of, if that has 3
+/// letters. Case does not count.
+inline std::string_view nearest_word(std::string_view typo, std::span<const std::string_view> allowed) {
+  const std::string word = detail::lower_cased(typo);
+  std::string_view nearest;
+  std::string_view longer;
+  std::size_t best = static_cast<std::size_t>(-1);
+  for (const std::string_view original : allowed) {
+    const std::string candidate = detail::lower_cased(original);
+    if (longer.empty() && word.size() >= 3 && candidate.find(word) != std::string::npos) longer = original;
+    const std::size_t distance = detail::edit_distance(word, candidate);
+    if (distance >= best) continue;
+    best = distance;
+    nearest = original;
+  }
+  return best <= (std::max<std::size_t>)(2, nearest.size() / 3) ? nearest : longer;
 }
 
 }  // namespace ptq::inline v0_1
