@@ -20,6 +20,7 @@
 #include "ptq/io/checkpoint.hpp"
 #include "ptq/io/data_file.hpp"
 #include "ptq/io/descriptor.hpp"
+#include "ptq/io/file_kind.hpp"
 #include "ptq/io/mapped_file.hpp"
 #include "ptq/io/npy.hpp"
 #include "ptq/io/output_file.hpp"

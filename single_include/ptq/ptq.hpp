@@ -5595,6 +5595,54 @@ class checkpoint {
 
 #endif  // PTQ_IO_CHECKPOINT_HPP
 
+// ---- ptq/io/file_kind.hpp ----
+
+/// @file file_kind.hpp What a file looks like: for messages about one that is not what it should be.
+#ifndef PTQ_IO_FILE_KIND_HPP
+#define PTQ_IO_FILE_KIND_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+namespace ptq::inline v0_1 {
+
+/// The kind of a file, in words that go after "it looks like"; empty if nothing is known about what it begins
+/// with.
+///
+/// @param path  its suffix tells kinds of text apart
+/// @param bytes its content, or how it begins: 9 bytes or more, unless it has fewer
+inline std::string_view kind_of_file(std::string_view path, std::span<const std::byte> bytes) noexcept {
+  using namespace std::string_view_literals;
+  struct kind {
+    std::string_view magic;
+    std::string_view name;
+  };
+  constexpr kind kinds[] = {{"\x93NUMPY"sv, "a NumPy array (.npy)"},
+                            {"PK\x03\x04"sv, "a zip archive (.npz, or a checkpoint of PyTorch)"},
+                            {"GGUF"sv, "a GGUF file"},
+                            {"\x89HDF\r\n"sv, "an HDF5 file"},
+                            {"\x80\x02"sv, "a Python pickle"},
+                            {"\x08"sv, "an ONNX model"}};
+  constexpr std::size_t looked_at = 256;
+  const std::string_view begin(reinterpret_cast<const char*>(bytes.data()),
+                               (std::min)(bytes.size(), looked_at));
+  if (begin.empty()) return "an empty file";
+  if (begin.size() > 8 && begin.substr(5, 4) == "\0\0\0{"sv)  // the header begins behind its length, 8 bytes
+    return "a safetensors file";
+  for (const kind& known : kinds)
+    if (begin.starts_with(known.magic)) return known.name;
+  for (const char c : begin)
+    if (static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t' && c != '\r') return {};
+  if (path.ends_with(".yaml") || path.ends_with(".yml")) return "a YAML file";
+  return path.ends_with(".json") ? "a JSON file" : "text";
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_FILE_KIND_HPP
+
 // ---- ptq/io/output_file.hpp ----
 
 /// @file output_file.hpp A file that appears whole or not at all.
@@ -5645,6 +5693,8 @@ inline error cannot_write(const std::string& path, int reason, std::uint64_t siz
     case EPERM:
       return because("no permission to write in " + folder + ". Write to another folder.");
     case ENOENT:
+      if (::access(folder.c_str(), F_OK) == 0)
+        return because(folder + " takes no new files. Write to another folder.");
       return because("the folder " + folder + " does not exist. Create it, or write to another folder.");
     case ENOTDIR:
       return because(folder + " is not a folder. Write to another one.");

@@ -125,15 +125,29 @@ class Refusals(StatisticsTest):
         length = int.from_bytes(good[:8], "little")
         in_counts = good[: 8 + length + 5000] + b"\1" + good[8 + length + 5001 :]
         renamed = good.replace(b"ptq_statistics", b"PTQ_statistics")
-        for name, data, words in (("empty", b"", []), ("cut", good[:-1], ["cut off"]), ("header", good[:60], ["cut off"]),
+        for name, data, words in (("cut", good[:-1], ["cut off"]), ("header", good[:60], ["cut off"]),
                                   ("counts", in_counts, ["contradict each other", "calibrate again"]),
-                                  ("renamed", renamed, ["ptq_statistics", "ptq calibrate"]),
-                                  ("no statistics", LENET.read_bytes(), ["ptq_statistics", "ptq calibrate"])):
+                                  ("renamed", renamed, ["ptq_statistics", "ptq calibrate"])):
             with self.subTest(name):
                 bad = self.write("bad.ptqcal", data)
                 self.assertFails(self.quantize(STATIC, "--statistics", bad, model=LENET_GRAPH), 1, str(bad), *words)
                 self.assertFails(self.ptq("merge", "-o", "all.ptqcal", "a.ptqcal", bad), 1, str(bad), *words)
                 self.assertFalse((self.folder / "all.ptqcal").exists())
+
+    def test_other_files(self):
+        self.statistics()
+        for data, look in ((b"", "an empty file"), (LENET.read_bytes(), 'a safetensors file without the metadata key'),
+                           (LENET_GRAPH.read_bytes(), "an ONNX model"), (CALIBRATION_DATA.read_bytes(), "a NumPy array"),
+                           (WEIGHT_ONLY.read_bytes(), "text")):
+            with self.subTest(look):
+                other = self.write("other.ptqcal", data)
+                for run in (self.quantize(STATIC, "--statistics", other, model=LENET_GRAPH),
+                            self.ptq("merge", "-o", "all.ptqcal", "a.ptqcal", other)):
+                    self.assertFails(run, 1, f"{other}: this is not a file of statistics (.ptqcal): it looks like {look}",
+                                     "`ptq calibrate`")
+                    self.assertNotIn("8 bytes", run.stderr)
+        self.assertFails(self.ptq("merge", "-o", "all.ptqcal", STATIC), 1, f"{STATIC}: ", "it looks like a YAML file.")
+        self.assertFails(self.ptq("merge", "-o", "/proc/all.ptqcal", "a.ptqcal"), 1, "/proc takes no new files")
 
     def test_nowhere(self):
         self.assertFails(self.quantize(STATIC, "--statistics", "nowhere.ptqcal", model=LENET_GRAPH), 1,

@@ -185,7 +185,10 @@ TEST_CASE("files that hold something else are refused, in words") {
   const std::string asks = " Is this a file that `ptq calibrate` wrote?";
 
   write({}, {});
-  CHECK(message_of(path) == path + ": the metadata key \"ptq_statistics\" is missing." + asks);
+  CHECK(message_of(path) == path +
+                                ": this is not a file of statistics (.ptqcal): it looks like a safetensors "
+                                "file without the metadata "
+                                "key \"ptq_statistics\". `ptq calibrate` and `ptq merge` write such files.");
   for (const char* text :
        {"[]", "{}", R"({"exponents":[],"model":"a","version":1})", R"({"model":"a","version":1})",
         R"({"exponents":{},"model":1,"version":1})", R"({"exponents":{},"model":"a","version":"1"})"}) {

@@ -52,6 +52,8 @@ inline error cannot_write(const std::string& path, int reason, std::uint64_t siz
     case EPERM:
       return because("no permission to write in " + folder + ". Write to another folder.");
     case ENOENT:
+      if (::access(folder.c_str(), F_OK) == 0)
+        return because(folder + " takes no new files. Write to another folder.");
       return because("the folder " + folder + " does not exist. Create it, or write to another folder.");
     case ENOTDIR:
       return because(folder + " is not a folder. Write to another one.");

@@ -22,6 +22,7 @@
 #include "ptq/calibration/statistics.hpp"
 #include "ptq/error.hpp"
 #include "ptq/io/checkpoint.hpp"
+#include "ptq/io/file_kind.hpp"
 #include "ptq/io/json.hpp"
 #include "ptq/io/mapped_file.hpp"
 #include "ptq/io/path.hpp"
@@ -64,6 +65,14 @@ inline constexpr statistics_part counts_part{".counts", stored_type::u64, true};
 inline constexpr statistics_part absmax_part{".absmax", stored_type::f32, false};
 inline constexpr statistics_part count_part{".count", stored_type::u64, false};
 
+/// @param look what the file looks like instead; nothing if that is not known
+inline error not_statistics(std::string_view where, std::string_view look) {
+  return error(errc::wrong_format, where,
+               "this is not a file of statistics (.ptqcal)" +
+                   (look.empty() ? "" : ": it looks like " + std::string(look)) +
+                   ". `ptq calibrate` and `ptq merge` write such files.");
+}
+
 /// Puts the statistics in a safetensors file together.
 class statistics_reader {
  public:
@@ -75,7 +84,8 @@ class statistics_reader {
   result<stored_statistics> read() const {
     const auto text = content_.metadata.find(statistics_key);
     if (text == content_.metadata.end())
-      return foreign("the metadata key \"" + std::string(statistics_key) + "\" is missing.");
+      return not_statistics(
+          where_, "a safetensors file without the metadata key \"" + std::string(statistics_key) + "\"");
     const auto about = parse_json(text->second, where_ + ": " + statistics_key);
     if (!about) return about.error();
     if (auto known = check_description(*about); !known) return known.error();
@@ -184,10 +194,14 @@ inline result<void> write_statistics(const std::string& path, const layer_statis
 /// @return as `mapped_file::open` and `parse_safetensors`; wrong_format, syntax, unsupported (another
 ///         version), tensor_not_found, invalid_value (the numbers contradict each other)
 inline result<stored_statistics> read_statistics(const std::string& path) {
-  const auto file = mapped_file::open(path);
-  if (!file) return file.error();
   const std::string where = absolute_path(path);
+  const auto file = mapped_file::open(path);
+  if (!file && file.error().code == errc::wrong_format)
+    return detail::not_statistics(where, kind_of_file(path, {}));
+  if (!file) return file.error();
   const auto content = parse_safetensors(file->bytes(), where);
+  if (!content && kind_of_file(path, file->bytes()) != "a safetensors file")
+    return detail::not_statistics(where, kind_of_file(path, file->bytes()));
   if (!content) return content.error();
   return detail::statistics_reader(*content, where).read();
 }
