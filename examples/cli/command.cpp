@@ -39,6 +39,10 @@ int warn(const options& given, const std::vector<std::string>& warnings) {
               bad_usage);
 }
 
+void note(std::string_view text) {
+  std::fprintf(stderr, "ptq: note: %s\n", ptq::printable(text).c_str());
+}
+
 ptq::result<void> require(const ptq::spec& spec, const std::string& field) {
   const std::string& value = field == "model_path" ? spec.quantize.model_path : spec.quantize.results_dir;
   if (!value.empty()) return {};

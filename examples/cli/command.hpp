@@ -5,6 +5,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ptq/config/spec.hpp"
@@ -17,7 +18,7 @@ struct options {
   std::vector<std::string> overrides;  // key.path=value
   std::vector<std::string> files;
   std::string output;      // of calibrate and merge
-  std::string statistics;  // for quantize, instead of calibration data
+  std::string statistics;  // for quantize: ptq.calibration.statistics
   bool json = false;
   bool strict = false;
 };
@@ -39,6 +40,9 @@ int fail(const options& given, const ptq::error& error, exit_code code);
 
 /// Prints warnings to stderr. Under --strict they are errors: returns bad_usage then, else done.
 int warn(const options& given, const std::vector<std::string>& warnings);
+
+/// Prints a note to stderr.
+void note(std::string_view text);
 
 /// The setting `model_path` or `results_dir` must be given somewhere.
 ptq::result<void> require(const ptq::spec& spec, const std::string& field);

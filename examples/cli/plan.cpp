@@ -22,7 +22,8 @@ int run_plan(const options& given) {
   auto planned = plan_for(*spec, *model);
   if (!planned) return fail(given, planned.error(), bad_usage);
   ptq::plan& plan = *planned;
-  if (const auto data = calibration_data_of(*spec); !data && plan.quantizes_activations())
+  if (const auto data = calibration_data_of(*spec);
+      !data && spec->ptq.calibration.statistics.empty() && plan.quantizes_activations())
     plan.warnings.push_back(data.error().what);
   if (const int code = warn(given, plan.warnings); code != done) return code;
   if (given.json)

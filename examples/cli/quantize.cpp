@@ -34,6 +34,16 @@ std::string result_path(const ptq::spec& spec, const std::string& name) {
   return spec.quantize.results_dir + "/" + name;
 }
 
+/// The specification as experiment.yaml has it: that file gives the same artifact from any folder.
+std::string resolved_text(ptq::spec spec) {
+  spec.quantize.results_dir = ptq::absolute_path(spec.quantize.results_dir);
+  each_source(spec, [](const std::string&, std::string& path) {
+    if (!path.empty()) path = ptq::absolute_path(path);
+  });
+  return "# What `ptq quantize` was told, resolved; -e with this file does it again, from any folder.\n" +
+         ptq::to_yaml(spec);
+}
+
 /// Whether a file has this text already.
 bool holds(const std::string& path, std::string_view text) {
   const auto file = ptq::mapped_file::open(path);
@@ -49,7 +59,7 @@ ptq::result<void> keep_sources(const options& given, const ptq::spec& spec,
                                          result_path(spec, "quantize_report.json"),
                                          result_path(spec, "status.json")};
   if (auto kept = keep(sources, written); !kept) return kept;
-  if (!is_same_file(resolved, given.spec_file) || holds(resolved, ptq::to_yaml(spec))) return {};
+  if (!is_same_file(resolved, given.spec_file) || holds(resolved, resolved_text(spec))) return {};
   return ptq::error(ptq::errc::invalid_value, ptq::absolute_path(resolved),
                     "this is the specification that was given, and results_dir gets a file of this name: the "
                     "specification as it was resolved. Rename yours, or give another results_dir.");
@@ -114,7 +124,7 @@ ptq::result<void> finish(const ptq::spec& spec, ptq::quantize_report& report, pt
     return writer.error().code == ptq::errc::not_finite ? writer.error().in(model_path) : writer.error();
   const std::pair<const char*, std::string> texts[] = {
       {"quantize_report.json", json_text(ptq::to_json(report))},
-      {"experiment.yaml", ptq::to_yaml(spec)},
+      {"experiment.yaml", resolved_text(spec)},
       {"status.json", status_text("SUCCESS", "the artifact is written")}};
   std::vector<ptq::output_file> files;
   for (const auto& [name, text] : texts) {
@@ -148,18 +158,16 @@ ptq::result<void> write_graph(const ptq::spec& spec, const model_file& model, co
                                 on_layer(plan, report), scales);
   if (writer) {
     report.bytes_after = writer->tensor_bytes();
-    for (const std::string& note : writer->notes()) std::fprintf(stderr, "ptq: note: %s\n", note.c_str());
+    for (const std::string& text : writer->notes()) note(text);
   }
   return finish(spec, report, std::move(writer), model.path());
 }
 
-/// The ranges of activations, if the plan quantizes any.
-///
-/// @param statistics the file that holds them already, if there is one
+/// The ranges of activations, if the plan quantizes any: from statistics, if they are there already.
 ptq::result<std::vector<ptq::activation_range>> find_inputs(const ptq::spec& spec, const model_file& model,
-                                                            const ptq::plan& plan,
-                                                            const std::string& statistics) {
+                                                            const ptq::plan& plan) {
   if (!plan.quantizes_activations()) return std::vector<ptq::activation_range>();
+  const std::string& statistics = spec.ptq.calibration.statistics;
   const auto seen =
       statistics.empty() ? collect_statistics(spec, model, plan) : load_statistics(statistics, model, plan);
   if (!seen) return seen.error();
@@ -192,12 +200,13 @@ int quantize(const options& given, const ptq::spec& spec) {
   auto planned = plan_for(spec, *model);
   if (!planned) return fail(given, planned.error(), bad_usage);
   ptq::plan& plan = *planned;
-  if (!given.statistics.empty() && !plan.quantizes_activations())
+  if (!spec.ptq.calibration.statistics.empty() && !plan.quantizes_activations())
     plan.warnings.emplace_back(
-        "--statistics: no layer's activations are quantized, so the file is not read.");
+        "ptq.calibration.statistics (--statistics): no layer's activations are quantized, so the file is not "
+        "read.");
   if (const int code = warn(given, plan.warnings); code != done) return code;
 
-  const auto inputs = find_inputs(spec, *model, plan, given.statistics);
+  const auto inputs = find_inputs(spec, *model, plan);
   if (!inputs) return give_up(given, spec, inputs.error());
   if (const auto made = make_results_dir(spec.quantize.results_dir); !made)
     return fail(given, made.error(), failed);
@@ -222,13 +231,12 @@ int quantize(const options& given, const ptq::spec& spec) {
 }  // namespace
 
 int run_quantize(const options& given) {
-  const auto spec = ptq::read_spec(given.spec_file, given.overrides);
+  auto spec = ptq::read_spec(given.spec_file, given.overrides);
   if (!spec) return fail(given, spec.error(), bad_usage);
+  if (!given.statistics.empty()) spec->ptq.calibration.statistics = given.statistics;
   for (const char* field : {"model_path", "results_dir"})
     if (const auto wanted = require(*spec, field); !wanted) return fail(given, wanted.error(), bad_usage);
-  auto sources = sources_of(*spec);
-  sources.push_back({"--statistics", given.statistics});
-  if (const auto kept = keep_sources(given, *spec, sources); !kept)
+  if (const auto kept = keep_sources(given, *spec, sources_of(*spec)); !kept)
     return fail(given, kept.error(), bad_usage);
   catch_interrupts();
   try {

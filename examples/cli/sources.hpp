@@ -4,7 +4,6 @@
 #define PTQ_CLI_SOURCES_HPP
 
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -29,18 +28,28 @@ inline bool is_same_file(const std::string& a, const std::string& b) {
   return std::filesystem::equivalent(a, b, missing);
 }
 
+/// Calls f(setting, path) for each setting that names a file to be read. Where none is named the path is
+/// empty.
+template <class Spec, class F>
+void each_source(Spec& spec, F f) {
+  f("model_path", spec.quantize.model_path);
+  f("ptq.module_types", spec.ptq.module_types_file);
+  f("ptq.calibration.statistics", spec.ptq.calibration.statistics);
+  const auto each_of_data = [&](const std::string& section, auto& data) {
+    if (!data) return;
+    for (auto& [input, file] : data->inputs) f(section + ".inputs", file);
+    f(section + ".activations", data->activations);
+    f(section + ".labels", data->labels);
+  };
+  each_of_data("dataset.quant_calibration_dataset", spec.calibration_data);
+  each_of_data("evaluate", spec.evaluation_data);
+}
+
 /// Every file that a specification names, but for itself.
 inline std::vector<source> sources_of(const ptq::spec& spec) {
-  std::vector<source> sources{{"model_path", spec.quantize.model_path},
-                              {"ptq.module_types", spec.ptq.module_types_file}};
-  const auto add = [&](const std::string& section, const std::optional<ptq::data_config>& data) {
-    if (!data) return;
-    for (const auto& [input, file] : data->inputs) sources.push_back({section + ".inputs", file});
-    sources.push_back({section + ".activations", data->activations});
-    sources.push_back({section + ".labels", data->labels});
-  };
-  add("dataset.quant_calibration_dataset", spec.calibration_data);
-  add("evaluate", spec.evaluation_data);
+  std::vector<source> sources;
+  each_source(
+      spec, [&](const std::string& setting, const std::string& path) { sources.push_back({setting, path}); });
   return sources;
 }
 

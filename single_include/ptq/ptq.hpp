@@ -3729,6 +3729,7 @@ struct calibration_config {
   std::optional<std::string> algorithm;  ///< overrides `quantize.algorithm`
   double percentile = 99.99;
   std::optional<std::size_t> bins;
+  std::string statistics;  ///< a file of ranges collected before: no data are needed then
 
   friend bool operator==(const calibration_config&, const calibration_config&) = default;
 };
@@ -4013,7 +4014,7 @@ class spec_reader {
   static constexpr std::string_view data_keys[] = {"inputs", "activations", "batch_size", "max_samples",
                                                    "scale",  "mean",        "std"};
   static constexpr std::string_view ptq_keys[] = {"module_types", "calibration"};
-  static constexpr std::string_view calibration_keys[] = {"algorithm", "percentile", "bins"};
+  static constexpr std::string_view calibration_keys[] = {"algorithm", "percentile", "bins", "statistics"};
 
   // Sections
 
@@ -4184,6 +4185,7 @@ class spec_reader {
       if (value.key == "algorithm") read_algorithm(value, field, out.algorithm.emplace());
       if (value.key == "percentile") read_number(value, field, out.percentile);
       if (value.key == "bins") read_count(value, field, out.bins.emplace());
+      if (value.key == "statistics") read_text(value, field, out.statistics);
     });
   }
 
@@ -4599,6 +4601,8 @@ inline std::string yaml_ptq(const ptq_config& config) {
   if (config.calibration.algorithm)
     text += "    algorithm: " + yaml_word(*config.calibration.algorithm) + "\n";
   if (config.calibration.bins) text += "    bins: " + std::to_string(*config.calibration.bins) + "\n";
+  if (!config.calibration.statistics.empty())
+    text += "    statistics: " + yaml_word(config.calibration.statistics) + "\n";
   return "ptq:\n" + text;
 }
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the command writes and prints when all goes well."""
 import json
+import subprocess
 
-from command import CommandTest, LENET, WEIGHT_ONLY, floats, main, safetensors
+from command import CommandTest, LENET, PTQ, STATIC, WEIGHT_ONLY, floats, main, safetensors
 
 ARTIFACT = "quantized_model_torchao.safetensors"
 
@@ -67,6 +68,28 @@ class Artifacts(CommandTest):
         run = self.ptq("quantize", "-e", self.folder / "out" / "experiment.yaml", "results_dir=again")
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertEqual((self.folder / "again" / ARTIFACT).read_bytes(), first)
+
+    def test_the_resolved_spec_runs_from_any_folder(self):
+        model = LENET.with_name("model.onnx")
+        for file in (model, LENET.with_name("calib.npy")):
+            (self.folder / file.name).symlink_to(file)
+        data = "dataset.quant_calibration_dataset.inputs=calib.npy"
+        self.write("types.json", "{}")
+        given = ("-e", STATIC, "model_path=model.onnx")
+        self.assertEqual(self.ptq("calibrate", *given, data, "-o", "a.ptqcal").returncode, 0)
+        elsewhere = self.folder / "else" / "where"
+        elsewhere.mkdir(parents=True)
+        for more in ((data,), ("--statistics", "a.ptqcal"), ("ptq.calibration.statistics=a.ptqcal", "ptq.module_types=types.json")):
+            with self.subTest(more=more):
+                run = self.ptq("quantize", *given, "results_dir=out", *more)
+                self.assertEqual(run.returncode, 0, run.stderr)
+                held = {path: (self.folder / path).read_bytes() for path in self.written()}
+                (self.folder / "out" / "quantized_model_modelopt.onnx").unlink()
+                again = subprocess.run([PTQ, "quantize", "-e", self.folder / "out" / "experiment.yaml"], cwd=elsewhere,
+                                       capture_output=True, text=True, timeout=60)
+                self.assertEqual((again.returncode, again.stdout), (0, run.stdout), again.stderr)
+                self.assertEqual({path: (self.folder / path).read_bytes() for path in self.written()}, held)
+                self.assertEqual(list(elsewhere.iterdir()), [])
 
     def test_every_dtype_and_backend_spelling(self):
         for dtype, code in {"int8": "I8", "float8_e4m3fn": "F8_E4M3", "FP8_E5M2": "F8_E5M2"}.items():

@@ -168,7 +168,7 @@ class Refusals(StatisticsTest):
         self.assertFails(run, 2, str(WEIGHT_ONLY), "nothing to calibrate", "modelopt", "activations")
         run = self.quantize(WEIGHT_ONLY, "--statistics", "unread.ptqcal")
         self.assertEqual(run.returncode, 0, run.stderr)
-        self.assertIn("warning: --statistics", run.stderr)
+        self.assertIn("warning: ptq.calibration.statistics (--statistics): ", run.stderr)
         self.assertFails(self.quantize(WEIGHT_ONLY, "--statistics", "unread.ptqcal", "--strict"), 2, "--statistics")
 
     def test_no_data(self):

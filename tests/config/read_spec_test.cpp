@@ -176,11 +176,12 @@ TEST_CASE("the section ptq") {
   const ptq::spec made = good(
       "quantize: {}\nptq:\n  module_types: {up: ConvTranspose2d, a.b: Linear}\n  calibration: {algorithm: "
       "percentile, percentile: "
-      "99.9, bins: 1024}\n");
+      "99.9, bins: 1024, statistics: a.ptqcal}\n");
   CHECK(made.ptq.module_types.at("a.b") == "Linear");
   CHECK(made.ptq.calibration.algorithm == "percentile");
   CHECK(made.ptq.calibration.percentile == 99.9);
   CHECK(made.ptq.calibration.bins == 1024);
+  CHECK(made.ptq.calibration.statistics == "a.ptqcal");
 }
 
 TEST_CASE("module types from a file, in JSON or YAML") {
@@ -240,7 +241,7 @@ dataset:
 evaluate: {inputs: e.npy, labels: l.npy}
 ptq:
   module_types: {"a: b": Conv2d}
-  calibration: {algorithm: mse, percentile: 99.999, bins: 512}
+  calibration: {algorithm: mse, percentile: 99.999, bins: 512, statistics: "a: b.ptqcal"}
 )");
   const ptq::spec again = good(ptq::to_yaml(made));
   CHECK(again.quantize == made.quantize);

@@ -128,7 +128,7 @@ TEST_CASE("unknown keys") {
         "\"module_types\"?");
   CHECK(
       message("quantize: {}\nptq: {calibration: {zzz: a}}\n") ==
-      "spec.yaml:2:21: ptq.calibration.zzz: unknown key. Allowed: algorithm, percentile, bins.");
+      "spec.yaml:2:21: ptq.calibration.zzz: unknown key. Allowed: algorithm, percentile, bins, statistics.");
   CHECK(message("quantize: {}\ndataset: {quant_calibration_dataset: {input: a.npy}}\n") ==
         "spec.yaml:2:39: dataset.quant_calibration_dataset.input: unknown key. Allowed: inputs, activations, "
         "batch_size, "

@@ -83,7 +83,7 @@ class spec_reader {
   static constexpr std::string_view data_keys[] = {"inputs", "activations", "batch_size", "max_samples",
                                                    "scale",  "mean",        "std"};
   static constexpr std::string_view ptq_keys[] = {"module_types", "calibration"};
-  static constexpr std::string_view calibration_keys[] = {"algorithm", "percentile", "bins"};
+  static constexpr std::string_view calibration_keys[] = {"algorithm", "percentile", "bins", "statistics"};
 
   // Sections
 
@@ -254,6 +254,7 @@ class spec_reader {
       if (value.key == "algorithm") read_algorithm(value, field, out.algorithm.emplace());
       if (value.key == "percentile") read_number(value, field, out.percentile);
       if (value.key == "bins") read_count(value, field, out.bins.emplace());
+      if (value.key == "statistics") read_text(value, field, out.statistics);
     });
   }
 

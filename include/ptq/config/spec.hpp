@@ -77,6 +77,7 @@ struct calibration_config {
   std::optional<std::string> algorithm;  ///< overrides `quantize.algorithm`
   double percentile = 99.99;
   std::optional<std::size_t> bins;
+  std::string statistics;  ///< a file of ranges collected before: no data are needed then
 
   friend bool operator==(const calibration_config&, const calibration_config&) = default;
 };

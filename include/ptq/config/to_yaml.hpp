@@ -122,6 +122,8 @@ inline std::string yaml_ptq(const ptq_config& config) {
   if (config.calibration.algorithm)
     text += "    algorithm: " + yaml_word(*config.calibration.algorithm) + "\n";
   if (config.calibration.bins) text += "    bins: " + std::to_string(*config.calibration.bins) + "\n";
+  if (!config.calibration.statistics.empty())
+    text += "    statistics: " + yaml_word(config.calibration.statistics) + "\n";
   return "ptq:\n" + text;
 }
 
