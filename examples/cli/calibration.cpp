@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "command.hpp"
 #include "data_formats.hpp"
 #include "engines.hpp"
 #include "ptq/engine/inputs.hpp"
@@ -73,17 +74,13 @@ ptq::error show_ways_out(ptq::error lacking) {
   return lacking;
 }
 
-void print_notes(std::span<const std::string> notes) {
-  for (const std::string& note : notes) std::fprintf(stderr, "ptq: note: %s\n", note.c_str());
-}
-
 ptq::result<void> run_model(const ptq::data_config& data, const model_file& model, const ptq::plan& plan,
                             ptq::calibration& calibration) {
   auto engine = any_engine::load(model.path());
   if (!engine) return show_ways_out(engine.error());
   auto samples = ptq::samples::open(data, engine->inputs(), data_formats{});
   if (!samples) return samples.error();
-  print_notes(samples->notes());
+  for (const std::string& text : samples->notes()) note(text);
   const auto layers = inputs_of(*model.onnx(), plan);
   std::vector<std::string> wanted;
   for (const auto& [tensor, fed] : layers) wanted.push_back(tensor);
@@ -122,7 +119,7 @@ ptq::result<void> read_recording(const ptq::data_config& data, const model_file&
         return calibration.collect(layer, batch);
       });
   if (!notes) return notes.error();
-  print_notes(*notes);
+  for (const std::string& text : *notes) note(text);
   return {};
 }
 

@@ -41,8 +41,7 @@ ptq::result<void> any_engine::use_openvino(const ptq::error& lacking) {
     both.what += " " + openvino.error().what;
     return both;
   }
-  std::fprintf(stderr, "ptq: note: %s: OpenVINO runs it, since tiny_engine does not cover it\n",
-               ptq::absolute_path(path_).c_str());
+  note(ptq::absolute_path(path_) + ": OpenVINO runs it, since tiny_engine does not cover it");
   running_ = *std::move(openvino);
   is_tiny_ = false;
   return {};

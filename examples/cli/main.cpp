@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // The command ptq: subcommands, their options and their help.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <new>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "command.hpp"
 #include "engines.hpp"
+#include "ptq/config/words.hpp"
 #include "ptq/version.hpp"
 
 namespace {
@@ -49,8 +54,16 @@ constexpr const char* override_help =
     "Settings that override the file: quantize.backend=modelopt, quantize.layers.0.weights.dtype=fp8_e4m3fn, "
     "model_path=FILE, results_dir=DIR";
 
-CLI::App* add_spec_command(CLI::App& app, const char* name, const char* text, cli::options& given) {
+/// A command with its own help, and an example that ends it.
+CLI::App* add_command(CLI::App& app, const char* name, const char* text, const std::string& example) {
   CLI::App* command = app.add_subcommand(name, text);
+  command->footer("\n" + example + "\n`ptq --help` has a first run and a specification.");
+  return command;
+}
+
+CLI::App* add_spec_command(CLI::App& app, const char* name, const char* text, cli::options& given,
+                           const std::string& example) {
+  CLI::App* command = add_command(app, name, text, example);
   command->add_option("-e,--experiment", given.spec_file, "The YAML file with the quantize: section")
       ->required()
       ->type_name("SPEC.yaml");
@@ -65,11 +78,49 @@ constexpr const char* checkpoints_help =
 
 /// @param files how many; -1: one or more
 CLI::App* add_file_command(CLI::App& app, const char* name, const char* text, cli::options& given, int files,
-                           const char* names, const char* files_help) {
-  CLI::App* command = app.add_subcommand(name, text);
+                           const char* names, const char* files_help, const std::string& example) {
+  CLI::App* command = add_command(app, name, text, example);
   command->add_option("files", given.files, files_help)->required()->expected(files)->type_name(names);
   command->add_flag("--json", given.json, "Print the result as JSON; stdout holds nothing else");
   return command;
+}
+
+/// "--strict" of "--strict" or "-e,--experiment", of every option that a command has.
+std::vector<std::string> option_names(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options())
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  return names;
+}
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(command->get_name());
+  return names;
+}
+
+/// What is wrong with the command line.
+ptq::error usage_error(const CLI::App& app, const CLI::ParseError& wrong, std::span<char*> arguments) {
+  const auto refusal = [](const std::string& place, const std::string& text, const std::string& word,
+                          const std::vector<std::string>& names) {
+    const std::vector<std::string_view> allowed(names.begin(), names.end());
+    const std::string command = place.empty() ? "ptq" : "ptq " + place;
+    return ptq::error(ptq::errc::unknown_word, place, text + " `" + command + " --help` lists what there is.",
+                      ptq::nearest_word(word, allowed));
+  };
+  const std::vector<CLI::App*> parsed = app.get_subcommands();
+  if (parsed.empty()) {
+    const auto word =
+        std::find_if(arguments.begin(), arguments.end(), [](const char* a) { return *a != '-'; });
+    if (word == arguments.end()) return refusal("", "no command is given.", "", {});
+    return refusal("", "there is no command \"" + std::string(*word) + "\".", *word, command_names(app));
+  }
+  const CLI::App& command = *parsed.front();
+  const std::vector<std::string> left = command.remaining();
+  if (left.empty()) return refusal(command.get_name(), std::string(wrong.what()) + ".", "", {});
+  return refusal(command.get_name(), "\"" + left.front() + "\" is not expected.", left.front(),
+                 option_names(command));
 }
 
 /// The exit code, if what was printed has arrived.
@@ -96,42 +147,69 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
 
   cli::options given;
-  CLI::App* quantize = add_spec_command(
-      app, "quantize", "Quantize a model; write the artifact and its reports to results_dir", given);
-  CLI::App* plan =
-      add_spec_command(app, "plan", "List what would be quantized by which rule, and why not", given);
+  CLI::App* quantize =
+      add_spec_command(app, "quantize", "Quantize a model; write the artifact and its reports to results_dir",
+                       given, R"(Examples:
+  ptq quantize -e spec.yaml model_path=model.safetensors results_dir=out
+  ptq quantize -e spec.yaml model_path=model.safetensors results_dir=out quantize.layers.0.weights.dtype=fp8_e5m2
+Of static quantization, with calibration data or what `ptq calibrate` made of them:
+  ptq quantize -e static.yaml model_path=model.onnx results_dir=out dataset.quant_calibration_dataset.inputs=calib.npy
+  ptq quantize -e static.yaml model_path=model.onnx results_dir=out --statistics all.ptqcal
+results_dir gets quantized_model_<backend>.safetensors (or .onnx), quantize_report.json, experiment.yaml, status.json.)");
+  CLI::App* plan = add_spec_command(app, "plan", "List what would be quantized by which rule, and why not",
+                                    given, R"(Example:
+  ptq plan -e spec.yaml model_path=model.safetensors
+Tensor data is not read, and nothing is written. "Linear?" is a class inferred from name and shape.)");
   CLI::App* inspect = add_file_command(
       app, "inspect", "List what is in a checkpoint, an ONNX model, an artifact or a file of statistics",
       given, 1, "FILE",
       "A checkpoint (.safetensors, .safetensors.index.json), an ONNX model (.onnx), an artifact of ptq, or "
       "statistics "
-      "(.ptqcal)");
+      "(.ptqcal)",
+      R"(Examples:
+  ptq inspect model.safetensors
+  ptq inspect out/quantized_model_torchao.safetensors)");
   CLI::App* compare =
       add_file_command(app, "compare", "Compare two models, or a model and its artifact, layer by layer",
-                       given, 2, "A B", checkpoints_help);
+                       given, 2, "A B", checkpoints_help, R"(Example:
+  ptq compare model.safetensors out/quantized_model_torchao.safetensors
+SQNR, cosine and largest error of each layer that differs, worst first.)");
   CLI::App* evaluate = add_spec_command(
       app, "evaluate",
-      "Run the model and its artifact on the evaluation data; say how much accuracy was kept", given);
+      "Run the model and its artifact on the evaluation data; say how much accuracy was kept", given,
+      R"(Example:
+  ptq evaluate -e static.yaml model_path=model.onnx results_dir=out evaluate.inputs=test.npy evaluate.labels=labels.npy
+The artifact is the one that `ptq quantize` with this specification wrote to results_dir.)");
 
   quantize
-      ->add_option("--statistics", given.statistics,
-                   "Take the ranges of activations from this file of calibrate or merge; no data are needed")
+      ->add_option(
+          "--statistics", given.statistics,
+          "ptq.calibration.statistics: take the ranges of activations from this file of calibrate or merge; "
+          "no data are needed")
       ->type_name("FILE.ptqcal");
   CLI::App* calibrate = add_spec_command(
       app, "calibrate", "Run the calibration data through the model; write statistics of its activations",
-      given);
+      given, R"(Example:
+  ptq calibrate -e static.yaml model_path=model.onnx -o a.ptqcal dataset.quant_calibration_dataset.inputs=a.npy
+Data may run in parts: `ptq merge` makes one file of them, which `ptq quantize --statistics` takes.)");
   calibrate
       ->add_option("-o,--output", given.output, "Where to write them; else results_dir/statistics.ptqcal")
       ->type_name("FILE.ptqcal");
   CLI::App* merge = add_file_command(
       app, "merge", "Make one file of the statistics of partial runs, as if all data had been in one run",
-      given, -1, "FILE.ptqcal", "Statistics of one model");
+      given, -1, "FILE.ptqcal", "Statistics of one model", R"(Example:
+  ptq merge -o all.ptqcal a.ptqcal b.ptqcal
+The bytes are those of one run over all data.)");
   merge->add_option("-o,--output", given.output, "Where to write them")->required()->type_name("FILE.ptqcal");
 
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& e) {  // --help, --version
+    return checked(given, app.exit(e));
   } catch (const CLI::ParseError& e) {
-    return checked(given, app.exit(e) == 0 ? cli::done : cli::bad_usage);
+    const std::span arguments(argv + 1, argv + argc);
+    given.json = std::find(arguments.begin(), arguments.end(), std::string_view("--json")) != arguments.end();
+    return checked(given, cli::fail(given, usage_error(app, e, arguments), cli::bad_usage));
   }
   const std::pair<const CLI::App*, int (*)(const cli::options&)> commands[] = {
       {quantize, cli::run_quantize}, {plan, cli::run_plan},           {inspect, cli::run_inspect},

@@ -14,6 +14,8 @@
 #include <string>
 #include <string_view>
 
+#include "ptq/report/table.hpp"
+
 namespace cli {
 
 /// "[12/37] encoder.layer.3" on stderr, rewritten in place; nothing where stderr is not a terminal.
@@ -27,9 +29,7 @@ class progress {
   void step(std::string_view name) {
     ++count_;
     if (!shown_) return;
-    const std::string text =
-        "[" + std::to_string(count_) + "/" + std::to_string(total_) + "] " + std::string(name);
-    std::fprintf(stderr, "\r\033[K%.*s", 100, text.c_str());
+    std::fprintf(stderr, "\r\033[K[%zu/%zu] %s", count_, total_, ptq::name_text(name).c_str());
     std::fflush(stderr);
   }
 

@@ -111,9 +111,33 @@ class SpecificationMessages(CommandTest):
                 self.assertEqual((run.stdout, self.written()), ("", []))
 
     def test_usage(self):
-        self.assertEqual(self.ptq("quantise").returncode, 2)
-        self.assertEqual(self.ptq().returncode, 2)
-        self.assertEqual(self.ptq("--help").returncode, 0)
+        for arguments, *words in (((), "no command is given.", "`ptq --help`"),
+                                  (("quantise", "-e", "a"), 'there is no command "quantise".', 'Did you mean "quantize"?'),
+                                  (("--stict",), "no command is given."),
+                                  (("plan",), "plan: --experiment is required.", "`ptq plan --help`"),
+                                  (("plan", "--stict"), 'plan: "--stict" is not expected.', 'Did you mean "--strict"?'),
+                                  (("merge", "-o"), "merge: --output"), (("compare", "a"), "compare: files"),
+                                  (("inspect", "a", "b"), "inspect: ")):
+            with self.subTest(arguments=arguments):
+                run = self.ptq(*arguments)
+                self.assertFails(run, 2, *words)
+                self.assertEqual((run.stdout, len(run.stderr.splitlines())), ("", 1))
+                as_json = self.ptq(*arguments[:1], "--json", *arguments[1:])
+                self.assertEqual((as_json.returncode, as_json.stderr), (2, run.stderr))
+                self.assertEqual("ptq: error: " + json.loads(as_json.stdout)["error"]["message"] + "\n", run.stderr)
+
+    def test_help(self):
+        general = self.ptq("--help")
+        self.assertEqual((general.returncode, general.stderr), (0, ""))
+        self.assertIn("A specification:", general.stdout)
+        for command in ("quantize", "plan", "inspect", "compare", "evaluate", "calibrate", "merge"):
+            with self.subTest(command=command):
+                run = self.ptq(command, "--help")
+                self.assertEqual((run.returncode, run.stderr), (0, ""))
+                self.assertIn(f"  ptq {command} ", run.stdout[run.stdout.index("\nExample"):])
+                self.assertNotIn("A specification:", run.stdout)
+
+    def test_version(self):
         self.assertRegex(self.ptq("--version").stdout, r"^\d+\.\d+\.\d+\nengines: tiny_engine(, OpenVINO)?$")
 
 

@@ -4,7 +4,7 @@ import os
 import pty
 import subprocess
 
-from command import CommandTest, LENET, PTQ, WEIGHT_ONLY, main
+from command import CommandTest, LENET, PTQ, WEIGHT_ONLY, floats, main, safetensors
 
 
 def all_of(terminal):
@@ -61,6 +61,13 @@ class Progress(CommandTest):
         self.assertIn("[8/8] fc2.weight", said)
         self.assertEqual(screen(said), [""])
         self.assertEqual(self.ptq("compare", LENET, LENET).stderr, "")
+
+    def test_names_do_not_steer_the_terminal(self):
+        model = self.write("model.safetensors", safetensors({"\x1b[31m\nred" + "é" * 90: ("F32", [1], floats(1))}))
+        said = self.on_a_terminal("compare", model, model)
+        self.assertIn("\r\x1b[K[1/1] \\x1b[31m\\nredéé", said)
+        self.assertIn("éé...éé", said)
+        self.assertEqual(screen(said), [""])
 
 
 if __name__ == "__main__":

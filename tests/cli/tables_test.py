@@ -50,6 +50,17 @@ class Names(CommandTest):
         self.assertIn(r"\x1b[31m", run.stderr)
         self.assertTame(run.stderr + run.stdout)
 
+    def test_notes(self):
+        recorded = self.write("recorded.safetensors", safetensors({
+            "fc1": ("F32", [1, 256], floats(*range(256))), "\x1b[31mred": ("F32", [1], floats(1))}))
+        spec = self.write("spec.yaml", "quantize: {backend: modelopt, mode: static_ptq, "
+                                       "layers: [{module_name: fc1, activations: {dtype: int8}}]}\n")
+        run = self.ptq("calibrate", "-e", spec, f"model_path={LENET}", "-o", "a.ptqcal",
+                       f"dataset.quant_calibration_dataset.activations={recorded}")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertRegex(run.stderr, r"(?m)^ptq: note: .*\\x1b\[31mred")
+        self.assertTame(run.stderr)
+
 
 class Figures(CommandTest):
     LINEAR = "quantize: {layers: [{module_name: Linear, weights: {dtype: int8}}]}\n"
