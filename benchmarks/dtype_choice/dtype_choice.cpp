@@ -2,38 +2,49 @@
 // Which dtype for this model? One table for any safetensors file: dtype x granularity with bytes, error and
 // speed.
 //
-// Usage: dtype_choice MODEL [--rounds N] [--check]
-//
 // All weights that can be quantized (Linear, Conv) are quantized with TorchAO's numbers and dequantized
 // again. The speeds are medians over rounds in which every row runs once, beside a memcpy of the same floats;
-// "x memcpy" is its time over ours.
-// --check fails unless every registered dtype has its rows.
+// "of memcpy" is its time over ours.
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "ptq/backend/concept.hpp"
 #include "ptq/backends.hpp"
 #include "ptq/dtypes.hpp"
+#include "ptq/io/path.hpp"
 #include "ptq/io/safetensors.hpp"
+#include "ptq/model/any_view.hpp"
 #include "ptq/model/classes.hpp"
 #include "ptq/model/layers_of.hpp"
+#include "ptq/model/shape_text.hpp"
 #include "ptq/quantize/dequantize.hpp"
 #include "ptq/quantize/error.hpp"
 #include "ptq/quantize/quantize.hpp"
 #include "ptq/report/table.hpp"
+#include "ptq/result.hpp"
 
 namespace {
+
+constexpr const char* usage =
+    "usage: dtype_choice MODEL.safetensors [--rounds N] [--check]\n"
+    "Prints for each dtype and granularity what it costs the weights of the model: bytes, error, speed.\n"
+    "  --rounds N  the speeds are medians of N rounds (11)\n"
+    "  --check     fail unless every registered dtype has its rows\n";
 
 using clock_type = std::chrono::steady_clock;
 
 /// A weight as row-major floats: one row an output channel.
 struct weight {
+  ptq::layer source;
   std::vector<float> values;
   ptq::tensor_shape shape;
   std::vector<float> restored;  // where dequantize and memcpy write
@@ -68,10 +79,17 @@ struct codes_and_scales {
   std::vector<float> scales;
 };
 
+/// Why a weight cannot be quantized: it holds NaN or infinity.
+ptq::error refusal(const ptq::layer& source, ptq::status refused) {
+  return ptq::error(refused.code, "layer \"" + source.name + "\"",
+                    "weight" + ptq::detail::index_text(refused.at, source.weight.shape) + " " +
+                        ptq::detail::why_not_finite(source.weight, refused.at) + ".");
+}
+
 /// Quantizes and dequantizes every weight once, and adds the times; the first round also counts bytes and
 /// errors.
 template <class D>
-void run_round(row& r, std::vector<weight>& weights, ptq::granularity grain) {
+ptq::result<void> run_round(row& r, std::vector<weight>& weights, ptq::granularity grain) {
   const bool is_first = r.quantize_seconds.empty();
   double quantizing = 0;
   double dequantizing = 0;
@@ -84,18 +102,18 @@ void run_round(row& r, std::vector<weight>& weights, ptq::granularity grain) {
     ptq::status done;
     quantizing +=
         seconds_of([&] { done = ptq::quantize<D, ptq::torchao>(source, made.codes, made.scales, grain); });
-    if (!done) {
-      std::fputs("a weight holds NaN or infinity\n", stderr);
-      std::exit(1);
-    }
+    if (!done) return refusal(w.source, done);
     dequantizing += seconds_of([&] { done = ptq::dequantize<D>(made.codes, made.scales, grain, target); });
     if (!is_first) continue;
-    r.bytes += made.codes.size() * sizeof(typename D::storage) + made.scales.size() * sizeof(float);
+    r.bytes += made.codes.size() * sizeof(typename D::storage);
+    if (ptq::recipe_of<D, ptq::torchao>.divisor != 0)
+      r.bytes += made.scales.size() * sizeof(float);  // else all are 1
     for (std::size_t i = 0; i < w.values.size(); ++i)
       r.error.add(static_cast<double>(w.values[i]), static_cast<double>(w.restored[i]));
   }
   r.quantize_seconds.push_back(quantizing);
   r.dequantize_seconds.push_back(dequantizing);
+  return {};
 }
 
 struct named_granularity {
@@ -111,7 +129,7 @@ std::vector<weight> weights_of(const ptq::checkpoint& model) {
   std::vector<weight> weights;
   for (const ptq::layer& l : ptq::layers_of(tensors)) {
     if (!ptq::traits_of_class(l.class_name).weights || !l.weight.type || l.weight.size() == 0) continue;
-    weight w{std::vector<float>(l.weight.size()), l.weight.shape, std::vector<float>(l.weight.size())};
+    weight w{l, std::vector<float>(l.weight.size()), l.weight.shape, std::vector<float>(l.weight.size())};
     const auto* bytes = static_cast<const std::byte*>(l.weight.data);
     ptq::visit(l.weight, [&]<class T>(ptq::tensor_view<const T>) {
       for (std::size_t i = 0; i < w.values.size(); ++i) {
@@ -130,8 +148,8 @@ void print(const std::vector<row>& rows, const std::vector<double>& copy_seconds
   constexpr auto right = ptq::text_table::align::right;
   ptq::text_table table({column{"dtype"}, column{"scale per"}, column{"bytes", right},
                          column{"SQNR dB", right}, column{"max error", right},
-                         column{"quantize Gelem/s", right}, column{"x memcpy", right},
-                         column{"dequantize Gelem/s", right}, column{"x memcpy", right}});
+                         column{"quantize Gelem/s", right}, column{"of memcpy", right},
+                         column{"dequantize Gelem/s", right}, column{"of memcpy", right}});
   const double copying = median(copy_seconds);
   const auto giga = [&](double seconds) {
     return ptq::fixed_text(static_cast<double>(elements) / seconds / 1e9, 2);
@@ -148,9 +166,10 @@ void print(const std::vector<row>& rows, const std::vector<double>& copy_seconds
 }
 
 /// Fills one row a dtype and granularity, in interleaved rounds.
-std::vector<row> measure(std::vector<weight>& weights, std::size_t rounds,
-                         std::vector<double>& copy_seconds) {
+ptq::result<std::vector<row>> measure(std::vector<weight>& weights, std::size_t rounds,
+                                      std::vector<double>& copy_seconds) {
   std::vector<row> rows;
+  ptq::result<void> outcome;
   for (std::size_t round = 0; round < rounds; ++round) {
     copy_seconds.push_back(seconds_of([&] {
       for (weight& w : weights)
@@ -160,9 +179,10 @@ std::vector<row> measure(std::vector<weight>& weights, std::size_t rounds,
     ptq::detail::for_each_type(ptq::dtypes{}, [&]<class D>(ptq::detail::type_tag<D>) {
       for (const named_granularity& g : granularities) {
         if (round == 0) rows.push_back({D::name, g.name, 0, {}, {}, {}});
-        run_round<D>(rows[at++], weights, g.grain);
+        if (outcome) outcome = run_round<D>(rows[at++], weights, g.grain);
       }
     });
+    if (!outcome) return outcome.error();
   }
   return rows;
 }
@@ -178,36 +198,61 @@ bool has_every_dtype(const std::vector<row>& rows) {
   return complete;
 }
 
+/// What the command line asks for.
+struct options {
+  std::string model;
+  std::size_t rounds = 11;
+  bool check = false;
+};
+
+/// Nothing if the arguments are not of the form that `usage` shows.
+std::optional<options> options_of(std::span<char*> arguments) {
+  options given;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string_view argument = arguments[i];
+    if (argument == "--check") {
+      given.check = true;
+    } else if (argument == "--rounds" && i + 1 < arguments.size()) {
+      given.rounds = std::strtoul(arguments[++i], nullptr, 10);
+    } else if (given.model.empty() && !argument.starts_with("-")) {
+      given.model = argument;
+    } else {
+      return {};
+    }
+  }
+  if (given.model.empty() || given.rounds == 0) return {};
+  return given;
+}
+
+int fail(const std::string& text) {
+  std::fprintf(stderr, "dtype_choice: error: %s\n", ptq::printable(text).c_str());
+  return 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::vector<std::string_view> arguments(argv + 1, argv + argc);
-  if (arguments.empty() || arguments[0].starts_with("-")) {
-    std::fputs("usage: dtype_choice MODEL.safetensors [--rounds N] [--check]\n", stderr);
+  const std::span arguments(argv + 1, argv + argc);
+  if (std::any_of(arguments.begin(), arguments.end(),
+                  [](std::string_view a) { return a == "--help" || a == "-h"; })) {
+    std::fputs(usage, stdout);
+    return 0;
+  }
+  const auto given = options_of(arguments);
+  if (!given) {
+    std::fputs(usage, stderr);
     return 2;
   }
-  std::size_t rounds = 11;
-  bool check = false;
-  for (std::size_t i = 1; i < arguments.size(); ++i) {
-    if (arguments[i] == "--rounds" && i + 1 < arguments.size())
-      rounds = std::max(1ul, std::strtoul(arguments[++i].data(), nullptr, 10));
-    else if (arguments[i] == "--check")
-      check = true;
-  }
-  const auto model = ptq::open_safetensors(std::string(arguments[0]));
-  if (!model) {
-    std::fprintf(stderr, "%s\n", model.error().what.c_str());
-    return 1;
-  }
+  const auto model = ptq::open_safetensors(given->model);
+  if (!model) return fail(model.error().what);
+  const std::string file = ptq::absolute_path(given->model);
   std::vector<weight> weights = weights_of(*model);
   std::size_t elements = 0;
   for (const weight& w : weights) elements += w.values.size();
-  if (elements == 0) {
-    std::fputs("no weight of a Linear or Conv layer in this file\n", stderr);
-    return 1;
-  }
+  if (elements == 0) return fail(file + ": it holds no weight of a Linear or Conv layer.");
   std::vector<double> copy_seconds;
-  const std::vector<row> rows = measure(weights, rounds, copy_seconds);
-  print(rows, copy_seconds, elements);
-  return check && !has_every_dtype(rows) ? 1 : 0;
+  const auto rows = measure(weights, given->rounds, copy_seconds);
+  if (!rows) return fail(rows.error().in(file).what);
+  print(*rows, copy_seconds, elements);
+  return given->check && !has_every_dtype(*rows) ? 1 : 0;
 }

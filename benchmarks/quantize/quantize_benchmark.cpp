@@ -77,6 +77,19 @@ void raw_quantize(benchmark::State& state) {
   finish(state, m);
 }
 
+/// Per tensor: multiply each decoded code by the scale.
+template <class D>
+void raw_dequantize(benchmark::State& state) {
+  matrix<D> m(state, ptq::per_tensor());
+  m.scales[0] = 0.0017F;
+  bench::raw_encode<D>(m.values.data(), m.values.size(), m.scales[0], m.codes.data());
+  for (auto _ : state) {
+    bench::raw_decode<D>(m.codes.data(), m.values.size(), m.scales[0], m.values.data());
+    benchmark::ClobberMemory();
+  }
+  finish(state, m);
+}
+
 template <class D, class B>
 void add_pair() {
   for (const named_granularity& g : granularities) {
@@ -94,9 +107,9 @@ void add_pair() {
 const bool registered = [] {
   benchmark::RegisterBenchmark("memcpy", bench::run_memcpy)->Apply(bench::add_sizes);
   ptq::detail::for_each_type(ptq::dtypes{}, []<class D>(ptq::detail::type_tag<D>) {
-    benchmark::RegisterBenchmark((std::string("quantize/") + D::name + "/raw_loop/per_tensor").c_str(),
-                                 raw_quantize<D>)
-        ->Apply(bench::add_sizes);
+    const std::string tail = std::string("/") + D::name + "/raw_loop/per_tensor";
+    benchmark::RegisterBenchmark(("quantize" + tail).c_str(), raw_quantize<D>)->Apply(bench::add_sizes);
+    benchmark::RegisterBenchmark(("dequantize" + tail).c_str(), raw_dequantize<D>)->Apply(bench::add_sizes);
     ptq::detail::for_each_type(ptq::backends{}, []<class B>(ptq::detail::type_tag<B>) { add_pair<D, B>(); });
   });
   return true;

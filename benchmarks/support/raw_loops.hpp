@@ -45,7 +45,7 @@ void raw_encode(const float* w, std::size_t n, float scale, typename D::storage*
     else if constexpr (std::is_same_v<D, ptq::fp8_e5m2>)
       codes[i] = raw_minifloat<2, 15>(q, 57344.0F);
     else
-      codes[i] = q;
+      codes[i] = w[i];  // native is never scaled
   }
 }
 
