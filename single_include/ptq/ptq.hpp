@@ -5281,6 +5281,7 @@ struct any_view {
   std::optional<element_type> type;  ///< nothing: not a floating-point tensor
   tensor_shape shape;
   tensor_strides strides{};
+  std::optional<std::size_t> misfit;  ///< how many elements the memory has, where the shape asks for others
 
   any_view() = default;
 
@@ -5296,11 +5297,16 @@ struct any_view {
     strides = view.strides;
   }
 
-  /// From flat memory (rank 1, without gaps) and its row-major shape. The sizes must agree.
+  /// From flat memory (rank 1, without gaps) and its row-major shape. Where the sizes do not agree there is
+  /// nothing to view: `misfit` tells, and whatever is given the tensor answers size_mismatch.
   template <named_tensor_or_view Tensor>
   any_view(Tensor&& flat, const tensor_shape& extents) : any_view(std::forward<Tensor>(flat)) {
     PTQ_ASSERT(shape.rank == 1 && (strides[0] == 1 || shape[0] <= 1));
-    PTQ_ASSERT(shape.size() == extents.size());
+    if (shape.size() != extents.size()) {
+      misfit = shape.size();
+      data = nullptr;
+      type.reset();
+    }
     shape = extents;
     strides = row_major(extents);
   }
@@ -5382,6 +5388,12 @@ inline std::string extents_text(const tensor_shape& shape) {
 /// What follows "has": a tensor that no view can show.
 inline std::string too_many_axes_text(std::size_t rank) {
   return std::to_string(rank) + " axes; " + std::to_string(max_rank) + " is the most that ptq can view.";
+}
+
+/// What follows "its weight": flat memory does not have the size of its shape.
+inline std::string misfit_text(std::size_t held, const tensor_shape& shape) {
+  return " lies in memory of " + std::to_string(held) + " elements, but its shape " + extents_text(shape) +
+         " has " + std::to_string(shape.size());
 }
 
 /// "[2, 0, 7]": the indices of a row-major position.
@@ -7401,6 +7413,7 @@ std::optional<instantiation> find_instantiation(std::string_view dtype_word, std
 /// @return as the other `quantize`, with size_mismatch counting codes
 inline status quantize(const any_view& tensor, const instantiation& how, std::span<std::byte> codes,
                        std::span<float> scales, granularity grain) {
+  if (tensor.misfit) return {errc::size_mismatch, tensor.size()};
   return visit(tensor, [&]<class T>(tensor_view<const T> view) {
     return detail::quantize_view<T>(view, how.numbers, grain, detail::untyped_encoder{&how, codes.data()},
                                     codes.size() / how.code_size, scales);
@@ -7503,13 +7516,17 @@ inline error refusal(const layer& source, status outcome) {
                       extents_text(source.weight.shape) + ".");
 }
 
-/// Whether a layer is the one that was planned, in name and, where its weight is to be quantized, in shape.
+/// Whether a layer is the one that was planned, in name and, where its weight is to be quantized, in shape;
+/// and whether that is the shape of its memory.
 inline result<void> check_same_layer(const layer& source, const planned_layer& decided, std::size_t place,
                                      const char* advice) {
   const tensor_shape& shape = source.weight.shape;
   if (decided.name != source.name)
     return error_in(source, {errc::invalid_value, place},
                     "the plan has \"" + decided.name + "\" in this place." + advice);
+  if (source.weight.misfit)
+    return error_in(source, {errc::size_mismatch, shape.size()},
+                    "its weight" + misfit_text(*source.weight.misfit, shape) + ".");
   if (!decided.weights.is_quantized()) return {};
   if (decided.shape != shape)
     return error_in(source,
@@ -7870,11 +7887,15 @@ class calibration {
   ///
   /// @return unknown_word for a layer that the plan does not have; unsupported if the elements are not
   /// floating-point
-  ///         numbers; wrong_rank with a rank above `max_rank`; not_finite with the index of a NaN or
-  ///         infinity, and nothing of this tensor was taken in
+  ///         numbers; size_mismatch if flat memory does not fit its shape; wrong_rank with a rank above
+  ///         `max_rank`; not_finite with the index of a NaN or infinity, and nothing of this tensor was taken
+  ///         in
   result<void> collect(std::string_view layer, const any_view& input) {
     const auto found = seen_.find(layer);
     if (found == seen_.end()) return check_is_planned(layer);
+    if (input.misfit)
+      return detail::error_in_inputs(layer, errc::size_mismatch,
+                                     "its input" + detail::misfit_text(*input.misfit, input.shape) + ".");
     if (!input.type)
       return detail::error_in_inputs(layer, errc::unsupported, "its input is not a floating-point tensor.");
     const status taken = visit(input, [&](const auto& view) { return found->second.collect(view); });
@@ -8353,6 +8374,8 @@ inline std::string obstacle(slot which, std::string_view dtype, const layer& can
   if (which == slot::activations) return {};
   if (!traits.weights) return "only the activations of " + candidate.class_name + " can be quantized";
   if (!candidate.has_weight()) return "it has no constant weight";
+  if (candidate.weight.misfit)
+    return "its weight" + misfit_text(*candidate.weight.misfit, candidate.weight.shape);
   if (!candidate.weight.type) return "its weight does not hold floating-point numbers";
   return {};
 }

@@ -277,6 +277,18 @@ TEST_CASE("what cannot be done is said, with the layer's name") {
     CHECK(error().code == ptq::errc::wrong_rank);
     CHECK(error().at == 9);
   }
+  SUBCASE("memory that does not have the size of its shape") {
+    for (const std::size_t rows : {5u, 3u}) {
+      layers[0].weight = ptq::any_view(flat, {rows, 6});
+      for (const auto& made : {plan_for(layers, "int8", "torchao"), plan_for(layers, "native", "torchao")}) {
+        plan = made;
+        CHECK(text_of() == "layer \"stem\": its weight lies in memory of 24 elements, but its shape [" +
+                               std::to_string(rows) + ", 6] has " + std::to_string(rows * 6) + ".");
+        CHECK(error().code == ptq::errc::size_mismatch);
+        CHECK(error().at == rows * 6);
+      }
+    }
+  }
   SUBCASE("a weight of another shape than planned") {
     layers[0].weight = ptq::any_view(flat, {6, 4});
     CHECK(text_of() ==
@@ -317,6 +329,8 @@ TEST_CASE("an instantiation quantizes into the caller's memory") {
   CHECK(scales == wanted_scales);
   CHECK(ptq::quantize(tensor, *how, bytes.first(10), scales, ptq::per_channel(0)) ==
         ptq::status{ptq::errc::size_mismatch, 6});
+  CHECK(ptq::quantize(ptq::any_view(flat, {2, 4}), *how, bytes, scales, ptq::per_channel(0)) ==
+        ptq::status{ptq::errc::size_mismatch, 8});
   CHECK(!ptq::find_instantiation<my_policies>("fp8_e5m2", "torchao"));
   CHECK(!ptq::find_instantiation<my_policies>("int8", "modelopt"));
 }

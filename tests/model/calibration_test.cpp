@@ -141,6 +141,12 @@ TEST_CASE("NaN, foreign elements, too many axes and unknown layers are refused")
   REQUIRE(!taken.has_value());
   CHECK(taken.error().what == "layer \"a\": its input is not a floating-point tensor.");
 
+  taken = calibration.collect("a", {values, {2, 4}});
+  REQUIRE(!taken.has_value());
+  CHECK(taken.error().code == ptq::errc::size_mismatch);
+  CHECK(taken.error().what ==
+        "layer \"a\": its input lies in memory of 6 elements, but its shape [2, 4] has 8.");
+
   const std::vector<std::size_t> nine(9, 1);
   taken = calibration.collect("a", {values.data(), ptq::element_type::float32, ptq::tensor_shape(nine)});
   REQUIRE(!taken.has_value());

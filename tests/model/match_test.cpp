@@ -286,6 +286,15 @@ TEST_CASE("warning: a class that contradicts the rank") {
   CHECK(made.layers[2].weights.reason == "class MaxPool2d has no weight, but there is one of rank 1");
 }
 
+TEST_CASE("memory that does not have the size of its shape cannot be quantized") {
+  const std::vector<float> flat(6);
+  const std::vector<ptq::layer> layers{{"a", "Linear", {flat, {2, 4}}}, {"b", "Linear", {flat, {2, 3}}}};
+  const auto made = ptq::match(weight_only({rule("*", "int8")}), layers);
+  CHECK(made.layers[0].weights.reason ==
+        "its weight lies in memory of 6 elements, but its shape [2, 4] has 8");
+  CHECK(made.layers[1].weights.dtype == "int8");
+}
+
 TEST_CASE("warning: nothing is quantized") {
   CHECK(only_warning(ptq::match(weight_only({}), zoo())) ==
         "nothing is quantized: quantize.layers is empty.");

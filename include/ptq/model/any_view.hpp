@@ -45,6 +45,7 @@ struct any_view {
   std::optional<element_type> type;  ///< nothing: not a floating-point tensor
   tensor_shape shape;
   tensor_strides strides{};
+  std::optional<std::size_t> misfit;  ///< how many elements the memory has, where the shape asks for others
 
   any_view() = default;
 
@@ -60,11 +61,16 @@ struct any_view {
     strides = view.strides;
   }
 
-  /// From flat memory (rank 1, without gaps) and its row-major shape. The sizes must agree.
+  /// From flat memory (rank 1, without gaps) and its row-major shape. Where the sizes do not agree there is
+  /// nothing to view: `misfit` tells, and whatever is given the tensor answers size_mismatch.
   template <named_tensor_or_view Tensor>
   any_view(Tensor&& flat, const tensor_shape& extents) : any_view(std::forward<Tensor>(flat)) {
     PTQ_ASSERT(shape.rank == 1 && (strides[0] == 1 || shape[0] <= 1));
-    PTQ_ASSERT(shape.size() == extents.size());
+    if (shape.size() != extents.size()) {
+      misfit = shape.size();
+      data = nullptr;
+      type.reset();
+    }
     shape = extents;
     strides = row_major(extents);
   }

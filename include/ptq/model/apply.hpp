@@ -88,13 +88,17 @@ inline error refusal(const layer& source, status outcome) {
                       extents_text(source.weight.shape) + ".");
 }
 
-/// Whether a layer is the one that was planned, in name and, where its weight is to be quantized, in shape.
+/// Whether a layer is the one that was planned, in name and, where its weight is to be quantized, in shape;
+/// and whether that is the shape of its memory.
 inline result<void> check_same_layer(const layer& source, const planned_layer& decided, std::size_t place,
                                      const char* advice) {
   const tensor_shape& shape = source.weight.shape;
   if (decided.name != source.name)
     return error_in(source, {errc::invalid_value, place},
                     "the plan has \"" + decided.name + "\" in this place." + advice);
+  if (source.weight.misfit)
+    return error_in(source, {errc::size_mismatch, shape.size()},
+                    "its weight" + misfit_text(*source.weight.misfit, shape) + ".");
   if (!decided.weights.is_quantized()) return {};
   if (decided.shape != shape)
     return error_in(source,

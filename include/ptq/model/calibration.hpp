@@ -91,11 +91,15 @@ class calibration {
   ///
   /// @return unknown_word for a layer that the plan does not have; unsupported if the elements are not
   /// floating-point
-  ///         numbers; wrong_rank with a rank above `max_rank`; not_finite with the index of a NaN or
-  ///         infinity, and nothing of this tensor was taken in
+  ///         numbers; size_mismatch if flat memory does not fit its shape; wrong_rank with a rank above
+  ///         `max_rank`; not_finite with the index of a NaN or infinity, and nothing of this tensor was taken
+  ///         in
   result<void> collect(std::string_view layer, const any_view& input) {
     const auto found = seen_.find(layer);
     if (found == seen_.end()) return check_is_planned(layer);
+    if (input.misfit)
+      return detail::error_in_inputs(layer, errc::size_mismatch,
+                                     "its input" + detail::misfit_text(*input.misfit, input.shape) + ".");
     if (!input.type)
       return detail::error_in_inputs(layer, errc::unsupported, "its input is not a floating-point tensor.");
     const status taken = visit(input, [&](const auto& view) { return found->second.collect(view); });

@@ -22,6 +22,7 @@
 #include "ptq/model/plan.hpp"
 #include "ptq/model/plan_warnings.hpp"
 #include "ptq/model/resolve.hpp"
+#include "ptq/model/shape_text.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/result.hpp"
 
@@ -75,6 +76,8 @@ inline std::string obstacle(slot which, std::string_view dtype, const layer& can
   if (which == slot::activations) return {};
   if (!traits.weights) return "only the activations of " + candidate.class_name + " can be quantized";
   if (!candidate.has_weight()) return "it has no constant weight";
+  if (candidate.weight.misfit)
+    return "its weight" + misfit_text(*candidate.weight.misfit, candidate.weight.shape);
   if (!candidate.weight.type) return "its weight does not hold floating-point numbers";
   return {};
 }

@@ -27,6 +27,12 @@ inline std::string too_many_axes_text(std::size_t rank) {
   return std::to_string(rank) + " axes; " + std::to_string(max_rank) + " is the most that ptq can view.";
 }
 
+/// What follows "its weight": flat memory does not have the size of its shape.
+inline std::string misfit_text(std::size_t held, const tensor_shape& shape) {
+  return " lies in memory of " + std::to_string(held) + " elements, but its shape " + extents_text(shape) +
+         " has " + std::to_string(shape.size());
+}
+
 /// "[2, 0, 7]": the indices of a row-major position.
 inline std::string index_text(std::size_t at, const tensor_shape& shape) {
   std::string text;
