@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the command writes and prints when all goes well."""
 import json
+import re
 import subprocess
 
 from command import CommandTest, LENET, PTQ, STATIC, WEIGHT_ONLY, floats, main, safetensors
@@ -61,6 +62,27 @@ class Artifacts(CommandTest):
     def test_json_is_all_of_stdout(self):
         run = self.quantize(WEIGHT_ONLY, "--json")
         self.assertEqual(json.loads(run.stdout), json.loads((self.folder / "out" / "quantize_report.json").read_text()))
+
+    def test_json_has_one_form(self):
+        """Indented by two, keys sorted, a line break at the end; files and what is printed alike."""
+        model = LENET.with_name("model.onnx")
+        data = f"dataset.quant_calibration_dataset.inputs={LENET.with_name('calib.npy')}"
+        static = ("-e", STATIC, f"model_path={model}", "results_dir=out")
+        for command in (("plan", *static, data), ("quantize", *static, data), ("calibrate", *static, data, "-o", "a.ptqcal"),
+                        ("merge", "-o", "b.ptqcal", "a.ptqcal"), ("inspect", "a.ptqcal"), ("inspect", model),
+                        ("compare", model, model), ("evaluate", *static, data, f"evaluate.inputs={LENET.with_name('calib.npy')}"),
+                        ("plan",)):
+            with self.subTest(command[0]):
+                run = self.ptq(*command, "--json")
+                self.assertEqual(run.returncode, 2 if command == ("plan",) else 0, run.stderr)
+                self.assertSameForm(run.stdout)
+        for file in ("quantize_report.json", "status.json"):
+            self.assertSameForm((self.folder / "out" / file).read_text())
+
+    def assertSameForm(self, text):
+        numbers = dict.fromkeys(("parse_int", "parse_float"), lambda written: f"number {written}")
+        expected = json.dumps(json.loads(text, **numbers), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        self.assertEqual(text, re.sub(r'"number ([^"]*)"', r"\1", expected))
 
     def test_the_resolved_spec_gives_the_same_artifact(self):
         self.quantize(WEIGHT_ONLY)
