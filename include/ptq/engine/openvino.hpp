@@ -97,7 +97,7 @@ inline std::optional<scalar_type> scalar_of(const ov::element::Type& type) noexc
 /// What an exception of OpenVINO says, without the places in its sources.
 inline std::string openvino_text(std::string_view what) {
   constexpr std::string_view missing = "No conversion rule found for operations: ";
-  if (const auto at = what.find(missing); at != what.npos) {
+  if (const auto at = what.find(missing); at != std::string_view::npos) {
     const std::string_view names = what.substr(at + missing.size());
     return "OpenVINO lacks " + std::string(names.substr(0, names.find('\n'))) + ".";
   }
@@ -302,7 +302,7 @@ class openvino {
         return error(errc::wrong_type, "tensor \"" + wanted[i] + "\"",
                      "holds " + tensor.get_element_type().get_type_name() + " of rank " +
                          std::to_string(tensor.get_shape().size()) + ".");
-      const ov::Shape shape = tensor.get_shape();
+      const ov::Shape& shape = tensor.get_shape();
       made.push_back(
           {wanted[i], array_view(tensor.data(), *type, tensor_shape(std::span<const std::size_t>(shape)))});
     }

@@ -73,14 +73,17 @@ inline activations_report activations_report_of(const activation_range& input) {
 
 namespace detail {
 
-/// The layers for which `sqnr_of(layer)` gives a figure, lowest first.
+/// The layers for which `sqnr_of(layer)` gives a figure, lowest first; among equals in the order of the
+/// report.
 template <class SqnrOf>
 std::vector<const layer_report*> worst_first(const quantize_report& report, SqnrOf&& sqnr_of) {
   std::vector<const layer_report*> order;
   for (const layer_report& layer : report.layers)
     if (sqnr_of(layer)) order.push_back(&layer);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](const layer_report* a, const layer_report* b) { return *sqnr_of(*a) < *sqnr_of(*b); });
+  // Not std::stable_sort: clang 19 warns of what libstdc++ 12 does in it.
+  std::sort(order.begin(), order.end(), [&](const layer_report* a, const layer_report* b) {
+    return std::pair(*sqnr_of(*a), a) < std::pair(*sqnr_of(*b), b);
+  });
   return order;
 }
 

@@ -118,11 +118,14 @@ class onnx_rounding_finder {
     if (!find_instantiation(name_of(type), "modelopt") || uses == links_->uses.end() ||
         links_->outputs.contains(encoder.outputs[0]))
       return false;
-    for (const onnx_use& use : uses->second) {
+    const auto decodes_alike = [&](const onnx_use& use) {
       const onnx_node& decoder = graph_->nodes[use.node];
-      if (!is(decoder, "DequantizeLinear") || use.slot != 0 || scales_of(decoder) != scales) return false;
-      made_.tensors.push_back({encoder.inputs[0], decoder.outputs[0], name_of(type), scales->front()});
-    }
+      return is(decoder, "DequantizeLinear") && use.slot == 0 && scales_of(decoder) == scales;
+    };
+    if (!std::all_of(uses->second.begin(), uses->second.end(), decodes_alike)) return false;
+    for (const onnx_use& use : uses->second)
+      made_.tensors.push_back(
+          {encoder.inputs[0], graph_->nodes[use.node].outputs[0], name_of(type), scales->front()});
     return true;
   }
 
