@@ -12,11 +12,14 @@
 #include "command.hpp"
 #include "data_formats.hpp"
 #include "engines.hpp"
+#include "ptq/config/text.hpp"
 #include "ptq/engine/inputs.hpp"
 #include "ptq/io/recorded.hpp"
 #include "ptq/io/samples.hpp"
 #include "ptq/io/statistics_file.hpp"
 #include "ptq/model/model_hash.hpp"
+#include "ptq/report/quantize_report.hpp"
+#include "ptq/report/table.hpp"
 #include "terminal.hpp"
 
 namespace cli {
@@ -168,6 +171,21 @@ ptq::result<ptq::calibration> load_statistics(const std::string& path, const mod
                             "specification.");
   calibration.merge(*stored);
   return calibration;
+}
+
+void print_findings(const ptq::plan& plan, std::span<const ptq::activation_range> inputs) {
+  std::map<std::string_view, std::vector<std::string>> found;  // what layers have in common is said once
+  for (const ptq::activation_range& input : inputs) {
+    const auto [what, advice] = ptq::finding_of(input);
+    if (what.empty()) continue;
+    found[advice].push_back("layer \"" + plan.layers[input.layer].name + "\": amax is " +
+                            ptq::short_text(static_cast<double>(input.range.amax), 4) + ", but " + what);
+  }
+  for (const auto& [advice, layers] : found)
+    note(layers[0] +
+         (layers.size() > 1 ? "; so it is with " + ptq::detail::counted(layers.size() - 1, "more layer")
+                            : "") +
+         ". " + std::string(advice));
 }
 
 }  // namespace cli

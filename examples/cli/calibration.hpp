@@ -4,10 +4,12 @@
 #ifndef PTQ_CLI_CALIBRATION_HPP
 #define PTQ_CLI_CALIBRATION_HPP
 
+#include <span>
 #include <string>
 
 #include "model_file.hpp"
 #include "ptq/config/spec.hpp"
+#include "ptq/model/activation_range.hpp"
 #include "ptq/model/calibration.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/result.hpp"
@@ -29,6 +31,10 @@ ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const mo
 ///         whatever else is wrong with the file
 ptq::result<ptq::calibration> load_statistics(const std::string& path, const model_file& model,
                                               const ptq::plan& plan);
+
+/// Notes on ranges that have something odd about them: an outlier that leaves the other values no codes, for
+/// one.
+void print_findings(const ptq::plan& plan, std::span<const ptq::activation_range> inputs);
 
 }  // namespace cli
 

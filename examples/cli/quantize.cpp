@@ -208,6 +208,7 @@ int quantize(const options& given, const ptq::spec& spec) {
 
   const auto inputs = find_inputs(spec, *model, plan);
   if (!inputs) return give_up(given, spec, inputs.error());
+  print_findings(plan, *inputs);
   if (const auto made = make_results_dir(spec.quantize.results_dir); !made)
     return fail(given, made.error(), failed);
   ptq::remove_stale_partials(spec.quantize.results_dir, "");

@@ -109,6 +109,7 @@ int run_calibrate(const options& given) {
     end_by_signal();
   }
   if (!seen) return fail(given, seen.error(), code_for(seen.error()));
+  if (const auto inputs = seen->ranges(spec->ptq.calibration)) print_findings(plan, *inputs);
   return finish(given, path, {ptq::model_hash(model->layers()), seen->collected()});
 }
 

@@ -7300,6 +7300,11 @@ struct activation_range {
   std::uint64_t count = 0;    ///< values seen
   std::uint64_t clipped = 0;  ///< of these, those that lie beyond the range, up to one bin of the histogram
   double sqnr_db = 0;         ///< estimated from the histogram (`expected_sqnr_db`)
+
+  /// Of the values seen, those below `near_zero_below`, where the bins end that become 0 as a whole, but at
+  /// least the first bin: it does not tell zeros from small values.
+  std::uint64_t near_zero = 0;
+  float near_zero_below = 0;
 };
 
 }  // namespace ptq::inline v0_1
@@ -7822,6 +7827,7 @@ double expected_sqnr_db(const statistics<Bins>& seen, float amax, const grid& le
 #ifndef PTQ_MODEL_CALIBRATION_HPP
 #define PTQ_MODEL_CALIBRATION_HPP
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -7870,6 +7876,13 @@ std::optional<grid> find_grid(std::string_view dtype_word) {
     if (dtype_word == D::name) found = grid_of<D>();
   });
   return found;
+}
+
+/// How many bins hold nothing but what becomes 0; at least 1.
+inline std::size_t near_zero_bins(const statistics<>& seen, float amax, const grid& levels) {
+  const double half_step = std::ldexp(static_cast<double>(levels.share(1)), -grid::fraction_bits - 1);
+  const auto cut = static_cast<float>(static_cast<double>(amax) * half_step);
+  return (std::max)(seen.magnitudes.bin_of(bits_of(cut)), std::size_t{1});
 }
 
 inline error error_in_inputs(std::string_view layer, errc code, std::string_view text) {
@@ -7947,9 +7960,12 @@ class calibration {
                                            "\" with backend \"" + plan_.backend + "\".");
       const auto& seen = seen_.find(layer.name)->second;
       const range answer = calibrator->ask(in_bins(seen, settings.bins), *levels, settings);
+      const std::size_t near_zero = detail::near_zero_bins(seen, answer.amax, *levels);
       found.push_back({i, calibrator->name, answer, detail::scale_of<float>(answer.amax, how->numbers),
                        seen.count, seen.count_above(answer.amax),
-                       expected_sqnr_db(seen, answer.amax, *levels)});
+                       expected_sqnr_db(seen, answer.amax, *levels),
+                       seen.count - seen.magnitudes.count_from(near_zero),
+                       detail::float_of(seen.magnitudes.edge_bits(2 * near_zero))});
     }
     return found;
   }
@@ -8881,8 +8897,10 @@ inline std::string to_text(const plan& planned) {
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -8899,7 +8917,7 @@ struct weights_report {
 struct activations_report {
   double amax = 0;
   std::string algorithm;
-  std::string reason;                   ///< why amax is not the algorithm's own answer; else empty
+  std::string reason;  ///< why amax is not the algorithm's own answer, and what is odd about it; else empty
   std::optional<double> clipped_share;  ///< nothing where no values were seen
   std::optional<double> sqnr_db;        ///< likewise; an estimate (`expected_sqnr_db`)
 };
@@ -8926,11 +8944,39 @@ inline weights_report weights_report_of(const quantized_layer& q) {
   return report;
 }
 
+/// What is odd about the range of a layer's inputs, and what to do; empty where nothing is.
+struct range_finding {
+  std::string what;
+  std::string_view advice;
+};
+
+/// Ranges whose scale is no normal number, and those in which all but 1 % of the values are next to nothing.
+inline range_finding finding_of(const activation_range& input) {
+  const float amax = input.range.amax;
+  constexpr float normal = (std::numeric_limits<float>::min)();
+  if (!(amax > 0)) return {};
+  if (amax < normal || input.scale < normal)
+    return {"its scale is subnormal",
+            "Such numbers have few digits, and programs that flush them take them for 0. Look into the "
+            "calibration data."};
+  const std::uint64_t others = input.count - input.near_zero;
+  if (input.near_zero <= 99 * others) return {};
+  const double share = static_cast<double>(others) / static_cast<double>(input.count);
+  return {
+      "all but " + short_text(100 * share, 2) + " % of the values are 0 or below " +
+          short_text(static_cast<double>(input.near_zero_below), 2),
+      "Unless they are zeros, look for an outlier in the calibration data. One less than 1000 times as large "
+      "as the rest can be clipped: ptq.calibration: {algorithm: percentile, percentile: 99}."};
+}
+
 inline activations_report activations_report_of(const activation_range& input) {
   activations_report report;
   report.amax = static_cast<double>(input.range.amax);
   report.algorithm = input.algorithm;
   report.reason = text_of(input.range.reason);
+  const std::string odd = finding_of(input).what;
+  if (!report.reason.empty() && !odd.empty()) report.reason += "; ";
+  report.reason += odd;
   if (input.count > 0) {
     report.clipped_share = static_cast<double>(input.clipped) / static_cast<double>(input.count);
     report.sqnr_db = input.sqnr_db;

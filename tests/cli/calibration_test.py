@@ -123,10 +123,13 @@ class Refusals(CalibrationTest):
 
 
 class StatedResults(CalibrationTest):
-    def activations(self, data, algorithm):
-        """What the report says of each layer's activations."""
+    def activations(self, data, algorithm, *said):
+        """What the report says of each layer's activations; `said` are the words of the only note."""
         run = self.quantize_with(data, f"quantize.algorithm={algorithm}")
         self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertEqual(run.stderr.count("ptq: note: "), 1 if said else 0, run.stderr)
+        for word in said:
+            self.assertIn(word, run.stderr)
         report = json.loads((self.folder / "out/quantize_report.json").read_text())
         found = {l["name"]: l["activations"] for l in report["layers"] if l["activations"]["dtype"] == "int8"}
         self.assertEqual({a["algorithm"] for a in found.values()}, {algorithm})
@@ -144,17 +147,42 @@ class StatedResults(CalibrationTest):
             self.assertEqual((found["conv1"]["amax"], found["conv1"]["clipped_share"]), (0.5, 0))
 
     def test_one_outlier(self):
-        """It is kept, and nothing becomes infinite behind it."""
+        """It is kept, nothing becomes infinite behind it, and it is said what it does to the other values."""
         for algorithm in ("minmax", "entropy"):
-            found = self.activations(images(8, at_5=1e30), algorithm)
+            found = self.activations(images(8, at_5=1e30), algorithm, 'layer "conv1": amax is 1e+30, but all but 0.016 % of',
+                                     "0 or below 3.7e+27; so it is with 2 more layers.", "look for an outlier")
             self.assertAlmostEqual(found["conv1"]["amax"] / 1e30, 1, places=6)
+            self.assertEqual(found["conv1"]["reason"], "all but 0.016 % of the values are 0 or below 3.7e+27")
+            self.assertIsNone(found["fc2"]["reason"])
             for layer in found.values():
                 self.assertLess(layer["amax"], 1e31)
 
+    def test_one_outlier_by_other_ways(self):
+        """Statistics tell of it wherever they come from. It is no fault of the specification, so --strict lets it pass."""
+        spec = self.write("spec.yaml", "quantize: {backend: modelopt, mode: static_ptq, layers: "
+                                       "[{module_name: fc1, activations: {dtype: int8}}]}")
+        said = 'ptq: note: layer "fc1": amax is 400, but all but 0.098 % of the values are 0 or below 1.5. Unless'
+        values = [(i * 37 % 256) / 255 for i in range(4 * 256)]
+        values[300] = 400
+        data = self.write("r.npz", npz({"fc1": npy([4, 256], floats(*values))}))
+        recorded = f"dataset.quant_calibration_dataset.activations={data}"
+        statistics = self.folder / "made.ptqcal"
+        run = self.ptq("calibrate", "--strict", "-e", spec, f"model_path={LENET}", recorded, "-o", statistics)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn(said, run.stderr)
+        for more in ((recorded,), ("--statistics", statistics)):
+            run = self.quantize(spec, "--strict", *more)
+            self.assertEqual(run.returncode, 0, run.stderr)
+            self.assertIn(said, run.stderr)
+        clipped = self.quantize(spec, recorded, "ptq.calibration.algorithm=percentile", "ptq.calibration.percentile=99")
+        self.assertEqual((clipped.returncode, clipped.stderr), (0, ""))
+
     def test_subnormal(self):
         for algorithm in ("minmax", "entropy"):
-            found = self.activations(npy([8, 1, 28, 28], floats(*[1e-45] * 8 * PIXELS)), algorithm)
+            found = self.activations(npy([8, 1, 28, 28], floats(*[1e-45] * 8 * PIXELS)), algorithm,
+                                     'layer "conv1": amax is 1.401e-45, but its scale is subnormal. Such numbers')
             self.assertEqual(found["conv1"]["amax"], 2.0**-149)
+            self.assertIn("its scale is subnormal", found["conv1"]["reason"])
 
 
 if __name__ == "__main__":

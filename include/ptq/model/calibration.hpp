@@ -4,6 +4,7 @@
 #ifndef PTQ_MODEL_CALIBRATION_HPP
 #define PTQ_MODEL_CALIBRATION_HPP
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -70,6 +71,13 @@ std::optional<grid> find_grid(std::string_view dtype_word) {
     if (dtype_word == D::name) found = grid_of<D>();
   });
   return found;
+}
+
+/// How many bins hold nothing but what becomes 0; at least 1.
+inline std::size_t near_zero_bins(const statistics<>& seen, float amax, const grid& levels) {
+  const double half_step = std::ldexp(static_cast<double>(levels.share(1)), -grid::fraction_bits - 1);
+  const auto cut = static_cast<float>(static_cast<double>(amax) * half_step);
+  return (std::max)(seen.magnitudes.bin_of(bits_of(cut)), std::size_t{1});
 }
 
 inline error error_in_inputs(std::string_view layer, errc code, std::string_view text) {
@@ -147,9 +155,12 @@ class calibration {
                                            "\" with backend \"" + plan_.backend + "\".");
       const auto& seen = seen_.find(layer.name)->second;
       const range answer = calibrator->ask(in_bins(seen, settings.bins), *levels, settings);
+      const std::size_t near_zero = detail::near_zero_bins(seen, answer.amax, *levels);
       found.push_back({i, calibrator->name, answer, detail::scale_of<float>(answer.amax, how->numbers),
                        seen.count, seen.count_above(answer.amax),
-                       expected_sqnr_db(seen, answer.amax, *levels)});
+                       expected_sqnr_db(seen, answer.amax, *levels),
+                       seen.count - seen.magnitudes.count_from(near_zero),
+                       detail::float_of(seen.magnitudes.edge_bits(2 * near_zero))});
     }
     return found;
   }

@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,7 +34,7 @@ struct weights_report {
 struct activations_report {
   double amax = 0;
   std::string algorithm;
-  std::string reason;                   ///< why amax is not the algorithm's own answer; else empty
+  std::string reason;  ///< why amax is not the algorithm's own answer, and what is odd about it; else empty
   std::optional<double> clipped_share;  ///< nothing where no values were seen
   std::optional<double> sqnr_db;        ///< likewise; an estimate (`expected_sqnr_db`)
 };
@@ -59,11 +61,39 @@ inline weights_report weights_report_of(const quantized_layer& q) {
   return report;
 }
 
+/// What is odd about the range of a layer's inputs, and what to do; empty where nothing is.
+struct range_finding {
+  std::string what;
+  std::string_view advice;
+};
+
+/// Ranges whose scale is no normal number, and those in which all but 1 % of the values are next to nothing.
+inline range_finding finding_of(const activation_range& input) {
+  const float amax = input.range.amax;
+  constexpr float normal = (std::numeric_limits<float>::min)();
+  if (!(amax > 0)) return {};
+  if (amax < normal || input.scale < normal)
+    return {"its scale is subnormal",
+            "Such numbers have few digits, and programs that flush them take them for 0. Look into the "
+            "calibration data."};
+  const std::uint64_t others = input.count - input.near_zero;
+  if (input.near_zero <= 99 * others) return {};
+  const double share = static_cast<double>(others) / static_cast<double>(input.count);
+  return {
+      "all but " + short_text(100 * share, 2) + " % of the values are 0 or below " +
+          short_text(static_cast<double>(input.near_zero_below), 2),
+      "Unless they are zeros, look for an outlier in the calibration data. One less than 1000 times as large "
+      "as the rest can be clipped: ptq.calibration: {algorithm: percentile, percentile: 99}."};
+}
+
 inline activations_report activations_report_of(const activation_range& input) {
   activations_report report;
   report.amax = static_cast<double>(input.range.amax);
   report.algorithm = input.algorithm;
   report.reason = text_of(input.range.reason);
+  const std::string odd = finding_of(input).what;
+  if (!report.reason.empty() && !odd.empty()) report.reason += "; ";
+  report.reason += odd;
   if (input.count > 0) {
     report.clipped_share = static_cast<double>(input.clipped) / static_cast<double>(input.count);
     report.sqnr_db = input.sqnr_db;
