@@ -4,9 +4,11 @@
 Files of this machine, a few of each suffix: some calibrate, and of the others, where the model decides their type at all,
 97 % must get the type that the float model gives.
 
-With the input of its convolution rounded to int8 by minmax, too, the model keeps 97 to 98 %, fewer the more odd files there
-are: the largest value of that tensor is 42, and most are far smaller, so its SQNR is 20 dB where the other inputs have 34
-and 47. That is shown, and held to 94 %; one rule more leaves the tensor as floats.
+The input of its convolution is what int8 costs: its largest value is 36 to 49, depending on the files, and most are far
+smaller, so with minmax its SQNR is 20 dB where the other inputs have 34 and 47. Over eight choices of 600 files minmax kept
+97.0 to 98.8 % (ONNX Runtime's own static quantizer with minmax, on the same files: 96.5 to 98.2 %), entropy 97.8 to 99.2 %,
+percentile 98.3 to 99.0 % and mse 98.3 to 99.7 %: they clip that tensor at 10 to 18. So mse is held to 97 %, and minmax,
+which is what a specification says by default, is shown and held to 95 %. One rule more leaves the tensor as floats.
 """
 import pathlib
 import sysconfig
@@ -21,11 +23,11 @@ MODEL = next((pathlib.Path(magika.__file__).parent / "models").glob("*/model.onn
 FOLDERS = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), "/usr/include", "/usr/share", "/usr/lib", "/usr/bin", "/etc")
 MOST_OF_A_KIND = 60
 CALIBRATION_FILES = 128
-TEST_FILES = 300
+TEST_FILES = 600
 FLOAT_INPUT = "{module_name: 'Conv*', activations: {dtype: native}}"
-# backend, mode, more rules, the least agreement in percent
-RUNS = (("torchao", "weight_only_ptq", "", 97), ("modelopt", "static_ptq", "", 94),
-        ("modelopt", "static_ptq", FLOAT_INPUT, 97))
+# backend, mode, more rules, calibration algorithm, the least agreement in percent
+RUNS = (("torchao", "weight_only_ptq", "", "minmax", 97), ("modelopt", "static_ptq", "", "minmax", 95),
+        ("modelopt", "static_ptq", "", "mse", 97), ("modelopt", "static_ptq", FLOAT_INPUT, "minmax", 97))
 
 
 class Recorder:
@@ -69,15 +71,15 @@ def main(folder):
     np.save(folder / "test.npy", asked[:32])
     print(f"float    {len(expected)} files, {len(set(expected))} types")
     assert len(expected) > 100 and len(set(expected)) > 10
-    for backend, mode, more_rules, least in RUNS:
+    for backend, mode, more_rules, algorithm, least in RUNS:
         inputs = folder / "calibration.npy" if mode == "static_ptq" else None
-        artifact, layers = quantize(MODEL, folder, backend, mode, inputs, more_rules)
+        artifact, layers = quantize(MODEL, folder, backend, mode, inputs, more_rules, [f"ptq.calibration.algorithm={algorithm}"])
         found, _ = identify(detector, session(artifact), files[CALIBRATION_FILES:])
         agreement = 100 * np.mean(np.array(found) == np.array(expected))
         measured = evaluate(folder, MODEL, backend, folder / "test.npy")
-        print(f"{backend:8} {agreement:.2f} % get the same type, {len(layers)} layers, {more_rules or 'no other rules'}; "
+        print(f"{backend:8} {agreement:.2f} % get the same type, {len(layers)} layers, {algorithm}, {more_rules or 'no other rules'}; "
               f"{measured['sqnr_db']:.1f} dB by ptq evaluate")
-        assert agreement >= least, (backend, more_rules, agreement)
+        assert agreement >= least, (backend, more_rules, algorithm, agreement)
 
 
 if __name__ == "__main__":

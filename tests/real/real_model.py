@@ -27,13 +27,13 @@ def session(path):
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def quantize(model, folder, backend, mode, inputs=None, more_rules=""):
+def quantize(model, folder, backend, mode, inputs=None, more_rules="", settings=()):
     """The artifact, checked, and its quantized layers."""
     slots = "weights: {dtype: int8}" + (", activations: {dtype: int8}" if inputs else "")
     rules = "".join(f"{{module_name: '{pattern}', {slots}}}, " for pattern in LAYERS) + more_rules
     spec = folder / f"{backend}.yaml"
     spec.write_text(f"quantize: {{backend: {backend}, mode: {mode}, layers: [{rules}]}}\n")
-    words = [f"dataset.quant_calibration_dataset.inputs={inputs}"] if inputs else []
+    words = [*settings, *([f"dataset.quant_calibration_dataset.inputs={inputs}"] if inputs else [])]
     run = subprocess.run([PTQ, "quantize", "--json", "-e", spec, f"model_path={model}", f"results_dir={folder / backend}", *words],
                          capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
