@@ -5,6 +5,10 @@
 # transformer. It ends with a table of what accuracy is left. Results: build/quickstart/.
 # --with-openvino builds OpenVINO in, which runs graphs that the command's own engine does not cover.
 set -euo pipefail
+if [[ $# -gt 1 || ${1:---with-openvino} != --with-openvino ]]; then
+  echo "usage: ${0##*/} [--with-openvino]" >&2
+  exit 2
+fi
 cd "$(dirname "$0")/.."
 
 source examples/install_packages.sh
@@ -15,7 +19,7 @@ if [[ ! -f build/build.ninja && ! -f build/Makefile ]]; then
   cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DPTQ_BUILD_TESTS=OFF -DPTQ_BUILD_BENCHMARKS=OFF \
     -DPTQ_BUILD_EXAMPLES=OFF >/dev/null
 fi
-if [[ ${1:-} == --with-openvino ]]; then
+if [[ $# -gt 0 ]]; then
   source examples/install_openvino.sh
   install_packages python3-venv
   install_openvino build/openvino

@@ -39,8 +39,13 @@ struct compared_tensor {
 
   std::uint64_t bytes() const { return data.size() + (weights ? weights->scales.size_bytes() : 0); }
 
+  /// Formats name one type differently.
+  bool has_type_of(const compared_tensor& other) const {
+    return type == other.type || (!weights && !other.weights && view.type && view.type == other.view.type);
+  }
+
   bool is_stored_as(const compared_tensor& other) const {
-    return type == other.type && shape == other.shape && std::ranges::equal(data, other.data) &&
+    return has_type_of(other) && shape == other.shape && std::ranges::equal(data, other.data) &&
            weights.has_value() == other.weights.has_value() &&
            (!weights || std::ranges::equal(weights->scales, other.weights->scales));
   }
@@ -137,6 +142,7 @@ class side {
     const ptq::onnx_graph& graph = onnx_->model.graph;
     for (const auto* list : {&graph.initializers, &graph.constants}) {
       for (const ptq::onnx_tensor& tensor : *list) {
+        if (onnx_->copies.contains(tensor.name)) continue;
         const auto layer = layers.find(tensor.name);
         compared_tensor& added = tensors_.emplace_back();
         added = {tensor.name,

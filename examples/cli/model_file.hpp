@@ -42,6 +42,9 @@ class model_file {
       if (auto floats = expect_floats(spec, *model); !floats) return floats.error();
       auto layers = ptq::layers_of(*model);
       if (!layers) return layers.error();
+      for (ptq::layer& layer : layers->layers)
+        if (const auto named = spec.ptq.module_types.find(layer.name); named != spec.ptq.module_types.end())
+          layer.class_name = named->second;
       opened.onnx_ = onnx_graph_file{*std::move(model), *std::move(layers)};
       return opened;
     }

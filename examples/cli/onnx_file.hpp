@@ -3,6 +3,7 @@
 #ifndef PTQ_CLI_ONNX_FILE_HPP
 #define PTQ_CLI_ONNX_FILE_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <set>
@@ -37,6 +38,7 @@ struct onnx_file {
   std::vector<ptq::onnx_tensor> stored;                    // as they are in the file
   std::map<std::string, coded_weight> coded;               // by the name of the float weight
   std::map<std::size_t, ptq::onnx_rounded_tensor> inputs;  // nodes whose input 0 is quantized
+  std::set<std::string> copies;                            // float weights that stay beside their codes
   ptq::onnx_layers layers;                                 // of the graph
   std::vector<std::string> notes;
 };
@@ -76,6 +78,8 @@ class onnx_restorer {
     for (ptq::onnx_value& output : graph_->outputs) rename(output.name);
     const auto goes = [&](const ptq::onnx_tensor& tensor) { return removed.contains(tensor.name); };
     std::erase_if(graph_->initializers, goes);
+    for (auto* list : {&graph_->initializers, &graph_->constants})
+      for (ptq::onnx_tensor& tensor : *list) rename(tensor.name);
     for (const auto& [name, weight] : file_->coded) {
       ptq::onnx_tensor tensor = weight.codes;
       tensor.name = name;
@@ -87,13 +91,40 @@ class onnx_restorer {
 
  private:
   void add_weight(ptq::onnx_coded_constant constant) {
-    constexpr std::string_view suffix = "_quantized";  // as our writer names codes
-    std::string name = constant.codes->name;
-    if (name.ends_with(suffix)) name.resize(name.size() - suffix.size());
-    if (!taken_.insert(name).second) name = constant.name;
+    std::string name = coded_name(constant.codes->name);
+    if (!taken_.insert(name).second && !set_copy_aside(name, *constant.codes)) name = constant.name;
     renamed_[constant.name] = name;
     file_->coded.emplace(
         name, coded_weight{*constant.codes, constant.dtype, constant.grain, std::move(constant.scales)});
+  }
+
+  /// The weight that our writer made codes of: they are NAME_quantized, or NAME_quantized_2 where that was
+  /// taken.
+  static std::string coded_name(std::string_view codes) {
+    constexpr std::string_view suffix = "_quantized";
+    const std::size_t end = codes.rfind(suffix);
+    if (end == codes.npos) return std::string(codes);
+    const std::string_view number = codes.substr(end + suffix.size());
+    const bool is_ours = number.empty() || (number.size() > 1 && number.front() == '_' &&
+                                            number.find_first_not_of("0123456789", 1) == number.npos);
+    return std::string(is_ours ? codes.substr(0, end) : codes);
+  }
+
+  /// A weight that others need as floats is there twice: the copy gets another name, so that the layer has
+  /// the one that it had.
+  bool set_copy_aside(const std::string& name, const ptq::onnx_tensor& codes) {
+    const bool is_copy = std::ranges::any_of(file_->stored, [&](const ptq::onnx_tensor& tensor) {
+      return tensor.name == name && tensor.dims == codes.dims && tensor.view().type;
+    });
+    std::string copy = name;
+    copy.insert(name.ends_with(".weight") ? name.rfind('.') : name.size(),
+                " (floats)");  // the layer has it, too
+    if (!is_copy || !taken_.insert(copy).second) return false;
+    renamed_[name] = copy;
+    file_->copies.insert(copy);
+    file_->notes.push_back("\"" + ptq::printable(name) +
+                           "\" is there as floats, too: nodes that are not quantized use it.");
+    return true;
   }
 
   /// Every QuantizeLinear, and each DequantizeLinear whose output has another name now.
@@ -128,7 +159,7 @@ class onnx_restorer {
 inline ptq::result<onnx_file> open_onnx(const std::string& path) {
   auto model = ptq::read_onnx(path);
   if (!model) return model.error();
-  onnx_file opened{*std::move(model), {}, {}, {}, {}, {}};
+  onnx_file opened{*std::move(model), {}, {}, {}, {}, {}, {}};
   const ptq::onnx_graph& graph = opened.model.graph;
   for (const auto* list : {&graph.initializers, &graph.constants})
     opened.stored.insert(opened.stored.end(), list->begin(), list->end());

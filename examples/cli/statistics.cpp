@@ -16,6 +16,7 @@
 #include "ptq/io/safetensors.hpp"
 #include "ptq/model/model_hash.hpp"
 #include "ptq/report/table.hpp"
+#include "sources.hpp"
 #include "terminal.hpp"
 
 namespace cli {
@@ -115,6 +116,14 @@ int run_calibrate(const options& given) {
 
 int run_merge(const options& given) {
   if (const auto kept = keep_what_is_there(given.output); !kept) return fail(given, kept.error(), bad_usage);
+  for (const std::string& part : given.files)
+    if (is_same_file(part, given.output))
+      return fail(
+          given,
+          ptq::error(
+              ptq::errc::invalid_value, ptq::absolute_path(given.output),
+              "this is one of the parts: a second run would count it twice. Give another -o FILE.ptqcal."),
+          bad_usage);
   const auto merged = ptq::merge_statistics(given.files);
   if (!merged) return fail(given, merged.error(), failed);
   return finish(given, given.output, *merged);

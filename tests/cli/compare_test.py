@@ -2,7 +2,7 @@
 """What compare says of two files: checkpoints, graphs, and artifacts of either."""
 import json
 
-from command import CommandTest, LENET, STATIC, WEIGHT_ONLY, floats, main, safetensors
+from command import CommandTest, EXAMPLES, LENET, STATIC, WEIGHT_ONLY, floats, main, safetensors
 
 GRAPH = LENET.with_name("model.onnx")
 NAN, INF = float("nan"), float("inf")
@@ -42,6 +42,25 @@ class Compare(CommandTest):
         stated = next(l for l in quantized["layers"] if l["name"] == "fc1")["weights"]
         self.assertAlmostEqual(fc1["max_abs_error"], stated["max_abs_error"], 12)
         self.assertAlmostEqual(fc1["sqnr_db"], stated["sqnr_db"], 9)
+
+    def test_weights_that_stay_as_floats_too(self):
+        """A table that is looked up, a body of If that uses a weight, and a name that was taken."""
+        for name, layers in (("shared", ["a", "b", "both", "table"]), ("bodies", ["shared"])):
+            model = EXAMPLES.parent / "tests" / "golden" / "onnx" / f"{name}.onnx"
+            run = self.quantize(WEIGHT_ONLY, 'quantize.layers=[{module_name: "*", weights: {dtype: int8}}]',
+                                "quantize.skip_names=[]", model=model)
+            self.assertEqual(run.returncode, 0, run.stderr)
+            artifact = "out/quantized_model_torchao.onnx"
+            _, report = self.compare(model, artifact)
+            self.assertEqual(sorted(l["name"] for l in report["layers"]), layers)
+            self.assertEqual({l["dtype_b"] for l in report["layers"]}, {"int8"})
+            self.assertEqual((report["only_in_a"], report["only_in_b"]), ([], []))
+            inspected = json.loads(self.ptq("inspect", "--json", artifact).stdout)["layers"]
+            self.assertLessEqual(set(layers), {l["name"] for l in inspected if l["weights"]})
+
+    def test_formats_that_name_types_differently(self):
+        text, report = self.compare(GRAPH, LENET)
+        self.assertEqual((report["layers"], report["identical"]), ([], 8))
 
     def test_artifact_with_itself(self):
         self.assertEqual(self.quantize(WEIGHT_ONLY).returncode, 0)

@@ -153,6 +153,10 @@ class ModelMessages(CommandTest):
     def test_missing(self):
         self.assertFails(self.quantize(LINEAR, model="nowhere.safetensors"), 1, str(self.folder / "nowhere.safetensors"))
 
+    def test_evaluate_of_a_checkpoint(self):
+        run = self.ptq("evaluate", "-e", WEIGHT_ONLY, f"model_path={LENET}", "results_dir=out", "evaluate.inputs=x.npy")
+        self.assertFails(run, 1, str(LENET), "holds weights but no graph", ".onnx", "`ptq compare`")
+
     def test_truncated(self):
         whole = LENET.read_bytes()
         for length in (0, 4, 100, len(whole) - 1):

@@ -94,9 +94,18 @@ class Statistics(SourcesTest):
         for _ in range(2):
             run = self.calibrate("a.ptqcal")
             self.assertEqual(run.returncode, 0, run.stderr)
-        run = self.ptq("merge", "-o", "a.ptqcal", "a.ptqcal", "a.ptqcal")
-        self.assertEqual(run.returncode, 0, run.stderr)
-        self.assertRegex(run.stdout, r"(?m)^conv1 +401408 +255$")
+        self.write("b.ptqcal", "")
+        for _ in range(2):
+            run = self.ptq("merge", "-o", "b.ptqcal", "a.ptqcal", "a.ptqcal")
+            self.assertEqual(run.returncode, 0, run.stderr)
+            self.assertRegex(run.stdout, r"(?m)^conv1 +401408 +255$")
+
+    def test_merge_onto_a_part(self):
+        self.assertEqual(self.calibrate("a.ptqcal").returncode, 0)
+        (self.folder / "link.ptqcal").symlink_to("a.ptqcal")
+        for output in ("a.ptqcal", "link.ptqcal"):
+            self.assertRefused(output, "one of the parts", "twice",
+                               run=lambda: self.ptq("merge", "-o", output, "a.ptqcal", "a.ptqcal"))
 
 
 if __name__ == "__main__":

@@ -120,6 +120,13 @@ class Refusals(StatisticsTest):
         run = self.quantize(STATIC, "--statistics", file, model=LENET_GRAPH)
         self.assertFails(run, 1, str(file), 'no statistics of layer "fc2"', "Calibrate again")
 
+    def test_parts_with_other_layers(self):
+        self.statistics()
+        self.statistics("b.ptqcal", 'quantize.skip_names=["fc2"]')
+        for parts in (("a.ptqcal", "b.ptqcal"), ("b.ptqcal", "a.ptqcal")):
+            self.assertFails(self.ptq("merge", "-o", "all.ptqcal", *parts), 1, str(self.folder / "b.ptqcal"),
+                             'no statistics of layer "fc2"', str(self.folder / "a.ptqcal"), "the same rules")
+
     def test_damaged(self):
         good = self.statistics().read_bytes()
         length = int.from_bytes(good[:8], "little")

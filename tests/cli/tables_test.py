@@ -8,6 +8,16 @@ from command import CommandTest, LENET, WEIGHT_ONLY, floats, main, rows_of, safe
 GRAPH = LENET.with_name("model.onnx")
 
 
+class ModuleTypes(CommandTest):
+    def test_checkpoint_and_graph(self):
+        for model in (LENET, GRAPH):
+            run = self.ptq("plan", "--json", "-e", WEIGHT_ONLY, f"model_path={model}", "ptq.module_types={fc1: MyHead}",
+                           "quantize.layers=[{module_name: MyHead, weights: {dtype: int8}}]")
+            self.assertEqual(run.returncode, 0, run.stderr)
+            fc1 = next(l for l in json.loads(run.stdout)["layers"] if l["name"] == "fc1")
+            self.assertEqual((fc1["class"], fc1["inferred"], fc1["weights"]["rule"]), ("MyHead", False, 0))
+
+
 class Names(CommandTest):
     """Names come from files: they must not steer the terminal, nor widen every row."""
 

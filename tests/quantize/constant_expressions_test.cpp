@@ -203,6 +203,22 @@ constexpr auto zeros =
     quantize_and_back<ptq::fp8_e4m3fn, ptq::torchao, 1>(std::array<float, 2>{}, {2}, ptq::per_tensor());
 static_assert(zeros.outcome && zeros.scales[0] == 1.0F && zeros.codes[0] == 0);
 
+// A layer of ordinary size needs no compiler's limits raised.
+template <ptq::dtype D, ptq::backend B>
+constexpr bool quantizes_a_layer() {
+  std::array<float, 4096> values{};
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * i % 1021) - 510.0F;
+  std::array<typename D::storage, 4096> codes{};
+  std::array<float, 16> scales{};
+  const ptq::tensor_view<const float> view(values.data(), {16, 256});
+  return ptq::quantize<D, B>(view, codes, scales, ptq::per_channel(0)) == ptq::status{} &&
+         D::decode(codes[0]) < 0.0F;
+}
+static_assert(quantizes_a_layer<ptq::int8, ptq::torchao>());
+static_assert(quantizes_a_layer<ptq::int8, ptq::modelopt>());
+static_assert(quantizes_a_layer<ptq::fp8_e4m3fn, ptq::torchao>());
+static_assert(quantizes_a_layer<ptq::fp8_e5m2, ptq::modelopt>());
+
 constexpr std::array<float, 3> faked = [] {
   std::array<float, 3> values{0.26F, -3.0F, 0.0F};
   ptq::fake_quantize<ptq::int8, ptq::modelopt>(values, 127.0F);

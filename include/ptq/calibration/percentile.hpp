@@ -23,6 +23,7 @@ struct percentile {
 
   template <std::size_t Bins>
   constexpr ptq::range range(const statistics<Bins>& seen, const grid& = grid(128)) const noexcept {
+    if (per_billion >= 1'000'000'000) return seen.whole();
     const std::size_t bin = find_bin(seen.magnitudes.counts);
     if (bin == 0) return seen.whole(range_reason::degenerate);
     return seen.up_to(2 * bin);

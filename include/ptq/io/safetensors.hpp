@@ -115,7 +115,8 @@ inline result<std::string> find_safetensors(const std::string& folder) {
   }
   if (candidates.empty())
     return error(errc::cannot_open, absolute_path(folder),
-                 "there is no .safetensors file in this folder. Name the file of the model.");
+                 "there is no .safetensors file in this folder. Name the file of the model (ONNX models are "
+                 "named, always).");
   std::string text = "there are several models in this folder; name one of them:";
   for (const std::string& name : candidates) text.append(" ").append(name);
   return error(errc::cannot_open, absolute_path(folder), text);

@@ -220,9 +220,30 @@ inline result<layer_statistics> read_statistics(const std::string& path, std::st
   return std::move(stored->layers);
 }
 
+namespace detail {
+
+/// Runs whose layers differ add up to what no single run would give.
+inline result<void> expect_same_layers(const layer_statistics& a, const std::string& path_a,
+                                       const layer_statistics& b, const std::string& path_b) {
+  const auto expect = [](const layer_statistics& all, const std::string& path, const layer_statistics& part,
+                         const std::string& part_path) -> result<void> {
+    for (const auto& [layer, seen] : all)
+      if (!part.contains(layer))
+        return error(errc::wrong_model, absolute_path(part_path),
+                     "there are no statistics of layer \"" + layer + "\", which " + absolute_path(path) +
+                         " has. Calibrate all parts by the same rules.");
+    return {};
+  };
+  if (auto has_all = expect(a, path_a, b, path_b); !has_all) return has_all;
+  return expect(b, path_b, a, path_a);
+}
+
+}  // namespace detail
+
 /// Reads the files of partial runs as one: what a single run over all values would have written.
 ///
-/// @return as `read_statistics`; no_data without any file; wrong_model if they are not all of one model
+/// @return as `read_statistics`; no_data without any file; wrong_model if they are not all of one model, or
+/// of other layers of it
 inline result<stored_statistics> merge_statistics(std::span<const std::string> paths) {
   if (paths.empty()) return error(errc::no_data, {}, "there are no statistics to merge.");
   auto merged = read_statistics(paths.front());
@@ -230,6 +251,8 @@ inline result<stored_statistics> merge_statistics(std::span<const std::string> p
   for (const std::string& path : paths.subspan(1)) {
     const auto part = read_statistics(path, merged->model);
     if (!part) return part.error();
+    if (auto same = detail::expect_same_layers(merged->layers, paths.front(), *part, path); !same)
+      return same.error();
     for (const auto& [layer, seen] : *part) merged->layers[layer].merge(seen);
   }
   return merged;
