@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which engine runs a model, and what the command says where none does."""
+import json
+
 from command import EXAMPLES, STATIC, CommandTest, floats, main, npy, safetensors
 
 GOLDEN = EXAMPLES.parent / "tests" / "golden" / "engine"
@@ -36,6 +38,21 @@ class Engines(CommandTest):
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertIn("OpenVINO runs it", run.stderr)
         run = self.run_model("evaluate", "dropout", f"evaluate.inputs={data}")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn("agreement         100.00 %", run.stdout)
+
+    def test_what_tiny_engine_sees_only_when_it_runs(self):
+        """It has MaxPool, but not with ceil_mode."""
+        data = self.write("x.npy", npy([8, 1, 3, 3], floats(*range(72))))
+        run = self.run_model("quantize", "ceil_mode", f"{DATA}.inputs={data}")
+        if not self.has_openvino():
+            self.assertFails(run, 1, "ceil_mode = 1. OpenVINO, which covers more, is not built in", "weight_only_ptq")
+            return
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertEqual(run.stderr.count("ceil_mode.onnx: OpenVINO runs it"), 1)
+        report = json.loads((self.folder / "out/quantize_report.json").read_text())
+        self.assertEqual(report["layers"][-1]["activations"]["amax"], 71)
+        run = self.run_model("evaluate", "ceil_mode", f"evaluate.inputs={data}")
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertIn("agreement         100.00 %", run.stdout)
 

@@ -193,3 +193,12 @@ onnx.save(helper.make_model(
                       [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
                       [numpy_helper.from_array(eye, "fc.weight")]),
     opset_imports=[helper.make_opsetid("", 19)], ir_version=9), here / "number_first.onnx")
+
+# An operator that tiny_engine has, in a form that it does not: it sees that when it runs.
+onnx.save(helper.make_model(
+    helper.make_graph([helper.make_node("MaxPool", ["x"], ["p"], kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
+                       helper.make_node("Flatten", ["p"], ["f"]), helper.make_node("MatMul", ["f", "fc.weight"], ["y"])],
+                      "ceil_mode", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 3, 3])],
+                      [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])],
+                      [numpy_helper.from_array(eye, "fc.weight")]),
+    opset_imports=[helper.make_opsetid("", 19)], ir_version=9), here / "ceil_mode.onnx")
