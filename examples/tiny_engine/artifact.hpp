@@ -60,7 +60,7 @@ class artifact_inserter {
   }
 
  private:
-  /// The initializer becomes codes, and a DequantizeLinear makes the tensor of its name.
+  /// The constant becomes codes, and a DequantizeLinear makes the tensor of its name.
   result<void> replace_weight(const ptq::artifact_weights& weights, const ptq::onnx_layer& source,
                               const ptq::layer& original) {
     const auto type = type_of(weights.dtype);
@@ -81,12 +81,26 @@ class artifact_inserter {
       return error(errc::size_mismatch, "",
                    "the artifact's weight is " + ptq::detail::extents_text(weights.shape) + ", the graph's " +
                        ptq::detail::extents_text(original.weight.shape) + ": they are of different models.");
-    for (ptq::onnx_tensor& tensor : model_.graph.initializers)
-      if (tensor.name == source.weight) tensor = constant(source.weight + "_quantized", *type, dims, codes);
+    const std::string coded = source.weight + "_quantized";
     const bool is_whole = !weights.grain.is_per_channel();
     const auto scales = constant_floats(source.weight + "_scale", weights.scales, is_whole);
-    first_.push_back(linear("DequantizeLinear", {source.weight + "_quantized", scales}, source.weight, axis));
+    const auto is_weight = [&](const auto& named) { return named.name == source.weight; };
+    std::erase_if(model_.graph.initializers, is_weight);
+    std::erase_if(model_.graph.constants, is_weight);
+    std::erase_if(model_.graph.inputs, is_weight);  // old files list initializers there, too
+    model_.graph.initializers.push_back(constant(coded, *type, std::move(dims), std::move(codes)));
+    place(linear("DequantizeLinear", {coded, scales}, source.weight, axis));
     return {};
+  }
+
+  /// In the place of the Constant that made the tensor until now, if one did; else in front of all nodes.
+  void place(ptq::onnx_node node) {
+    for (ptq::onnx_node& old : model_.graph.nodes)
+      if (old.outputs == node.outputs) {
+        old = std::move(node);
+        return;
+      }
+    first_.push_back(std::move(node));
   }
 
   /// QuantizeLinear and DequantizeLinear in front of input 0 of a node.

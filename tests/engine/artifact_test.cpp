@@ -122,6 +122,34 @@ TEST_CASE("with scales for their inputs, all int8 layers compute in integers") {
   }
 }
 
+TEST_CASE("weights may come from Constant nodes, and may be listed as inputs, too") {
+  const temporary_folder temporary;
+  const ptq::artifact_file file = quantized("lenet-digits", "int8", temporary / "a.safetensors");
+  const auto answer = [&](ptq::onnx_model graph) {
+    auto model = tiny::with_artifact(std::move(graph), file.content);
+    INFO(model.error().what);
+    REQUIRE(model);
+    auto engine = tiny::engine::load(*std::move(model));
+    INFO(engine.error().what);
+    REQUIRE(engine);
+    REQUIRE(engine->inputs().size() == 1);
+    return answers(*engine, read_array(PTQ_GOLDEN_DIR "/engine/lenet-digits.npz", "input").view());
+  };
+  ptq::onnx_model graph = graph_of("lenet-digits");
+  std::vector<ptq::onnx_tensor>& initializers = graph.graph.initializers;
+  const auto weight = std::find_if(initializers.begin(), initializers.end(),
+                                   [](const ptq::onnx_tensor& t) { return t.name == "fc1.weight"; });
+  REQUIRE(weight != initializers.end());
+  ptq::onnx_node constant;
+  constant.op_type = "Constant";
+  constant.outputs = {"fc1.weight"};
+  graph.graph.constants.push_back(*weight);  // as a file with such a node is read
+  initializers.erase(weight);
+  graph.graph.nodes.insert(graph.graph.nodes.begin(), constant);
+  graph.graph.inputs.emplace_back().name = "conv2.weight";
+  CHECK(answer(std::move(graph)) == answer(graph_of("lenet-digits")));
+}
+
 TEST_CASE("an artifact of another model is refused") {
   const temporary_folder temporary;
   const ptq::artifact_file lenet = quantized("lenet-digits", "int8", temporary / "a.safetensors");
