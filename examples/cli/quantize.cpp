@@ -211,7 +211,9 @@ int quantize(const options& given, const ptq::spec& spec) {
   print_findings(plan, *inputs);
   if (const auto made = make_results_dir(spec.quantize.results_dir); !made)
     return fail(given, made.error(), failed);
-  ptq::remove_stale_partials(spec.quantize.results_dir, "");
+  for (const char* const ours :
+       {"quantized_model_", "quantize_report.json", "experiment.yaml", "status.json"})
+    ptq::remove_stale_partials(spec.quantize.results_dir, ours);
   const std::string artifact = artifact_path(spec);
   ptq::quantize_report report = begin_report(plan, *model, *inputs);
   const auto written = model->onnx() != nullptr

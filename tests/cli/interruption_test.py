@@ -60,9 +60,12 @@ class Interruption(CommandTest):
 
     def test_killed_run_is_cleaned_up_by_the_next(self):
         self.older_artifact()
-        stale = self.write("out/.quantized_model_torchao.safetensors.partial", "half")
+        stale = [self.write(f"out/.{name}.partial", "half")
+                 for name in ("quantized_model_torchao.safetensors", "quantized_model_modelopt.onnx.data", "status.json")]
+        others = self.write("out/.download.partial", "half")
         self.older_artifact()
-        self.assertFalse(stale.exists())
+        self.assertEqual([path for path in stale if path.exists()], [])
+        self.assertTrue(others.exists())
 
     def test_file_size_limit(self):
         older, model = self.older_artifact(), self.big_model(8)
