@@ -42,6 +42,32 @@ inline const ptq::onnx_tensor* dequantized_constant(const ptq::onnx_graph& graph
   return is_dequantized ? links.constant(name) : nullptr;
 }
 
+/// A weight that is quantized already.
+struct quantized_weight {
+  const ptq::onnx_tensor* codes = nullptr;  ///< null: there is none
+  std::string_view class_name;              ///< of its layer, without the number of dimensions
+};
+
+/// What a node takes through DequantizeLinear, or what it computes with as it is.
+inline quantized_weight find_quantized_weight(const ptq::onnx_graph& graph, const ptq::onnx_links& links,
+                                              const ptq::onnx_node& node) {
+  struct integer_operator {
+    std::string_view op_type;
+    std::string_view class_name;
+    std::size_t slot;
+  };
+  static constexpr integer_operator operators[] = {{"QLinearConv", "Conv", 3},
+                                                   {"ConvInteger", "Conv", 1},
+                                                   {"QLinearMatMul", "Linear", 3},
+                                                   {"MatMulInteger", "Linear", 1}};
+  for (const integer_operator& known : operators)
+    if (node.is_standard() && node.op_type == known.op_type)
+      return {ptq::detail::trace(graph, links, node.input(known.slot)).tensor, known.class_name};
+  const auto* const kind = ptq::detail::find_operator(node);
+  if (kind == nullptr || kind->slot == ptq::detail::onnx_operator::no_slot) return {};
+  return {dequantized_constant(graph, links, node.input(kind->slot)), kind->class_name};
+}
+
 /// The layer that a node would be if its weight were not quantized, as far as rules look at it.
 inline ptq::layer layer_of(const ptq::onnx_node& node, std::string_view class_name,
                            const ptq::onnx_tensor& weight) {
@@ -57,25 +83,23 @@ inline ptq::layer layer_of(const ptq::onnx_node& node, std::string_view class_na
   return made;
 }
 
-/// Q/DQ elsewhere in the graph do no harm: it counts only at layers that a rule quantizes.
+/// Codes elsewhere in the graph do no harm: they count only at layers that a rule quantizes.
 ///
-/// @return unsupported: a weight that a rule quantizes lies behind DequantizeLinear already
+/// @return unsupported: a weight that a rule quantizes holds codes already
 inline ptq::result<void> expect_floats(const ptq::spec& spec, const ptq::onnx_model& model) {
   const auto links = ptq::links_of(model.graph);
   if (!links) return links.error().in(ptq::absolute_path(model.file));
   for (std::size_t i = 0; i < model.graph.nodes.size(); ++i) {
     const ptq::onnx_node& node = model.graph.nodes[i];
-    const auto* const kind = ptq::detail::find_operator(node);
-    if (kind == nullptr || kind->slot == ptq::detail::onnx_operator::no_slot) continue;
-    const ptq::onnx_tensor* const weight = dequantized_constant(model.graph, *links, node.input(kind->slot));
-    if (weight == nullptr) continue;
-    const auto rule = ptq::resolve(spec.quantize, layer_of(node, kind->class_name, *weight)).weights;
+    const auto [codes, class_name] = find_quantized_weight(model.graph, *links, node);
+    if (codes == nullptr) continue;
+    const auto rule = ptq::resolve(spec.quantize, layer_of(node, class_name, *codes)).weights;
     if (!rule || spec.quantize.layers[*rule].weights->dtype == "native") continue;
     return ptq::error(ptq::errc::unsupported,
                       ptq::absolute_path(model.file) + ": " + ptq::node_text(model.graph, i),
-                      "its weight \"" + weight->name +
-                          "\" lies behind DequantizeLinear: this model is quantized already. Give the float "
-                          "model as model_path, or keep the rules off this layer (quantize.skip_names).");
+                      "its weight \"" + codes->name +
+                          "\" holds codes: this model is quantized already. Give the float model as "
+                          "model_path, or keep the rules off this layer (quantize.skip_names).");
   }
   return {};
 }

@@ -7,7 +7,7 @@ import struct
 import subprocess
 import unittest
 
-from command import CommandTest, LENET, PTQ, STATIC, WEIGHT_ONLY, floats, main, safetensors
+from command import CommandTest, EXAMPLES, LENET, PTQ, STATIC, WEIGHT_ONLY, floats, main, safetensors
 
 LINEAR = "quantize: {layers: [{module_name: Linear, weights: {dtype: int8}}]}\n"
 
@@ -207,6 +207,19 @@ class QuantizedModels(CommandTest):
                 self.assertFails(run, 1, str(self.folder / self.STATIC_ARTIFACT), f'weight "{name}.weight_quantized"',
                                  "quantized already", "float model")
         self.assertFails(self.ptq("plan", "-e", "spec.yaml", f"model_path={self.STATIC_ARTIFACT}"), 1, "quantized already")
+
+    def test_integer_operators(self):
+        """They make no layers of their own, so without a word everything else would be quantized."""
+        graph = EXAMPLES.parent / "tests" / "golden" / "onnx" / "integers.onnx"
+        for pattern, weight in (("Conv2d", "conv.weight_quantized"), ("conv2", "conv2.weight_quantized"), ("fc", "fc.weight"),
+                                ("QLinearMatMul", "fc.weight"), ("MatMulInteger", "fc2.weight"), ("Linear", "fc.weight")):
+            with self.subTest(pattern):
+                rule = f"quantize: {{layers: [{{module_name: '{pattern}', weights: {{dtype: int8}}}}]}}\n"
+                self.assertFails(self.quantize(rule, model=graph), 1, str(graph), f'its weight "{weight}" holds codes',
+                                 "quantized already", "float model")
+        run = self.quantize("quantize: {layers: [{module_name: head, weights: {dtype: int8}}]}\n", model=graph)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn("quantized: 1 of 1 layer", run.stdout)
 
     def test_rules_about_what_is_still_float(self):
         self.quantize_lenet()

@@ -219,5 +219,22 @@ def outputs():
                           [weight("tied.weight", 8, 8), weight("seen.weight", 8, 5)], value_info=stale))
 
 
-for make in (layers, bodies, stored, external, old, shared, bad, outputs):
+def integers():
+    """Layers that compute on codes, in the forms that other tools write, and one that is still float."""
+    constants = {"scale": np.float32(0.5), "zero": np.int8(0), "conv.weight_quantized": np.ones((2, 1, 3, 3), np.int8),
+                 "conv2.weight_quantized": np.ones((2, 2, 3, 3), np.int8), "fc.weight": np.ones((2, 4), np.int8),
+                 "fc2.weight": np.ones((4, 4), np.int8)}
+    nodes = [node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
+             node("QLinearConv", ["q", "scale", "zero", "conv.weight_quantized", "scale", "zero", "scale", "zero"], ["c"], "conv"),
+             node("ConvInteger", ["c", "conv2.weight_quantized"], ["i"], "conv2"),
+             node("Cast", ["i"], ["f"], to=TensorProto.FLOAT), node("GlobalMaxPool", ["f"], ["p"]), node("Flatten", ["p"], ["v"]),
+             node("QuantizeLinear", ["v", "scale", "zero"], ["vq"]),
+             node("QLinearMatMul", ["vq", "scale", "zero", "fc.weight", "scale", "zero", "scale", "zero"], ["m"], "fc"),
+             node("MatMulInteger", ["m", "fc2.weight"], ["n"], "fc2"), node("Cast", ["n"], ["g"], to=TensorProto.FLOAT),
+             node("MatMul", ["g", "head.weight"], ["y"], "head")]
+    save("integers", model(nodes, [value("x", "N", 1, 8, 8)], [value("y", "N", 3)],
+                           [*(numpy_helper.from_array(np.array(v), name) for name, v in constants.items()), weight("head.weight", 4, 3)]))
+
+
+for make in (layers, bodies, stored, external, old, shared, bad, outputs, integers):
     make()
