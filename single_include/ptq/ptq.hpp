@@ -8839,6 +8839,18 @@ inline std::string count_text(std::size_t count, const char* noun) {
   return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
+inline std::string rule_text(const decision& decided) {
+  return decided.rule ? std::to_string(*decided.rule) : "-";
+}
+
+/// Why weights are left as they are; and activations, where a rule is about them.
+inline std::string reason_text(const planned_layer& layer) {
+  const std::string& weights = layer.weights.reason;
+  const std::string& activations = layer.activations.reason;
+  if (!layer.activations.rule || activations == weights) return weights;
+  return weights + (weights.empty() || activations.empty() ? "" : "; ") + activations;
+}
+
 inline std::string pattern_lines(const char* title, const std::vector<pattern_count>& patterns) {
   std::string text;
   for (std::size_t i = 0; i < patterns.size(); ++i)
@@ -8854,24 +8866,26 @@ inline std::string to_text(const plan& planned) {
   using column = text_table::column;
   const bool has_activations =
       std::any_of(planned.layers.begin(), planned.layers.end(),
-                  [](const planned_layer& l) { return l.activations.is_quantized(); });
-  std::vector<column> columns{column{"layer"}, column{"class"}, column{"shape"}, column{"weights"},
-                              column{"scale per"}};
-  if (has_activations) columns.push_back(column{"activations"});
-  columns.push_back(column{"rule", text_table::align::right});
+                  [](const planned_layer& l) { return l.activations.rule.has_value(); });
+  const column rule{"rule", text_table::align::right};
+  std::vector<column> columns{column{"layer"},   column{"class"},     column{"shape"},
+                              column{"weights"}, column{"scale per"}, rule};
+  if (has_activations) columns.insert(columns.end(), {column{"activations"}, rule});
   columns.push_back(column{"reason"});
   text_table table(columns);
   std::size_t quantized = 0;
   for (const planned_layer& layer : planned.layers) {
     quantized += layer.is_quantized() ? 1u : 0u;
-    const auto rule = layer.weights.rule ? layer.weights.rule : layer.activations.rule;
     // No layer has a scalar weight: rank 0 says that there is none.
-    std::vector<std::string> row{layer.name, detail::class_text(layer),
-                                 layer.shape.rank == 0 ? "-" : shape_text(layer.shape), layer.weights.dtype,
-                                 granularity_text(layer.weights.grain)};
-    if (has_activations) row.push_back(layer.activations.dtype);
-    row.push_back(rule ? std::to_string(*rule) : "-");
-    row.push_back(layer.weights.reason);
+    std::vector<std::string> row{layer.name,
+                                 detail::class_text(layer),
+                                 layer.shape.rank == 0 ? "-" : shape_text(layer.shape),
+                                 layer.weights.dtype,
+                                 granularity_text(layer.weights.grain),
+                                 detail::rule_text(layer.weights)};
+    if (has_activations)
+      row.insert(row.end(), {layer.activations.dtype, detail::rule_text(layer.activations)});
+    row.push_back(detail::reason_text(layer));
     table.add(row);
   }
   const bool has_inferred = std::any_of(planned.layers.begin(), planned.layers.end(),
@@ -9001,12 +9015,12 @@ std::vector<const layer_report*> worst_first(const quantize_report& report, Sqnr
   return order;
 }
 
-/// "left as they are (no rule matches): 2 layers: conv1, conv2", one line a reason.
+/// "left as they are, no rule matches: 2 (conv1, conv2)", one line a reason.
 inline std::string left_text(const quantize_report& report) {
   std::vector<std::pair<std::string, std::vector<std::string>>> groups;
   for (const layer_report& l : report.layers) {
-    if (l.weights) continue;
-    const std::string& reason = l.planned.weights.reason;
+    if (l.planned.is_quantized()) continue;
+    const std::string reason = reason_text(l.planned);
     auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == reason; });
     if (group == groups.end()) group = groups.insert(groups.end(), {reason, {}});
     group->second.push_back(l.planned.name);
@@ -9077,8 +9091,10 @@ inline std::string to_text(const quantize_report& report) {
   });
   const auto inputs = detail::worst_first(
       report, [](const layer_report& l) { return l.activations ? l.activations->sqnr_db : std::nullopt; });
+  const auto quantized = std::count_if(report.layers.begin(), report.layers.end(),
+                                       [](const layer_report& l) { return l.planned.is_quantized(); });
   std::string text = detail::weights_text(weights) + detail::activations_text(inputs);
-  text += "quantized: " + std::to_string(weights.size()) + " of " +
+  text += "quantized: " + std::to_string(quantized) + " of " +
           detail::count_text(report.layers.size(), "layer") + "\n";
   text += detail::left_text(report);
   if (report.other_tensors > 0)

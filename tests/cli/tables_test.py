@@ -112,5 +112,37 @@ class Figures(CommandTest):
         self.assertEqual(rows["pool1"][:3], ["pool1", "MaxPool2d", "-"])
 
 
+class Activations(CommandTest):
+    """A layer whose activations alone are quantized counts, and is not said to be left."""
+
+    def spec(self, *rules):
+        return self.write("spec.yaml", f"quantize: {{backend: modelopt, mode: static_ptq, layers: [{', '.join(rules)}]}}\n")
+
+    def test_numbers_agree(self):
+        spec = self.spec("{module_name: MaxPool2d, activations: {dtype: int8}}", "{module_name: fc1, activations: {dtype: int8}}",
+                         "{module_name: conv1, weights: {dtype: int8}}")
+        self.assertIn("would quantize 4 of 6 layers", self.ptq("plan", "-e", spec, f"model_path={GRAPH}").stdout)
+        run = self.quantize(spec, f"dataset.quant_calibration_dataset.inputs={LENET.with_name('calib.npy')}", model=GRAPH)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn("quantized: 4 of 6 layers\nleft as they are, no rule matches: 2 (conv2, fc2)\n", run.stdout)
+        self.assertEqual(run.stdout.count("left as they are"), 1)
+        report = json.loads((self.folder / "out" / "quantize_report.json").read_text())
+        self.assertEqual(report["totals"]["quantized_layers"], 4)
+
+    def test_plan_shows_their_rules_and_reasons(self):
+        spec = self.spec("{module_name: '*', weights: {dtype: int8}}", "{module_name: Linear, activations: {dtype: int8}}",
+                         "{module_name: fc2, activations: {dtype: native}}")
+        text = self.ptq("plan", "-e", spec, f"model_path={GRAPH}").stdout
+        self.assertEqual(text.splitlines()[0].split()[-4:], ["rule", "activations", "rule", "reason"])
+        rows = rows_of(text)
+        self.assertEqual(rows["fc1"][3:], ["int8", "channel, axis 0", "0", "int8", "1"])
+        self.assertEqual(rows["fc2"][3:], ["int8", "channel, axis 0", "0", "native", "2", "quantize.layers[2] says native"])
+        self.assertEqual(rows["conv1"][5:], ["0", "native", "-"])
+        self.assertEqual(rows["pool1"][5:], ["0", "native", "-", "only the activations of MaxPool2d can be quantized"])
+
+    def test_plan_of_weights_alone_has_no_column_of_them(self):
+        self.assertNotIn("activations", self.ptq("plan", "-e", WEIGHT_ONLY, f"model_path={GRAPH}").stdout)
+
+
 if __name__ == "__main__":
     main()

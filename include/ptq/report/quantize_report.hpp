@@ -117,12 +117,12 @@ std::vector<const layer_report*> worst_first(const quantize_report& report, Sqnr
   return order;
 }
 
-/// "left as they are (no rule matches): 2 layers: conv1, conv2", one line a reason.
+/// "left as they are, no rule matches: 2 (conv1, conv2)", one line a reason.
 inline std::string left_text(const quantize_report& report) {
   std::vector<std::pair<std::string, std::vector<std::string>>> groups;
   for (const layer_report& l : report.layers) {
-    if (l.weights) continue;
-    const std::string& reason = l.planned.weights.reason;
+    if (l.planned.is_quantized()) continue;
+    const std::string reason = reason_text(l.planned);
     auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == reason; });
     if (group == groups.end()) group = groups.insert(groups.end(), {reason, {}});
     group->second.push_back(l.planned.name);
@@ -193,8 +193,10 @@ inline std::string to_text(const quantize_report& report) {
   });
   const auto inputs = detail::worst_first(
       report, [](const layer_report& l) { return l.activations ? l.activations->sqnr_db : std::nullopt; });
+  const auto quantized = std::count_if(report.layers.begin(), report.layers.end(),
+                                       [](const layer_report& l) { return l.planned.is_quantized(); });
   std::string text = detail::weights_text(weights) + detail::activations_text(inputs);
-  text += "quantized: " + std::to_string(weights.size()) + " of " +
+  text += "quantized: " + std::to_string(quantized) + " of " +
           detail::count_text(report.layers.size(), "layer") + "\n";
   text += detail::left_text(report);
   if (report.other_tensors > 0)
