@@ -3982,7 +3982,7 @@ class spec_reader {
     const tree* section = root_.member("quantize");
     if (!root_.is_map())
       fail(errc::wrong_type, root_, "",
-           "an experiment file is a map of sections, this is " + std::string(name_of(root_.kind)) + ".");
+           "an experiment file is a map of sections, this is " + found_text(root_) + ".");
     else if (!section)
       refuse_lack_of_section();
     else if (!section->is_null() && !is_interpolated(*section))
@@ -4085,7 +4085,7 @@ class spec_reader {
     if (map.is_null()) return;
     if (map.is_word())
       return fail(errc::wrong_type, map, path,
-                  "expected a map, found a word: write {dtype: " + map.word + "}.");
+                  "expected a map, found " + found_text(map) + ": write {dtype: " + map.word + "}.");
     slot_config& slot = out.emplace();
     each_member(map, path, {slot_keys, unused_slot_keys}, [&](const tree& value, const std::string& field) {
       if (value.key == "dtype") read_dtype(value, field, slot.dtype);
@@ -4145,7 +4145,8 @@ class spec_reader {
 
   void read_inputs(const tree& value, const std::string& path, data_config& out) {
     if (value.is_null()) return;
-    if (!value.is_map()) return read_text(value, path, out.inputs[""]);
+    if (!value.is_map()) return read_text(value, path, out.inputs[""], "a file or a map");
+    spec_.places[path] = position_of(value.at);
     each_member(value, path, {}, [&](const tree& file, const std::string& field) {
       read_text(file, field, out.inputs[file.key]);
     });
@@ -4176,7 +4177,7 @@ class spec_reader {
   }
 
   void read_module_types(const tree& value, const std::string& path) {
-    if (!value.is_map()) return read_text(value, path, spec_.ptq.module_types_file);
+    if (!value.is_map()) return read_text(value, path, spec_.ptq.module_types_file, "a file or a map");
     each_member(value, path, {}, [&](const tree& name, const std::string& field) {
       read_text(name, field, spec_.ptq.module_types[name.key]);
     });
@@ -4197,12 +4198,13 @@ class spec_reader {
   // Values
 
   /// Any word, numbers included; nothing is the empty text.
-  void read_text(const tree& value, const std::string& path, std::string& out) {
+  void read_text(const tree& value, const std::string& path, std::string& out,
+                 std::string_view expected = "a word") {
     out.clear();
     if (value.is_null()) return;
     if (!value.is_word())
       return fail(errc::wrong_type, value, path,
-                  "expected a word, found " + std::string(name_of(value.kind)) + ".");
+                  "expected " + std::string(expected) + ", found " + found_text(value) + ".");
     if (value.word == "???")
       return fail(errc::missing_value, value, path,
                   "the mandatory value is missing: \"???\" stands in its place.");
@@ -4269,15 +4271,14 @@ class spec_reader {
     const char* first = text.data() + (text.starts_with('+') ? 1 : 0);
     const auto [end, failure] = std::from_chars(first, text.data() + text.size(), out);
     if (failure == std::errc() && end == text.data() + text.size()) return;
-    const std::string found = value.is_word() ? in_quotes(value.word) : std::string(name_of(value.kind));
-    fail(errc::wrong_type, value, path, "expected " + std::string(expected) + ", found " + found + ".");
+    fail(errc::wrong_type, value, path,
+         "expected " + std::string(expected) + ", found " + found_text(value) + ".");
   }
 
   // Structure
 
   bool expect_map(const tree& map, const std::string& path) {
-    if (!map.is_map())
-      fail(errc::wrong_type, map, path, "expected a map, found " + std::string(name_of(map.kind)) + ".");
+    if (!map.is_map()) fail(errc::wrong_type, map, path, "expected a map, found " + found_text(map) + ".");
     return map.is_map();
   }
 
@@ -4318,8 +4319,7 @@ class spec_reader {
   void each_item(const tree& list, const std::string& path, F&& f) {
     if (list.is_null()) return;
     if (!list.is_list())
-      return fail(errc::wrong_type, list, path,
-                  "expected a list, found " + std::string(name_of(list.kind)) + ".");
+      return fail(errc::wrong_type, list, path, "expected a list, found " + found_text(list) + ".");
     for (std::size_t i = 0; i < list.members.size(); ++i) {
       const std::string at = path + "[" + std::to_string(i) + "]";
       f(resolved(list.members[i], at), at);
@@ -4336,6 +4336,11 @@ class spec_reader {
   }
 
   // Messages
+
+  /// A word itself, which may be a number; of all else what it is.
+  static std::string found_text(const tree& value) {
+    return value.is_word() ? in_quotes(value.word) : std::string(name_of(value.kind));
+  }
 
   /// In a section that is TAO's, too: keys that are neither ours nor far from it.
   void warn_of_near_keys(const tree& section, const std::string& path, word_span ours) {
@@ -5258,6 +5263,7 @@ inline array_view batch_of(const array_view& input, std::size_t first, std::size
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -5283,7 +5289,8 @@ struct element_traits<unaligned<T>> {
 /// Non-owning. Without data it is the weight of a layer that has none, or one that cannot be read as floats.
 struct any_view {
   const void* data = nullptr;
-  std::optional<element_type> type;  ///< nothing: not a floating-point tensor
+  std::optional<element_type> type;  ///< nothing: not a tensor of floats that can be quantized
+  std::string_view type_name;        ///< as its file calls it; empty where no file does
   tensor_shape shape;
   tensor_strides strides{};
   std::optional<std::size_t> misfit;  ///< how many elements the memory has, where the shape asks for others
@@ -5316,8 +5323,10 @@ struct any_view {
     strides = row_major(extents);
   }
 
-  any_view(const void* first, std::optional<element_type> element, const tensor_shape& extents)
-      : data(first), type(element), shape(extents), strides(row_major(extents)) {}
+  /// @param name of a static text
+  any_view(const void* first, std::optional<element_type> element, const tensor_shape& extents,
+           std::string_view name = {})
+      : data(first), type(element), type_name(name), shape(extents), strides(row_major(extents)) {}
 
   std::size_t size() const noexcept { return shape.size(); }
 
@@ -5540,7 +5549,7 @@ struct stored_tensor {
   /// others ask `is_aligned` (any_view.hpp) before they read.
   any_view view() const noexcept {
     if (shape.size() > max_rank) return {};
-    return {data.data(), element_type_of(type), tensor_shape(std::span(shape))};
+    return {data.data(), element_type_of(type), tensor_shape(std::span(shape)), name_of(type)};
   }
 };
 
@@ -8397,8 +8406,10 @@ inline std::string obstacle(slot which, std::string_view dtype, const layer& can
   if (!candidate.has_weight()) return "it has no constant weight";
   if (candidate.weight.misfit)
     return "its weight" + misfit_text(*candidate.weight.misfit, candidate.weight.shape);
-  if (!candidate.weight.type) return "its weight does not hold floating-point numbers";
-  return {};
+  if (candidate.weight.type) return {};
+  const std::string found(candidate.weight.type_name);
+  if (found.empty()) return "its weight does not hold floating-point numbers";
+  return "its weight holds " + found + "; float16, bfloat16, float32 and float64 can be quantized";
 }
 
 /// How weights share scales. An axis out of range is kept: `check_axes` and `apply` report it.

@@ -50,11 +50,11 @@ TEST_CASE("arguments neither make the section quantize nor hide what stands ther
         "quantize: and indent its keys, and what belongs to them, below it.");
     CHECK(message("quantize: [a]", arguments) == "spec.yaml:1:11: quantize: expected a map, found a list.");
     CHECK(message("quantize: torchao", arguments) ==
-          "spec.yaml:1:11: quantize: expected a map, found a word.");
+          "spec.yaml:1:11: quantize: expected a map, found \"torchao\".");
     CHECK(message("[a]", arguments) ==
           "spec.yaml:1:1: an experiment file is a map of sections, this is a list.");
   }
-  CHECK(message("quantize: {}", {"quantize=5"}) == "argument 1: quantize: expected a map, found a word.");
+  CHECK(message("quantize: {}", {"quantize=5"}) == "argument 1: quantize: expected a map, found \"5\".");
   CHECK(message("quantize: {}", {"quantize="}) == "argument 1: quantize: the section is empty.");
 }
 
@@ -81,8 +81,7 @@ TEST_CASE("errors are located at the argument") {
         std::string::npos);
   CHECK(message(file, {"quantize.backend.name=a"}) ==
         "argument 1: quantize.backend.name: quantize.backend is a word: it has no \"name\" to set.");
-  CHECK(message(file, {"quantize.layers=5"}) ==
-        "argument 1: quantize.layers: expected a list, found a word.");
+  CHECK(message(file, {"quantize.layers=5"}) == "argument 1: quantize.layers: expected a list, found \"5\".");
   CHECK(message(file, {"quantize.skip_names=[[a]]"}) ==
         "argument 1: quantize.skip_names[0]: expected a word, found a list.");
   CHECK(message(file, {"quantize.mode=static_ptq"})

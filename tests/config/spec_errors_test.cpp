@@ -92,10 +92,11 @@ TEST_CASE("text that is too much") {
 
 TEST_CASE("the outer form") {
   CHECK(message("- a\n") == "spec.yaml:1:1: an experiment file is a map of sections, this is a list.");
-  CHECK(message("quantize") == "spec.yaml:1:1: an experiment file is a map of sections, this is a word.");
+  CHECK(message("quantize") ==
+        "spec.yaml:1:1: an experiment file is a map of sections, this is \"quantize\".");
   CHECK(message("train: {}\n") == "spec.yaml:1:1: quantize: there is no section quantize.");
   CHECK(message("quantize:\ntrain: {}\n") == "spec.yaml:1:1: quantize: the section is empty.");
-  CHECK(message("quantize: torchao\n") == "spec.yaml:1:11: quantize: expected a map, found a word.");
+  CHECK(message("quantize: torchao\n") == "spec.yaml:1:11: quantize: expected a map, found \"torchao\".");
   CHECK(message("? [a]\n: b\n") == "spec.yaml:1:3: a key must be a word.");
 }
 
@@ -181,14 +182,13 @@ TEST_CASE("wrong pairs name the right partner") {
 }
 
 TEST_CASE("wrong types") {
-  CHECK(message("quantize: {layers: 5}") ==
-        "spec.yaml:1:20: quantize.layers: expected a list, found a word.");
+  CHECK(message("quantize: {layers: 5}") == "spec.yaml:1:20: quantize.layers: expected a list, found \"5\".");
   CHECK(message("quantize: {layers: {a: b}}") ==
         "spec.yaml:1:20: quantize.layers: expected a list, found a map.");
   CHECK(message("quantize: {layers: [Linear]}") ==
-        "spec.yaml:1:21: quantize.layers[0]: expected a map, found a word.");
+        "spec.yaml:1:21: quantize.layers[0]: expected a map, found \"Linear\".");
   CHECK(message("quantize: {skip_names: fc}") ==
-        "spec.yaml:1:24: quantize.skip_names: expected a list, found a word.");
+        "spec.yaml:1:24: quantize.skip_names: expected a list, found \"fc\".");
   CHECK(message("quantize: {skip_names: [[fc]]}") ==
         "spec.yaml:1:25: quantize.skip_names[0]: expected a word, found a list.");
   CHECK(message("quantize: {backend: [torchao]}") ==
@@ -196,9 +196,13 @@ TEST_CASE("wrong types") {
   CHECK(message("quantize: {model_path: {a: b}}") ==
         "spec.yaml:1:24: quantize.model_path: expected a word, found a map.");
   CHECK(message(one_rule("weights: int8")) ==
-        "spec.yaml:5:16: quantize.layers[0].weights: expected a map, found a word: write {dtype: int8}.");
+        "spec.yaml:5:16: quantize.layers[0].weights: expected a map, found \"int8\": write {dtype: int8}.");
   CHECK(message(one_rule("weights: [int8]")) ==
         "spec.yaml:5:16: quantize.layers[0].weights: expected a map, found a list.");
+  CHECK(message("quantize: {}\nptq: {module_types: [1]}") ==
+        "spec.yaml:2:21: ptq.module_types: expected a file or a map, found a list.");
+  CHECK(message("quantize: {}\nevaluate: {inputs: [x.npy]}") ==
+        "spec.yaml:2:20: evaluate.inputs: expected a file or a map, found a list.");
   const auto data = [](const std::string& text) {
     return message("quantize: {}\ndataset: {quant_calibration_dataset: {inputs: a, " + text + "}}");
   };
@@ -216,7 +220,7 @@ TEST_CASE("wrong types") {
   CHECK(data("std: null") ==
         at + "50: dataset.quant_calibration_dataset.std: expected a number, found nothing.");
   CHECK(message("quantize: {}\ndataset: {quant_calibration_dataset: a.npy}") ==
-        at + "38: dataset.quant_calibration_dataset: expected a map, found a word.");
+        at + "38: dataset.quant_calibration_dataset: expected a map, found \"a.npy\".");
 }
 
 TEST_CASE("quant_axis that is none") {

@@ -161,6 +161,12 @@ TEST_CASE("a weight-only plan says what happens to every layer, and why") {
   CHECK(!made.quantizes_activations());
 }
 
+TEST_CASE("a weight of a type that cannot be quantized is told by the name that its file has for it") {
+  const std::vector<ptq::layer> layers{{"fc", "Linear", {nullptr, std::nullopt, {4, 2}, "F8_E4M3"}}};
+  CHECK(ptq::match(weight_only({rule("*", "int8")}), layers).layers[0].weights.reason ==
+        "its weight holds F8_E4M3; float16, bfloat16, float32 and float64 can be quantized");
+}
+
 TEST_CASE("a static plan decides weights and activations apart") {
   const auto made = ptq::match(static_ptq({rule("*", "fp8_e4m3fn", "int8"), rule("Linear", "", "fp8_e5m2")},
                                           {"stem.*", "embed", "gate"}),

@@ -46,7 +46,7 @@ class spec_reader {
     const tree* section = root_.member("quantize");
     if (!root_.is_map())
       fail(errc::wrong_type, root_, "",
-           "an experiment file is a map of sections, this is " + std::string(name_of(root_.kind)) + ".");
+           "an experiment file is a map of sections, this is " + found_text(root_) + ".");
     else if (!section)
       refuse_lack_of_section();
     else if (!section->is_null() && !is_interpolated(*section))
@@ -149,7 +149,7 @@ class spec_reader {
     if (map.is_null()) return;
     if (map.is_word())
       return fail(errc::wrong_type, map, path,
-                  "expected a map, found a word: write {dtype: " + map.word + "}.");
+                  "expected a map, found " + found_text(map) + ": write {dtype: " + map.word + "}.");
     slot_config& slot = out.emplace();
     each_member(map, path, {slot_keys, unused_slot_keys}, [&](const tree& value, const std::string& field) {
       if (value.key == "dtype") read_dtype(value, field, slot.dtype);
@@ -209,7 +209,8 @@ class spec_reader {
 
   void read_inputs(const tree& value, const std::string& path, data_config& out) {
     if (value.is_null()) return;
-    if (!value.is_map()) return read_text(value, path, out.inputs[""]);
+    if (!value.is_map()) return read_text(value, path, out.inputs[""], "a file or a map");
+    spec_.places[path] = position_of(value.at);
     each_member(value, path, {}, [&](const tree& file, const std::string& field) {
       read_text(file, field, out.inputs[file.key]);
     });
@@ -240,7 +241,7 @@ class spec_reader {
   }
 
   void read_module_types(const tree& value, const std::string& path) {
-    if (!value.is_map()) return read_text(value, path, spec_.ptq.module_types_file);
+    if (!value.is_map()) return read_text(value, path, spec_.ptq.module_types_file, "a file or a map");
     each_member(value, path, {}, [&](const tree& name, const std::string& field) {
       read_text(name, field, spec_.ptq.module_types[name.key]);
     });
@@ -261,12 +262,13 @@ class spec_reader {
   // Values
 
   /// Any word, numbers included; nothing is the empty text.
-  void read_text(const tree& value, const std::string& path, std::string& out) {
+  void read_text(const tree& value, const std::string& path, std::string& out,
+                 std::string_view expected = "a word") {
     out.clear();
     if (value.is_null()) return;
     if (!value.is_word())
       return fail(errc::wrong_type, value, path,
-                  "expected a word, found " + std::string(name_of(value.kind)) + ".");
+                  "expected " + std::string(expected) + ", found " + found_text(value) + ".");
     if (value.word == "???")
       return fail(errc::missing_value, value, path,
                   "the mandatory value is missing: \"???\" stands in its place.");
@@ -333,15 +335,14 @@ class spec_reader {
     const char* first = text.data() + (text.starts_with('+') ? 1 : 0);
     const auto [end, failure] = std::from_chars(first, text.data() + text.size(), out);
     if (failure == std::errc() && end == text.data() + text.size()) return;
-    const std::string found = value.is_word() ? in_quotes(value.word) : std::string(name_of(value.kind));
-    fail(errc::wrong_type, value, path, "expected " + std::string(expected) + ", found " + found + ".");
+    fail(errc::wrong_type, value, path,
+         "expected " + std::string(expected) + ", found " + found_text(value) + ".");
   }
 
   // Structure
 
   bool expect_map(const tree& map, const std::string& path) {
-    if (!map.is_map())
-      fail(errc::wrong_type, map, path, "expected a map, found " + std::string(name_of(map.kind)) + ".");
+    if (!map.is_map()) fail(errc::wrong_type, map, path, "expected a map, found " + found_text(map) + ".");
     return map.is_map();
   }
 
@@ -382,8 +383,7 @@ class spec_reader {
   void each_item(const tree& list, const std::string& path, F&& f) {
     if (list.is_null()) return;
     if (!list.is_list())
-      return fail(errc::wrong_type, list, path,
-                  "expected a list, found " + std::string(name_of(list.kind)) + ".");
+      return fail(errc::wrong_type, list, path, "expected a list, found " + found_text(list) + ".");
     for (std::size_t i = 0; i < list.members.size(); ++i) {
       const std::string at = path + "[" + std::to_string(i) + "]";
       f(resolved(list.members[i], at), at);
@@ -400,6 +400,11 @@ class spec_reader {
   }
 
   // Messages
+
+  /// A word itself, which may be a number; of all else what it is.
+  static std::string found_text(const tree& value) {
+    return value.is_word() ? in_quotes(value.word) : std::string(name_of(value.kind));
+  }
 
   /// In a section that is TAO's, too: keys that are neither ours nor far from it.
   void warn_of_near_keys(const tree& section, const std::string& path, word_span ours) {

@@ -129,7 +129,7 @@ struct stored_tensor {
   /// others ask `is_aligned` (any_view.hpp) before they read.
   any_view view() const noexcept {
     if (shape.size() > max_rank) return {};
-    return {data.data(), element_type_of(type), tensor_shape(std::span(shape))};
+    return {data.data(), element_type_of(type), tensor_shape(std::span(shape)), name_of(type)};
   }
 };
 

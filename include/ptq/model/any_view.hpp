@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -42,7 +43,8 @@ struct element_traits<unaligned<T>> {
 /// Non-owning. Without data it is the weight of a layer that has none, or one that cannot be read as floats.
 struct any_view {
   const void* data = nullptr;
-  std::optional<element_type> type;  ///< nothing: not a floating-point tensor
+  std::optional<element_type> type;  ///< nothing: not a tensor of floats that can be quantized
+  std::string_view type_name;        ///< as its file calls it; empty where no file does
   tensor_shape shape;
   tensor_strides strides{};
   std::optional<std::size_t> misfit;  ///< how many elements the memory has, where the shape asks for others
@@ -75,8 +77,10 @@ struct any_view {
     strides = row_major(extents);
   }
 
-  any_view(const void* first, std::optional<element_type> element, const tensor_shape& extents)
-      : data(first), type(element), shape(extents), strides(row_major(extents)) {}
+  /// @param name of a static text
+  any_view(const void* first, std::optional<element_type> element, const tensor_shape& extents,
+           std::string_view name = {})
+      : data(first), type(element), type_name(name), shape(extents), strides(row_major(extents)) {}
 
   std::size_t size() const noexcept { return shape.size(); }
 

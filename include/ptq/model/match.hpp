@@ -78,8 +78,10 @@ inline std::string obstacle(slot which, std::string_view dtype, const layer& can
   if (!candidate.has_weight()) return "it has no constant weight";
   if (candidate.weight.misfit)
     return "its weight" + misfit_text(*candidate.weight.misfit, candidate.weight.shape);
-  if (!candidate.weight.type) return "its weight does not hold floating-point numbers";
-  return {};
+  if (candidate.weight.type) return {};
+  const std::string found(candidate.weight.type_name);
+  if (found.empty()) return "its weight does not hold floating-point numbers";
+  return "its weight holds " + found + "; float16, bfloat16, float32 and float64 can be quantized";
 }
 
 /// How weights share scales. An axis out of range is kept: `check_axes` and `apply` report it.

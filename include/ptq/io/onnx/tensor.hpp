@@ -91,16 +91,25 @@ constexpr std::size_t bits_of(onnx_type type) noexcept {
   return 0;
 }
 
-inline std::string name_of(onnx_type type) {
+namespace detail {
+
+/// Empty for numbers that are no type yet.
+constexpr std::string_view word_of(onnx_type type) noexcept {
   constexpr const char* names[] = {
       "undefined", "float32",    "uint8",    "int8",       "uint16",       "int16",    "int32",
       "int64",     "string",     "boolean",  "float16",    "float64",      "uint32",   "uint64",
       "complex64", "complex128", "bfloat16", "fp8_e4m3fn", "fp8_e4m3fnuz", "fp8_e5m2", "fp8_e5m2fnuz",
       "uint4",     "int4",       "fp4_e2m1", "fp8_e8m0",   "uint2",        "int2"};
   const auto number = static_cast<std::int32_t>(type);
-  if (number < 0 || static_cast<std::size_t>(number) >= std::size(names))
-    return "type " + std::to_string(number);
+  if (number < 0 || static_cast<std::size_t>(number) >= std::size(names)) return {};
   return names[number];
+}
+
+}  // namespace detail
+
+inline std::string name_of(onnx_type type) {
+  const std::string_view word = detail::word_of(type);
+  return word.empty() ? "type " + std::to_string(static_cast<std::int32_t>(type)) : std::string(word);
 }
 
 /// Nothing for types that are not floats we can quantize.
@@ -155,7 +164,8 @@ struct onnx_tensor {
   /// Beyond `max_rank` dimensions the view has no type.
   any_view view() const {
     if (dims.size() > max_rank) return {};
-    return {data.data(), element_of(type), tensor_shape(std::span<const std::size_t>(dims))};
+    return {data.data(), element_of(type), tensor_shape(std::span<const std::size_t>(dims)),
+            detail::word_of(type)};
   }
 };
 
