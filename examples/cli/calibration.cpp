@@ -15,11 +15,11 @@
 #include "ptq/config/text.hpp"
 #include "ptq/engine/inputs.hpp"
 #include "ptq/io/recorded.hpp"
-#include "ptq/io/samples.hpp"
 #include "ptq/io/statistics_file.hpp"
 #include "ptq/model/model_hash.hpp"
 #include "ptq/report/quantize_report.hpp"
 #include "ptq/report/table.hpp"
+#include "samples.hpp"
 #include "terminal.hpp"
 
 namespace cli {
@@ -77,13 +77,14 @@ ptq::error show_ways_out(ptq::error lacking) {
   return lacking;
 }
 
-ptq::result<void> run_model(const ptq::data_config& data, const model_file& model, const ptq::plan& plan,
+ptq::result<void> run_model(const ptq::spec& spec, const model_file& model, const ptq::plan& plan,
                             ptq::calibration& calibration) {
+  const ptq::data_config& data = *spec.data();
   auto engine = any_engine::load(model.path());
   if (!engine) return show_ways_out(engine.error());
-  auto samples = ptq::samples::open(data, engine->inputs(), data_formats{});
+  auto samples = open_samples(spec, data, engine->inputs());
   if (!samples) return samples.error();
-  for (const std::string& text : samples->notes()) note(text);
+  print_notes(samples->notes());
   const auto layers = inputs_of(*model.onnx(), plan);
   std::vector<std::string> wanted;
   for (const auto& [tensor, fed] : layers) wanted.push_back(tensor);
@@ -122,14 +123,32 @@ ptq::result<void> read_recording(const ptq::data_config& data, const model_file&
         return calibration.collect(layer, batch);
       });
   if (!notes) return notes.error();
-  for (const std::string& text : *notes) note(text);
+  print_notes(*notes);
   return {};
 }
 
 }  // namespace
 
-ptq::result<const ptq::data_config*> calibration_data_of(const ptq::spec& spec) {
-  if (const ptq::data_config* data = spec.data()) return data;
+void judge_data(const ptq::spec& spec, ptq::plan& plan) {
+  const bool calibrates = plan.quantizes_activations();
+  if (!spec.ptq.calibration.statistics.empty()) {
+    if (!calibrates)
+      plan.warnings.emplace_back(
+          "ptq.calibration.statistics (--statistics): no layer's activations are quantized, so the file is "
+          "not read.");
+    else if (spec.calibration_data)
+      plan.warnings.emplace_back(
+          "dataset.quant_calibration_dataset is not read: the ranges of activations come from "
+          "ptq.calibration.statistics (--statistics).");
+  } else if (calibrates && !spec.calibration_data && spec.evaluation_data) {
+    plan.notes.emplace_back(
+        "there is no dataset.quant_calibration_dataset, so activations are calibrated with the data of "
+        "evaluate. What `ptq evaluate` then finds on the same data may be better than on new ones.");
+  }
+}
+
+ptq::result<void> expect_data(const ptq::spec& spec, const ptq::plan& plan) {
+  if (spec.data() || !spec.ptq.calibration.statistics.empty() || !plan.quantizes_activations()) return {};
   return ptq::error(
       ptq::errc::missing_value, spec.file,
       "activations are to be quantized, but there are no calibration data. Give inputs of the model: "
@@ -141,9 +160,7 @@ ptq::result<const ptq::data_config*> calibration_data_of(const ptq::spec& spec) 
 ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const model_file& model,
                                                  const ptq::plan& plan) {
   ptq::calibration calibration(plan);
-  const auto named = calibration_data_of(spec);
-  if (!named) return named.error();
-  const ptq::data_config& data = **named;
+  const ptq::data_config& data = *spec.data();
   if (!data.activations.empty()) {
     if (auto read = read_recording(data, model, plan, calibration); !read) return read.error();
     return calibration;
@@ -154,7 +171,7 @@ ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const mo
         "a checkpoint holds weights but no graph, so inputs cannot be run through it. Give the model as "
         ".onnx, or recorded inputs of its layers: "
         "dataset.quant_calibration_dataset.activations=FILE.npz.");
-  if (auto ran = run_model(data, model, plan, calibration); !ran) return ran.error();
+  if (auto ran = run_model(spec, model, plan, calibration); !ran) return ran.error();
   return calibration;
 }
 

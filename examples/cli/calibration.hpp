@@ -16,12 +16,18 @@
 
 namespace cli {
 
-/// What activations are calibrated with; missing_value if the specification names no data.
-ptq::result<const ptq::data_config*> calibration_data_of(const ptq::spec& spec);
+/// Adds to the warnings and notes of a plan what the specification says about data and statistics without
+/// effect, or with one that its author may not expect.
+void judge_data(const ptq::spec& spec, ptq::plan& plan);
 
-/// Runs the calibration data through the model, or reads recorded activations.
+/// @return missing_value: the plan quantizes activations, and the specification names neither calibration
+/// data
+///         nor statistics
+ptq::result<void> expect_data(const ptq::spec& spec, const ptq::plan& plan);
+
+/// Runs the calibration data through the model, or reads recorded activations. `expect_data` has found data.
 ///
-/// @return missing_value: the specification names no data; unsupported: nothing can run the model
+/// @return unsupported: nothing can run the model; and whatever is wrong with the data
 ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const model_file& model,
                                                  const ptq::plan& plan);
 

@@ -6,14 +6,11 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "ptq/config/text.hpp"
 #include "ptq/io/path.hpp"
 #include "ptq/report/table.hpp"
 
 namespace cli {
-
-exit_code code_for(const ptq::error& error) {
-  return error.code == ptq::errc::missing_value ? bad_usage : failed;
-}
 
 ptq::error out_of_memory() {
   return ptq::error(ptq::errc::unsupported, {}, "there is not enough memory for this model.");
@@ -34,13 +31,16 @@ int warn(const options& given, const std::vector<std::string>& warnings) {
   if (!given.strict || warnings.empty()) return done;
   return fail(given,
               ptq::error(ptq::errc::invalid_value, "--strict",
-                         std::to_string(warnings.size()) +
-                             (warnings.size() == 1 ? " warning." : " warnings.") + " Nothing was written."),
+                         ptq::detail::counted(warnings.size(), "warning") + ". Warnings are errors here."),
               bad_usage);
 }
 
 void note(std::string_view text) {
   std::fprintf(stderr, "ptq: note: %s\n", ptq::printable(text).c_str());
+}
+
+void print_notes(const std::vector<std::string>& notes) {
+  for (const std::string& text : notes) note(text);
 }
 
 ptq::result<void> require(const ptq::spec& spec, const std::string& field) {
@@ -60,9 +60,14 @@ ptq::result<void> make_results_dir(const std::string& path) {
       "results_dir cannot be made: " + problem.message() + ". Give another one: results_dir=DIR.");
 }
 
+std::string result_path(const ptq::spec& spec, const std::string& name) {
+  const std::string& folder = spec.quantize.results_dir;
+  return folder + (folder.ends_with('/') ? "" : "/") + name;
+}
+
 std::string artifact_path(const ptq::spec& spec) {
-  return spec.quantize.results_dir + "/quantized_model_" + spec.quantize.backend +
-         (spec.quantize.model_path.ends_with(".onnx") ? ".onnx" : ".safetensors");
+  return result_path(spec, "quantized_model_" + spec.quantize.backend +
+                               (spec.quantize.model_path.ends_with(".onnx") ? ".onnx" : ".safetensors"));
 }
 
 std::string json_text(const nlohmann::json& value) {

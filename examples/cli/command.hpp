@@ -29,9 +29,6 @@ enum exit_code : int {
   bad_usage = 2,  // the command line or the specification; warnings under --strict
 };
 
-/// Data that nobody named are wrong usage.
-exit_code code_for(const ptq::error& error);
-
 /// A graph may have tensors of any size.
 ptq::error out_of_memory();
 
@@ -43,12 +40,16 @@ int warn(const options& given, const std::vector<std::string>& warnings);
 
 /// Prints a note to stderr.
 void note(std::string_view text);
+void print_notes(const std::vector<std::string>& notes);
 
 /// The setting `model_path` or `results_dir` must be given somewhere.
 ptq::result<void> require(const ptq::spec& spec, const std::string& field);
 
 /// Makes the folder `results_dir`, and those it lies in.
 ptq::result<void> make_results_dir(const std::string& path);
+
+/// A file in the folder `results_dir`.
+std::string result_path(const ptq::spec& spec, const std::string& name);
 
 /// Where `quantize` writes the artifact, and `evaluate` looks for it.
 std::string artifact_path(const ptq::spec& spec);

@@ -135,7 +135,7 @@ class side {
     if (!file) return file.error();
     onnx_ = *std::move(file);
     backend_ = "modelopt";  // the rule that graphs decode by: code * scale
-    for (const std::string& text : onnx_->notes) note(text);
+    print_notes(onnx_->notes);
     std::map<std::string_view, std::string_view> layers;  // by the name of their weight
     for (std::size_t i = 0; i < onnx_->layers.layers.size(); ++i)
       layers.emplace(onnx_->layers.sources[i].weight, onnx_->layers.layers[i].name);

@@ -41,7 +41,7 @@ ptq::result<void> any_engine::use_openvino(const ptq::error& lacking) {
     both.what += " " + openvino.error().what;
     return both;
   }
-  note(ptq::absolute_path(path_) + ": OpenVINO runs it, since tiny_engine does not cover it");
+  note(lacking.what + " OpenVINO runs it, not tiny_engine.");
   running_ = *std::move(openvino);
   is_tiny_ = false;
   return {};

@@ -16,9 +16,9 @@
 #include "ptq/config/yaml.hpp"
 #include "ptq/engine/accuracy.hpp"
 #include "ptq/io/onnx.hpp"
-#include "ptq/io/samples.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/table.hpp"
+#include "samples.hpp"
 #include "terminal.hpp"
 
 namespace cli {
@@ -57,10 +57,11 @@ ptq::error wrong_label(const ptq::data_config& data, std::size_t sample, std::in
               std::to_string(classes - 1) + "."};
 }
 
-ptq::result<ptq::accuracy> evaluate(const ptq::data_config& data, any_engine& reference,
-                                    any_engine& quantized) {
-  auto samples = ptq::samples::open(data, reference.inputs(), data_formats{});
+ptq::result<ptq::accuracy> evaluate(const ptq::spec& spec, any_engine& reference, any_engine& quantized) {
+  const ptq::data_config& data = *spec.evaluation_data;
+  auto samples = open_samples(spec, data, reference.inputs());
   if (!samples) return samples.error();
+  print_notes(samples->notes());
   std::vector<std::int64_t> labels;
   if (!data.labels.empty()) {
     auto read = ptq::read_labels(data.labels, samples->total(), data_formats{});
@@ -194,7 +195,7 @@ int run_evaluate(const options& given) {
   const auto model = ptq::read_onnx(spec->quantize.model_path);
   if (!model) return fail(given, model.error(), failed);
   if (const auto same = check_origin(*artifact, *model); !same) return fail(given, same.error(), failed);
-  const auto measured = evaluate(*data, *reference, *quantized);
+  const auto measured = evaluate(*spec, *reference, *quantized);
   if (!measured) return fail(given, measured.error(), failed);
   if (given.json)
     std::fputs(json_text(json_of(*measured)).c_str(), stdout);

@@ -271,7 +271,7 @@ int inspect_statistics(const options& given) {
 int inspect_onnx(const options& given) {
   const auto file = open_onnx(given.files[0]);
   if (!file) return fail(given, file.error(), failed);
-  for (const std::string& text : file->notes) note(text);
+  print_notes(file->notes);
   return show(given, list(*file));
 }
 

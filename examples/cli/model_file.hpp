@@ -97,12 +97,15 @@ class model_file {
   std::vector<ptq::layer> layers_;  // of the checkpoint
 };
 
-/// The plan for a model.
+/// The plan for a model. Its notes begin with what in the model was not looked into.
 ///
 /// @return axis_out_of_range: a `weights.quant_axis` of the specification is no axis of a weight
 inline ptq::result<ptq::plan> plan_for(const ptq::spec& spec, const model_file& model) {
   ptq::plan plan = ptq::match(spec, model.layers());
   if (const auto checked = ptq::check_axes(spec, plan); !checked) return checked.error();
+  if (model.onnx() != nullptr)
+    plan.notes.insert(plan.notes.begin(), model.onnx()->layers.notes.begin(),
+                      model.onnx()->layers.notes.end());
   return plan;
 }
 

@@ -22,9 +22,9 @@ int run_plan(const options& given) {
   auto planned = plan_for(*spec, *model);
   if (!planned) return fail(given, planned.error(), bad_usage);
   ptq::plan& plan = *planned;
-  if (const auto data = calibration_data_of(*spec);
-      !data && spec->ptq.calibration.statistics.empty() && plan.quantizes_activations())
-    plan.warnings.push_back(data.error().what);
+  judge_data(*spec, plan);
+  if (const auto named = expect_data(*spec, plan); !named) plan.warnings.push_back(named.error().what);
+  print_notes(plan.notes);
   if (const int code = warn(given, plan.warnings); code != done) return code;
   if (given.json)
     std::fputs(json_text(ptq::to_json(plan)).c_str(), stdout);

@@ -29,11 +29,6 @@
 namespace cli {
 namespace {
 
-/// Where each file of the run goes.
-std::string result_path(const ptq::spec& spec, const std::string& name) {
-  return spec.quantize.results_dir + "/" + name;
-}
-
 /// The specification as experiment.yaml has it: that file gives the same artifact from any folder.
 std::string resolved_text(ptq::spec spec) {
   spec.quantize.results_dir = ptq::absolute_path(spec.quantize.results_dir);
@@ -82,6 +77,7 @@ ptq::quantize_report begin_report(const ptq::plan& plan, const model_file& model
   report.bytes_before = model.bytes();
   report.other_tensors = model.other_tensors();
   report.warnings = plan.warnings;
+  report.notes = plan.notes;
   return report;
 }
 
@@ -120,8 +116,11 @@ std::string status_text(const std::string& status, const std::string& message) {
 template <class Writer>
 ptq::result<void> finish(const ptq::spec& spec, ptq::quantize_report& report, ptq::result<Writer> writer,
                          const std::string& model_path) {
-  if (!writer)
-    return writer.error().code == ptq::errc::not_finite ? writer.error().in(model_path) : writer.error();
+  if (!writer) {
+    const ptq::errc code = writer.error().code;
+    const bool is_about_model = code == ptq::errc::not_finite || code == ptq::errc::duplicate_key;
+    return is_about_model ? writer.error().in(model_path) : writer.error();
+  }
   const std::pair<const char*, std::string> texts[] = {
       {"quantize_report.json", json_text(ptq::to_json(report))},
       {"experiment.yaml", resolved_text(spec)},
@@ -158,7 +157,8 @@ ptq::result<void> write_graph(const ptq::spec& spec, const model_file& model, co
                                 on_layer(plan, report), scales);
   if (writer) {
     report.bytes_after = writer->tensor_bytes();
-    for (const std::string& text : writer->notes()) note(text);
+    print_notes(writer->notes());
+    report.notes.insert(report.notes.end(), writer->notes().begin(), writer->notes().end());
   }
   return finish(spec, report, std::move(writer), model.path());
 }
@@ -187,9 +187,8 @@ int give_up(const options& given, const ptq::spec& spec, const ptq::error& error
     std::fputs("ptq: interrupted: the artifact is not written\n", stderr);
     end_by_signal();
   }
-  const exit_code code = code_for(error);
-  if (code == failed) record_failure(spec, error.what);
-  return fail(given, error, code);
+  record_failure(spec, error.what);
+  return fail(given, error, failed);
 }
 
 int quantize(const options& given, const ptq::spec& spec) {
@@ -200,20 +199,20 @@ int quantize(const options& given, const ptq::spec& spec) {
   auto planned = plan_for(spec, *model);
   if (!planned) return fail(given, planned.error(), bad_usage);
   ptq::plan& plan = *planned;
-  if (!spec.ptq.calibration.statistics.empty() && !plan.quantizes_activations())
-    plan.warnings.emplace_back(
-        "ptq.calibration.statistics (--statistics): no layer's activations are quantized, so the file is not "
-        "read.");
+  judge_data(spec, plan);
+  print_notes(plan.notes);
   if (const int code = warn(given, plan.warnings); code != done) return code;
+  if (const auto named = expect_data(spec, plan); !named) return fail(given, named.error(), bad_usage);
 
-  const auto inputs = find_inputs(spec, *model, plan);
-  if (!inputs) return give_up(given, spec, inputs.error());
-  print_findings(plan, *inputs);
+  // A calibration can take long, so the folder is seen to before.
   if (const auto made = make_results_dir(spec.quantize.results_dir); !made)
     return fail(given, made.error(), failed);
   for (const char* const ours :
        {"quantized_model_", "quantize_report.json", "experiment.yaml", "status.json"})
     ptq::remove_stale_partials(spec.quantize.results_dir, ours);
+  const auto inputs = find_inputs(spec, *model, plan);
+  if (!inputs) return give_up(given, spec, inputs.error());
+  print_findings(plan, *inputs);
   const std::string artifact = artifact_path(spec);
   ptq::quantize_report report = begin_report(plan, *model, *inputs);
   const auto written = model->onnx() != nullptr

@@ -83,22 +83,25 @@ void print_statistics(const options& given, const std::string& path,
 }
 
 int run_calibrate(const options& given) {
-  const auto spec = ptq::read_spec(given.spec_file, given.overrides);
+  auto spec = ptq::read_spec(given.spec_file, given.overrides);
   if (!spec) return fail(given, spec.error(), bad_usage);
+  spec->ptq.calibration.statistics.clear();  // they are made here, not read
   if (const auto wanted = require(*spec, "model_path"); !wanted)
     return fail(given, wanted.error(), bad_usage);
   if (const auto wanted = require(*spec, "results_dir"); given.output.empty() && !wanted)
     return fail(given, wanted.error(), bad_usage);
-  const std::string path =
-      given.output.empty() ? spec->quantize.results_dir + "/statistics.ptqcal" : given.output;
+  const std::string path = given.output.empty() ? result_path(*spec, "statistics.ptqcal") : given.output;
   if (const auto kept = keep_what_is_there(path); !kept) return fail(given, kept.error(), bad_usage);
   const auto model = model_file::open(*spec);
   if (!model) return fail(given, model.error(), failed);
-  const auto planned = plan_for(*spec, *model);
+  auto planned = plan_for(*spec, *model);
   if (!planned) return fail(given, planned.error(), bad_usage);
-  const ptq::plan& plan = *planned;
+  ptq::plan& plan = *planned;
+  judge_data(*spec, plan);
+  print_notes(plan.notes);
   if (const int code = warn(given, plan.warnings); code != done) return code;
   if (!plan.quantizes_activations()) return fail(given, nothing_to_calibrate(*spec), bad_usage);
+  if (const auto named = expect_data(*spec, plan); !named) return fail(given, named.error(), bad_usage);
 
   if (const auto ready = expect_to_write(given, *spec, path); !ready)
     return fail(given, ready.error(), failed);
@@ -109,7 +112,7 @@ int run_calibrate(const options& given) {
     std::fputs("ptq: interrupted: the statistics are not written\n", stderr);
     end_by_signal();
   }
-  if (!seen) return fail(given, seen.error(), code_for(seen.error()));
+  if (!seen) return fail(given, seen.error(), failed);
   if (const auto inputs = seen->ranges(spec->ptq.calibration)) print_findings(plan, *inputs);
   return finish(given, path, {ptq::model_hash(model->layers()), seen->collected()});
 }

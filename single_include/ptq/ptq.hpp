@@ -6533,7 +6533,7 @@ struct plan {
   std::vector<pattern_count> rules;
   std::vector<pattern_count> skip_names;
   std::vector<std::string> warnings;  ///< those of the specification first
-  std::vector<std::string> notes;     ///< counted: one for each rule some of whose layers cannot be quantized
+  std::vector<std::string> notes;     ///< `match` counts, for each rule, the layers that cannot be quantized
 
   bool quantizes_weights() const noexcept {
     return std::any_of(layers.begin(), layers.end(), [](const auto& l) { return l.weights.is_quantized(); });
@@ -6832,7 +6832,7 @@ class samples {
     for (const graph_input& input : inputs) names.emplace_back(input.name);
     for (const auto& [name, path] : config_.inputs)
       if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end())
-        return error(errc::unknown_word, "inputs",
+        return error(errc::unknown_word, "inputs." + name,
                      "the graph has no input \"" + name + "\"; it has " + quoted(names) + ".",
                      nearest_word(name, names));
     const bool is_path = config_.inputs.contains("");
@@ -6920,7 +6920,8 @@ class samples {
       else if (feed.input.shape && feed.input.shape->front())
         fixed = feed.input.shape->front();
     }
-    count_ = (std::min)(total_, config_.max_samples.value_or(total_));
+    const std::size_t given = (std::min)(total_, config_.max_samples.value_or(total_));
+    count_ = given;
     batch_size_ = (std::max<std::size_t>)(fixed.value_or(config_.batch_size), 1);
     if (fixed) {
       notes_.push_back("The graph takes " + std::to_string(batch_size_) +
@@ -6932,9 +6933,11 @@ class samples {
       }
     }
     if (count_ == 0)
-      return error(
-          errc::no_data, feeds_[0].where,
-          total_ == 0 ? "there are no samples in it." : "the samples do not fill one batch of the graph.");
+      return error(errc::no_data, feeds_[0].where,
+                   total_ == 0
+                       ? "there are no samples in it."
+                       : "the graph takes " + std::to_string(batch_size_) + " samples at a time, but there " +
+                             (given == 1 ? "is 1." : "are " + std::to_string(given) + "."));
     return {};
   }
 
@@ -8960,6 +8963,7 @@ struct quantize_report {
   std::uint64_t bytes_after = 0;
   std::size_t other_tensors = 0;  ///< tensors that are no layer's weight, copied
   std::vector<std::string> warnings;
+  std::vector<std::string> notes;  ///< those of the plan first
 };
 
 inline weights_report weights_report_of(const quantized_layer& q) {

@@ -84,9 +84,24 @@ class Refusals(CalibrationTest):
         self.refuses(b"1 2 3 4 5 6", "not a data file", ".npy", ".npz", ".safetensors")
 
     def test_wrong_input(self):
-        spec = self.write("spec.yaml", STATIC.read_text() + "dataset: {quant_calibration_dataset: {inputs: {inptu: x.npy}}}\n")
-        run = self.quantize(spec, model=LENET_GRAPH)
-        self.assertFails(run, 1, 'no input "inptu"', 'Did you mean "input"?')
+        """A name that the graph lacks and one that is lacking end in the same way, at their place in the file."""
+        static = STATIC.read_text()
+        line = static.count("\n") + 1
+        two_inputs = EXAMPLES.parent / "tests" / "golden" / "engine" / "number_first.onnx"
+        for model, inputs, *words in (
+                (LENET_GRAPH, "{inptu: x.npy}", ":55: dataset.quant_calibration_dataset.inputs.inptu: the graph has no input",
+                 'Did you mean "input"?'),
+                (two_inputs, "{x: x.npy}", ":47: dataset.quant_calibration_dataset.inputs: no file is given for the graph's input",
+                 '"gain"')):
+            with self.subTest(inputs):
+                spec = self.write("spec.yaml", f"{static}dataset: {{quant_calibration_dataset: {{inputs: {inputs}}}}}\n")
+                self.assertFails(self.quantize(spec, model=model), 1, f"{spec}:{line}{words[0]}", *words[1:])
+        spec = self.write("spec.yaml", f"{static}dataset: {{quant_calibration_dataset: {{inputs: x.npy}}}}\n"
+                                       "evaluate:\n  inputs: {inptu: x.npy}\n")
+        self.write("x.npy", images(1))
+        self.assertEqual(self.quantize(spec, model=LENET_GRAPH).returncode, 0)
+        run = self.ptq("evaluate", "-e", spec, f"model_path={LENET_GRAPH}", "results_dir=out")
+        self.assertFails(run, 1, f"spec.yaml:{line + 2}:19: evaluate.inputs.inptu: the graph has no input")
 
     def test_wrong_shape_and_type(self):
         self.refuses(npy([4, 28, 29], bytes(4 * 4 * 28 * 29)), "[?, 1, 28, 28]", "[4, 28, 29]")

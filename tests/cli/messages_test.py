@@ -56,6 +56,11 @@ class SpecificationMessages(CommandTest):
     def test_number_for_a_list(self):
         self.says("quantize: {layers: 3}\n", "spec.yaml:1:", "quantize.layers", "list")
 
+        self.says("quantize: {layers: 5}\n", 'expected a list, found "5"')
+
+    def test_list_for_a_file(self):
+        self.says("quantize: {}\nptq: {module_types: [1]}\n", "ptq.module_types: expected a file or a map, found a list")
+
     def test_list_for_a_string(self):
         self.says("quantize: {backend: [torchao]}\n", "quantize.backend", "list")
 
@@ -95,7 +100,8 @@ class SpecificationMessages(CommandTest):
         self.assertEqual(lenient.returncode, 0)
         self.assertIn("ptq: warning: ", lenient.stderr)
         strict = self.ptq("plan", "--strict", "-e", spec, f"model_path={LENET}")
-        self.assertFails(strict, 2, "nothing_like_it", "--strict")
+        self.assertFails(strict, 2, "nothing_like_it", "--strict: 2 warnings.")
+        self.assertNotIn("written", strict.stderr)  # a plan never writes
         self.assertEqual(strict.stdout, "")
         fine = self.ptq("plan", "--strict", "-e", self.write("fine.yaml", LINEAR), f"model_path={LENET}")
         self.assertEqual((fine.returncode, fine.stderr), (0, ""))
@@ -172,6 +178,14 @@ class ModelMessages(CommandTest):
     def test_overlap(self):
         data = safetensors({"a.weight": ("F32", [2, 1], floats(1, 2)), "b.weight": ("F32", [2, 1], floats(1, 2))})
         self.says(data.replace(b"[8, 16]", b"[4, 12]"), "b.weight")
+
+    def test_scales_that_are_there(self):
+        self.says(safetensors({"a.weight": ("F32", [1, 2], floats(1, 2)), "a.weight_scale": ("F32", [1], floats(1))}),
+                  'model.safetensors: tensor "a.weight_scale": the model has a tensor of this name already')
+
+    def test_float8(self):
+        model = self.write("model.safetensors", safetensors({"a.weight": ("F8_E4M3", [1, 2], b"12")}))
+        self.assertIn("its weight holds F8_E4M3; float16, ", self.quantize(LINEAR, model=model).stdout)
 
     def test_nan_and_infinity(self):
         for bad in (float("nan"), float("inf")):
@@ -257,6 +271,15 @@ class ResultsMessages(CommandTest):
     def test_results_dir_cannot_be_made(self):
         self.assertFails(self.quantize(LINEAR, "results_dir=/proc/nowhere/out"), 1, "/proc/nowhere")
 
+    def test_results_dir_is_seen_to_before_the_data(self):
+        run = self.quantize(STATIC, "results_dir=/proc/nowhere/out", "dataset.quant_calibration_dataset.inputs=nowhere.npy",
+                            model=LENET.with_name("model.onnx"))
+        self.assertFails(run, 1, "results_dir cannot be made")
+
+    def test_results_dir_with_a_slash(self):
+        run = self.quantize(LINEAR, "results_dir=out/")
+        self.assertIn(f"artifact: {self.folder}/out/quantized_model_torchao.safetensors\n", run.stdout)
+
 
 class Status(CommandTest):
     """status.json never keeps an older SUCCESS when a run has failed."""
@@ -273,6 +296,16 @@ class Status(CommandTest):
             self.assertFails(self.quantize(LINEAR, model=self.write(name, LENET.read_bytes()[:-1])), 1)
             self.assertEqual(self.status()["status"], "FAILURE")
             self.assertIn(name, self.status()["message"])
+
+    def test_an_index_that_is_none(self):
+        self.assertEqual(self.quantize(LINEAR).returncode, 0)
+        for text, words in (('{"foo": 1}', '"weight_map" is missing'), ("[]", "not a JSON object"),
+                            ('{"weight_map": {}}', '"weight_map" is empty')):
+            with self.subTest(text):
+                self.write("out/status.json", '{"status": "SUCCESS"}')
+                run = self.quantize(LINEAR, model=self.write("model.safetensors.index.json", text))
+                self.assertFails(run, 1, str(self.folder / "model.safetensors.index.json"), words)
+                self.assertEqual(self.status()["status"], "FAILURE")
 
     def test_wrong_usage_writes_nothing(self):
         self.assertEqual(self.quantize(LINEAR).returncode, 0)

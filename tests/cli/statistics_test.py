@@ -178,6 +178,12 @@ class Refusals(StatisticsTest):
         self.assertIn("warning: ptq.calibration.statistics (--statistics): ", run.stderr)
         self.assertFails(self.quantize(WEIGHT_ONLY, "--statistics", "unread.ptqcal", "--strict"), 2, "--statistics")
 
+    def test_data_that_are_not_read(self):
+        run = self.quantize(STATIC, "--statistics", self.statistics(),
+                            "dataset.quant_calibration_dataset.inputs=unread.npy", model=LENET_GRAPH)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn("warning: dataset.quant_calibration_dataset is not read: ", run.stderr)
+
     def test_no_data(self):
         run = self.ptq("calibrate", "-e", STATIC, f"model_path={LENET_GRAPH}", "-o", "a.ptqcal")
         self.assertFails(run, 2, "static.yaml", "quant_calibration_dataset.inputs=", "quant_calibration_dataset.activations=")

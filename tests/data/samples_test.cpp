@@ -94,9 +94,11 @@ TEST_CASE("batches: the size asked for, the last one partial, up to max_samples"
     auto fixed = ptq::samples::open(config, std::vector{floats("input", {3, 1, 2, 3})}, formats);
     REQUIRE(fixed);
     CHECK(fixed->count() == 3);
-    CHECK(fixed->notes().size() == 3);
+    REQUIRE(fixed->notes().size() == 3);
+    CHECK(fixed->notes()[2] == "The last 2 of 5 samples do not fill a batch of the graph and are left out.");
     CHECK(drain(*fixed).shapes == std::vector<ptq::tensor_shape>{{3, 1, 2, 3}});
-    CHECK(holds(failure_of(config, {floats("input", {6, 1, 2, 3})}), "do not fill one batch"));
+    CHECK(holds(failure_of(config, {floats("input", {6, 1, 2, 3})}),
+                "the graph takes 6 samples at a time, but there are 5."));
   }
 }
 

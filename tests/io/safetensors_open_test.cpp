@@ -84,7 +84,9 @@ TEST_CASE("an index of several files") {
 TEST_CASE("a folder stands for the model in it") {
   const temporary_folder folder;
   CHECK(opening_error(folder.path()).what ==
-        folder.path() + ": there is no .safetensors file in this folder. Name the file of the model.");
+        folder.path() +
+            ": there is no .safetensors file in this folder. Name the file of the model (ONNX "
+            "models are named, always).");
   write_file(folder / "only.safetensors", file_with({"o"}));
   CHECK(names_of(opened(folder.path())) == "o ");
   write_file(folder / "other.safetensors", file_with({"p"}));
@@ -152,15 +154,19 @@ TEST_CASE("an index and its files must agree") {
     CHECK(e.what.starts_with(index + ": this is not JSON: parse error at line 1, column 16"));
   }
   SUBCASE("no map") {
-    for (const char* const text : {"{}", "[]", "7", "{\"weight_map\":[]}", "{\"weight_map\":{}}"}) {
+    const auto says = [&](const char* text, errc code, const std::string& what) {
       write_file(index, text);
       const ptq::error e = opening_error(index);
-      CHECK(e.code == errc::missing_value);
-      CHECK(e.what ==
-            index +
-                ": \"weight_map\" is missing. The index of a sharded checkpoint is {\"weight_map\": {tensor: "
-                "file, ...}}.");
-    }
+      CHECK(e.code == code);
+      CHECK(e.what == index + ": " + what +
+                          " The index of a sharded checkpoint is {\"weight_map\": {tensor: file, ...}}.");
+    };
+    says("{}", errc::missing_value, "\"weight_map\" is missing.");
+    says("{\"foo\":1}", errc::missing_value, "\"weight_map\" is missing.");
+    says("[]", errc::wrong_type, "this is not a JSON object.");
+    says("7", errc::wrong_type, "this is not a JSON object.");
+    says("{\"weight_map\":[]}", errc::wrong_type, "\"weight_map\" is not a JSON object.");
+    says("{\"weight_map\":{}}", errc::invalid_value, "\"weight_map\" is empty.");
   }
   SUBCASE("a value that is no file beside the index") {
     write_file(index, R"({"weight_map":{"a":1}})");

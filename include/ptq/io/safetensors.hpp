@@ -47,11 +47,16 @@ inline result<shard_map> read_safetensors_index(const std::string& path) {
   const auto* const text = static_cast<const char*>(static_cast<const void*>(file->bytes().data()));
   const auto index = parse_json({text, file->bytes().size()}, where);
   if (!index) return index.error();
+  const auto refuse = [&](errc code, const char* what) {
+    return error(
+        code, where,
+        std::string(what) + " The index of a sharded checkpoint is {\"weight_map\": {tensor: file, ...}}.");
+  };
+  if (!index->is_object()) return refuse(errc::wrong_type, "this is not a JSON object.");
   const auto weights = index->find("weight_map");
-  if (!index->is_object() || weights == index->end() || !weights->is_object() || weights->empty())
-    return error(errc::missing_value, where,
-                 "\"weight_map\" is missing. The index of a sharded checkpoint is "
-                 "{\"weight_map\": {tensor: file, ...}}.");
+  if (weights == index->end()) return refuse(errc::missing_value, "\"weight_map\" is missing.");
+  if (!weights->is_object()) return refuse(errc::wrong_type, "\"weight_map\" is not a JSON object.");
+  if (weights->empty()) return refuse(errc::invalid_value, "\"weight_map\" is empty.");
   shard_map shards;
   for (const auto& [tensor, shard] : weights->items()) {
     const std::string field = where + ": weight_map: \"" + tensor + "\"";

@@ -155,7 +155,7 @@ class samples {
     for (const graph_input& input : inputs) names.emplace_back(input.name);
     for (const auto& [name, path] : config_.inputs)
       if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end())
-        return error(errc::unknown_word, "inputs",
+        return error(errc::unknown_word, "inputs." + name,
                      "the graph has no input \"" + name + "\"; it has " + quoted(names) + ".",
                      nearest_word(name, names));
     const bool is_path = config_.inputs.contains("");
@@ -243,7 +243,8 @@ class samples {
       else if (feed.input.shape && feed.input.shape->front())
         fixed = feed.input.shape->front();
     }
-    count_ = (std::min)(total_, config_.max_samples.value_or(total_));
+    const std::size_t given = (std::min)(total_, config_.max_samples.value_or(total_));
+    count_ = given;
     batch_size_ = (std::max<std::size_t>)(fixed.value_or(config_.batch_size), 1);
     if (fixed) {
       notes_.push_back("The graph takes " + std::to_string(batch_size_) +
@@ -255,9 +256,11 @@ class samples {
       }
     }
     if (count_ == 0)
-      return error(
-          errc::no_data, feeds_[0].where,
-          total_ == 0 ? "there are no samples in it." : "the samples do not fill one batch of the graph.");
+      return error(errc::no_data, feeds_[0].where,
+                   total_ == 0
+                       ? "there are no samples in it."
+                       : "the graph takes " + std::to_string(batch_size_) + " samples at a time, but there " +
+                             (given == 1 ? "is 1." : "are " + std::to_string(given) + "."));
     return {};
   }
 

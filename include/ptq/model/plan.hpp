@@ -51,7 +51,7 @@ struct plan {
   std::vector<pattern_count> rules;
   std::vector<pattern_count> skip_names;
   std::vector<std::string> warnings;  ///< those of the specification first
-  std::vector<std::string> notes;     ///< counted: one for each rule some of whose layers cannot be quantized
+  std::vector<std::string> notes;     ///< `match` counts, for each rule, the layers that cannot be quantized
 
   bool quantizes_weights() const noexcept {
     return std::any_of(layers.begin(), layers.end(), [](const auto& l) { return l.weights.is_quantized(); });

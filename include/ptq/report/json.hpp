@@ -109,7 +109,8 @@ inline nlohmann::json to_json(const plan& planned) {
   return {{"layers", layers},
           {"rules", detail::patterns_json("module_name", planned.rules)},
           {"skip_names", detail::patterns_json("pattern", planned.skip_names)},
-          {"warnings", planned.warnings}};
+          {"warnings", planned.warnings},
+          {"notes", planned.notes}};
 }
 
 /// What is in quantize_report.json. Figures that do not exist are null.
@@ -134,7 +135,8 @@ inline nlohmann::json to_json(const quantize_report& report) {
             {"other_tensors", report.other_tensors},
             {"bytes_before", report.bytes_before},
             {"bytes_after", report.bytes_after}}},
-          {"warnings", report.warnings}};
+          {"warnings", report.warnings},
+          {"notes", report.notes}};
 }
 
 }  // namespace ptq::inline v0_1

@@ -51,6 +51,7 @@ struct quantize_report {
   std::uint64_t bytes_after = 0;
   std::size_t other_tensors = 0;  ///< tensors that are no layer's weight, copied
   std::vector<std::string> warnings;
+  std::vector<std::string> notes;  ///< those of the plan first
 };
 
 inline weights_report weights_report_of(const quantized_layer& q) {

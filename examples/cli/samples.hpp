@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file samples.hpp Opens the data that a section of a specification names.
+#ifndef PTQ_CLI_SAMPLES_HPP
+#define PTQ_CLI_SAMPLES_HPP
+
+#include <span>
+
+#include "data_formats.hpp"
+#include "ptq/config/spec.hpp"
+#include "ptq/engine/concept.hpp"
+#include "ptq/io/samples.hpp"
+#include "ptq/result.hpp"
+
+namespace cli {
+
+/// As `ptq::samples::open`; what is wrong with a setting is told with its place in the specification.
+///
+/// @param data of the specification: for calibration or for evaluation
+inline ptq::result<ptq::samples> open_samples(const ptq::spec& spec, const ptq::data_config& data,
+                                              std::span<const ptq::graph_input> inputs) {
+  auto opened = ptq::samples::open(data, inputs, data_formats{});
+  if (opened || !opened.error().where.starts_with("inputs")) return opened;
+  const bool evaluates = spec.evaluation_data && &data == &*spec.evaluation_data;
+  ptq::error placed = opened.error();
+  const std::string text = placed.what.substr(placed.where.size());
+  placed.where = spec.where((evaluates ? "evaluate." : "dataset.quant_calibration_dataset.") + placed.where);
+  placed.what = placed.where + text;
+  return placed;
+}
+
+}  // namespace cli
+
+#endif  // PTQ_CLI_SAMPLES_HPP
