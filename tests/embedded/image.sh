@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # image.sh COMPILER SOURCE OUTPUT [FLAG ...]: a Cortex-M4F image of SOURCE, by arm-none-eabi-g++ or a clang, with GCC's own
-# library and nothing else; prints its sizes.
+# library and nothing else; prints its sizes. The code has a budget.
 set -euo pipefail
 compiler=$1 source=$2 output=$3
 shift 3
@@ -25,4 +25,6 @@ for file in "${sources[@]}"; do
   "$compiler" "${flags[@]}" "$@" -c "$file" -o "${objects[-1]}"
 done
 arm-none-eabi-g++ "${cpu[@]}" -nostdlib -Wl,--gc-sections -T "$firmware/cortex_m4.ld" "${objects[@]}" -lgcc -o "$output.elf"
-arm-none-eabi-size -A "$output.elf" | grep -E '^\.(text|data|bss)'
+arm-none-eabi-size -A "$output.elf" | awk -v budget=40000 '
+  /^\.(text|data|bss)/
+  $1 == ".text" && $2 > budget { print "the code is larger than " budget " bytes"; exit 1 }'

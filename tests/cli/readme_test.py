@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The README's commands, as they stand there, on its own specification."""
+import os
+import re
+import shutil
+import subprocess
+
+from command import PTQ, CommandTest, EXAMPLES, LENET, main
+
+README = EXAMPLES.parent / "README.md"
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+
+
+class Readme(CommandTest):
+    def setUp(self):
+        super().setUp()
+        (self.folder / "examples").symlink_to(EXAMPLES)
+        (self.folder / "bin").mkdir()
+        (self.folder / "bin" / "ptq").symlink_to(PTQ)
+        for name in ("model.safetensors", "model.onnx"):
+            shutil.copy(LENET.with_name(name), self.folder)
+        for name in ("a.npy", "b.npy"):
+            shutil.copy(LENET.with_name("calib.npy"), self.folder / name)
+        self.write("module_types.json", '{"fc1": "Linear"}')
+
+    def assertRuns(self, commands):
+        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        run = subprocess.run(["bash", "-euc", commands], cwd=self.folder, capture_output=True, text=True, timeout=60,
+                             env={**os.environ, "PATH": path})
+        self.assertEqual(run.returncode, 0, run.stderr)
+
+    def test_every_command(self):
+        specification, = (block for block in blocks("yaml") if block.startswith("quantize:"))
+        self.write("spec.yaml", specification)
+        commands = [block for block in blocks("sh") if re.search(r"^ptq ", block, re.MULTILINE)]
+        self.assertGreaterEqual(len(commands), 3)
+        for block in commands:
+            with self.subTest(block):
+                if "b.ptqcal" in block:  # the other machine's part
+                    calibrate = next(line for line in block.splitlines() if line.startswith("ptq calibrate"))
+                    self.assertRuns(calibrate.replace("a.ptqcal", "b.ptqcal").replace("a.npy", "b.npy"))
+                self.assertRuns(block)
+
+
+if __name__ == "__main__":
+    main()
