@@ -23,7 +23,7 @@ MODEL = next((pathlib.Path(magika.__file__).parent / "models").glob("*/model.onn
 FOLDERS = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), "/usr/include", "/usr/share", "/usr/lib", "/usr/bin", "/etc")
 MOST_OF_A_KIND = 60
 CALIBRATION_FILES = 128
-TEST_FILES = 600
+TEST_FILES = 400
 FLOAT_INPUT = "{module_name: 'Conv*', activations: {dtype: native}}"
 # backend, mode, more rules, calibration algorithm, the least agreement in percent
 RUNS = (("torchao", "weight_only_ptq", "", "minmax", 97), ("modelopt", "static_ptq", "", "minmax", 95),
