@@ -6,10 +6,10 @@
 // again. The speeds are medians over rounds in which every row runs once, beside a memcpy of the same floats;
 // "of memcpy" is its time over ours.
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <span>
@@ -213,7 +213,9 @@ std::optional<options> options_of(std::span<char*> arguments) {
     if (argument == "--check") {
       given.check = true;
     } else if (argument == "--rounds" && i + 1 < arguments.size()) {
-      given.rounds = std::strtoul(arguments[++i], nullptr, 10);
+      const std::string_view number = arguments[++i];
+      const auto [end, problem] = std::from_chars(number.data(), number.data() + number.size(), given.rounds);
+      if (problem != std::errc{} || end != number.data() + number.size()) return {};
     } else if (given.model.empty() && !argument.starts_with("-")) {
       given.model = argument;
     } else {

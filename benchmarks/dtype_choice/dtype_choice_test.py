@@ -34,7 +34,8 @@ class DtypeChoice(unittest.TestCase):
         shown = run("--help")
         self.assertEqual((shown.returncode, shown.stderr), (0, ""))
         self.assertIn("--rounds N", shown.stdout)
-        for arguments in ((), (MODEL, "--round", "3"), (MODEL, MODEL), (MODEL, "--rounds"), (MODEL, "--rounds", "few")):
+        for arguments in ((), (MODEL, "--round", "3"), (MODEL, MODEL), (MODEL, "--rounds"), (MODEL, "--rounds", "few"),
+                          (MODEL, "--rounds", "-1"), (MODEL, "--rounds", "1x")):
             with self.subTest(arguments):
                 refused = run(*arguments)
                 self.assertEqual((refused.returncode, refused.stdout, refused.stderr), (2, "", shown.stdout))

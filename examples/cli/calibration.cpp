@@ -137,7 +137,7 @@ void judge_data(const ptq::spec& spec, ptq::plan& plan) {
           "ptq.calibration.statistics (--statistics): no layer's activations are quantized, so the file is "
           "not read.");
     else if (spec.calibration_data)
-      plan.warnings.emplace_back(
+      plan.notes.emplace_back(
           "dataset.quant_calibration_dataset is not read: the ranges of activations come from "
           "ptq.calibration.statistics (--statistics).");
   } else if (calibrates && !spec.calibration_data && spec.evaluation_data) {

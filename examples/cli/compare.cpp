@@ -36,8 +36,9 @@ struct compared_tensor {
   std::span<const std::byte> data;
   ptq::any_view view;
   std::optional<ptq::artifact_weights> weights;  // codes and scales, where it is quantized
+  std::uint64_t copy = 0;                        // bytes of the floats that stay beside them
 
-  std::uint64_t bytes() const { return data.size() + (weights ? weights->scales.size_bytes() : 0); }
+  std::uint64_t bytes() const { return data.size() + (weights ? weights->scales.size_bytes() : 0) + copy; }
 
   /// Formats name one type differently.
   bool has_type_of(const compared_tensor& other) const {
@@ -121,7 +122,8 @@ class side {
                tensor.shape,
                tensor.data,
                tensor.view(),
-               {}};
+               {},
+               0};
       if (const auto found = weights.find(tensor.name); found != weights.end()) {
         added.weights = *found->second;
         added.type = added.weights->dtype;
@@ -140,6 +142,11 @@ class side {
     for (std::size_t i = 0; i < onnx_->layers.layers.size(); ++i)
       layers.emplace(onnx_->layers.sources[i].weight, onnx_->layers.layers[i].name);
     const ptq::onnx_graph& graph = onnx_->model.graph;
+    std::map<std::string_view, std::uint64_t> copies;  // their bytes, by the weight
+    for (const auto* list : {&graph.initializers, &graph.constants})
+      for (const ptq::onnx_tensor& tensor : *list)
+        if (const auto copy = onnx_->copies.find(tensor.name); copy != onnx_->copies.end())
+          copies[copy->second] += tensor.data.size();
     for (const auto* list : {&graph.initializers, &graph.constants}) {
       for (const ptq::onnx_tensor& tensor : *list) {
         if (onnx_->copies.contains(tensor.name)) continue;
@@ -151,11 +158,13 @@ class side {
                  tensor.dims,
                  tensor.data,
                  tensor.view(),
-                 {}};
+                 {},
+                 0};
         if (const auto coded = onnx_->coded.find(tensor.name); coded != onnx_->coded.end()) {
           added.weights = coded->second.view();
           added.type = added.weights->dtype;
           added.data = added.weights->codes;
+          added.copy = copies[tensor.name];
         }
       }
     }

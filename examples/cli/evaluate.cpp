@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "checkpoint_file.hpp"
 #include "command.hpp"
 #include "data_formats.hpp"
 #include "engines.hpp"
@@ -179,13 +180,16 @@ int run_evaluate(const options& given) {
             "there are no evaluation data. Give evaluate.inputs=FILE.npy, and evaluate.labels=FILE.npy "
             "for top-1."),
         bad_usage);
-  if (!spec->quantize.model_path.ends_with(".onnx"))
+  if (!spec->quantize.model_path.ends_with(".onnx")) {
+    if (const auto opened = open_checkpoint(spec->quantize.model_path); !opened)
+      return fail(given, opened.error(), failed);
     return fail(
         given,
         ptq::error(ptq::errc::unsupported, ptq::absolute_path(spec->quantize.model_path),
                    "evaluate runs graphs, and a checkpoint holds weights but no graph. Quantize the model as "
                    ".onnx; `ptq compare` tells the error of a checkpoint's weights."),
         failed);
+  }
   auto reference = any_engine::load(spec->quantize.model_path);
   if (!reference) return fail(given, reference.error(), failed);
   auto quantized = any_engine::load(artifact_path(*spec));

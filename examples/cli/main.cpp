@@ -117,6 +117,11 @@ ptq::error usage_error(const CLI::App& app, const CLI::ParseError& wrong, std::s
     return refusal("", "there is no command \"" + std::string(*word) + "\".", *word, command_names(app));
   }
   const CLI::App& command = *parsed.front();
+  if (const std::vector<std::string> before = app.remaining(); !before.empty())
+    return refusal("",
+                   "\"" + before.front() + "\" stands before the command; options go behind it: ptq " +
+                       command.get_name() + " " + before.front() + " ...",
+                   "", {});
   const std::vector<std::string> left = command.remaining();
   if (left.empty()) return refusal(command.get_name(), std::string(wrong.what()) + ".", "", {});
   return refusal(command.get_name(), "\"" + left.front() + "\" is not expected.", left.front(),

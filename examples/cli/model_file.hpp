@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -42,9 +43,7 @@ class model_file {
       if (auto floats = expect_floats(spec, *model); !floats) return floats.error();
       auto layers = ptq::layers_of(*model);
       if (!layers) return layers.error();
-      for (ptq::layer& layer : layers->layers)
-        if (const auto named = spec.ptq.module_types.find(layer.name); named != spec.ptq.module_types.end())
-          layer.class_name = named->second;
+      name_classes(spec.ptq.module_types, *layers);
       opened.onnx_ = onnx_graph_file{*std::move(model), *std::move(layers)};
       return opened;
     }
@@ -91,6 +90,18 @@ class model_file {
   }
 
  private:
+  static void name_classes(const std::map<std::string, std::string>& types, ptq::onnx_layers& layers) {
+    for (ptq::layer& layer : layers.layers) {
+      const auto named = types.find(layer.name);
+      if (named == types.end()) continue;
+      if (layer.class_name == "Embedding" && named->second != layer.class_name)
+        layers.notes.push_back("ptq.module_types: \"" + layer.name +
+                               "\" stays Embedding, since its node looks rows up.");
+      else
+        layer.class_name = named->second;
+    }
+  }
+
   std::string path_;
   std::optional<ptq::checkpoint> checkpoint_;
   std::optional<onnx_graph_file> onnx_;

@@ -38,7 +38,7 @@ struct onnx_file {
   std::vector<ptq::onnx_tensor> stored;                    // as they are in the file
   std::map<std::string, coded_weight> coded;               // by the name of the float weight
   std::map<std::size_t, ptq::onnx_rounded_tensor> inputs;  // nodes whose input 0 is quantized
-  std::set<std::string> copies;                            // float weights that stay beside their codes
+  std::map<std::string, std::string> copies;               // weights that stay as floats too: by the copy
   ptq::onnx_layers layers;                                 // of the graph
   std::vector<std::string> notes;
 };
@@ -121,7 +121,7 @@ class onnx_restorer {
                 " (floats)");  // the layer has it, too
     if (!is_copy || !taken_.insert(copy).second) return false;
     renamed_[name] = copy;
-    file_->copies.insert(copy);
+    file_->copies.emplace(copy, name);
     file_->notes.push_back("\"" + ptq::printable(name) +
                            "\" is there as floats, too: nodes that are not quantized use it.");
     return true;

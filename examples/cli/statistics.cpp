@@ -113,7 +113,9 @@ int run_calibrate(const options& given) {
     end_by_signal();
   }
   if (!seen) return fail(given, seen.error(), failed);
-  if (const auto inputs = seen->ranges(spec->ptq.calibration)) print_findings(plan, *inputs);
+  const auto inputs = seen->ranges(spec->ptq.calibration);
+  if (!inputs) return fail(given, inputs.error(), failed);
+  print_findings(plan, *inputs);
   return finish(given, path, {ptq::model_hash(model->layers()), seen->collected()});
 }
 

@@ -4816,9 +4816,8 @@ inline namespace PTQ_BUILD {
 /// @param scales 1 per tensor, or one per index of the axis; value = code * scale
 /// @param grain  how many elements share a scale; the backend's default for weights if not given
 /// @return wrong_rank, with a rank above `max_rank`; axis_out_of_range, with the axis; size_mismatch, with
-/// the
-///         length wanted; not_finite, with the row-major index of the first NaN or infinity (codes and scales
-///         are then unspecified)
+///         the length wanted; not_finite, with the row-major index of the first NaN or infinity (codes and
+///         scales are then unspecified)
 template <dtype D, backend B, adaptable_tensor Tensor>
 constexpr status quantize(const Tensor& tensor, std::span<typename D::storage> codes, std::span<float> scales,
                           granularity grain = recipe_of<D, B>.weights) {
@@ -5310,11 +5309,12 @@ struct any_view {
   }
 
   /// From flat memory (rank 1, without gaps) and its row-major shape. Where the sizes do not agree there is
-  /// nothing to view: `misfit` tells, and whatever is given the tensor answers size_mismatch.
+  /// nothing to view: `misfit` tells, and whatever is given the tensor answers size_mismatch. A shape of more
+  /// than `max_rank` axes has no size; the answer is wrong_rank then.
   template <named_tensor_or_view Tensor>
   any_view(Tensor&& flat, const tensor_shape& extents) : any_view(std::forward<Tensor>(flat)) {
     PTQ_ASSERT(shape.rank == 1 && (strides[0] == 1 || shape[0] <= 1));
-    if (shape.size() != extents.size()) {
+    if (extents.rank <= max_rank && shape.size() != extents.size()) {
       misfit = shape.size();
       data = nullptr;
       type.reset();
@@ -5323,7 +5323,7 @@ struct any_view {
     strides = row_major(extents);
   }
 
-  /// @param name of a static text
+  /// @param name a text that outlives the view
   any_view(const void* first, std::optional<element_type> element, const tensor_shape& extents,
            std::string_view name = {})
       : data(first), type(element), type_name(name), shape(extents), strides(row_major(extents)) {}
@@ -7314,8 +7314,8 @@ struct activation_range {
   std::uint64_t clipped = 0;  ///< of these, those that lie beyond the range, up to one bin of the histogram
   double sqnr_db = 0;         ///< estimated from the histogram (`expected_sqnr_db`)
 
-  /// Of the values seen, those below `near_zero_below`, where the bins end that become 0 as a whole, but at
-  /// least the first bin: it does not tell zeros from small values.
+  /// Of the values seen, those below `near_zero_below`, where the bins end that become 0 as a whole. The
+  /// first of them does not tell zeros from small values.
   std::uint64_t near_zero = 0;
   float near_zero_below = 0;
 };
@@ -7659,8 +7659,7 @@ inline namespace PTQ_BUILD {
 /// @param planned   made by `match` from these same layers
 /// @param sink      called once per layer whose weights are quantized
 /// @return errors name the layer: wrong_rank or size_mismatch if its weight does not fit its class or the
-/// plan,
-///         axis_out_of_range, not_finite, unsupported; what the sink returns is passed on
+///         plan, axis_out_of_range, not_finite, unsupported; what the sink returns is passed on
 template <class Policies = builtin, layer_sink Sink>
 result<void> apply(const plan& planned, std::span<const layer> layers, Sink&& sink) {
   return detail::apply_weights<Policies>(planned, layers, {}, sink);
@@ -7891,11 +7890,11 @@ std::optional<grid> find_grid(std::string_view dtype_word) {
   return found;
 }
 
-/// How many bins hold nothing but what becomes 0; at least 1.
+/// How many bins hold nothing but what becomes 0: none for fp8, whose smallest numbers lie in the first bin.
 inline std::size_t near_zero_bins(const statistics<>& seen, float amax, const grid& levels) {
   const double half_step = std::ldexp(static_cast<double>(levels.share(1)), -grid::fraction_bits - 1);
   const auto cut = static_cast<float>(static_cast<double>(amax) * half_step);
-  return (std::max)(seen.magnitudes.bin_of(bits_of(cut)), std::size_t{1});
+  return seen.magnitudes.bin_of(bits_of(cut));
 }
 
 inline error error_in_inputs(std::string_view layer, errc code, std::string_view text) {
@@ -7916,10 +7915,9 @@ class calibration {
   /// The inputs of a layer for some samples. Layers that need no range are passed over.
   ///
   /// @return unknown_word for a layer that the plan does not have; unsupported if the elements are not
-  /// floating-point
-  ///         numbers; size_mismatch if flat memory does not fit its shape; wrong_rank with a rank above
-  ///         `max_rank`; not_finite with the index of a NaN or infinity, and nothing of this tensor was taken
-  ///         in
+  ///         floating-point numbers; size_mismatch if flat memory does not fit its shape; wrong_rank with a
+  ///         rank above `max_rank`; not_finite with the index of a NaN or infinity, and nothing of this
+  ///         tensor was taken in
   result<void> collect(std::string_view layer, const any_view& input) {
     const auto found = seen_.find(layer);
     if (found == seen_.end()) return check_is_planned(layer);
@@ -8986,9 +8984,10 @@ inline range_finding finding_of(const activation_range& input) {
   constexpr float normal = (std::numeric_limits<float>::min)();
   if (!(amax > 0)) return {};
   if (amax < normal || input.scale < normal)
-    return {"its scale is subnormal",
-            "Such numbers have few digits, and programs that flush them take them for 0. Look into the "
-            "calibration data."};
+    return {
+        input.scale == 1 ? "its scale would be 0, so it is 1 and all codes are 0" : "its scale is subnormal",
+        "Such numbers have few digits, and programs that flush them take them for 0. Look into the "
+        "calibration data."};
   const std::uint64_t others = input.count - input.near_zero;
   if (input.near_zero <= 99 * others) return {};
   const double share = static_cast<double>(others) / static_cast<double>(input.count);

@@ -2728,9 +2728,8 @@ inline namespace PTQ_BUILD {
 /// @param scales 1 per tensor, or one per index of the axis; value = code * scale
 /// @param grain  how many elements share a scale; the backend's default for weights if not given
 /// @return wrong_rank, with a rank above `max_rank`; axis_out_of_range, with the axis; size_mismatch, with
-/// the
-///         length wanted; not_finite, with the row-major index of the first NaN or infinity (codes and scales
-///         are then unspecified)
+///         the length wanted; not_finite, with the row-major index of the first NaN or infinity (codes and
+///         scales are then unspecified)
 template <dtype D, backend B, adaptable_tensor Tensor>
 constexpr status quantize(const Tensor& tensor, std::span<typename D::storage> codes, std::span<float> scales,
                           granularity grain = recipe_of<D, B>.weights) {

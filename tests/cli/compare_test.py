@@ -55,6 +55,9 @@ class Compare(CommandTest):
             self.assertEqual(sorted(l["name"] for l in report["layers"]), layers)
             self.assertEqual({l["dtype_b"] for l in report["layers"]}, {"int8"})
             self.assertEqual((report["only_in_a"], report["only_in_b"]), ([], []))
+            before, after = (sum(l[f"bytes_{side}"] for l in report["layers"]) for side in "ab")
+            totals = json.loads((self.folder / "out" / "quantize_report.json").read_text())["totals"]
+            self.assertEqual(after - before, totals["bytes_after"] - totals["bytes_before"])
             inspected = json.loads(self.ptq("inspect", "--json", artifact).stdout)["layers"]
             self.assertLessEqual(set(layers), {l["name"] for l in inspected if l["weights"]})
 

@@ -54,9 +54,7 @@ class SpecificationMessages(CommandTest):
         self.says("quantize: {backend: torchao, mode: static_ptq}\n", "torchao", "weight_only_ptq")
 
     def test_number_for_a_list(self):
-        self.says("quantize: {layers: 3}\n", "spec.yaml:1:", "quantize.layers", "list")
-
-        self.says("quantize: {layers: 5}\n", 'expected a list, found "5"')
+        self.says("quantize: {layers: 3}\n", "spec.yaml:1:", "quantize.layers", 'expected a list, found "3"')
 
     def test_list_for_a_file(self):
         self.says("quantize: {}\nptq: {module_types: [1]}\n", "ptq.module_types: expected a file or a map, found a list")
@@ -116,6 +114,9 @@ class SpecificationMessages(CommandTest):
                                  "1 more layer")
                 self.assertEqual((run.stdout, self.written()), ("", []))
 
+    def test_options_before_the_command(self):
+        self.assertFails(self.ptq("-e", "spec.yaml", "plan"), 2, '"-e" stands before the command', "ptq plan -e ...")
+
     def test_usage(self):
         for arguments, *words in (((), "no command is given.", "`ptq --help`"),
                                   (("quantise", "-e", "a"), 'there is no command "quantise".', 'Did you mean "quantize"?'),
@@ -160,6 +161,8 @@ class ModelMessages(CommandTest):
         self.assertFails(self.quantize(LINEAR, model="nowhere.safetensors"), 1, str(self.folder / "nowhere.safetensors"))
 
     def test_evaluate_of_a_checkpoint(self):
+        run = self.ptq("evaluate", "-e", WEIGHT_ONLY, "model_path=nowhere", "results_dir=out", "evaluate.inputs=x.npy")
+        self.assertFails(run, 1, str(self.folder / "nowhere"), "no such file")
         run = self.ptq("evaluate", "-e", WEIGHT_ONLY, f"model_path={LENET}", "results_dir=out", "evaluate.inputs=x.npy")
         self.assertFails(run, 1, str(LENET), "holds weights but no graph", ".onnx", "`ptq compare`")
 

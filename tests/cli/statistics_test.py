@@ -182,7 +182,7 @@ class Refusals(StatisticsTest):
         run = self.quantize(STATIC, "--statistics", self.statistics(),
                             "dataset.quant_calibration_dataset.inputs=unread.npy", model=LENET_GRAPH)
         self.assertEqual(run.returncode, 0, run.stderr)
-        self.assertIn("warning: dataset.quant_calibration_dataset is not read: ", run.stderr)
+        self.assertIn("note: dataset.quant_calibration_dataset is not read: ", run.stderr)
 
     def test_no_data(self):
         run = self.ptq("calibrate", "-e", STATIC, f"model_path={LENET_GRAPH}", "-o", "a.ptqcal")

@@ -19,8 +19,8 @@ struct activation_range {
   std::uint64_t clipped = 0;  ///< of these, those that lie beyond the range, up to one bin of the histogram
   double sqnr_db = 0;         ///< estimated from the histogram (`expected_sqnr_db`)
 
-  /// Of the values seen, those below `near_zero_below`, where the bins end that become 0 as a whole, but at
-  /// least the first bin: it does not tell zeros from small values.
+  /// Of the values seen, those below `near_zero_below`, where the bins end that become 0 as a whole. The
+  /// first of them does not tell zeros from small values.
   std::uint64_t near_zero = 0;
   float near_zero_below = 0;
 };

@@ -64,11 +64,12 @@ struct any_view {
   }
 
   /// From flat memory (rank 1, without gaps) and its row-major shape. Where the sizes do not agree there is
-  /// nothing to view: `misfit` tells, and whatever is given the tensor answers size_mismatch.
+  /// nothing to view: `misfit` tells, and whatever is given the tensor answers size_mismatch. A shape of more
+  /// than `max_rank` axes has no size; the answer is wrong_rank then.
   template <named_tensor_or_view Tensor>
   any_view(Tensor&& flat, const tensor_shape& extents) : any_view(std::forward<Tensor>(flat)) {
     PTQ_ASSERT(shape.rank == 1 && (strides[0] == 1 || shape[0] <= 1));
-    if (shape.size() != extents.size()) {
+    if (extents.rank <= max_rank && shape.size() != extents.size()) {
       misfit = shape.size();
       data = nullptr;
       type.reset();
@@ -77,7 +78,7 @@ struct any_view {
     strides = row_major(extents);
   }
 
-  /// @param name of a static text
+  /// @param name a text that outlives the view
   any_view(const void* first, std::optional<element_type> element, const tensor_shape& extents,
            std::string_view name = {})
       : data(first), type(element), type_name(name), shape(extents), strides(row_major(extents)) {}

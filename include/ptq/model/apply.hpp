@@ -209,8 +209,7 @@ inline namespace PTQ_BUILD {
 /// @param planned   made by `match` from these same layers
 /// @param sink      called once per layer whose weights are quantized
 /// @return errors name the layer: wrong_rank or size_mismatch if its weight does not fit its class or the
-/// plan,
-///         axis_out_of_range, not_finite, unsupported; what the sink returns is passed on
+///         plan, axis_out_of_range, not_finite, unsupported; what the sink returns is passed on
 template <class Policies = builtin, layer_sink Sink>
 result<void> apply(const plan& planned, std::span<const layer> layers, Sink&& sink) {
   return detail::apply_weights<Policies>(planned, layers, {}, sink);

@@ -73,11 +73,11 @@ std::optional<grid> find_grid(std::string_view dtype_word) {
   return found;
 }
 
-/// How many bins hold nothing but what becomes 0; at least 1.
+/// How many bins hold nothing but what becomes 0: none for fp8, whose smallest numbers lie in the first bin.
 inline std::size_t near_zero_bins(const statistics<>& seen, float amax, const grid& levels) {
   const double half_step = std::ldexp(static_cast<double>(levels.share(1)), -grid::fraction_bits - 1);
   const auto cut = static_cast<float>(static_cast<double>(amax) * half_step);
-  return (std::max)(seen.magnitudes.bin_of(bits_of(cut)), std::size_t{1});
+  return seen.magnitudes.bin_of(bits_of(cut));
 }
 
 inline error error_in_inputs(std::string_view layer, errc code, std::string_view text) {
@@ -98,10 +98,9 @@ class calibration {
   /// The inputs of a layer for some samples. Layers that need no range are passed over.
   ///
   /// @return unknown_word for a layer that the plan does not have; unsupported if the elements are not
-  /// floating-point
-  ///         numbers; size_mismatch if flat memory does not fit its shape; wrong_rank with a rank above
-  ///         `max_rank`; not_finite with the index of a NaN or infinity, and nothing of this tensor was taken
-  ///         in
+  ///         floating-point numbers; size_mismatch if flat memory does not fit its shape; wrong_rank with a
+  ///         rank above `max_rank`; not_finite with the index of a NaN or infinity, and nothing of this
+  ///         tensor was taken in
   result<void> collect(std::string_view layer, const any_view& input) {
     const auto found = seen_.find(layer);
     if (found == seen_.end()) return check_is_planned(layer);

@@ -74,9 +74,10 @@ inline range_finding finding_of(const activation_range& input) {
   constexpr float normal = (std::numeric_limits<float>::min)();
   if (!(amax > 0)) return {};
   if (amax < normal || input.scale < normal)
-    return {"its scale is subnormal",
-            "Such numbers have few digits, and programs that flush them take them for 0. Look into the "
-            "calibration data."};
+    return {
+        input.scale == 1 ? "its scale would be 0, so it is 1 and all codes are 0" : "its scale is subnormal",
+        "Such numbers have few digits, and programs that flush them take them for 0. Look into the "
+        "calibration data."};
   const std::uint64_t others = input.count - input.near_zero;
   if (input.near_zero <= 99 * others) return {};
   const double share = static_cast<double>(others) / static_cast<double>(input.count);

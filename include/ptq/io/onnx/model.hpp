@@ -153,8 +153,10 @@ struct onnx_model {
   std::deque<std::vector<std::byte>> decoded;  ///< behind tensors that are not stored as plain bytes
 
   onnx_model() = default;
-  onnx_model(onnx_model&&) noexcept = default;
-  onnx_model& operator=(onnx_model&&) noexcept = default;
+  // NOLINTBEGIN(performance-noexcept-move-constructor): moving a std::deque may allocate
+  onnx_model(onnx_model&&) = default;
+  onnx_model& operator=(onnx_model&&) = default;
+  // NOLINTEND(performance-noexcept-move-constructor)
 
   /// Gives the memory behind tensor data back (`mapped_file::release`).
   void release(std::span<const std::byte> data) const noexcept {
