@@ -71,6 +71,7 @@ class onnx_restorer {
     };
     for (ptq::onnx_node& node : graph_->nodes) {
       for (std::string& name : node.inputs) rename(name);
+      for (std::string& name : node.outputs) rename(name);  // a Constant that makes a copy
       for (ptq::onnx_attribute& attribute : node.attributes)
         for (ptq::onnx_body& body : attribute.bodies)
           for (std::string& name : body.captures) rename(name);

@@ -45,7 +45,7 @@ class Compare(CommandTest):
 
     def test_weights_that_stay_as_floats_too(self):
         """A table that is looked up, a body of If that uses a weight, and a name that was taken."""
-        for name, layers in (("shared", ["a", "b", "both", "table"]), ("bodies", ["shared"])):
+        for name, layers in (("shared", ["a", "b", "both", "table"]), ("shared_constant", ["table"]), ("bodies", ["shared"])):
             model = EXAMPLES.parent / "tests" / "golden" / "onnx" / f"{name}.onnx"
             run = self.quantize(WEIGHT_ONLY, 'quantize.layers=[{module_name: "*", weights: {dtype: int8}}]',
                                 "quantize.skip_names=[]", model=model)

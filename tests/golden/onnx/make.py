@@ -236,5 +236,12 @@ def integers():
                            [*(numpy_helper.from_array(np.array(v), name) for name, v in constants.items()), weight("head.weight", 4, 3)]))
 
 
-for make in (layers, bodies, stored, external, old, shared, bad, outputs, integers):
+def shared_constant():
+    """A table that is looked up and multiplied by, and that a Constant node makes."""
+    nodes = [node("Constant", [], ["table"], value=weight("table", 9, 9)), node("Gather", ["table", "ids"], ["h"]),
+             node("MatMul", ["h", "table"], ["y"])]
+    save("shared_constant", model(nodes, [value("ids", "N", dtype=TensorProto.INT64)], [value("y", "N", 9)]))
+
+
+for make in (layers, bodies, stored, external, old, shared, bad, outputs, integers, shared_constant):
     make()
