@@ -193,7 +193,12 @@ int run_evaluate(const options& given) {
   auto reference = any_engine::load(spec->quantize.model_path);
   if (!reference) return fail(given, reference.error(), failed);
   auto quantized = any_engine::load(artifact_path(*spec));
-  if (!quantized) return fail(given, quantized.error(), failed);
+  if (!quantized) {
+    ptq::error lacking = quantized.error();
+    if (lacking.code == ptq::errc::cannot_open)
+      lacking.what += " `ptq quantize` with the same specification writes it.";
+    return fail(given, lacking, failed);
+  }
   const auto artifact = ptq::read_onnx(artifact_path(*spec));
   if (!artifact) return fail(given, artifact.error(), failed);
   const auto model = ptq::read_onnx(spec->quantize.model_path);

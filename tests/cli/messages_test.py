@@ -160,6 +160,12 @@ class ModelMessages(CommandTest):
     def test_missing(self):
         self.assertFails(self.quantize(LINEAR, model="nowhere.safetensors"), 1, str(self.folder / "nowhere.safetensors"))
 
+    def test_evaluate_before_quantize(self):
+        run = self.ptq("evaluate", "-e", WEIGHT_ONLY, f"model_path={LENET.with_name('model.onnx')}", "results_dir=out",
+                       "evaluate.inputs=x.npy")
+        self.assertFails(run, 1, str(self.folder / "out" / "quantized_model_torchao.onnx"), "no such file",
+                         "`ptq quantize` with the same specification writes it.")
+
     def test_evaluate_of_a_checkpoint(self):
         run = self.ptq("evaluate", "-e", WEIGHT_ONLY, "model_path=nowhere", "results_dir=out", "evaluate.inputs=x.npy")
         self.assertFails(run, 1, str(self.folder / "nowhere"), "no such file")
