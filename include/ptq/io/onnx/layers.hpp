@@ -3,7 +3,6 @@
 #ifndef PTQ_IO_ONNX_LAYERS_HPP
 #define PTQ_IO_ONNX_LAYERS_HPP
 
-#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <set>
@@ -16,7 +15,9 @@
 #include "ptq/io/onnx/infer.hpp"
 #include "ptq/io/onnx/links.hpp"
 #include "ptq/io/onnx/model.hpp"
+#include "ptq/io/onnx/operators.hpp"
 #include "ptq/io/onnx/tensor.hpp"
+#include "ptq/io/onnx/trace.hpp"
 #include "ptq/io/path.hpp"
 #include "ptq/model/layer.hpp"
 #include "ptq/result.hpp"
@@ -46,71 +47,6 @@ struct onnx_layers {
 };
 
 namespace detail {
-
-/// How an operator becomes a layer.
-struct onnx_operator {
-  enum class rank_of : unsigned char { nothing, weight, kernel, input };
-  static constexpr std::size_t no_slot = static_cast<std::size_t>(-1);
-
-  std::string_view op_type;
-  std::string_view class_name;            ///< PyTorch's, without the number of dimensions
-  rank_of dimensions = rank_of::nothing;  ///< what says that number
-  std::size_t slot = no_slot;             ///< of the weight
-  bool needs_constant = false;            ///< no layer unless the weight is constant
-};
-
-inline const onnx_operator* find_operator(const onnx_node& node) noexcept {
-  using from = onnx_operator::rank_of;
-  static constexpr onnx_operator operators[] = {
-      {"Conv", "Conv", from::weight, 1},
-      {"ConvTranspose", "ConvTranspose", from::weight, 1},
-      {"Gemm", "Linear", from::nothing, 1, true},
-      {"MatMul", "Linear", from::nothing, 1, true},
-      {"MaxPool", "MaxPool", from::kernel},
-      {"AveragePool", "AvgPool", from::kernel},
-      {"GlobalAveragePool", "AdaptiveAvgPool", from::input},
-      {"BatchNormalization", "BatchNorm", from::input, 1},
-      {"InstanceNormalization", "InstanceNorm", from::input, 1},
-      {"LeakyRelu", "LeakyReLU"},
-      // never quantized, listed so that the plan says why
-      {"LayerNormalization", "LayerNorm", from::nothing, 1},
-      {"GroupNormalization", "GroupNorm", from::nothing, 1},
-      {"Gather", "Embedding", from::nothing, 0, true},
-      {"LSTM", "LSTM", from::nothing, 1},
-      {"GRU", "GRU", from::nothing, 1},
-      {"RNN", "RNN", from::nothing, 1},
-  };
-  if (!node.is_standard()) return nullptr;
-  for (const onnx_operator& known : operators)
-    if (known.op_type == node.op_type) return &known;
-  return nullptr;
-}
-
-/// A constant, and the nodes through which it reaches a slot.
-struct traced_constant {
-  const onnx_tensor* tensor = nullptr;    ///< null: what reaches the slot is computed
-  std::vector<std::size_t> path;          ///< the constant's end first
-  onnx_type type = onnx_type::undefined;  ///< as it arrives
-};
-
-inline traced_constant trace(const onnx_graph& graph, const onnx_links& links, std::string_view name) {
-  traced_constant traced;
-  while ((traced.tensor = links.constant(name)) == nullptr) {
-    const auto found = links.producers.find(name);
-    if (found == links.producers.end()) return {};
-    const onnx_node& node = graph.nodes[found->second];
-    const bool passes = node.op_type == "Transpose" || node.op_type == "Identity" || node.op_type == "Cast";
-    if (!node.is_standard() || !passes || node.inputs.size() != 1 || node.outputs.size() != 1) return {};
-    if (node.op_type == "Cast" && traced.type == onnx_type::undefined)
-      traced.type = static_cast<onnx_type>(node.integer("to", 0));
-    traced.path.push_back(found->second);
-    name = node.inputs.front();
-  }
-  if (traced.tensor->size() == 0) return {};  // nothing to quantize
-  if (traced.type == onnx_type::undefined) traced.type = traced.tensor->type;
-  std::reverse(traced.path.begin(), traced.path.end());
-  return traced;
-}
 
 /// Builds the list node by node.
 class onnx_layer_builder {
