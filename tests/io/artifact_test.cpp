@@ -467,6 +467,10 @@ TEST_CASE("a damaged artifact says what is wrong with it") {
   const std::string ones = data_of(std::vector{1.0F, 1.0F});
 
   CHECK(text("", "").starts_with("ptq_layers: this is not JSON: "));
+  const std::string deep(200000, '[');  // an overflow of the stack, if its copies were
+  CHECK(text(deep + std::string(deep.size(), ']'), "") ==
+        "ptq_layers: byte 64: this JSON is nested more than 64 levels deep.");
+  CHECK(text(R"({\"[\":[],\"x\":)" + deep, "").find("byte 75: this JSON is nested") != std::string::npos);
   CHECK(text("[]", "") == "ptq_layers is not an object" + end);
   CHECK(text(R"({\"x\":1})", "") == "ptq_layers: \"x\" describes neither weights nor activations" + end);
   CHECK(text(R"({\"x\":{\"weights\":1}})", "") ==

@@ -22,8 +22,34 @@ inline std::string json_text_of(const std::exception& raised) {
   return std::string(prefix == std::string_view::npos ? text : text.substr(prefix + 2)) + ".";
 }
 
-/// A whole document. @return syntax, with the place
+/// Levels that JSON in files may be nested. Ours has four; values nested without end would overflow the stack
+/// of whoever copies or writes them.
+inline constexpr std::size_t most_nested_json = 64;
+
+/// The first bracket that opens one level too many, if there is one.
+inline std::optional<std::size_t> find_too_nested(std::string_view text) noexcept {
+  std::size_t depth = 0;
+  bool is_quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (is_quoted && c == '\\')
+      ++i;
+    else if (c == '"')
+      is_quoted = !is_quoted;
+    else if (!is_quoted && (c == '[' || c == '{') && ++depth > most_nested_json)
+      return i;
+    else if (!is_quoted && (c == ']' || c == '}') && depth > 0)
+      --depth;
+  }
+  return {};
+}
+
+/// A whole document. @return syntax, with the place; validation_overflow where it is nested too deeply
 inline result<nlohmann::json> parse_json(std::string_view text, std::string_view where) {
+  if (const auto at = find_too_nested(text))
+    return error(errc::validation_overflow, where,
+                 "byte " + std::to_string(*at) + ": this JSON is nested more than " +
+                     std::to_string(most_nested_json) + " levels deep.");
   try {
     return nlohmann::json::parse(text.begin(), text.end());
   } catch (const nlohmann::json::exception& raised) {
