@@ -58,6 +58,22 @@ TEST_CASE("arguments neither make the section quantize nor hide what stands ther
   CHECK(message("quantize: {}", {"quantize="}) == "argument 1: quantize: the section is empty.");
 }
 
+TEST_CASE("a path is taken as it is; everything else is YAML") {
+  const ptq::spec made =
+      good(file, {"results_dir=my #1 out", "model_path=\"a\": [b", "evaluate.inputs.x= y # z",
+                  "evaluate.labels=l: m", "quantize.skip_names=[a] # a comment",
+                  "dataset.quant_calibration_dataset.inputs={ids: a.npy, mask: b.npy}",
+                  "ptq.calibration.statistics=*", "ptq.module_types={fc: Linear}"});
+  CHECK(made.quantize.results_dir == "my #1 out");
+  CHECK(made.quantize.model_path == "\"a\": [b");
+  CHECK(made.evaluation_data->inputs.at("x") == " y # z");
+  CHECK(made.evaluation_data->labels == "l: m");
+  CHECK(made.quantize.skip_names == std::vector<std::string>{"a"});
+  CHECK(made.calibration_data->inputs.at("mask") == "b.npy");
+  CHECK(made.ptq.calibration.statistics == "*");
+  CHECK(made.ptq.module_types.at("fc") == "Linear");
+}
+
 TEST_CASE("errors are located at the argument") {
   CHECK(message(file, {"quantize.mode=weight_only_ptq", "quantize.layers.0.weights.dtype=int7"}) ==
         "argument 2: quantize.layers[0].weights.dtype: unknown word \"int7\". Allowed: int8, fp8_e4m3fn, "

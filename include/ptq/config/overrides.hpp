@@ -22,7 +22,7 @@ namespace ptq::inline v0_1::detail {
 
 struct assignment {
   std::string path;
-  std::string value;  ///< YAML
+  std::string value;
 };
 
 /// The value of an argument stands there, not in the file.
@@ -51,6 +51,25 @@ inline std::string nearest_path(std::string_view path, std::string_view first,
     return "quantize." + std::string(key) + rest;
   const auto section = nearest_word(first, sections);
   return section.empty() ? std::string() : std::string(section) + rest;
+}
+
+/// Whether a setting is a path or a name of a file. The argument is taken as it is then: `results_dir=my #1
+/// out` has neither a comment nor quotes. Settings that may be a map too are one where they begin with a
+/// brace.
+inline bool is_path_setting(std::string_view path, std::string_view value) {
+  static constexpr std::string_view paths[] = {"quantize.model_path", "quantize.results_dir", "results_dir",
+                                               "ptq.calibration.statistics", "evaluate.labels"};
+  static constexpr std::string_view sections[] = {"dataset.quant_calibration_dataset.", "evaluate."};
+  if (std::find(std::begin(paths), std::end(paths), path) != std::end(paths)) return true;
+  const bool is_map = value.starts_with('{');
+  if (path == "ptq.module_types") return !is_map;
+  for (const std::string_view section : sections) {
+    if (!path.starts_with(section)) continue;
+    const std::string_view key = path.substr(section.size());
+    if (key == "activations" || key == "images_dir" || key.starts_with("inputs.")) return true;
+    if (key == "inputs") return !is_map;
+  }
+  return false;
 }
 
 /// Puts a value into a document, making the maps on the way where they are missing. Lists do not grow.

@@ -278,12 +278,22 @@ inline error in_file(const error& found, const std::string& file) {
   return outer;
 }
 
+/// YAML, but for paths.
+inline result<tree> value_of(const assignment& given) {
+  if (given.value.empty() || !is_path_setting(given.path, given.value))
+    return parse_tree(given.value, spec_limits);
+  tree path;
+  path.kind = tree::kind_type::word;
+  path.word = given.value;
+  return path;
+}
+
 inline result<void> override_tree(tree& root, std::span<const std::string> arguments) {
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string where = "argument " + std::to_string(i + 1);
     const auto parts = assignment_of(arguments[i]);
     if (!parts) return parts.error().in(where);
-    auto value = parse_tree(parts->value, spec_limits);
+    auto value = value_of(*parts);
     if (!value)
       return error(value.error().code, where, "the value of " + parts->path + ": " + value.error().what);
     mark_argument(*value, i + 1);
