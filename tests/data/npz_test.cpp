@@ -147,6 +147,11 @@ TEST_CASE("what ZIP readers do not agree on is refused by name") {
   CHECK(holds(failure_of(many), "directory of the ZIP archive is damaged"));
 }
 
+TEST_CASE("two arrays of one name are refused: readers do not agree on which is meant") {
+  CHECK(holds(failure_of(read_file(folder + "twice.npz")),
+              "array \"input\": the file holds two arrays of this name"));
+}
+
 TEST_CASE("a bomb is refused before it goes off") {
   const std::string whole = read_file(folder + "deflated.npz");
   const std::size_t central = whole.find("PK\1\2");

@@ -99,6 +99,13 @@ TEST_CASE("what is missing or not finite is named") {
   CHECK(read(data, {"a"}).error().code == ptq::errc::no_data);
 
   const temporary_folder temporary;
+  data.activations = temporary / "none.npy";  // batches without values would be counted for ever
+  REQUIRE(
+      ptq::write_npy(data.activations, {nullptr, ptq::scalar_type::float32, {std::size_t{1} << 40, 0, 256}}));
+  const ptq::error none = read(data, {"a"}).error();
+  CHECK(none.code == ptq::errc::no_data);
+  CHECK(none.what.ends_with("layer \"a\": its samples hold no values: one extent is 0."));
+
   std::vector<float> values(5 * 6, 1.0F);
   values[4 * 6 + 5] = std::numeric_limits<float>::infinity();
   REQUIRE(ptq::write_npy(temporary / "a.npy", {values.data(), ptq::scalar_type::float32, {5, 2, 3}}));

@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -64,6 +65,22 @@ class array_reader {
   std::size_t next_ = 0;
 };
 
+/// The samples of an array that are to be used: the first axis counts them.
+///
+/// @param most  at most so many
+/// @param where names the array in errors
+/// @return wrong_rank for a single number; no_data where there are none, or where a sample holds no value
+inline result<std::size_t> count_samples(const array_reader& array, std::optional<std::size_t> most,
+                                         const std::string& where) {
+  const tensor_shape& shape = array.shape();
+  if (shape.rank == 0)
+    return error(errc::wrong_rank, where, "it is a single number; the first axis must count the samples.");
+  const std::size_t count = (std::min)(shape[0], most.value_or(shape[0]));
+  if (count == 0) return error(errc::no_data, where, "there are no samples.");
+  if (shape.size() == 0) return error(errc::no_data, where, "its samples hold no values: one extent is 0.");
+  return count;
+}
+
 /// An array as its format stores it: listed, but not looked at.
 class stored_array {
  public:
@@ -110,6 +127,7 @@ class data_file {
      ...);
     if (!listed) return listed.error();
     file.arrays_ = *std::move(listed);
+    if (const auto told_apart = file.check_names(); !told_apart) return told_apart.error();
     return file;
   }
 
@@ -135,6 +153,16 @@ class data_file {
 
  private:
   explicit data_file(mapped_file file) : file_(std::move(file)) {}
+
+  /// Readers do not agree on which of two arrays of one name is meant.
+  result<void> check_names() const {
+    auto sorted = names();
+    std::sort(sorted.begin(), sorted.end());
+    const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+    if (twice == sorted.end()) return {};
+    return error(errc::duplicate_key, path() + ": array \"" + std::string(*twice) + "\"",
+                 "the file holds two arrays of this name. Write it again with a name for each.");
+  }
 
   const stored_array* find(std::string_view name) const {
     for (const named_stored_array& stored : arrays_)

@@ -115,15 +115,13 @@ result<std::vector<std::string>> read_recorded(const data_config& data, const pl
         lacking.what += " Record the inputs of every layer whose activations are to be quantized.";
       return lacking;
     }
-    if (reader->shape().rank == 0)
-      return error(errc::wrong_rank, where, "it is a single number; the first axis must count the samples.");
+    const auto count = count_samples(*reader, data.max_samples, where);
+    if (!count) return count.error();
     if (const std::string wrong = detail::input_contradiction(layers[i], reader->shape()); !wrong.empty())
       return error(errc::size_mismatch, where, wrong);
-    const std::size_t count = (std::min)(reader->shape()[0], data.max_samples.value_or(reader->shape()[0]));
-    if (count == 0) return error(errc::no_data, where, "there are no samples.");
     const std::size_t step = (std::max<std::size_t>)(data.batch_size, 1);
-    for (std::size_t first = 0; first < count; first += step) {
-      const auto rows = reader->next((std::min)(step, count - first));
+    for (std::size_t first = 0; first < *count; first += step) {
+      const auto rows = reader->next((std::min)(step, *count - first));
       if (!rows) return rows.error();
       values.resize(rows->size());
       const status converted = detail::convert_floats<float>(

@@ -60,15 +60,16 @@ class Pipe(io.RawIOBase):
         return self.file.write(data)
 
 
-def write_zip(target, compression, force_zip64=False):
+def write_zip(target, compression, force_zip64=False, arrays=tuple(small.items())):
     with zipfile.ZipFile(target, "w", compression) as archive:
-        for name, array in small.items():
+        for name, array in arrays:
             entry = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
             entry.compress_type = compression
             with archive.open(entry, "w", force_zip64=force_zip64) as file:
                 npy.write_array(file, array)
 
 
+write_zip(here / "twice.npz", zipfile.ZIP_STORED, arrays=[("input", small["mask"])] * 2)
 write_zip(Pipe(here / "descriptors.npz"), zipfile.ZIP_DEFLATED)
 zipfile.ZIP64_LIMIT = 64  # so that the central directory uses ZIP64 numbers too
 write_zip(here / "zip64.npz", zipfile.ZIP_STORED, force_zip64=True)
