@@ -17,6 +17,7 @@
 #include "ptq/engine/accuracy.hpp"
 #include "ptq/engine/inputs.hpp"
 #include "ptq/io/array.hpp"
+#include "ptq/io/byte_order.hpp"
 #include "ptq/io/checkpoint.hpp"
 #include "ptq/io/data_file.hpp"
 #include "ptq/io/descriptor.hpp"

@@ -3220,6 +3220,7 @@ class mapped_file {
 #include <concepts>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -3269,6 +3270,22 @@ class array_reader {
   std::size_t next_ = 0;
 };
 
+/// The samples of an array that are to be used: the first axis counts them.
+///
+/// @param most  at most so many
+/// @param where names the array in errors
+/// @return wrong_rank for a single number; no_data where there are none, or where a sample holds no value
+inline result<std::size_t> count_samples(const array_reader& array, std::optional<std::size_t> most,
+                                         const std::string& where) {
+  const tensor_shape& shape = array.shape();
+  if (shape.rank == 0)
+    return error(errc::wrong_rank, where, "it is a single number; the first axis must count the samples.");
+  const std::size_t count = (std::min)(shape[0], most.value_or(shape[0]));
+  if (count == 0) return error(errc::no_data, where, "there are no samples.");
+  if (shape.size() == 0) return error(errc::no_data, where, "its samples hold no values: one extent is 0.");
+  return count;
+}
+
 /// An array as its format stores it: listed, but not looked at.
 class stored_array {
  public:
@@ -3315,6 +3332,7 @@ class data_file {
      ...);
     if (!listed) return listed.error();
     file.arrays_ = *std::move(listed);
+    if (const auto told_apart = file.check_names(); !told_apart) return told_apart.error();
     return file;
   }
 
@@ -3340,6 +3358,16 @@ class data_file {
 
  private:
   explicit data_file(mapped_file file) : file_(std::move(file)) {}
+
+  /// Readers do not agree on which of two arrays of one name is meant.
+  result<void> check_names() const {
+    auto sorted = names();
+    std::sort(sorted.begin(), sorted.end());
+    const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+    if (twice == sorted.end()) return {};
+    return error(errc::duplicate_key, path() + ": array \"" + std::string(*twice) + "\"",
+                 "the file holds two arrays of this name. Write it again with a name for each.");
+  }
 
   const stored_array* find(std::string_view name) const {
     for (const named_stored_array& stored : arrays_)
@@ -4413,7 +4441,7 @@ namespace ptq::inline v0_1::detail {
 
 struct assignment {
   std::string path;
-  std::string value;  ///< YAML
+  std::string value;
 };
 
 /// The value of an argument stands there, not in the file.
@@ -4442,6 +4470,25 @@ inline std::string nearest_path(std::string_view path, std::string_view first,
     return "quantize." + std::string(key) + rest;
   const auto section = nearest_word(first, sections);
   return section.empty() ? std::string() : std::string(section) + rest;
+}
+
+/// Whether a setting is a path or a name of a file. The argument is taken as it is then: `results_dir=my #1
+/// out` has neither a comment nor quotes. Settings that may be a map too are one where they begin with a
+/// brace.
+inline bool is_path_setting(std::string_view path, std::string_view value) {
+  static constexpr std::string_view paths[] = {"quantize.model_path", "quantize.results_dir", "results_dir",
+                                               "ptq.calibration.statistics", "evaluate.labels"};
+  static constexpr std::string_view sections[] = {"dataset.quant_calibration_dataset.", "evaluate."};
+  if (std::find(std::begin(paths), std::end(paths), path) != std::end(paths)) return true;
+  const bool is_map = value.starts_with('{');
+  if (path == "ptq.module_types") return !is_map;
+  for (const std::string_view section : sections) {
+    if (!path.starts_with(section)) continue;
+    const std::string_view key = path.substr(section.size());
+    if (key == "activations" || key == "images_dir" || key.starts_with("inputs.")) return true;
+    if (key == "inputs") return !is_map;
+  }
+  return false;
 }
 
 /// Puts a value into a document, making the maps on the way where they are missing. Lists do not grow.
@@ -5248,6 +5295,21 @@ inline array_view batch_of(const array_view& input, std::size_t first, std::size
 
 #endif  // PTQ_ENGINE_INPUTS_HPP
 
+// ---- ptq/io/byte_order.hpp ----
+
+/// @file byte_order.hpp Every file format here stores little-endian numbers, which are read and written as
+/// they lie in memory. What includes this file does not compile where that would be wrong.
+#ifndef PTQ_IO_BYTE_ORDER_HPP
+#define PTQ_IO_BYTE_ORDER_HPP
+
+#include <bit>
+
+static_assert(std::endian::native == std::endian::little,
+              "ptq reads and writes files on little-endian machines only. What works here is the core, "
+              "ptq/core.hpp, with the same bits as anywhere.");
+
+#endif  // PTQ_IO_BYTE_ORDER_HPP
+
 // ---- ptq/model/any_view.hpp ----
 
 /// @file any_view.hpp A read-only tensor whose element type is known at run time: where different tensor
@@ -5365,7 +5427,10 @@ inline const char* why_not_finite(const any_view& view, std::size_t at) noexcept
     for (std::size_t axis = view.shape.rank; axis-- > 0; at /= view.shape[axis])
       offset += static_cast<std::ptrdiff_t>(at % view.shape[axis]) * view.strides[axis];
     std::uint64_t bits = 0;
-    std::memcpy(&bits, static_cast<const double*>(view.data) + offset, sizeof bits);
+    // By bytes: no pointer to double may point at data that is not aligned.
+    std::memcpy(&bits,
+                static_cast<const std::byte*>(view.data) + offset * static_cast<std::ptrdiff_t>(sizeof bits),
+                sizeof bits);
     if ((bits >> 52 & 0x7FF) != 0x7FF) return "does not fit float32";
   }
   return "is NaN or infinite";
@@ -5545,8 +5610,8 @@ struct stored_tensor {
   std::span<const std::byte> data;
 
   /// For matching and quantizing. It has no element type where the elements are not floats, and neither shape
-  /// nor data where the rank is above `max_rank`. Files need not align their data: `apply` takes care of it,
-  /// others ask `is_aligned` (any_view.hpp) before they read.
+  /// nor data where the rank is above `max_rank`. Files need not align their data: read it by `visit`
+  /// (any_view.hpp), which takes care of that.
   any_view view() const noexcept {
     if (shape.size() > max_rank) return {};
     return {data.data(), element_type_of(type), tensor_shape(std::span(shape)), name_of(type)};
@@ -6654,15 +6719,13 @@ result<std::vector<std::string>> read_recorded(const data_config& data, const pl
         lacking.what += " Record the inputs of every layer whose activations are to be quantized.";
       return lacking;
     }
-    if (reader->shape().rank == 0)
-      return error(errc::wrong_rank, where, "it is a single number; the first axis must count the samples.");
+    const auto count = count_samples(*reader, data.max_samples, where);
+    if (!count) return count.error();
     if (const std::string wrong = detail::input_contradiction(layers[i], reader->shape()); !wrong.empty())
       return error(errc::size_mismatch, where, wrong);
-    const std::size_t count = (std::min)(reader->shape()[0], data.max_samples.value_or(reader->shape()[0]));
-    if (count == 0) return error(errc::no_data, where, "there are no samples.");
     const std::size_t step = (std::max<std::size_t>)(data.batch_size, 1);
-    for (std::size_t first = 0; first < count; first += step) {
-      const auto rows = reader->next((std::min)(step, count - first));
+    for (std::size_t first = 0; first < *count; first += step) {
+      const auto rows = reader->next((std::min)(step, *count - first));
       if (!rows) return rows.error();
       values.resize(rows->size());
       const status converted = detail::convert_floats<float>(

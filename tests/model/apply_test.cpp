@@ -248,6 +248,14 @@ TEST_CASE("what cannot be done is said, with the layer's name") {
     wide[1 * 4 + 2 * 8 + 3] = std::numeric_limits<double>::infinity();
     CHECK(text_of().find("weight[1, 2, 3] is NaN or infinite.") != std::string::npos);
   }
+  SUBCASE("doubles at odd addresses, as files may hold them") {  // the sanitizers of a row look at the reads
+    const double wide[] = {1.0, 1e300};
+    std::vector<std::byte> bytes(1 + sizeof wide);
+    std::memcpy(bytes.data() + 1, wide, sizeof wide);
+    layers = {{"fc", "Linear", {bytes.data() + 1, ptq::element_type::float64, ptq::tensor_shape{1, 2}}}};
+    plan = plan_for(layers, "int8", "torchao");
+    CHECK(text_of().find("weight[0, 1] does not fit float32.") != std::string::npos);
+  }
   SUBCASE("an axis that is not there") {
     plan.layers[0].weights.grain = ptq::per_channel(2);
     CHECK(text_of() == "layer \"stem\": there is no axis 2 in a weight of shape [4, 6].");

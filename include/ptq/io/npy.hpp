@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "ptq/io/array.hpp"
+#include "ptq/io/byte_order.hpp"
 #include "ptq/io/data_file.hpp"
 #include "ptq/io/output_file.hpp"
 #include "ptq/model/shape_text.hpp"

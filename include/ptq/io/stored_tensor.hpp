@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ptq/error.hpp"
+#include "ptq/io/byte_order.hpp"
 #include "ptq/model/any_view.hpp"
 #include "ptq/model/shape_text.hpp"
 #include "ptq/result.hpp"
@@ -125,8 +126,8 @@ struct stored_tensor {
   std::span<const std::byte> data;
 
   /// For matching and quantizing. It has no element type where the elements are not floats, and neither shape
-  /// nor data where the rank is above `max_rank`. Files need not align their data: `apply` takes care of it,
-  /// others ask `is_aligned` (any_view.hpp) before they read.
+  /// nor data where the rank is above `max_rank`. Files need not align their data: read it by `visit`
+  /// (any_view.hpp), which takes care of that.
   any_view view() const noexcept {
     if (shape.size() > max_rank) return {};
     return {data.data(), element_type_of(type), tensor_shape(std::span(shape)), name_of(type)};

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ptq/io/byte_order.hpp"
 #include "ptq/result.hpp"
 
 namespace ptq::inline v0_1 {

@@ -120,7 +120,10 @@ inline const char* why_not_finite(const any_view& view, std::size_t at) noexcept
     for (std::size_t axis = view.shape.rank; axis-- > 0; at /= view.shape[axis])
       offset += static_cast<std::ptrdiff_t>(at % view.shape[axis]) * view.strides[axis];
     std::uint64_t bits = 0;
-    std::memcpy(&bits, static_cast<const double*>(view.data) + offset, sizeof bits);
+    // By bytes: no pointer to double may point at data that is not aligned.
+    std::memcpy(&bits,
+                static_cast<const std::byte*>(view.data) + offset * static_cast<std::ptrdiff_t>(sizeof bits),
+                sizeof bits);
     if ((bits >> 52 & 0x7FF) != 0x7FF) return "does not fit float32";
   }
   return "is NaN or infinite";

@@ -4,7 +4,6 @@
 #define PTQ_IO_ONNX_READ_HPP
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -24,8 +23,6 @@
 
 namespace ptq::inline v0_1 {
 namespace detail {
-
-static_assert(std::endian::native == std::endian::little, "ONNX stores little-endian numbers");
 
 inline result<void> parse_model(onnx_model& model) {
   onnx_parser parser(model);
