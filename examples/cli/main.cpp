@@ -16,6 +16,7 @@
 #include "engines.hpp"
 #include "ptq/config/words.hpp"
 #include "ptq/version.hpp"
+#include "terminal.hpp"
 
 namespace {
 
@@ -142,6 +143,7 @@ int checked(const cli::options& given, int code) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  cli::occupy_standard_streams();
   CLI::App app(about, "ptq");
   app.footer(lesson);
   app.set_version_flag(

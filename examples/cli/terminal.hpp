@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file terminal.hpp A progress line for people, and Ctrl-C as a flag.
+/// @file terminal.hpp Standard streams that are there, a progress line for people, and Ctrl-C as a flag.
 #ifndef PTQ_CLI_TERMINAL_HPP
 #define PTQ_CLI_TERMINAL_HPP
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,14 @@
 #include "ptq/report/table.hpp"
 
 namespace cli {
+
+/// Takes the place of standard streams that the caller closed (`2>&-`), before a file gets their number and
+/// what is printed goes into it. What is printed to a closed stream is still an error there: a folder cannot
+/// be written to.
+inline void occupy_standard_streams() {
+  for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream)
+    if (::fcntl(stream, F_GETFD) < 0) (void)::open("/", O_RDONLY);  // gets the lowest number that is free
+}
 
 /// "[12/37] encoder.layer.3" on stderr, rewritten in place; nothing where stderr is not a terminal.
 class progress {

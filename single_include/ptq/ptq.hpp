@@ -3001,8 +3001,11 @@ inline std::string_view nearest_word(std::string_view typo, std::span<const std:
 #ifndef PTQ_IO_DESCRIPTOR_HPP
 #define PTQ_IO_DESCRIPTOR_HPP
 
+#include <fcntl.h>
+#include <sys/types.h>
 #include <unistd.h>
 
+#include <string>
 #include <utility>
 
 namespace ptq::inline v0_1 {
@@ -3028,6 +3031,14 @@ class descriptor {
  private:
   int number_ = -1;
 };
+
+/// As open(2), but never 0, 1 or 2: whoever closed those may still print there, and would print into the
+/// file. None, with errno set, if that fails.
+inline descriptor open_file(const std::string& path, int flags, mode_t mode = 0) noexcept {
+  descriptor file(::open(path.c_str(), flags | O_CLOEXEC, mode));
+  if (!file || file.get() > STDERR_FILENO) return file;
+  return descriptor(::fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+}
 
 }  // namespace detail
 }  // namespace ptq::inline v0_1
@@ -3100,6 +3111,14 @@ inline std::string nearest_name(const std::string& path) {
   return std::string(nearest_word(file_name_of(path), views));
 }
 
+/// Where a symbolic link points to; nothing if the path is none.
+inline std::string link_target(const std::string& path) {
+  std::string target(PATH_MAX, '\0');
+  const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
+  target.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+  return target;
+}
+
 /// What the system says of an errno value, as the end of a sentence.
 inline std::string system_text(int reason) {
   return std::generic_category().message(reason) + ".";
@@ -3113,6 +3132,10 @@ inline error cannot_open(const std::string& path, int reason) {
     case ENOENT:
       if (::access(folder.c_str(), F_OK) != 0)
         return {errc::cannot_open, where, "no such file; the folder " + folder + " does not exist either."};
+      if (const std::string target = link_target(path); !target.empty())
+        return {errc::cannot_open, where,
+                "this is a link to \"" + target +
+                    "\", which does not exist. Mend the link, or give another file."};
       return {errc::cannot_open, where, "no such file.", nearest_name(path)};
     case EISDIR:
       return {errc::cannot_open, where, "this is a folder, not a file."};
@@ -3156,7 +3179,7 @@ class mapped_file {
   /// @return cannot_open (missing, a folder, no permission, not a regular file), wrong_format (empty)
   static result<mapped_file> open(const std::string& path) {
     // Not blocking, so that a named pipe is refused instead of waited for.
-    const detail::descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    const detail::descriptor file = detail::open_file(path, O_RDONLY | O_NONBLOCK);
     struct stat about{};
     if (!file || ::fstat(file.get(), &about) != 0) return detail::cannot_open(path, errno);
     if (S_ISDIR(about.st_mode)) return detail::cannot_open(path, EISDIR);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Specifications that are wrong: each message says where, what was expected, and what to do.
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -25,6 +26,19 @@ TEST_CASE("a file that is missing, empty, or a directory") {
   CHECK(ptq::read_spec("no.yaml").error().what == here + "/no.yaml: there is no such file.");
   for (const char* empty : {"", "\n\n", "# a comment\n", "---\n", "null\n"})
     CHECK(message(empty) == "spec.yaml: the file is empty: a section quantize is expected.");
+}
+
+TEST_CASE("pipes are refused instead of waited for") {
+  const auto folder = std::filesystem::temp_directory_path() / "ptq_spec_errors_test";
+  std::filesystem::create_directories(folder);
+  const std::string pipe = (folder / "pipe.yaml").string();
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  const std::string refusal =
+      ": this is not a regular file but a pipe or a device. Write the text into a file, and give that.";
+  CHECK(ptq::read_spec(pipe).error().what == pipe + refusal);
+  CHECK(message("quantize: {}\nptq: {module_types: " + pipe + "}") ==
+        "spec.yaml:2:21: ptq.module_types: " + pipe + refusal);
+  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("text that is not YAML") {

@@ -2,7 +2,9 @@
 #include "ptq/io/mapped_file.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -60,6 +62,28 @@ TEST_CASE("a missing file is named from the root, with the name nearest to it") 
   CHECK(error_of(folder / "quite_another").what == folder / "quite_another" + ": no such file.");
   CHECK(error_of(folder / "no/model").what ==
         folder / "no/model" + ": no such file; the folder " + folder.path() + "/no does not exist either.");
+}
+
+TEST_CASE("a link to nothing is called one, and not suggested for itself") {
+  const temporary_folder folder;
+  REQUIRE(::symlink("gone.npy", (folder / "data.npy").c_str()) == 0);
+  CHECK(error_of(folder / "data.npy").what ==
+        folder / "data.npy" +
+            ": this is a link to \"gone.npy\", which does not exist. Mend the link, or give another file.");
+}
+
+TEST_CASE("no file gets the number of a standard stream that was closed") {
+  const temporary_folder folder;
+  write_file(folder / "a", "x");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (int stream = 0; stream < 3; ++stream) ::close(stream);
+    const auto file = ptq::detail::open_file(folder / "a", O_RDONLY);
+    ::_exit(file && file.get() > 2 ? 0 : 1);
+  }
+  int outcome = 0;
+  REQUIRE(::waitpid(child, &outcome, 0) == child);
+  CHECK(WEXITSTATUS(outcome) == 0);
 }
 
 TEST_CASE("a relative path is shown from the root") {

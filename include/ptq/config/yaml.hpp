@@ -252,6 +252,10 @@ inline result<std::string> read_text_file(const std::string& path, std::size_t m
   if (!std::filesystem::exists(path, ignored)) return error(errc::cannot_open, {}, "there is no such file.");
   if (std::filesystem::is_directory(path, ignored))
     return error(errc::cannot_open, {}, "this is a directory, not a file.");
+  if (!std::filesystem::is_regular_file(path, ignored))  // nobody may ever write to a named pipe
+    return error(
+        errc::cannot_open, {},
+        "this is not a regular file but a pipe or a device. Write the text into a file, and give that.");
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
                                                              [](std::FILE* f) { return std::fclose(f); });
   if (!file)

@@ -3,8 +3,11 @@
 #ifndef PTQ_IO_DESCRIPTOR_HPP
 #define PTQ_IO_DESCRIPTOR_HPP
 
+#include <fcntl.h>
+#include <sys/types.h>
 #include <unistd.h>
 
+#include <string>
 #include <utility>
 
 namespace ptq::inline v0_1 {
@@ -30,6 +33,14 @@ class descriptor {
  private:
   int number_ = -1;
 };
+
+/// As open(2), but never 0, 1 or 2: whoever closed those may still print there, and would print into the
+/// file. None, with errno set, if that fails.
+inline descriptor open_file(const std::string& path, int flags, mode_t mode = 0) noexcept {
+  descriptor file(::open(path.c_str(), flags | O_CLOEXEC, mode));
+  if (!file || file.get() > STDERR_FILENO) return file;
+  return descriptor(::fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+}
 
 }  // namespace detail
 }  // namespace ptq::inline v0_1

@@ -29,7 +29,7 @@ class mapped_file {
   /// @return cannot_open (missing, a folder, no permission, not a regular file), wrong_format (empty)
   static result<mapped_file> open(const std::string& path) {
     // Not blocking, so that a named pipe is refused instead of waited for.
-    const detail::descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    const detail::descriptor file = detail::open_file(path, O_RDONLY | O_NONBLOCK);
     struct stat about{};
     if (!file || ::fstat(file.get(), &about) != 0) return detail::cannot_open(path, errno);
     if (S_ISDIR(about.st_mode)) return detail::cannot_open(path, EISDIR);

@@ -67,6 +67,14 @@ inline std::string nearest_name(const std::string& path) {
   return std::string(nearest_word(file_name_of(path), views));
 }
 
+/// Where a symbolic link points to; nothing if the path is none.
+inline std::string link_target(const std::string& path) {
+  std::string target(PATH_MAX, '\0');
+  const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
+  target.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+  return target;
+}
+
 /// What the system says of an errno value, as the end of a sentence.
 inline std::string system_text(int reason) {
   return std::generic_category().message(reason) + ".";
@@ -80,6 +88,10 @@ inline error cannot_open(const std::string& path, int reason) {
     case ENOENT:
       if (::access(folder.c_str(), F_OK) != 0)
         return {errc::cannot_open, where, "no such file; the folder " + folder + " does not exist either."};
+      if (const std::string target = link_target(path); !target.empty())
+        return {errc::cannot_open, where,
+                "this is a link to \"" + target +
+                    "\", which does not exist. Mend the link, or give another file."};
       return {errc::cannot_open, where, "no such file.", nearest_name(path)};
     case EISDIR:
       return {errc::cannot_open, where, "this is a folder, not a file."};
