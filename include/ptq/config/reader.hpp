@@ -82,8 +82,9 @@ class spec_reader {
                                                           "observer_or_fake_quant_kwargs"};
   static constexpr std::string_view data_keys[] = {"inputs", "activations", "batch_size", "max_samples",
                                                    "scale",  "mean",        "std"};
-  static constexpr std::string_view ptq_keys[] = {"module_types", "calibration"};
+  static constexpr std::string_view ptq_keys[] = {"module_types", "calibration", "data"};
   static constexpr std::string_view calibration_keys[] = {"algorithm", "percentile", "bins", "statistics"};
+  static constexpr std::string_view layout_keys[] = {"batch_axis"};
 
   // Sections
 
@@ -237,6 +238,7 @@ class spec_reader {
     each_member(settings, "ptq", {ptq_keys}, [&](const tree& value, const std::string& path) {
       if (value.key == "module_types") read_module_types(value, path);
       if (value.key == "calibration") read_calibration(value, path);
+      if (value.key == "data") read_layout(value, path);
     });
   }
 
@@ -256,6 +258,19 @@ class spec_reader {
       if (value.key == "percentile") read_number(value, field, out.percentile);
       if (value.key == "bins") read_count(value, field, out.bins.emplace());
       if (value.key == "statistics") read_text(value, field, out.statistics);
+    });
+  }
+
+  void read_layout(const tree& map, const std::string& path) {
+    if (map.is_null()) return;
+    each_member(map, path, {layout_keys}, [&](const tree& value, const std::string& field) {
+      if (value.is_null()) return;
+      each_member(value, field, {}, [&](const tree& axis, const std::string& at) {
+        auto& out = spec_.ptq.data.batch_axis[axis.key];
+        spec_.places[at] = position_of(axis.at);
+        if (axis.is_null() || (axis.is_word() && axis.word == "none")) return;
+        read_parsed(axis, at, "an axis (0, 1, ...) or none", out.emplace());
+      });
     });
   }
 

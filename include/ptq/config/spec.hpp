@@ -82,11 +82,22 @@ struct calibration_config {
   friend bool operator==(const calibration_config&, const calibration_config&) = default;
 };
 
+/// Graph input -> the axis that counts samples; nothing where the input has none.
+using batch_axis_choices = std::map<std::string, std::optional<std::size_t>>;
+
+/// `ptq.data`: how the graph takes the data.
+struct layout_config {
+  batch_axis_choices batch_axis;  ///< of the inputs for which what the graph declares does not tell it
+
+  friend bool operator==(const layout_config&, const layout_config&) = default;
+};
+
 /// The `ptq:` section: settings that TAO does not know.
 struct ptq_config {
   std::map<std::string, std::string> module_types;  ///< layer name -> class name
   std::string module_types_file;
   calibration_config calibration;
+  layout_config data;
 
   friend bool operator==(const ptq_config&, const ptq_config&) = default;
 };

@@ -124,6 +124,10 @@ inline std::string yaml_ptq(const ptq_config& config) {
   if (config.calibration.bins) text += "    bins: " + std::to_string(*config.calibration.bins) + "\n";
   if (!config.calibration.statistics.empty())
     text += "    statistics: " + yaml_word(config.calibration.statistics) + "\n";
+  std::string axes;
+  for (const auto& [input, axis] : config.data.batch_axis)
+    axes += (axes.empty() ? "" : ", ") + yaml_word(input) + ": " + (axis ? std::to_string(*axis) : "none");
+  if (!axes.empty()) text += "  data: {batch_axis: {" + axes + "}}\n";
   return "ptq:\n" + text;
 }
 

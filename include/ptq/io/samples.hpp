@@ -16,6 +16,7 @@
 
 #include "ptq/config/spec.hpp"
 #include "ptq/config/words.hpp"
+#include "ptq/engine/batch_axis.hpp"
 #include "ptq/engine/concept.hpp"
 #include "ptq/io/array.hpp"
 #include "ptq/io/data_file.hpp"
