@@ -2087,18 +2087,22 @@ class [[nodiscard]] result<void> {
 
 namespace ptq::inline v0_1 {
 
-/// An input of a graph. Its first axis counts samples.
+/// An input of a graph.
 struct graph_input {
   std::string name;
   scalar_type type = scalar_type::float32;
   /// Extents, outermost first; one without a value takes any. Without a shape even the rank is free.
   std::optional<std::vector<std::optional<std::size_t>>> shape;
+  /// What the graph calls its axes ("batch"), "" for an axis without a name; may be fewer than axes.
+  std::vector<std::string> symbols{};
 };
 
 /// An array with the name of the graph tensor that it is.
 struct named_array {
   std::string name;
   array_view array;
+  /// Of a graph input: the axis that counts samples; nothing where all samples share the array.
+  std::optional<std::size_t> batch_axis = 0;
 };
 
 /// A callable that takes tensors as an engine makes them. Each view is valid until it returns. An error stops
@@ -3790,11 +3794,22 @@ struct calibration_config {
   friend bool operator==(const calibration_config&, const calibration_config&) = default;
 };
 
+/// Graph input -> the axis that counts samples; nothing where the input has none.
+using batch_axis_choices = std::map<std::string, std::optional<std::size_t>>;
+
+/// `ptq.data`: how the graph takes the data.
+struct layout_config {
+  batch_axis_choices batch_axis;  ///< of the inputs for which what the graph declares does not tell it
+
+  friend bool operator==(const layout_config&, const layout_config&) = default;
+};
+
 /// The `ptq:` section: settings that TAO does not know.
 struct ptq_config {
   std::map<std::string, std::string> module_types;  ///< layer name -> class name
   std::string module_types_file;
   calibration_config calibration;
+  layout_config data;
 
   friend bool operator==(const ptq_config&, const ptq_config&) = default;
 };
@@ -4069,8 +4084,9 @@ class spec_reader {
                                                           "observer_or_fake_quant_kwargs"};
   static constexpr std::string_view data_keys[] = {"inputs", "activations", "batch_size", "max_samples",
                                                    "scale",  "mean",        "std"};
-  static constexpr std::string_view ptq_keys[] = {"module_types", "calibration"};
+  static constexpr std::string_view ptq_keys[] = {"module_types", "calibration", "data"};
   static constexpr std::string_view calibration_keys[] = {"algorithm", "percentile", "bins", "statistics"};
+  static constexpr std::string_view layout_keys[] = {"batch_axis"};
 
   // Sections
 
@@ -4224,6 +4240,7 @@ class spec_reader {
     each_member(settings, "ptq", {ptq_keys}, [&](const tree& value, const std::string& path) {
       if (value.key == "module_types") read_module_types(value, path);
       if (value.key == "calibration") read_calibration(value, path);
+      if (value.key == "data") read_layout(value, path);
     });
   }
 
@@ -4243,6 +4260,19 @@ class spec_reader {
       if (value.key == "percentile") read_number(value, field, out.percentile);
       if (value.key == "bins") read_count(value, field, out.bins.emplace());
       if (value.key == "statistics") read_text(value, field, out.statistics);
+    });
+  }
+
+  void read_layout(const tree& map, const std::string& path) {
+    if (map.is_null()) return;
+    each_member(map, path, {layout_keys}, [&](const tree& value, const std::string& field) {
+      if (value.is_null()) return;
+      each_member(value, field, {}, [&](const tree& axis, const std::string& at) {
+        auto& out = spec_.ptq.data.batch_axis[axis.key];
+        spec_.places[at] = position_of(axis.at);
+        if (axis.is_null() || (axis.is_word() && axis.word == "none")) return;
+        read_parsed(axis, at, "an axis (0, 1, ...) or none", out.emplace());
+      });
     });
   }
 
@@ -4683,6 +4713,10 @@ inline std::string yaml_ptq(const ptq_config& config) {
   if (config.calibration.bins) text += "    bins: " + std::to_string(*config.calibration.bins) + "\n";
   if (!config.calibration.statistics.empty())
     text += "    statistics: " + yaml_word(config.calibration.statistics) + "\n";
+  std::string axes;
+  for (const auto& [input, axis] : config.data.batch_axis)
+    axes += (axes.empty() ? "" : ", ") + yaml_word(input) + ": " + (axis ? std::to_string(*axis) : "none");
+  if (!axes.empty()) text += "  data: {batch_axis: {" + axes + "}}\n";
   return "ptq:\n" + text;
 }
 
@@ -6768,6 +6802,292 @@ result<std::vector<std::string>> read_recorded(const data_config& data, const pl
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_IO_RECORDED_HPP
+
+// ---- ptq/engine/batch_axis.hpp ----
+
+/// @file batch_axis.hpp Which axis of a graph's inputs and outputs counts samples: found over all inputs
+/// together, whatever their order.
+#ifndef PTQ_ENGINE_BATCH_AXIS_HPP
+#define PTQ_ENGINE_BATCH_AXIS_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// The axes of a graph's inputs that count samples.
+struct batch_axes {
+  /// One for each input. Nothing: by what the graph declares the input has no such axis.
+  std::vector<std::optional<std::size_t>> inputs;
+  std::string dimension;  ///< what the axes have in common: a symbol ("batch"), a number, or "?"
+  std::string note;       ///< where it is a guess that could be another; else empty
+};
+
+namespace detail {
+
+/// A dimension of a graph input, as the graph names it.
+struct dimension_label {
+  std::string text;  // a symbol, a number, or "?"
+  bool is_number = false;
+
+  bool says_batch() const { return lower_cased(text).find("batch") != std::string::npos; }
+  /// One of the letters that stand for a batch.
+  bool is_batch_letter() const {
+    const std::string name = lower_cased(text);
+    return name == "n" || name == "b" || name == "bs";
+  }
+  /// A name for steps in time or places in a text: seldom a batch.
+  bool says_time() const {
+    const std::string name = lower_cased(text);
+    if (name == "t" || name == "l") return true;
+    for (const char* part : {"time", "seq", "frame", "len", "step", "token"})
+      if (name.find(part) != std::string::npos) return true;
+    return false;
+  }
+  friend bool operator==(const dimension_label&, const dimension_label&) = default;
+};
+
+inline std::vector<dimension_label> labels_of(const graph_input& input) {
+  std::vector<dimension_label> labels;
+  for (std::size_t axis = 0; input.shape && axis < input.shape->size(); ++axis) {
+    const std::optional<std::size_t> extent = (*input.shape)[axis];
+    const bool is_named = axis < input.symbols.size() && !input.symbols[axis].empty();
+    labels.push_back(extent ? dimension_label{std::to_string(*extent), true}
+                            : dimension_label{is_named ? input.symbols[axis] : "?"});
+  }
+  return labels;
+}
+
+/// "h0 [2, batch, 5]"
+inline std::string labels_text(const std::string& name, const std::vector<dimension_label>& labels) {
+  std::string text;
+  for (const dimension_label& label : labels) text.append(text.empty() ? "" : ", ").append(label.text);
+  return name + " [" + text + "]";
+}
+
+/// Finds the dimension that counts samples. What decides, in this order: the axes that are given; a name that
+/// says batch; the symbol that most inputs share; a first axis of any extent; for graphs of fixed size the
+/// number that all share, or the first extent of the input with the most axes.
+class batch_search {
+ public:
+  batch_search(std::span<const graph_input> inputs, const batch_axis_choices& given)
+      : inputs_(inputs), given_(given) {
+    for (const graph_input& input : inputs) {
+      labels_.push_back(labels_of(input));
+      highest_ = (std::max)(highest_, labels_.back().size());
+    }
+  }
+
+  batch_axes run() const {
+    const dimension_label batch = choose();
+    batch_axes found;
+    found.dimension = batch.text;
+    for (std::size_t i = 0; i < inputs_.size(); ++i) found.inputs.push_back(axis_in(i, batch));
+    if (!is_sure(found, batch)) found.note = note_on(found);
+    return found;
+  }
+
+ private:
+  /// How well a dimension suits; the greater one wins.
+  using fitness = std::tuple<int, std::size_t, std::size_t, bool, std::size_t, std::string>;
+
+  const std::optional<std::size_t>* given_for(std::size_t i) const {
+    const auto found = given_.find(inputs_[i].name);
+    return found == given_.end() ? nullptr : &found->second;
+  }
+
+  std::size_t place_of(std::size_t i, const dimension_label& label) const {
+    return static_cast<std::size_t>(std::find(labels_[i].begin(), labels_[i].end(), label) -
+                                    labels_[i].begin());
+  }
+  bool has(std::size_t i, const dimension_label& label) const {
+    return place_of(i, label) < labels_[i].size();
+  }
+  bool leads(std::size_t i, const dimension_label& label) const {
+    return !labels_[i].empty() && labels_[i][0] == label;
+  }
+
+  dimension_label choose() const {
+    for (const auto& [name, axis] : given_)
+      for (std::size_t i = 0; axis && i < inputs_.size(); ++i)
+        if (inputs_[i].name == name && *axis < labels_[i].size()) return labels_[i][*axis];
+    dimension_label best{"?"};
+    std::optional<fitness> best_fitness;
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      if (given_for(i)) continue;
+      for (const dimension_label& label : labels_[i]) {
+        fitness suits = fitness_of(label);
+        if (best_fitness && suits <= *best_fitness) continue;
+        best = label;
+        best_fitness = std::move(suits);
+      }
+    }
+    return best;
+  }
+
+  fitness fitness_of(const dimension_label& label) const {
+    std::size_t holders = 0;
+    std::size_t leading = 0;
+    bool leads_largest = false;
+    bool follows_time = false;
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      if (given_for(i)) continue;
+      holders += has(i, label) ? 1u : 0u;
+      leading += leads(i, label) ? 1u : 0u;
+      leads_largest = leads_largest || (leads(i, label) && labels_[i].size() == highest_);
+      follows_time = follows_time || (has(i, label) && labels_[i][0].says_time());
+    }
+    int tier = 0;
+    if (label.is_number)
+      tier = is_common(label) ? 2 : leads_largest ? 1 : 0;
+    else if (label.says_batch())
+      tier = 5;
+    else if (label.says_time())
+      tier = leading > 0 ? 1 : 0;
+    else if (label.text != "?" && holders > 1)
+      tier = 4;
+    else if (leading > 0 || (follows_time && label.is_batch_letter()))
+      tier = 3;
+    // The smallest number, the first name: whatever it is, the order of inputs does not matter.
+    std::string last = label.text;
+    for (char& c : last) c = static_cast<char>(~c);
+    return {tier,
+            holders,
+            leading,
+            !label.is_number,
+            std::size_t{64} - (std::min)(label.text.size(), std::size_t{64}),
+            last};
+  }
+
+  /// A number that each of several inputs has, in front of one of those with the most axes (1: of any), or
+  /// behind time.
+  bool is_common(const dimension_label& number) const {
+    std::size_t holders = 0;
+    bool is_first = false;
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      if (labels_[i].size() < 2) continue;
+      if (!has(i, number)) return false;
+      ++holders;
+      const bool may_lead = leads(i, number) || labels_[i][0].says_time();
+      is_first = is_first || (may_lead && (labels_[i].size() == highest_ || number.text == "1"));
+    }
+    return holders > 1 && is_first;
+  }
+
+  std::optional<std::size_t> axis_in(std::size_t i, const dimension_label& batch) const {
+    if (const auto* const given = given_for(i)) return *given;
+    const std::vector<dimension_label>& labels = labels_[i];
+    if (labels.empty()) return inputs_[i].shape ? std::nullopt : std::optional<std::size_t>(0);
+    const auto is_free_front = !labels[0].is_number && !labels[0].says_time();
+    if (batch.text == "?" && is_free_front) return 0;
+    if (has(i, batch)) return place_of(i, batch);
+    for (std::size_t axis = 0; axis < labels.size(); ++axis)
+      if (!labels[axis].is_number && labels[axis].says_batch()) return axis;
+    if (is_free_front) return 0;
+    const dimension_label unnamed{"?"};
+    const bool is_only = std::count(labels.begin(), labels.end(), unnamed) == 1;
+    return is_only ? std::optional(place_of(i, unnamed)) : std::nullopt;
+  }
+
+  /// Whether nothing in the graph speaks for another axis.
+  bool is_sure(const batch_axes& found, const dimension_label& batch) const {
+    bool moves = false;
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      if (given_for(i)) return true;
+      moves = moves || found.inputs[i].value_or(0) > 0;
+    }
+    if (batch.is_number && moves) return false;
+    if (!batch.is_number && (batch.says_batch() || batch.is_batch_letter())) return true;
+    if (!batch.is_number && batch.says_time()) return false;
+    for (std::size_t i = 0; i < inputs_.size(); ++i)
+      for (std::size_t axis = 0; axis < labels_[i].size(); ++axis)
+        if (axis != found.inputs[i] && !labels_[i][axis].is_number && !labels_[i][axis].says_time())
+          return false;
+    return true;
+  }
+
+  std::string note_on(const batch_axes& found) const {
+    std::string text;
+    std::string example;
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      if (!found.inputs[i] || labels_[i].empty()) continue;
+      const std::string axis = std::to_string(*found.inputs[i]);
+      text += (text.empty() ? "" : ", ") + ("axis " + axis) + " of graph input " +
+              labels_text(inputs_[i].name, labels_[i]);
+      if (example.empty()) example = inputs_[i].name + ": " + axis;
+    }
+    return "Samples are counted by " + text +
+           ", which is a guess. If it is another, give it: ptq: {data: {batch_axis: {" + example + "}}}.";
+  }
+
+  std::span<const graph_input> inputs_;
+  const batch_axis_choices& given_;
+  std::vector<std::vector<dimension_label>> labels_;
+  std::size_t highest_ = 0;  // rank
+};
+
+}  // namespace detail
+
+/// Finds the axis of each graph input that counts samples.
+///
+/// @param given what the user knows better (`ptq.data.batch_axis`)
+/// @return unknown_word: `given` names no input of the graph; axis_out_of_range. `where` is the setting
+inline result<batch_axes> find_batch_axes(std::span<const graph_input> inputs,
+                                          const batch_axis_choices& given = {}) {
+  std::vector<std::string_view> names;
+  for (const graph_input& input : inputs) names.emplace_back(input.name);
+  for (const auto& [name, axis] : given) {
+    const std::string where = "ptq.data.batch_axis." + name;
+    const auto at = std::find(names.begin(), names.end(), name);
+    if (at == names.end()) {
+      std::string known;
+      for (const std::string_view n : names)
+        known.append(known.empty() ? "\"" : ", \"").append(n).append("\"");
+      return error(errc::unknown_word, where,
+                   "the graph has no input \"" + name + "\"; it has " + known + ".",
+                   nearest_word(name, names));
+    }
+    const auto& shape = inputs[static_cast<std::size_t>(at - names.begin())].shape;
+    const std::size_t rank = shape ? shape->size() : max_rank;
+    if (axis && *axis >= rank)
+      return error(errc::axis_out_of_range, where,
+                   "is " + std::to_string(*axis) + ", but the graph input has " +
+                       (rank == 0 ? "no axes: write none, or leave it out."
+                                  : "axes 0 to " + std::to_string(rank - 1) + "."));
+  }
+  return detail::batch_search(inputs, given).run();
+}
+
+/// The axis of a tensor that counts samples: the one with the batch's symbol; without one the first axis, or
+/// the first of all that is as long as the batch.
+///
+/// @param symbols   of the tensor's axes as the graph declares them, "" where an axis has none; may be fewer
+/// @param made      the shape of the tensor as an engine made it of a batch
+/// @param samples   in that batch
+/// @param dimension `batch_axes::dimension` of the graph's inputs
+inline std::optional<std::size_t> find_batch_axis(std::span<const std::string> symbols,
+                                                  const tensor_shape& made, std::size_t samples,
+                                                  std::string_view dimension) {
+  const auto fits = [&](std::size_t axis) { return axis < made.rank && made[axis] == samples; };
+  for (std::size_t axis = 0; axis < symbols.size(); ++axis)
+    if (!symbols[axis].empty() && symbols[axis] == dimension && fits(axis)) return axis;
+  for (std::size_t axis = 0; axis < symbols.size(); ++axis)
+    if (detail::dimension_label{symbols[axis]}.says_batch() && fits(axis)) return axis;
+  for (std::size_t axis = 0; axis < made.rank; ++axis)
+    if (fits(axis)) return axis;
+  return {};
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_ENGINE_BATCH_AXIS_HPP
 
 // ---- ptq/io/samples.hpp ----
 
