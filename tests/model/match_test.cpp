@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -115,7 +116,80 @@ TEST_CASE("classes of a bare state dict are inferred from name and rank") {
   CHECK(seen ==
         "conv:Conv2d* bn:BatchNorm* norm: a:Linear* b:Conv1d* c:Conv3d* tok_embeddings:Embedding* "
         "embedder.proj:Embedding* t.wte:Embedding* wpe:Embedding* shared:Embedding* shared_fc:Linear* "
-        "patch_embed:Conv2d* scale: p.weight:Linear* ");
+        "patch_embed:Conv2d* scale: weight: .weight: p.weight:Linear* q.weight_g: ");
+}
+
+TEST_CASE("a tensor of two axes is in the plan, whatever its name") {
+  const std::vector<ptq::named_tensor> tensors{
+      {"attn.in_proj_weight", shaped({12, 4})},        {"attn.in_proj_bias", shaped({12})},
+      {"mask", shaped({1, 1, 8, 8}, std::nullopt)},    {"lstm.weight_ih_l0", shaped({16, 4})},
+      {"mlp.experts.gate_up_proj", shaped({3, 4, 8})}, {"fc.weight", shaped({4, 4})}};
+  const std::string other = "its name does not end in \".weight\": only such tensors are quantized";
+  const std::string stack =
+      "it is a stack of 3 matrices, which need a scale for each matrix and output channel: not supported";
+  for (const auto& types : {std::map<std::string, std::string>(), {{"attn.in_proj_weight", "Linear"}}}) {
+    const auto made = ptq::match(weight_only({rule("*", "int8")}), ptq::layers_of(tensors, types));
+    REQUIRE(made.layers.size() == 5);
+    CHECK(named(made, "attn.in_proj_weight").weights.reason == other);
+    CHECK(named(made, "attn.in_proj_weight").class_name == (types.empty() ? "" : "Linear"));
+    CHECK(named(made, "mask").weights.reason == other);
+    CHECK(named(made, "lstm.weight_ih_l0").weights.reason == other);
+    CHECK(named(made, "mlp.experts.gate_up_proj").weights.reason == stack);
+    CHECK(named(made, "mlp.experts.gate_up_proj").shape == ptq::tensor_shape{3, 4, 8});
+    CHECK(named(made, "fc").weights.is_quantized());
+    CHECK(made.warnings.empty());
+  }
+}
+
+TEST_CASE("a stack of matrices is no convolution") {
+  const std::vector<ptq::named_tensor> tensors{{"mlp.experts.up.weight", shaped({4, 8, 8})},
+                                               {"moe.input_linear.weight", shaped({4, 8, 8})},
+                                               {"block_sparse_moe.out.weight", shaped({4, 8, 8})},
+                                               {"ffn.w1.weight", shaped({4, 8, 8})},
+                                               {"ffn.router.layer.weight", shaped({4, 8})},
+                                               {"heads.weight", shaped({4, 8, 8})},
+                                               {"heads.bias", shaped({4, 8})},  // convolutions:
+                                               {"experts.3.conv.weight", shaped({4, 8, 3})},
+                                               {"expert.conv.weight", shaped({4, 8, 3})},
+                                               {"expert.conv.bias", shaped({4})},
+                                               {"memoenc.conv.weight", shaped({4, 8, 3})},
+                                               {"tcn.gate.weight", shaped({8, 4})},
+                                               {"tcn.conv.weight", shaped({4, 8, 3})}};
+  std::string stacks;
+  for (const ptq::layer& l : ptq::layers_of(tensors)) {
+    if (l.weight.shape.rank == 3 && l.class_name.empty()) stacks += l.name + " ";
+    CHECK((l.reason.find("a stack of 4 matrices") != std::string::npos) ==
+          (l.weight.shape.rank == 3 && l.class_name.empty()));
+  }
+  CHECK(stacks == "mlp.experts.up moe.input_linear block_sparse_moe.out ffn.w1 heads ");
+  const auto named_class = ptq::layers_of(tensors, {{"mlp.experts.up", "Conv1d"}});
+  CHECK(ptq::match(weight_only({rule("Conv1d", "int8")}), named_class).layers[0].weights.is_quantized());
+}
+
+TEST_CASE("a matrix that is stored [in, out] has its output channels on axis 1") {
+  const std::vector<ptq::named_tensor> gpt2{
+      {"h.0.attn.c_attn.weight", shaped({4, 12})}, {"h.0.attn.c_attn.bias", shaped({12})},
+      {"h.0.attn.c_proj.weight", shaped({4, 4})},  {"h.0.attn.c_proj.bias", shaped({4})},
+      {"h.0.square.weight", shaped({4, 4})},       {"h.0.square.bias", shaped({4})}};
+  const auto made = ptq::match(weight_only({rule("*", "int8")}), ptq::layers_of(gpt2));
+  for (const char* const name : {"h.0.attn.c_attn", "h.0.attn.c_proj"}) {
+    CHECK(named(made, name).class_name == "Conv1D");
+    CHECK(named(made, name).inferred);
+    CHECK(named(made, name).weights.grain == ptq::per_channel(1));
+  }
+  CHECK(named(made, "h.0.square").class_name == "Linear");
+
+  // As others write it, under the same names: [out, in].
+  const std::vector<ptq::named_tensor> clip{{"mlp.c_fc.weight", shaped({16, 4})},
+                                            {"mlp.c_fc.bias", shaped({16})},
+                                            {"attn.c_proj.weight", shaped({4, 4})},
+                                            {"attn.c_proj.bias", shaped({4})},
+                                            {"attn.c_attn.weight", shaped({12, 4})}};
+  for (const ptq::layer& l : ptq::layers_of(clip)) CHECK(l.class_name == "Linear");
+
+  const auto told = ptq::layers_of(clip, {{"attn.c_proj", "Conv1D"}});
+  const auto planned = ptq::match(weight_only({rule("Conv1D", "int8")}), told);
+  CHECK(named(planned, "attn.c_proj").weights.grain == ptq::per_channel(1));
 }
 
 TEST_CASE("module types override what would be inferred") {

@@ -43,7 +43,7 @@ namespace detail {
 inline std::string input_contradiction(const layer& fed, const tensor_shape& inputs) {
   const class_traits traits = traits_of_class(fed.class_name);
   const tensor_shape& weight = fed.weight.shape;
-  if (!traits.weights || weight.rank != traits.rank) return {};
+  if (!traits.weights || weight.rank != traits.rank || fed.used_rank || fed.weight_is_left) return {};
   const std::size_t output_axis = fed.output_axis.value_or(traits.output_axis);
   const std::size_t taken = weight[output_axis == 0 ? 1 : 0];  // in a group
   const bool has_groups = weight.rank > 2 && output_axis == 0;

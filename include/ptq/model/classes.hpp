@@ -28,6 +28,7 @@ constexpr class_traits traits_of_class(std::string_view name) noexcept {
     family.remove_suffix(2);
   }
   if (name == "Linear") return {true, true, 2, 0};
+  if (name == "Conv1D") return {true, true, 2, 1};  // of transformers: a Linear that keeps [in, out]
   if (family == "Conv" && dimensions > 0) return {true, true, dimensions + 2, 0};
   if (family == "ConvTranspose" && dimensions > 0) return {true, true, dimensions + 2, 1};
   if (family == "BatchNorm" || family == "InstanceNorm") return {false, true, 1, 0};

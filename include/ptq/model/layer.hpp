@@ -19,6 +19,10 @@ struct layer {
   bool inferred = false;                     ///< the class was guessed from name and shape
   std::string op_type{};                     ///< the ONNX operator, if it is one; patterns match it too
   std::optional<std::size_t> output_axis{};  ///< of the weight, where it is not the one of the class
+  std::optional<std::size_t> used_rank{};    ///< of the weight as its operator sees it, where that differs
+  bool weight_is_left = false;  ///< it is multiplied from the left: inputs have their channels last but one
+  std::string reason{};         ///< why nothing of it can be quantized, where its class does not say so
+  std::string axis_reason{};    ///< why no axis of the weight counts output channels, where none does
 
   bool has_weight() const noexcept { return weight.data != nullptr || weight.type || weight.shape.rank > 0; }
 };
@@ -28,8 +32,9 @@ namespace detail {
 /// How the class of a layer and the rank of its weight disagree; empty if they do not.
 inline std::string rank_contradiction(const layer& candidate) {
   const class_traits traits = traits_of_class(candidate.class_name);
-  const std::size_t rank = candidate.weight.shape.rank;
-  if (!traits.is_quantizable() || !candidate.has_weight() || rank == traits.rank) return {};
+  const std::size_t rank = candidate.used_rank.value_or(candidate.weight.shape.rank);
+  if (!traits.is_quantizable() || !candidate.has_weight() || rank == traits.rank || !candidate.reason.empty())
+    return {};
   return "class " + candidate.class_name +
          (traits.rank == 0 ? " has no weight, but there is one of rank " + std::to_string(rank)
                            : " needs a weight of rank " + std::to_string(traits.rank) +

@@ -3,8 +3,10 @@
 #ifndef PTQ_MODEL_LAYERS_OF_HPP
 #define PTQ_MODEL_LAYERS_OF_HPP
 
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <map>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,27 +25,126 @@ struct named_tensor {
   any_view view;
 };
 
-/// Each tensor `<name>.weight` makes the layer `<name>`, in order; the others belong to no layer.
+namespace detail {
+
+/// Reads the class of a layer off the names and shapes of its neighbours.
+class state_dict {
+ public:
+  explicit state_dict(std::span<const named_tensor> tensors) {
+    for (const named_tensor& tensor : tensors) shapes_.emplace(tensor.name, tensor.view.shape);
+    for (const auto& [name, shape] : shapes_)
+      if (is_gpt2_name(layer_name(name))) has_in_out_ = has_in_out_ || keeps_in_out(layer_name(name), shape);
+  }
+
+  /// "Linear"; empty where nothing is suggested.
+  std::string_view suggested(std::string_view layer, const tensor_shape& weight) const {
+    const std::string_view found =
+        suggested_class(layer, weight.rank, shape_of(layer, ".running_mean") != nullptr);
+    if (found == "Linear" && keeps_in_out(layer, weight)) return "Conv1D";
+    return found == "Conv1d" && is_stack(layer, weight) ? "" : found;
+  }
+
+  /// Whether a tensor of rank 3 holds a matrix for each of some experts, and is no convolution, whose bias
+  /// has one axis.
+  bool is_stack(std::string_view name, const tensor_shape& shape) const {
+    if (shape.rank != 3) return false;
+    if (const tensor_shape* const bias = shape_of(name, ".bias")) return bias->rank == 2;
+    return is_of_experts(name) || has_router(name, shape[0]);
+  }
+
+ private:
+  static std::string_view layer_name(std::string_view tensor) {
+    return tensor.ends_with(".weight") ? tensor.substr(0, tensor.size() - 7) : std::string_view();
+  }
+  static std::string_view last_part(std::string_view name) {
+    return name.substr(name.rfind('.') + 1);  // npos + 1 is 0
+  }
+
+  /// Whether a part of the name says so, as in "moe.experts.up", but not "experts.3.up": that is of one.
+  static bool is_of_experts(std::string_view name) {
+    bool found = false;
+    while (!name.empty()) {
+      const std::string_view part = name.substr(0, name.find('.'));
+      if (found && part.find_first_not_of("0123456789") == part.npos) return false;
+      found = found || part.find("expert") != part.npos || part == "moe" || part.starts_with("moe_") ||
+              part.ends_with("_moe");
+      name.remove_prefix((std::min)(part.size() + 1, name.size()));
+    }
+    return found;
+  }
+
+  /// What transformers calls the layers of its class Conv1D.
+  static bool is_gpt2_name(std::string_view layer) {
+    constexpr std::string_view names[] = {"c_attn", "c_fc", "c_proj", "q_attn"};
+    return std::find(std::begin(names), std::end(names), last_part(layer)) != std::end(names);
+  }
+
+  /// Whether a matrix is stored [in, out]: its bias has one element a column. Squares are as the others that
+  /// have such a name.
+  bool keeps_in_out(std::string_view layer, const tensor_shape& weight) const {
+    if (weight.rank != 2) return false;
+    const tensor_shape* const bias = shape_of(layer, ".bias");
+    if (weight[0] == weight[1] || bias == nullptr) return has_in_out_ && is_gpt2_name(layer);
+    return bias->rank == 1 && (*bias)[0] == weight[1];
+  }
+
+  /// Whether beside the layer something chooses one of so many experts.
+  bool has_router(std::string_view name, std::size_t experts) const {
+    const std::string parent(name.substr(0, name.size() - last_part(name).size()));
+    for (auto at = shapes_.lower_bound(parent); at != shapes_.end() && at->first.starts_with(parent); ++at) {
+      const std::string_view rest = at->first.substr(parent.size());
+      if ((rest.starts_with("router") || rest.starts_with("gate.")) && at->second.rank == 2 &&
+          at->second[0] == experts)
+        return true;
+    }
+    return false;
+  }
+
+  const tensor_shape* shape_of(std::string_view layer, std::string_view tensor) const {
+    const auto found = shapes_.find(std::string(layer).append(tensor));
+    return found == shapes_.end() ? nullptr : &found->second;
+  }
+
+  std::map<std::string_view, tensor_shape> shapes_;
+  bool has_in_out_ = false;  // some matrix of a GPT-2 says so
+};
+
+/// "it is a stack of 8 matrices ..."
+inline std::string stack_text(std::size_t matrices) {
+  return "it is a stack of " + std::to_string(matrices) +
+         " matrices, which need a scale for each matrix and output channel: not supported";
+}
+
+}  // namespace detail
+
+/// Each tensor `<name>.weight` makes the layer `<name>`, in order. Other tensors of two axes and more are
+/// layers too, by their whole names and with the reason why they stay as they are; the rest belongs to none.
 ///
 /// @param module_types layer name -> class name, as in `ptq.module_types`; what it lacks is inferred
 inline std::vector<layer> layers_of(std::span<const named_tensor> tensors,
                                     const std::map<std::string, std::string>& module_types = {}) {
   constexpr std::string_view suffix = ".weight";
-  std::set<std::string_view> names;
-  for (const named_tensor& tensor : tensors) names.insert(tensor.name);
+  const detail::state_dict neighbours(tensors);
   std::vector<layer> layers;
   for (const named_tensor& tensor : tensors) {
-    if (tensor.name.size() <= suffix.size() || !std::string_view(tensor.name).ends_with(suffix)) continue;
+    const tensor_shape& shape = tensor.view.shape;
+    const bool is_weight =
+        tensor.name.size() > suffix.size() && std::string_view(tensor.name).ends_with(suffix);
+    if (!is_weight && shape.rank < 2) continue;
     layer made;
-    made.name = tensor.name.substr(0, tensor.name.size() - suffix.size());
+    made.name = is_weight ? tensor.name.substr(0, tensor.name.size() - suffix.size()) : tensor.name;
     made.weight = tensor.view;
-    if (const auto known = module_types.find(made.name); known != module_types.end()) {
+    const auto known = module_types.find(made.name);
+    if (known != module_types.end()) {
       made.class_name = known->second;
-    } else {
-      made.class_name =
-          suggested_class(made.name, made.weight.shape.rank, names.contains(made.name + ".running_mean"));
+    } else if (is_weight) {
+      made.class_name = neighbours.suggested(made.name, shape);
       made.inferred = !made.class_name.empty();
     }
+    if ((known == module_types.end() || !is_weight) && neighbours.is_stack(made.name, shape))
+      made.reason = detail::stack_text(shape[0]);
+    else if (!is_weight)
+      made.reason = "its name does not end in \".weight\": only such tensors are quantized";
     layers.push_back(std::move(made));
   }
   return layers;

@@ -63,27 +63,6 @@ inline const std::optional<slot_config>& slot_of(const rule_config& rule, slot w
   return which == slot::weights ? rule.weights : rule.activations;
 }
 
-/// Why a slot of a layer cannot become a dtype; empty if it can.
-inline std::string obstacle(slot which, std::string_view dtype, const layer& candidate,
-                            const backend_profile& backend) {
-  if (!backend.default_grain(dtype))
-    return in_quotes(backend.word) + " with " + in_quotes(dtype) + " is not in this bundle of policies";
-  if (which == slot::activations && !backend.activations)
-    return "backend " + in_quotes(backend.word) + " quantizes weights only";
-  const class_traits traits = traits_of_class(candidate.class_name);
-  if (!traits.is_quantizable()) return std::string(why_never(candidate.class_name));
-  if (std::string text = rank_contradiction(candidate); !text.empty()) return text;
-  if (which == slot::activations) return {};
-  if (!traits.weights) return "only the activations of " + candidate.class_name + " can be quantized";
-  if (!candidate.has_weight()) return "it has no constant weight";
-  if (candidate.weight.misfit)
-    return "its weight" + misfit_text(*candidate.weight.misfit, candidate.weight.shape);
-  if (candidate.weight.type) return {};
-  const std::string found(candidate.weight.type_name);
-  if (found.empty()) return "its weight does not hold floating-point numbers";
-  return "its weight holds " + found + "; float16, bfloat16, float32 and float64 can be quantized";
-}
-
 /// How weights share scales. An axis out of range is kept: `check_axes` and `apply` report it.
 inline granularity weight_grain(const axis_choice& choice, std::string_view dtype, const layer& candidate,
                                 const backend_profile& backend) {
@@ -92,6 +71,35 @@ inline granularity weight_grain(const axis_choice& choice, std::string_view dtyp
   const bool asks_per_tensor = choice.kind == axis_choice::kind_type::per_tensor && backend.activations;
   if (asks_per_tensor || !backend.default_grain(dtype)->is_per_channel()) return per_tensor();
   return per_channel(candidate.output_axis.value_or(traits_of_class(candidate.class_name).output_axis));
+}
+
+/// Whether a weight would get a scale per output channel, and no axis of it counts those.
+inline bool lacks_axis(const slot_config& wanted, const layer& candidate, const backend_profile& backend) {
+  return !candidate.axis_reason.empty() && wanted.quant_axis.kind != axis_choice::kind_type::axis &&
+         weight_grain(wanted.quant_axis, wanted.dtype, candidate, backend).is_per_channel();
+}
+
+/// Why a slot of a layer cannot become what is wanted; empty if it can.
+inline std::string obstacle(slot which, const slot_config& wanted, const layer& candidate,
+                            const backend_profile& backend) {
+  const std::string_view dtype = wanted.dtype;
+  if (!backend.default_grain(dtype))
+    return in_quotes(backend.word) + " with " + in_quotes(dtype) + " is not in this bundle of policies";
+  if (which == slot::activations && !backend.activations)
+    return "backend " + in_quotes(backend.word) + " quantizes weights only";
+  if (!candidate.reason.empty()) return candidate.reason;
+  const class_traits traits = traits_of_class(candidate.class_name);
+  if (!traits.is_quantizable()) return std::string(why_never(candidate.class_name));
+  if (std::string text = rank_contradiction(candidate); !text.empty()) return text;
+  if (which == slot::activations) return {};
+  if (!traits.weights) return "only the activations of " + candidate.class_name + " can be quantized";
+  if (!candidate.has_weight()) return "it has no constant weight";
+  if (candidate.weight.misfit)
+    return "its weight" + misfit_text(*candidate.weight.misfit, candidate.weight.shape);
+  if (candidate.weight.type) return lacks_axis(wanted, candidate, backend) ? candidate.axis_reason : "";
+  const std::string found(candidate.weight.type_name);
+  if (found.empty()) return "its weight does not hold floating-point numbers";
+  return "its weight holds " + found + "; float16, bfloat16, float32 and float64 can be quantized";
 }
 
 inline decision decide(slot which, const layer& candidate, const resolution& found,
@@ -111,7 +119,7 @@ inline decision decide(slot which, const layer& candidate, const resolution& fou
   }
   const slot_config& wanted = *slot_of(config.layers[*made.rule], which);
   made.reason = wanted.dtype == "native" ? rule_path(*made.rule) + " says native"
-                                         : obstacle(which, wanted.dtype, candidate, backend);
+                                         : obstacle(which, wanted, candidate, backend);
   if (!made.reason.empty()) return made;
   made.dtype = wanted.dtype;
   made.grain = which == slot::weights ? weight_grain(wanted.quant_axis, wanted.dtype, candidate, backend)
@@ -126,7 +134,7 @@ inline bool is_blocked(const rule_config& rule, const layer& candidate, const ba
     const auto& wanted = slot_of(rule, which);
     if (!wanted || wanted->dtype == "native") continue;
     if (which == slot::activations && !backend.activations) continue;  // has its own warning
-    if (obstacle(which, wanted->dtype, candidate, backend).empty()) return false;
+    if (obstacle(which, *wanted, candidate, backend).empty()) return false;
     asks = true;
   }
   return asks;
