@@ -6510,6 +6510,7 @@ constexpr class_traits traits_of_class(std::string_view name) noexcept {
     family.remove_suffix(2);
   }
   if (name == "Linear") return {true, true, 2, 0};
+  if (name == "Conv1D") return {true, true, 2, 1};  // of transformers: a Linear that keeps [in, out]
   if (family == "Conv" && dimensions > 0) return {true, true, dimensions + 2, 0};
   if (family == "ConvTranspose" && dimensions > 0) return {true, true, dimensions + 2, 1};
   if (family == "BatchNorm" || family == "InstanceNorm") return {false, true, 1, 0};
@@ -6582,6 +6583,10 @@ struct layer {
   bool inferred = false;                     ///< the class was guessed from name and shape
   std::string op_type{};                     ///< the ONNX operator, if it is one; patterns match it too
   std::optional<std::size_t> output_axis{};  ///< of the weight, where it is not the one of the class
+  std::optional<std::size_t> used_rank{};    ///< of the weight as its operator sees it, where that differs
+  bool weight_is_left = false;  ///< it is multiplied from the left: inputs have their channels last but one
+  std::string reason{};         ///< why nothing of it can be quantized, where its class does not say so
+  std::string axis_reason{};    ///< why no axis of the weight counts output channels, where none does
 
   bool has_weight() const noexcept { return weight.data != nullptr || weight.type || weight.shape.rank > 0; }
 };
@@ -6591,8 +6596,9 @@ namespace detail {
 /// How the class of a layer and the rank of its weight disagree; empty if they do not.
 inline std::string rank_contradiction(const layer& candidate) {
   const class_traits traits = traits_of_class(candidate.class_name);
-  const std::size_t rank = candidate.weight.shape.rank;
-  if (!traits.is_quantizable() || !candidate.has_weight() || rank == traits.rank) return {};
+  const std::size_t rank = candidate.used_rank.value_or(candidate.weight.shape.rank);
+  if (!traits.is_quantizable() || !candidate.has_weight() || rank == traits.rank || !candidate.reason.empty())
+    return {};
   return "class " + candidate.class_name +
          (traits.rank == 0 ? " has no weight, but there is one of rank " + std::to_string(rank)
                            : " needs a weight of rank " + std::to_string(traits.rank) +
@@ -6704,7 +6710,7 @@ namespace detail {
 inline std::string input_contradiction(const layer& fed, const tensor_shape& inputs) {
   const class_traits traits = traits_of_class(fed.class_name);
   const tensor_shape& weight = fed.weight.shape;
-  if (!traits.weights || weight.rank != traits.rank) return {};
+  if (!traits.weights || weight.rank != traits.rank || fed.used_rank || fed.weight_is_left) return {};
   const std::size_t output_axis = fed.output_axis.value_or(traits.output_axis);
   const std::size_t taken = weight[output_axis == 0 ? 1 : 0];  // in a group
   const bool has_groups = weight.rank > 2 && output_axis == 0;
@@ -8419,8 +8425,10 @@ class calibration {
 #ifndef PTQ_MODEL_LAYERS_OF_HPP
 #define PTQ_MODEL_LAYERS_OF_HPP
 
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <map>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -8435,27 +8443,126 @@ struct named_tensor {
   any_view view;
 };
 
-/// Each tensor `<name>.weight` makes the layer `<name>`, in order; the others belong to no layer.
+namespace detail {
+
+/// Reads the class of a layer off the names and shapes of its neighbours.
+class state_dict {
+ public:
+  explicit state_dict(std::span<const named_tensor> tensors) {
+    for (const named_tensor& tensor : tensors) shapes_.emplace(tensor.name, tensor.view.shape);
+    for (const auto& [name, shape] : shapes_)
+      if (is_gpt2_name(layer_name(name))) has_in_out_ = has_in_out_ || keeps_in_out(layer_name(name), shape);
+  }
+
+  /// "Linear"; empty where nothing is suggested.
+  std::string_view suggested(std::string_view layer, const tensor_shape& weight) const {
+    const std::string_view found =
+        suggested_class(layer, weight.rank, shape_of(layer, ".running_mean") != nullptr);
+    if (found == "Linear" && keeps_in_out(layer, weight)) return "Conv1D";
+    return found == "Conv1d" && is_stack(layer, weight) ? "" : found;
+  }
+
+  /// Whether a tensor of rank 3 holds a matrix for each of some experts, and is no convolution, whose bias
+  /// has one axis.
+  bool is_stack(std::string_view name, const tensor_shape& shape) const {
+    if (shape.rank != 3) return false;
+    if (const tensor_shape* const bias = shape_of(name, ".bias")) return bias->rank == 2;
+    return is_of_experts(name) || has_router(name, shape[0]);
+  }
+
+ private:
+  static std::string_view layer_name(std::string_view tensor) {
+    return tensor.ends_with(".weight") ? tensor.substr(0, tensor.size() - 7) : std::string_view();
+  }
+  static std::string_view last_part(std::string_view name) {
+    return name.substr(name.rfind('.') + 1);  // npos + 1 is 0
+  }
+
+  /// Whether a part of the name says so, as in "moe.experts.up", but not "experts.3.up": that is of one.
+  static bool is_of_experts(std::string_view name) {
+    bool found = false;
+    while (!name.empty()) {
+      const std::string_view part = name.substr(0, name.find('.'));
+      if (found && part.find_first_not_of("0123456789") == part.npos) return false;
+      found = found || part.find("expert") != part.npos || part == "moe" || part.starts_with("moe_") ||
+              part.ends_with("_moe");
+      name.remove_prefix((std::min)(part.size() + 1, name.size()));
+    }
+    return found;
+  }
+
+  /// What transformers calls the layers of its class Conv1D.
+  static bool is_gpt2_name(std::string_view layer) {
+    constexpr std::string_view names[] = {"c_attn", "c_fc", "c_proj", "q_attn"};
+    return std::find(std::begin(names), std::end(names), last_part(layer)) != std::end(names);
+  }
+
+  /// Whether a matrix is stored [in, out]: its bias has one element a column. Squares are as the others that
+  /// have such a name.
+  bool keeps_in_out(std::string_view layer, const tensor_shape& weight) const {
+    if (weight.rank != 2) return false;
+    const tensor_shape* const bias = shape_of(layer, ".bias");
+    if (weight[0] == weight[1] || bias == nullptr) return has_in_out_ && is_gpt2_name(layer);
+    return bias->rank == 1 && (*bias)[0] == weight[1];
+  }
+
+  /// Whether beside the layer something chooses one of so many experts.
+  bool has_router(std::string_view name, std::size_t experts) const {
+    const std::string parent(name.substr(0, name.size() - last_part(name).size()));
+    for (auto at = shapes_.lower_bound(parent); at != shapes_.end() && at->first.starts_with(parent); ++at) {
+      const std::string_view rest = at->first.substr(parent.size());
+      if ((rest.starts_with("router") || rest.starts_with("gate.")) && at->second.rank == 2 &&
+          at->second[0] == experts)
+        return true;
+    }
+    return false;
+  }
+
+  const tensor_shape* shape_of(std::string_view layer, std::string_view tensor) const {
+    const auto found = shapes_.find(std::string(layer).append(tensor));
+    return found == shapes_.end() ? nullptr : &found->second;
+  }
+
+  std::map<std::string_view, tensor_shape> shapes_;
+  bool has_in_out_ = false;  // some matrix of a GPT-2 says so
+};
+
+/// "it is a stack of 8 matrices ..."
+inline std::string stack_text(std::size_t matrices) {
+  return "it is a stack of " + std::to_string(matrices) +
+         " matrices, which need a scale for each matrix and output channel: not supported";
+}
+
+}  // namespace detail
+
+/// Each tensor `<name>.weight` makes the layer `<name>`, in order. Other tensors of two axes and more are
+/// layers too, by their whole names and with the reason why they stay as they are; the rest belongs to none.
 ///
 /// @param module_types layer name -> class name, as in `ptq.module_types`; what it lacks is inferred
 inline std::vector<layer> layers_of(std::span<const named_tensor> tensors,
                                     const std::map<std::string, std::string>& module_types = {}) {
   constexpr std::string_view suffix = ".weight";
-  std::set<std::string_view> names;
-  for (const named_tensor& tensor : tensors) names.insert(tensor.name);
+  const detail::state_dict neighbours(tensors);
   std::vector<layer> layers;
   for (const named_tensor& tensor : tensors) {
-    if (tensor.name.size() <= suffix.size() || !std::string_view(tensor.name).ends_with(suffix)) continue;
+    const tensor_shape& shape = tensor.view.shape;
+    const bool is_weight =
+        tensor.name.size() > suffix.size() && std::string_view(tensor.name).ends_with(suffix);
+    if (!is_weight && shape.rank < 2) continue;
     layer made;
-    made.name = tensor.name.substr(0, tensor.name.size() - suffix.size());
+    made.name = is_weight ? tensor.name.substr(0, tensor.name.size() - suffix.size()) : tensor.name;
     made.weight = tensor.view;
-    if (const auto known = module_types.find(made.name); known != module_types.end()) {
+    const auto known = module_types.find(made.name);
+    if (known != module_types.end()) {
       made.class_name = known->second;
-    } else {
-      made.class_name =
-          suggested_class(made.name, made.weight.shape.rank, names.contains(made.name + ".running_mean"));
+    } else if (is_weight) {
+      made.class_name = neighbours.suggested(made.name, shape);
       made.inferred = !made.class_name.empty();
     }
+    if ((known == module_types.end() || !is_weight) && neighbours.is_stack(made.name, shape))
+      made.reason = detail::stack_text(shape[0]);
+    else if (!is_weight)
+      made.reason = "its name does not end in \".weight\": only such tensors are quantized";
     layers.push_back(std::move(made));
   }
   return layers;
@@ -8798,27 +8905,6 @@ inline const std::optional<slot_config>& slot_of(const rule_config& rule, slot w
   return which == slot::weights ? rule.weights : rule.activations;
 }
 
-/// Why a slot of a layer cannot become a dtype; empty if it can.
-inline std::string obstacle(slot which, std::string_view dtype, const layer& candidate,
-                            const backend_profile& backend) {
-  if (!backend.default_grain(dtype))
-    return in_quotes(backend.word) + " with " + in_quotes(dtype) + " is not in this bundle of policies";
-  if (which == slot::activations && !backend.activations)
-    return "backend " + in_quotes(backend.word) + " quantizes weights only";
-  const class_traits traits = traits_of_class(candidate.class_name);
-  if (!traits.is_quantizable()) return std::string(why_never(candidate.class_name));
-  if (std::string text = rank_contradiction(candidate); !text.empty()) return text;
-  if (which == slot::activations) return {};
-  if (!traits.weights) return "only the activations of " + candidate.class_name + " can be quantized";
-  if (!candidate.has_weight()) return "it has no constant weight";
-  if (candidate.weight.misfit)
-    return "its weight" + misfit_text(*candidate.weight.misfit, candidate.weight.shape);
-  if (candidate.weight.type) return {};
-  const std::string found(candidate.weight.type_name);
-  if (found.empty()) return "its weight does not hold floating-point numbers";
-  return "its weight holds " + found + "; float16, bfloat16, float32 and float64 can be quantized";
-}
-
 /// How weights share scales. An axis out of range is kept: `check_axes` and `apply` report it.
 inline granularity weight_grain(const axis_choice& choice, std::string_view dtype, const layer& candidate,
                                 const backend_profile& backend) {
@@ -8827,6 +8913,35 @@ inline granularity weight_grain(const axis_choice& choice, std::string_view dtyp
   const bool asks_per_tensor = choice.kind == axis_choice::kind_type::per_tensor && backend.activations;
   if (asks_per_tensor || !backend.default_grain(dtype)->is_per_channel()) return per_tensor();
   return per_channel(candidate.output_axis.value_or(traits_of_class(candidate.class_name).output_axis));
+}
+
+/// Whether a weight would get a scale per output channel, and no axis of it counts those.
+inline bool lacks_axis(const slot_config& wanted, const layer& candidate, const backend_profile& backend) {
+  return !candidate.axis_reason.empty() && wanted.quant_axis.kind != axis_choice::kind_type::axis &&
+         weight_grain(wanted.quant_axis, wanted.dtype, candidate, backend).is_per_channel();
+}
+
+/// Why a slot of a layer cannot become what is wanted; empty if it can.
+inline std::string obstacle(slot which, const slot_config& wanted, const layer& candidate,
+                            const backend_profile& backend) {
+  const std::string_view dtype = wanted.dtype;
+  if (!backend.default_grain(dtype))
+    return in_quotes(backend.word) + " with " + in_quotes(dtype) + " is not in this bundle of policies";
+  if (which == slot::activations && !backend.activations)
+    return "backend " + in_quotes(backend.word) + " quantizes weights only";
+  if (!candidate.reason.empty()) return candidate.reason;
+  const class_traits traits = traits_of_class(candidate.class_name);
+  if (!traits.is_quantizable()) return std::string(why_never(candidate.class_name));
+  if (std::string text = rank_contradiction(candidate); !text.empty()) return text;
+  if (which == slot::activations) return {};
+  if (!traits.weights) return "only the activations of " + candidate.class_name + " can be quantized";
+  if (!candidate.has_weight()) return "it has no constant weight";
+  if (candidate.weight.misfit)
+    return "its weight" + misfit_text(*candidate.weight.misfit, candidate.weight.shape);
+  if (candidate.weight.type) return lacks_axis(wanted, candidate, backend) ? candidate.axis_reason : "";
+  const std::string found(candidate.weight.type_name);
+  if (found.empty()) return "its weight does not hold floating-point numbers";
+  return "its weight holds " + found + "; float16, bfloat16, float32 and float64 can be quantized";
 }
 
 inline decision decide(slot which, const layer& candidate, const resolution& found,
@@ -8846,7 +8961,7 @@ inline decision decide(slot which, const layer& candidate, const resolution& fou
   }
   const slot_config& wanted = *slot_of(config.layers[*made.rule], which);
   made.reason = wanted.dtype == "native" ? rule_path(*made.rule) + " says native"
-                                         : obstacle(which, wanted.dtype, candidate, backend);
+                                         : obstacle(which, wanted, candidate, backend);
   if (!made.reason.empty()) return made;
   made.dtype = wanted.dtype;
   made.grain = which == slot::weights ? weight_grain(wanted.quant_axis, wanted.dtype, candidate, backend)
@@ -8861,7 +8976,7 @@ inline bool is_blocked(const rule_config& rule, const layer& candidate, const ba
     const auto& wanted = slot_of(rule, which);
     if (!wanted || wanted->dtype == "native") continue;
     if (which == slot::activations && !backend.activations) continue;  // has its own warning
-    if (obstacle(which, wanted->dtype, candidate, backend).empty()) return false;
+    if (obstacle(which, *wanted, candidate, backend).empty()) return false;
     asks = true;
   }
   return asks;
