@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "ptq/config/text.hpp"
+#include "ptq/io/json.hpp"
 #include "ptq/io/path.hpp"
 #include "ptq/report/table.hpp"
 
@@ -71,7 +72,7 @@ std::string artifact_path(const ptq::spec& spec) {
 }
 
 std::string json_text(const nlohmann::json& value) {
-  return value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return ptq::detail::dump_json_lines(value);
 }
 
 }  // namespace cli

@@ -42,5 +42,7 @@
 #include "ptq/report/quantize_report.hpp"
 #include "ptq/report/table.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/printable.hpp"
+#include "ptq/text/utf8.hpp"
 
 #endif  // PTQ_PTQ_HPP

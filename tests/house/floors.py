@@ -23,7 +23,7 @@ FLOORS = [
     ("kernels/scalar.hpp quantize/* calibration/*", 3),
     ("adaptors/*", 5),
     ("config/yaml.hpp io/* engine/* report/*", 7),
-    ("result.hpp kernels/* model/* config/*", 6),
+    ("result.hpp text/* kernels/* model/* config/*", 6),
     ("ptq.hpp concepts.hpp", 7),
 ]
 

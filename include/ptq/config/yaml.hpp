@@ -31,8 +31,8 @@
 #include "ptq/config/tree.hpp"
 #include "ptq/config/words.hpp"
 #include "ptq/error.hpp"
-#include "ptq/model/pattern.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/utf8.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {

@@ -11,6 +11,8 @@
 
 #include "ptq/error.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/printable.hpp"
+#include "ptq/text/utf8.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {
@@ -62,27 +64,20 @@ inline std::string dump_json(const nlohmann::json& value) {
   return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-/// The first byte that does not continue UTF-8 text, if there is one. Overlong forms, surrogates and code
-/// points above U+10FFFF are not UTF-8 (RFC 3629).
-inline std::optional<std::size_t> find_invalid_utf8(std::string_view text) noexcept {
-  const auto byte_at = [&](std::size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
-  };
-  for (std::size_t i = 0; i < text.size();) {
-    const unsigned lead = byte_at(i);
-    if (lead < 0x80) {
-      ++i;
-      continue;
-    }
-    const std::size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-    const unsigned low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-    const unsigned high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-    if (lead < 0xc2 || lead > 0xf4 || byte_at(i + 1) < low || byte_at(i + 1) > high) return i;
-    for (std::size_t k = 2; k < length; ++k)
-      if (byte_at(i + k) >> 6 != 2) return i;
-    i += length;
+/// Indented, for people: what a terminal would obey is escaped (`is_control`; JSON itself asks for that of
+/// U+0000 to U+001F only). Such characters stand in strings alone.
+inline std::string dump_json_lines(const nlohmann::json& value) {
+  const std::string text = value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::string out;
+  for (std::string_view left = text; !left.empty();) {
+    const code_point c = first_code_point(left);
+    if (c.value != '\n' && is_control(c.value))
+      out += "\\u" + hex_digits(c.value, 4);
+    else
+      out += left.substr(0, c.length);
+    left.remove_prefix(c.length);
   }
-  return {};
+  return out + '\n';
 }
 
 }  // namespace detail

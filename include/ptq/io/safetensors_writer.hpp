@@ -22,6 +22,7 @@
 #include "ptq/io/safetensors_parse.hpp"
 #include "ptq/io/stored_tensor.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/utf8.hpp"
 
 namespace ptq::inline v0_1 {
 

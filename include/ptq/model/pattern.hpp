@@ -6,38 +6,10 @@
 #include <cstddef>
 #include <string_view>
 
+#include "ptq/text/utf8.hpp"
+
 namespace ptq::inline v0_1 {
 namespace detail {
-
-struct code_point {
-  char32_t value = 0;
-  std::size_t length = 0;  ///< in bytes
-};
-
-/// The code point at the front of a UTF-8 text. A byte that is not UTF-8 counts as one of its own, U+DC00
-/// plus the byte, as in Python's "surrogateescape".
-constexpr code_point first_code_point(std::string_view text) noexcept {
-  const auto byte = [&](std::size_t i) -> char32_t { return static_cast<unsigned char>(text[i]); };
-  const char32_t lead = byte(0);
-  if (lead < 0x80) return {lead, 1};
-  const code_point stray{0xdc00 + lead, 1};
-  if (lead < 0xc2 || lead > 0xf4) return stray;
-  const std::size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  if (text.size() < length) return stray;
-  char32_t value = lead & (0x7fu >> length);
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return stray;
-    value = value << 6 | (byte(i) & 0x3f);
-  }
-  const bool overlong = value < (length == 2 ? 0x80u : length == 3 ? 0x800u : 0x10000u);
-  const bool surrogate = value >= 0xd800 && value < 0xe000;
-  return overlong || surrogate || value > 0x10ffff ? stray : code_point{value, length};
-}
-
-/// Whether it is a byte that is not UTF-8: no code point has the value of a surrogate.
-constexpr bool is_stray(const code_point& c) noexcept {
-  return c.value >= 0xdc00 && c.value < 0xdd00;
-}
 
 /// Whether a set, the text between "[" and "]", takes a code point.
 constexpr bool set_takes(std::string_view set, char32_t c) noexcept {

@@ -14,29 +14,9 @@
 #include <vector>
 
 #include "ptq/tensor/view.hpp"
+#include "ptq/text/printable.hpp"
 
 namespace ptq::inline v0_1 {
-
-/// Text as one line of a terminal: control characters, which could colour, move or break it, as "\n",
-/// "\t" and "\x1b" (U+0080 to U+009F as "\x9b").
-inline std::string printable(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    auto code = static_cast<unsigned>(static_cast<unsigned char>(text[i]));
-    const bool is_c1 = code == 0xc2 && i + 1 < text.size() &&
-                       (static_cast<unsigned>(static_cast<unsigned char>(text[i + 1])) & 0xe0u) == 0x80u;
-    if (is_c1) code = static_cast<unsigned char>(text[++i]);
-    if (code == '\n' || code == '\t' || code == '\r') {
-      out += code == '\n' ? "\\n" : code == '\t' ? "\\t" : "\\r";
-    } else if (code < 0x20 || code == 0x7f || is_c1) {
-      constexpr const char* digits = "0123456789abcdef";
-      out.append("\\x").append(1, digits[code >> 4]).append(1, digits[code & 15u]);
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
 
 namespace detail {
 
