@@ -8572,17 +8572,18 @@ inline std::vector<layer> layers_of(std::span<const named_tensor> tensors,
 
 #endif  // PTQ_MODEL_LAYERS_OF_HPP
 
-// ---- ptq/model/pattern.hpp ----
+// ---- ptq/text/utf8.hpp ----
 
-/// @file pattern.hpp Shell patterns over names, as Python's `fnmatch.fnmatchcase` reads them.
-#ifndef PTQ_MODEL_PATTERN_HPP
-#define PTQ_MODEL_PATTERN_HPP
+/// @file utf8.hpp UTF-8 as RFC 3629 has it: overlong forms, surrogates and code points above U+10FFFF are
+/// none.
+#ifndef PTQ_TEXT_UTF8_HPP
+#define PTQ_TEXT_UTF8_HPP
 
 #include <cstddef>
+#include <optional>
 #include <string_view>
 
-namespace ptq::inline v0_1 {
-namespace detail {
+namespace ptq::inline v0_1::detail {
 
 struct code_point {
   char32_t value = 0;
@@ -8613,6 +8614,32 @@ constexpr code_point first_code_point(std::string_view text) noexcept {
 constexpr bool is_stray(const code_point& c) noexcept {
   return c.value >= 0xdc00 && c.value < 0xdd00;
 }
+
+/// The first byte that does not continue UTF-8 text, if there is one.
+constexpr std::optional<std::size_t> find_invalid_utf8(std::string_view text) noexcept {
+  for (std::size_t at = 0; at < text.size();) {
+    const code_point c = first_code_point(text.substr(at));
+    if (is_stray(c)) return at;
+    at += c.length;
+  }
+  return {};
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_TEXT_UTF8_HPP
+
+// ---- ptq/model/pattern.hpp ----
+
+/// @file pattern.hpp Shell patterns over names, as Python's `fnmatch.fnmatchcase` reads them.
+#ifndef PTQ_MODEL_PATTERN_HPP
+#define PTQ_MODEL_PATTERN_HPP
+
+#include <cstddef>
+#include <string_view>
+
+namespace ptq::inline v0_1 {
+namespace detail {
 
 /// Whether a set, the text between "[" and "]", takes a code point.
 constexpr bool set_takes(std::string_view set, char32_t c) noexcept {
@@ -9160,6 +9187,80 @@ inline std::string model_hash(std::span<const layer> layers) {
 
 #endif  // PTQ_MODEL_MODEL_HASH_HPP
 
+// ---- ptq/text/printable.hpp ----
+
+/// @file printable.hpp Text of files and arguments, made harmless for a terminal: what could colour, move,
+/// break or reorder its lines is shown, not obeyed.
+#ifndef PTQ_TEXT_PRINTABLE_HPP
+#define PTQ_TEXT_PRINTABLE_HPP
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// Control characters (C0, DEL and C1), and what breaks or reorders a line: U+2028 and U+2029, the marks,
+/// embeddings, overrides and isolates of the bidirectional algorithm (Unicode Standard Annex 9).
+constexpr bool is_control(char32_t c) noexcept {
+  return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c || c == 0x200e || c == 0x200f ||
+         (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+/// The lowest `count` hexadecimal digits of a number.
+inline std::string hex_digits(char32_t value, std::size_t count) {
+  std::string text(count, '0');
+  for (std::size_t i = count; i-- > 0; value >>= 4) text[i] = "0123456789abcdef"[value & 15u];
+  return text;
+}
+
+/// "\n", "\x1b", "\u202e".
+inline std::string escape_of(char32_t c) {
+  switch (c) {
+    case '\n':
+      return "\\n";
+    case '\t':
+      return "\\t";
+    case '\r':
+      return "\\r";
+    default:
+      return c < 0x100 ? "\\x" + hex_digits(c, 2) : "\\u" + hex_digits(c, 4);
+  }
+}
+
+/// Control characters but those in `kept` as escapes, and bytes that are not UTF-8 as "\x9b".
+inline std::string without_controls(std::string_view text, std::string_view kept) {
+  std::string out;
+  while (!text.empty()) {
+    const code_point c = first_code_point(text);
+    if (is_stray(c))
+      out += escape_of(c.value - 0xdc00);
+    else if (is_control(c.value) && (c.value > 0x7f || kept.find(text.front()) == std::string_view::npos))
+      out += escape_of(c.value);
+    else
+      out += text.substr(0, c.length);
+    text.remove_prefix(c.length);
+  }
+  return out;
+}
+
+}  // namespace detail
+
+/// Text as one line of a terminal.
+inline std::string printable(std::string_view text) {
+  return detail::without_controls(text, "");
+}
+
+/// Text as lines of a terminal: line breaks stay.
+inline std::string printable_lines(std::string_view text) {
+  return detail::without_controls(text, "\n");
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TEXT_PRINTABLE_HPP
+
 // ---- ptq/report/table.hpp ----
 
 /// @file table.hpp Rows of text as aligned columns, and numbers as people read them.
@@ -9177,27 +9278,6 @@ inline std::string model_hash(std::span<const layer> layers) {
 #include <vector>
 
 namespace ptq::inline v0_1 {
-
-/// Text as one line of a terminal: control characters, which could colour, move or break it, as "\n",
-/// "\t" and "\x1b" (U+0080 to U+009F as "\x9b").
-inline std::string printable(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    auto code = static_cast<unsigned>(static_cast<unsigned char>(text[i]));
-    const bool is_c1 = code == 0xc2 && i + 1 < text.size() &&
-                       (static_cast<unsigned>(static_cast<unsigned char>(text[i + 1])) & 0xe0u) == 0x80u;
-    if (is_c1) code = static_cast<unsigned char>(text[++i]);
-    if (code == '\n' || code == '\t' || code == '\r') {
-      out += code == '\n' ? "\\n" : code == '\t' ? "\\t" : "\\r";
-    } else if (code < 0x20 || code == 0x7f || is_c1) {
-      constexpr const char* digits = "0123456789abcdef";
-      out.append("\\x").append(1, digits[code >> 4]).append(1, digits[code & 15u]);
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
 
 namespace detail {
 
