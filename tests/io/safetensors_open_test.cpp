@@ -115,6 +115,7 @@ TEST_CASE("an index and its files must agree") {
   const temporary_folder folder;
   write_shards(folder);
   const std::string index = folder / index_name;
+  const std::string advice = "Correct the index, or get it and its files again.";
 
   SUBCASE("a file is missing") {
     std::filesystem::remove(folder / shard_2);
@@ -133,13 +134,23 @@ TEST_CASE("an index and its files must agree") {
     write_file(folder / shard_2, file_with({"d"}));
     const ptq::error e = opening_error(index);
     CHECK(e.code == errc::tensor_not_found);
-    CHECK(e.what == folder / shard_2 + ": tensor \"c\" is not in this file, where " + index + " says it is.");
+    CHECK(e.what == index + ": weight_map: \"c\": the tensor is neither in " + shard_2 +
+                        " nor in another file of the index. " + advice);
+  }
+  SUBCASE("a tensor is in another file than its own") {
+    write_file(folder / shard_1, file_with({"a", "c"}));
+    write_file(folder / shard_2, file_with({"b"}));
+    const ptq::error e = opening_error(index);
+    CHECK(e.code == errc::tensor_not_found);
+    CHECK(e.what ==
+          index + ": weight_map: \"b\": the tensor is in " + shard_2 + ", not in " + shard_1 + ". " + advice);
   }
   SUBCASE("a tensor is not in the index") {
     write_file(folder / shard_2, file_with({"c", "d"}));
     const ptq::error e = opening_error(index);
     CHECK(e.code == errc::tensor_not_found);
-    CHECK(e.what == index + ": \"weight_map\" does not list tensor \"d\" of " + folder / shard_2 + ".");
+    CHECK(e.what ==
+          index + ": weight_map: \"d\": the tensor is not listed, but it is in " + shard_2 + ". " + advice);
   }
   SUBCASE("a tensor is in two files") {
     write_file(folder / shard_2, file_with({"c", "a"}));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -167,25 +167,81 @@ TEST_CASE("unsound models are refused, and the message says which file, node and
   }
 }
 
-TEST_CASE("external data may be neither a symbolic link nor a file with two names") {
+/// The parts of a model that keeps its tensors in external.data.
+struct external_parts {
+  std::string model = read_file(odd_path("external"));
+  std::string data = read_file(std::string(PTQ_GOLDEN_DIR) + "/onnx/external.data");
+};
+
+TEST_CASE("external data may be links of the model's own folder, and have other names") {
   const temporary_folder folder;
-  write_file(folder / "model.onnx", read_file(odd_path("external")));
-  write_file(folder / "real.data", read_file(std::string(PTQ_GOLDEN_DIR) + "/onnx/external.data"));
-  const std::string data = folder / "external.data";
-
-  REQUIRE(::symlink("real.data", data.c_str()) == 0);
-  const auto linked = ptq::read_onnx(folder / "model.onnx");
-  REQUIRE_FALSE(linked);
-  CHECK(linked.error().what.find("symbolic link") != std::string::npos);
-
-  REQUIRE(::unlink(data.c_str()) == 0);
-  REQUIRE(::link((folder / "real.data").c_str(), data.c_str()) == 0);
-  const auto shared = ptq::read_onnx(folder / "model.onnx");
-  REQUIRE_FALSE(shared);
-  CHECK(shared.error().what.find("hard links") != std::string::npos);
-
-  REQUIRE(::unlink((folder / "real.data").c_str()) == 0);
+  const external_parts parts;
+  write_file(folder / "model.onnx", parts.model);
+  std::filesystem::create_directory(folder / "weights");
+  write_file(folder / "weights/real.data", parts.data);
+  std::filesystem::create_symlink("weights/real.data", folder / "external.data");
   CHECK(ptq::read_onnx(folder / "model.onnx"));
+
+  std::filesystem::remove(folder / "external.data");
+  std::filesystem::create_hard_link(folder / "weights/real.data", folder / "external.data");
+  CHECK(ptq::read_onnx(folder / "model.onnx"));
+
+  const temporary_folder other;
+  std::filesystem::create_directory_symlink(folder.path(), other / "link");
+  CHECK(ptq::read_onnx(other / "link/model.onnx"));
+}
+
+TEST_CASE(
+    "external data may be links to where the model's own file is, as in a cache of the Hugging Face hub") {
+  const temporary_folder cache;
+  const external_parts parts;
+  std::filesystem::create_directories(cache / "blobs");
+  std::filesystem::create_directories(cache / "snapshots/f00d/onnx");
+  write_file(cache / "blobs/0123", parts.model);
+  write_file(cache / "blobs/4567", parts.data);
+  const std::string model = cache / "snapshots/f00d/onnx/model.onnx";
+  std::filesystem::create_symlink("../../../blobs/0123", model);
+  const std::string data = cache / "snapshots/f00d/onnx/external.data";
+  std::filesystem::create_symlink("../../../blobs/4567", data);
+  const auto read = ptq::read_onnx(model);
+  REQUIRE(read);
+  CHECK(read->files.size() == 2);
+
+  std::filesystem::remove(cache / "blobs/4567");  // a download that was cut short
+  const auto cut = ptq::read_onnx(model);
+  REQUIRE_FALSE(cut);
+  CHECK(cut.error().what.find(data + ": this is a symbolic link to \"../../../blobs/4567\"") !=
+        std::string::npos);
+}
+
+TEST_CASE("external data may not be links to elsewhere") {
+  const temporary_folder folder;
+  const external_parts parts;
+  for (const char* const part : {"secret", "blobs", "blobs-2", "model", "model/inside"})
+    std::filesystem::create_directory(folder / part);
+  write_file(folder / "secret/real.data", parts.data);
+  write_file(folder / "blobs-2/real.data", parts.data);
+  write_file(folder / "blobs/model.onnx", parts.model);
+  const auto refuses = [&](const std::string& target) {
+    const std::string link = folder / "model/external.data";
+    std::filesystem::remove_all(link);
+    std::filesystem::create_symlink(target, link);
+    const auto model = ptq::read_onnx(folder / "model/model.onnx");
+    REQUIRE_FALSE(model);
+    CHECK(model.error().code == errc::cannot_open);
+    CHECK(model.error().what.find("symbolic link") != std::string::npos);
+    CHECK(model.error().what.find("real.data") != std::string::npos);
+  };
+  write_file(folder / "model/model.onnx", parts.model);
+  refuses("../secret/real.data");
+  refuses(folder / "secret/real.data");
+  std::filesystem::create_symlink("../../secret/real.data", folder / "model/inside/first");
+  refuses("inside/first");  // a link to a link
+
+  std::filesystem::remove(folder / "model/model.onnx");
+  std::filesystem::create_symlink("../blobs/model.onnx", folder / "model/model.onnx");
+  refuses("../secret/real.data");
+  refuses("../blobs-2/real.data");  // its name begins as that of the folder does
 }
 
 TEST_CASE("what is no ONNX model is told apart from one that is cut short") {

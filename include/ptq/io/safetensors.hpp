@@ -70,20 +70,25 @@ inline result<shard_map> read_safetensors_index(const std::string& path) {
   return shards;
 }
 
-/// The map and the file must name the same tensors. `tensors` are those of the file.
-inline result<void> check_shard(std::span<const stored_tensor> tensors, const std::string& shard,
-                                const std::set<std::string, std::less<>>& wanted, const std::string& index) {
-  std::set<std::string_view> found;
-  for (const stored_tensor& tensor : tensors) found.insert(tensor.name);
-  for (const std::string& name : wanted)
-    if (!found.contains(name))
-      return error(errc::tensor_not_found, shard,
-                   "tensor \"" + name + "\" is not in this file, where " + index + " says it is.");
-  for (const std::string_view name : found)
-    if (!wanted.contains(name))
-      return error(errc::tensor_not_found, index,
-                   "\"weight_map\" does not list tensor \"" + std::string(name) + "\" of " + shard + ".");
-  return {};
+/// The map and the files must name the same tensors. `found` says for each tensor which file it is in.
+inline result<void> check_shards(const shard_map& shards, std::map<std::string, std::string> found,
+                                 const std::string& index) {
+  const auto refuse = [&](const std::string& tensor, const std::string& text) {
+    return error(errc::tensor_not_found, index + ": weight_map: \"" + tensor + "\"",
+                 text + " Correct the index, or get it and its files again.");
+  };
+  for (const auto& [shard, tensors] : shards)
+    for (const std::string& tensor : tensors) {
+      const auto lies = found.find(tensor);
+      if (lies == found.end())
+        return refuse(tensor, "the tensor is neither in " + shard + " nor in another file of the index.");
+      if (lies->second != shard)
+        return refuse(tensor, "the tensor is in " + lies->second + ", not in " + shard + ".");
+      found.erase(lies);
+    }
+  if (found.empty()) return {};
+  return refuse(found.begin()->first,
+                "the tensor is not listed, but it is in " + found.begin()->second + ".");
 }
 
 inline result<checkpoint> open_safetensors_index(const std::string& path) {
@@ -91,16 +96,16 @@ inline result<checkpoint> open_safetensors_index(const std::string& path) {
   const auto shards = read_safetensors_index(path);
   if (!shards) return shards.error();
   checkpoint model;
+  std::map<std::string, std::string> found;
   for (const auto& [name, tensors] : *shards) {
     const std::size_t first = model.tensors().size();
     if (auto added = add_safetensors(model, folder_of(path) + "/" + name); !added)
       return added.error().code == errc::cannot_open
                  ? error(errc::cannot_open, where, "a shard cannot be opened: " + added.error().what)
                  : added.error();
-    const std::string shard = absolute_path(model.files().back().path());
-    if (auto checked = check_shard(model.tensors().subspan(first), shard, tensors, where); !checked)
-      return checked.error();
+    for (const stored_tensor& tensor : model.tensors().subspan(first)) found.emplace(tensor.name, name);
   }
+  if (auto checked = check_shards(*shards, std::move(found), where); !checked) return checked.error();
   return model;
 }
 

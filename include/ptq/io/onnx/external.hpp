@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file external.hpp Finds the files in which a model keeps large tensors. A model may come from anywhere,
-/// so it may name regular files in its own folder only (the rules of the ONNX project since 1.21: relative,
-/// no
-/// "..", inside the folder, no symbolic link, no second hard link).
+/// so what it names must lie where it lies itself: a location is relative and has no "..", and the file that
+/// it is in the end, after all links, is in the folder of the model's name or in that of the model's own
+/// file. These differ where both are links, as in a cache of the Hugging Face hub, in which models and data
+/// are links to blobs of one folder. A second hard link is no way out: no
+/// download brings one to a file elsewhere.
 #ifndef PTQ_IO_ONNX_EXTERNAL_HPP
 #define PTQ_IO_ONNX_EXTERNAL_HPP
 
-#include <sys/stat.h>
-
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -25,44 +25,48 @@
 namespace ptq::inline v0_1 {
 namespace detail {
 
-/// Looks at every part of a location below the model's folder. What does not exist is left to opening it.
-inline result<void> check_external_path(const std::string& folder, const std::string& path) {
-  const auto refuse = [&](const std::string& text) {
-    return error(errc::cannot_open, "external data \"" + path + "\"", text);
-  };
-  if (path.empty()) return refuse("the location is missing.");
-  if (path.find('\0') != std::string::npos) return refuse("a location cannot hold a zero byte.");
-  if (path.front() == '/')
-    return refuse("the location must be relative. Put the file beside the model and save it again.");
-  if (("/" + path + "/").find("/../") != std::string::npos)
-    return refuse("the location leaves the model's folder.");
-  std::size_t end = 0;
-  do {
-    end = (std::min)(path.find('/', end + 1), path.size());
-    struct stat about{};
-    const std::string so_far = folder + "/" + path.substr(0, end);
-    if (::lstat(so_far.c_str(), &about) != 0) break;
-    if (S_ISLNK(about.st_mode))
-      return refuse(
-          "\"" + path.substr(0, end) +
-          "\" is a symbolic link, which could lead out of the model's folder. Copy the file itself.");
-    if (end == path.size() && S_ISREG(about.st_mode) && about.st_nlink > 1)
-      return refuse("the file has other names (hard links) as well. Copy it.");
-  } while (end < path.size());
+/// What is wrong with a location as it is written; empty if nothing is.
+inline std::string location_problem(const std::string& location) {
+  if (location.empty()) return "the location is missing.";
+  if (location.find('\0') != std::string::npos) return "a location cannot hold a zero byte.";
+  if (location.front() == '/')
+    return "the location must be relative. Put the file beside the model and save it again.";
+  if (("/" + location + "/").find("/../") != std::string::npos)
+    return "the location leaves the model's folder.";
   return {};
+}
+
+/// Whether a path leads to a folder or to something in it. Both are free of links.
+inline bool is_inside(const std::string& path, const std::string& folder) {
+  return path == folder || path.starts_with(folder.ends_with('/') ? folder : folder + "/");
+}
+
+/// The file that a location is in the end. What does not exist is left to opening it.
+inline result<std::string> external_file(const std::string& model, const std::string& location) {
+  const auto refuse = [&](const std::string& text) {
+    return error(errc::cannot_open, "external data \"" + location + "\"", text);
+  };
+  if (const std::string problem = location_problem(location); !problem.empty()) return refuse(problem);
+  const std::string folder = folder_of(model);
+  std::string path = folder + "/" + location;
+  const auto real = real_path(path);
+  if (!real) return path;
+  const auto file = real_path(model);
+  for (const auto& allowed : {real_path(folder), file ? std::optional(folder_of(*file)) : std::nullopt})
+    if (allowed && is_inside(*real, *allowed)) return *real;
+  return refuse("it is a symbolic link to " + *real +
+                ", which is not where the model is. Copy the file itself.");
 }
 
 /// Maps each file once and points the tensor at its part.
 inline result<void> load_external(onnx_model& model, onnx_tensor& tensor) {
-  const std::string folder = folder_of(model.file);
-  if (const auto allowed = check_external_path(folder, tensor.external->file); !allowed)
-    return allowed.error();
-  const std::string path = folder + "/" + tensor.external->file;
+  const auto path = external_file(model.file, tensor.external->file);
+  if (!path) return path.error();
   const mapped_file* file = nullptr;
   for (const mapped_file& known : model.files)
-    if (known.path() == path) file = &known;
+    if (known.path() == *path) file = &known;
   if (file == nullptr) {
-    auto opened = mapped_file::open(path);
+    auto opened = mapped_file::open(*path);
     if (!opened) return opened.error();
     file = &model.files.emplace_back(*std::move(opened));
   }
