@@ -40,7 +40,7 @@ void note(std::string_view text) {
   std::fprintf(stderr, "ptq: note: %s\n", ptq::printable(text).c_str());
 }
 
-void print_notes(const std::vector<std::string>& notes) {
+void print_notes(std::span<const std::string> notes) {
   for (const std::string& text : notes) note(text);
 }
 

@@ -4,6 +4,7 @@
 #define PTQ_CLI_COMMAND_HPP
 
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,7 +41,7 @@ int warn(const options& given, const std::vector<std::string>& warnings);
 
 /// Prints a note to stderr.
 void note(std::string_view text);
-void print_notes(const std::vector<std::string>& notes);
+void print_notes(std::span<const std::string> notes);
 
 /// The setting `model_path` or `results_dir` must be given somewhere.
 ptq::result<void> require(const ptq::spec& spec, const std::string& field);

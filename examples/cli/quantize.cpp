@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -21,8 +22,10 @@
 #include "ptq/io/artifact_writer.hpp"
 #include "ptq/io/mapped_file.hpp"
 #include "ptq/io/output_file.hpp"
+#include "ptq/io/path.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/quantize_report.hpp"
+#include "ptq/report/zeroed_channels.hpp"
 #include "sources.hpp"
 #include "terminal.hpp"
 
@@ -87,6 +90,20 @@ std::size_t count_quantized(const ptq::plan& plan) {
   return count;
 }
 
+/// A file config.json beside a checkpoint makes loaders build the model that it describes, and put in
+/// whatever tensors have the names of its weights.
+void judge_loaders(const model_file& model, ptq::plan& plan) {
+  if (model.checkpoint() == nullptr || !plan.quantizes_weights()) return;
+  const std::string config = ptq::folder_of(model.files().front().path()) + "/config.json";
+  if (!std::filesystem::exists(config)) return;
+  plan.notes.push_back(
+      "there is a config.json beside the model. Loaders that go by it (transformers, vLLM and others) do not "
+      "know this artifact: put beside a config.json it loads there without an error, and its codes are taken "
+      "for "
+      "weights. It is read by ptq (`read_artifact`), and by programs that take codes times scales from "
+      "safetensors or look into its metadata (ptq_layers).");
+}
+
 /// Fills the report as layers are written, shows progress, and stops on Ctrl-C.
 class on_layer {
  public:
@@ -98,6 +115,8 @@ class on_layer {
     shown_.step(q.source.name);
     while (&q.planned != &plan_->layers[at_]) ++at_;  // layers come in the plan's order
     report_->layers[at_].weights = ptq::weights_report_of(q);
+    if (std::string lost = ptq::zeroed_channels_text(q); !lost.empty())
+      report_->notes.push_back(std::move(lost));
     return {};
   }
 
@@ -157,7 +176,6 @@ ptq::result<void> write_graph(const ptq::spec& spec, const model_file& model, co
                                 on_layer(plan, report), scales);
   if (writer) {
     report.bytes_after = writer->tensor_bytes();
-    print_notes(writer->notes());
     report.notes.insert(report.notes.end(), writer->notes().begin(), writer->notes().end());
   }
   return finish(spec, report, std::move(writer), model.path());
@@ -200,6 +218,7 @@ int quantize(const options& given, const ptq::spec& spec) {
   if (!planned) return fail(given, planned.error(), bad_usage);
   ptq::plan& plan = *planned;
   judge_data(spec, plan);
+  judge_loaders(*model, plan);
   print_notes(plan.notes);
   if (const int code = warn(given, plan.warnings); code != done) return code;
   if (const auto named = expect_data(spec, plan); !named) return fail(given, named.error(), bad_usage);
@@ -219,6 +238,7 @@ int quantize(const options& given, const ptq::spec& spec) {
                            ? write_graph(spec, *model, plan, *inputs, report, artifact)
                            : write_checkpoint(spec, *model, plan, *inputs, report, artifact);
   if (!written) return give_up(given, spec, written.error());
+  print_notes(std::span(report.notes).subspan(plan.notes.size()));
 
   if (given.json) {
     std::fputs(json_text(ptq::to_json(report)).c_str(), stdout);

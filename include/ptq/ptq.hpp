@@ -41,6 +41,7 @@
 #include "ptq/quantize/error.hpp"
 #include "ptq/report/quantize_report.hpp"
 #include "ptq/report/table.hpp"
+#include "ptq/report/zeroed_channels.hpp"
 #include "ptq/result.hpp"
 #include "ptq/text/printable.hpp"
 #include "ptq/text/utf8.hpp"

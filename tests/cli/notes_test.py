@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is no warning and yet worth knowing: `ptq: note:` on stderr, and "notes" in plans and reports."""
 import json
+import struct
 
-from command import EXAMPLES, LENET, STATIC, CommandTest, floats, main, npy, openvino_model
+from command import EXAMPLES, LENET, STATIC, CommandTest, floats, main, npy, openvino_model, safetensors
 
 GRAPHS = EXAMPLES.parent / "tests" / "golden" / "onnx"
 LENET_GRAPH = LENET.with_name("model.onnx")
@@ -11,6 +12,14 @@ DATA = "dataset.quant_calibration_dataset"
 
 def images(count):
     return npy([count, 1, 28, 28], bytes(range(256)) * (count * 28 * 28 // 256) + bytes(count * 28 * 28 % 256), "|u1")
+
+
+def halves(first, second, stored):
+    """Two numbers as safetensors stores them."""
+    if stored == "F16":
+        return struct.pack("<2e", first, second)
+    whole = floats(first, second)
+    return whole[2:4] + whole[6:8] if stored == "BF16" else whole
 
 
 class NotesTest(CommandTest):
@@ -62,6 +71,56 @@ class Plans(NotesTest):
     def test_nothing_to_say(self):
         self.quantize(STATIC, f"{DATA}.inputs={LENET.with_name('calib.npy')}", model=LENET_GRAPH)
         self.assertEqual(self.report()["notes"], [])
+
+
+class Weights(NotesTest):
+    """Output channels that quantization loses altogether."""
+
+    def lost(self, rows, stored, dtype, *more, backend="{backend: torchao, mode: weight_only_ptq"):
+        """What is said of a layer of these rows, each of two equal weights."""
+        data = b"".join(halves(row, row, stored) for row in rows)
+        model = self.write("model.safetensors", safetensors({"fc.weight": (stored, [len(rows), 2], data)}))
+        spec = f"quantize: {backend}, layers: [{{module_name: fc, weights: {{dtype: {dtype}}}}}]}}\n"
+        run = self.quantize(spec, *more, model=model)
+        notes = [note for note in self.notes(run) if note.startswith('layer "fc": ')]
+        self.assertEqual([note for note in self.report()["notes"] if note in notes], notes)
+        return "".join(notes)
+
+    def test_scales_that_underflow(self):
+        two = "2 of its 4 output channels became all zero"
+        rows = (1.0, 0.0, 1.3e-3, -1e-5)
+        self.assertIn(two, self.lost(rows, "F16", "fp8_e5m2"))
+        self.assertIn("skip_names", self.lost(rows, "F16", "fp8_e5m2"))
+        self.assertIn("1 of its 4 output channels", self.lost(rows, "F16", "fp8_e4m3fn"))
+        self.assertEqual(self.lost(rows, "F16", "int8"), "")
+        self.assertEqual(self.lost(rows, "BF16", "fp8_e5m2"), "")
+        self.assertIn(two, self.lost((1.0, 0.0, 1e-39, -1e-38), "BF16", "fp8_e5m2"))
+        self.assertIn(two, self.lost((1.0, 0.0, 1e-41, -1e-42), "F32", "fp8_e5m2"))
+        self.assertIn(two, self.lost((1.0, 0.0, 1e-8, -1e-39), "F32", "int8"))  # the smallest scale is 2^-23
+
+    def test_scales_that_are_shared(self):
+        said = self.lost((1.0, 0.0, 1e-3), "F32", "int8, quant_axis: null", backend="{backend: modelopt, mode: static_ptq")
+        self.assertIn("1 of its 3 output channels became all zero", said)
+        self.assertIn("weights: {quant_axis: 0}", said)
+
+
+class Loaders(NotesTest):
+    """Who can read the artifact of a checkpoint that lies beside a config.json."""
+
+    def test_config_json(self):
+        spec = "quantize: {layers: [{module_name: Linear, weights: {dtype: int8}}]}\n"
+        tensors = safetensors({"fc.weight": ("F32", [1, 2], floats(5, 6))})
+        self.write("model/model.safetensors", tensors)
+        self.assertEqual(self.notes(self.quantize(spec, model="model")), [])
+        self.write("model/config.json", '{"model_type": "bert"}')
+        for model in ("model", "model/model.safetensors"):
+            note, = self.notes(self.quantize(spec, model=model))
+            for word in ("config.json", "transformers", "vLLM", "codes", "ptq_layers"):
+                self.assertIn(word, note)
+            self.assertEqual(self.report()["notes"], [note])
+            self.assertEqual(json.loads(self.quantize(spec, "--json", model=model).stdout)["notes"], [note])
+        nothing = spec.replace("int8", "native")
+        self.assertEqual(self.notes(self.quantize(nothing, model="model")), [])
 
 
 class Data(NotesTest):

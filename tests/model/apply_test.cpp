@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "ptq/adaptors/std_vector.hpp"
+#include "ptq/report/zeroed_channels.hpp"
 
 namespace {
 
@@ -345,4 +346,33 @@ TEST_CASE("an instantiation quantizes into the caller's memory") {
         ptq::status{ptq::errc::size_mismatch, 8});
   CHECK(!ptq::find_instantiation<my_policies>("fp8_e5m2", "torchao"));
   CHECK(!ptq::find_instantiation<my_policies>("int8", "modelopt"));
+}
+
+TEST_CASE("output channels that become all zero are found on every axis, in every layout, of every dtype") {
+  // Channels along axis 1; the second and third are too small for one scale of all, the last is zero.
+  const std::vector<float> rows{8.0F, 1e-6F, 0.0F, 0.0F, -4.0F, -1e-6F, 1e-7F, 0.0F};
+  std::vector<float> columns(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) columns[i % 4 * 2 + i / 4] = rows[i];
+  const ptq::tensor_shape shape{2, 4};
+  ptq::layer row_major{"rows", "Linear", {rows, shape}};
+  ptq::layer column_major{"columns", "Linear", ptq::tensor_view<const float>{columns.data(), shape, {1, 2}}};
+  row_major.output_axis = column_major.output_axis = 1;
+  const std::vector<ptq::layer> layers{row_major, column_major};
+  const auto zeroed = [&](const std::string& dtype, ptq::granularity grain) {
+    std::vector<std::size_t> counts;
+    ptq::plan plan = plan_for(layers, dtype, "torchao");
+    for (ptq::planned_layer& planned : plan.layers) planned.weights.grain = grain;
+    const auto done = ptq::apply<my_policies>(plan, layers, [&](const ptq::quantized_layer& q) {
+      const ptq::zeroed_channels found = ptq::find_zeroed_channels(q);
+      counts.insert(counts.end(), {found.count, found.of});
+    });
+    REQUIRE(done);
+    return counts;
+  };
+  using counts = std::vector<std::size_t>;
+  for (const char* const dtype : {"int8", "int12"}) {
+    CHECK(zeroed(dtype, ptq::per_tensor()) == counts{2, 4, 2, 4});
+    CHECK(zeroed(dtype, ptq::per_channel(1)) == counts{0, 4, 0, 4});
+    CHECK(zeroed(dtype, ptq::per_channel(0)) == counts{0, 2, 0, 2});
+  }
 }

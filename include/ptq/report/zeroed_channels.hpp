@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file zeroed_channels.hpp Output channels whose weights quantization loses altogether.
+#ifndef PTQ_REPORT_ZEROED_CHANNELS_HPP
+#define PTQ_REPORT_ZEROED_CHANNELS_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ptq/backend/recipe.hpp"
+#include "ptq/config/text.hpp"
+#include "ptq/detail/strict_float.hpp"
+#include "ptq/model/any_view.hpp"
+#include "ptq/model/apply.hpp"
+#include "ptq/model/classes.hpp"
+#include "ptq/model/instantiation.hpp"
+#include "ptq/quantize/blocks.hpp"
+#include "ptq/tensor/walk.hpp"
+
+namespace ptq::inline v0_1 {
+
+/// Of the output channels of one layer.
+struct zeroed_channels {
+  std::size_t count = 0;  ///< those that have nothing but zero codes, though some of their values are not 0
+  std::size_t of = 0;     ///< all
+};
+
+namespace detail {
+
+/// How the channels of a weight are told apart: by its scales, or as its class has them.
+inline granularity channels_of(const quantized_layer& q) {
+  if (q.grain.is_per_channel()) return q.grain;
+  const layer& source = q.source;
+  const std::size_t axis = source.output_axis.value_or(traits_of_class(source.class_name).output_axis);
+  return axis < source.weight.shape.rank ? per_channel(axis) : per_tensor();
+}
+
+/// What was seen of a channel.
+struct channel_evidence {
+  bool has_value = false;  ///< one that is not 0
+  bool has_code = false;   ///< one that does not stand for 0
+};
+
+}  // namespace detail
+
+/// Scales underflow where weights are small: in float16 those of fp8_e5m2 below 0.0017. A scale of the whole
+/// tensor can be too coarse for some channels.
+inline zeroed_channels find_zeroed_channels(const quantized_layer& q) {
+  const granularity channels = detail::channels_of(q);
+  std::vector<detail::channel_evidence> seen(scale_count(q.source.weight.shape, channels));
+  const detail::untyped_decoder decoder{&q.how, q.codes.data()};
+  visit(q.source.weight, [&]<class T>(tensor_view<const T> view) {
+    const walk path(view.shape, view.strides, channels);
+    const walk::axis& run = path.run();
+    const bool each = path.channel_is_innermost();
+    path.for_each_run([&](std::ptrdiff_t offset, std::size_t at, std::size_t channel) {
+      for (std::size_t first = 0; first < run.extent; first += detail::block_size) {
+        if (!each && seen[channel].has_code) return;
+        const std::size_t n = (std::min)(run.extent - first, detail::block_size);
+        float codes[detail::block_size] = {};
+        decoder.run(at + first, n, 1.0F, static_cast<float*>(codes));
+        for (std::size_t i = 0; i < n; ++i) {
+          const T& value = view.data[offset + static_cast<std::ptrdiff_t>(first + i) * run.stride];
+          detail::channel_evidence& evidence = seen[each ? first + i : channel];
+          const std::uint32_t bits = detail::bits_of(element_traits<T>::to_float(value));
+          evidence.has_value = evidence.has_value || bits << 1 != 0;
+          evidence.has_code = evidence.has_code || codes[i] != 0;
+        }
+      }
+    });
+  });
+  const auto count = std::count_if(
+      seen.begin(), seen.end(), [](const auto& channel) { return channel.has_value && !channel.has_code; });
+  return {static_cast<std::size_t>(count), seen.size()};
+}
+
+/// What to say of the channels that a layer lost; empty where it lost none.
+inline std::string zeroed_channels_text(const quantized_layer& q) {
+  const zeroed_channels zeroed = find_zeroed_channels(q);
+  if (zeroed.count == 0) return {};
+  const std::string advice = q.grain.is_per_channel()
+                                 ? "Give it another dtype (int8 keeps the smallest weights, fp8_e5m2 the "
+                                   "fewest), or leave it as it is: skip_names."
+                                 : "Give each channel a scale of its own: weights: {quant_axis: " +
+                                       std::to_string(detail::channels_of(q).axis) + "}.";
+  return "layer " + detail::in_quotes(q.source.name) + ": " + std::to_string(zeroed.count) + " of its " +
+         detail::counted(zeroed.of, "output channel") +
+         " became all zero: their weights are too small for the scale. " + advice;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_REPORT_ZEROED_CHANNELS_HPP
