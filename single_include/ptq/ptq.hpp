@@ -3061,6 +3061,8 @@ inline descriptor open_file(const std::string& path, int flags, mode_t mode = 0)
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -3090,6 +3092,13 @@ inline std::string absolute_path(std::string_view path) {
   if (path.empty() || path == ".") return here;
   if (!here.ends_with('/')) here += '/';
   return here.append(path);
+}
+
+/// The path of what there is at the end of all links; nothing if that does not exist.
+inline std::optional<std::string> real_path(const std::string& path) {
+  std::error_code missing;
+  const std::filesystem::path real = std::filesystem::canonical(path, missing);
+  return missing ? std::nullopt : std::optional(real.string());
 }
 
 /// The names of the files and folders in a folder, sorted; none if it cannot be read.
@@ -3128,12 +3137,22 @@ inline std::string system_text(int reason) {
   return std::generic_category().message(reason) + ".";
 }
 
+/// What a symbolic link says; empty if the path is none.
+inline std::string target_of_link(const std::string& path) {
+  std::error_code none;
+  return std::filesystem::read_symlink(path, none).string();
+}
+
 /// Why a file could not be opened for reading.
 inline error cannot_open(const std::string& path, int reason) {
   const std::string where = absolute_path(path);
   const std::string folder = folder_of(where);
   switch (reason) {
     case ENOENT:
+      if (const std::string target = target_of_link(where); !target.empty())
+        return {
+            errc::cannot_open, where,
+            "this is a symbolic link to \"" + target + "\", where there is no file. Is a download complete?"};
       if (::access(folder.c_str(), F_OK) != 0)
         return {errc::cannot_open, where, "no such file; the folder " + folder + " does not exist either."};
       if (const std::string target = link_target(path); !target.empty())
@@ -9720,6 +9739,93 @@ inline std::string to_text(const quantize_report& report) {
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_REPORT_QUANTIZE_REPORT_HPP
+
+// ---- ptq/report/zeroed_channels.hpp ----
+
+/// @file zeroed_channels.hpp Output channels whose weights quantization loses altogether.
+#ifndef PTQ_REPORT_ZEROED_CHANNELS_HPP
+#define PTQ_REPORT_ZEROED_CHANNELS_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// Of the output channels of one layer.
+struct zeroed_channels {
+  std::size_t count = 0;  ///< those that have nothing but zero codes, though some of their values are not 0
+  std::size_t of = 0;     ///< all
+};
+
+namespace detail {
+
+/// How the channels of a weight are told apart: by its scales, or as its class has them.
+inline granularity channels_of(const quantized_layer& q) {
+  if (q.grain.is_per_channel()) return q.grain;
+  const layer& source = q.source;
+  const std::size_t axis = source.output_axis.value_or(traits_of_class(source.class_name).output_axis);
+  return axis < source.weight.shape.rank ? per_channel(axis) : per_tensor();
+}
+
+/// What was seen of a channel.
+struct channel_evidence {
+  bool has_value = false;  ///< one that is not 0
+  bool has_code = false;   ///< one that does not stand for 0
+};
+
+}  // namespace detail
+
+/// Scales underflow where weights are small: in float16 those of fp8_e5m2 below 0.0017. A scale of the whole
+/// tensor can be too coarse for some channels.
+inline zeroed_channels find_zeroed_channels(const quantized_layer& q) {
+  const granularity channels = detail::channels_of(q);
+  std::vector<detail::channel_evidence> seen(scale_count(q.source.weight.shape, channels));
+  const detail::untyped_decoder decoder{&q.how, q.codes.data()};
+  visit(q.source.weight, [&]<class T>(tensor_view<const T> view) {
+    const walk path(view.shape, view.strides, channels);
+    const walk::axis& run = path.run();
+    const bool each = path.channel_is_innermost();
+    path.for_each_run([&](std::ptrdiff_t offset, std::size_t at, std::size_t channel) {
+      for (std::size_t first = 0; first < run.extent; first += detail::block_size) {
+        if (!each && seen[channel].has_code) return;
+        const std::size_t n = (std::min)(run.extent - first, detail::block_size);
+        float codes[detail::block_size] = {};
+        decoder.run(at + first, n, 1.0F, static_cast<float*>(codes));
+        for (std::size_t i = 0; i < n; ++i) {
+          const T& value = view.data[offset + static_cast<std::ptrdiff_t>(first + i) * run.stride];
+          detail::channel_evidence& evidence = seen[each ? first + i : channel];
+          const std::uint32_t bits = detail::bits_of(element_traits<T>::to_float(value));
+          evidence.has_value = evidence.has_value || bits << 1 != 0;
+          evidence.has_code = evidence.has_code || codes[i] != 0;
+        }
+      }
+    });
+  });
+  const auto count = std::count_if(
+      seen.begin(), seen.end(), [](const auto& channel) { return channel.has_value && !channel.has_code; });
+  return {static_cast<std::size_t>(count), seen.size()};
+}
+
+/// What to say of the channels that a layer lost; empty where it lost none.
+inline std::string zeroed_channels_text(const quantized_layer& q) {
+  const zeroed_channels zeroed = find_zeroed_channels(q);
+  if (zeroed.count == 0) return {};
+  const std::string advice = q.grain.is_per_channel()
+                                 ? "Give it another dtype (int8 keeps the smallest weights, fp8_e5m2 the "
+                                   "fewest), or leave it as it is: skip_names."
+                                 : "Give each channel a scale of its own: weights: {quant_axis: " +
+                                       std::to_string(detail::channels_of(q).axis) + "}.";
+  return "layer " + detail::in_quotes(q.source.name) + ": " + std::to_string(zeroed.count) + " of its " +
+         detail::counted(zeroed.of, "output channel") +
+         " became all zero: their weights are too small for the scale. " + advice;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_REPORT_ZEROED_CHANNELS_HPP
 
 // ---- ptq/ptq.hpp ----
 
