@@ -33,8 +33,8 @@
 namespace ptq::inline v0_1 {
 namespace detail {
 
-/// The ONNX type of a dtype's codes, and the operator set that has it in QuantizeLinear, with a scale per
-/// channel.
+/// The ONNX type of a dtype's codes, and the operator set that has it in QuantizeLinear: for int8 with a
+/// scale per channel, for fp8 with the attribute `output_dtype`.
 struct onnx_code_type {
   std::string_view dtype;
   onnx_type type = onnx_type::undefined;
@@ -45,8 +45,8 @@ struct onnx_code_type {
 inline const onnx_code_type* find_code_type(std::string_view dtype) noexcept {
   static constexpr onnx_code_type types[] = {
       {"int8", onnx_type::int8, 13, 4},  // since IR version 4 an initializer need not be an input
-      {"fp8_e4m3fn", onnx_type::fp8_e4m3fn, 19, 9},
-      {"fp8_e5m2", onnx_type::fp8_e5m2, 19, 9},
+      {"fp8_e4m3fn", onnx_type::fp8_e4m3fn, 21, 10},
+      {"fp8_e5m2", onnx_type::fp8_e5m2, 21, 10},
   };
   for (const onnx_code_type& known : types)
     if (known.dtype == dtype) return &known;
@@ -247,20 +247,31 @@ class onnx_editor {
     std::string bytes(sizeof scale, '\0');
     std::memcpy(bytes.data(), &scale, sizeof scale);
     made_.initializers.push_back(make_initializer(scale_name, onnx_type::float32, {}, bytes));
-    const std::string zero = zero_point(*codes);
     const std::string source =
         type == onnx_type::float32 ? tensor : cast(call.node, tensor, onnx_type::float32);
     const std::string quantized = fresh(tensor + "_quantized");
     pair = fresh(tensor + "_dequantized");
-    insert_before(call.node, make_node("QuantizeLinear", fresh(tensor + "_QuantizeLinear"),
-                                       {source, scale_name, zero}, quantized));
+    insert_before(call.node, quantize_node(*codes, tensor, {source, scale_name}, quantized));
     insert_before(call.node, make_node("DequantizeLinear", fresh(tensor + "_DequantizeLinear"),
-                                       {quantized, scale_name, zero}, pair));
+                                       {quantized, scale_name, zero_point(*codes)}, pair));
     if (type != onnx_type::float32) pair = cast(call.node, pair, type);
     return pair;
   }
 
-  /// QuantizeLinear takes the type of its codes from a zero point. All of a type share one.
+  /// Integer codes get their type from a zero point. fp8 codes get it from an attribute: ONNX Runtime 1.32
+  /// takes any zero point but an integer one for the least value of its type, and drops a Relu in front of
+  /// it.
+  std::string quantize_node(const onnx_code_type& codes, const std::string& tensor,
+                            std::vector<std::string> inputs, const std::string& output) {
+    onnx_integer type;
+    if (codes.type == onnx_type::int8)
+      inputs.push_back(zero_point(codes));
+    else
+      type = {"output_dtype", static_cast<std::int64_t>(codes.type)};
+    return make_node("QuantizeLinear", fresh(tensor + "_QuantizeLinear"), inputs, output, type);
+  }
+
+  /// All of a type share one.
   std::string zero_point(const onnx_code_type& codes) {
     std::string& name = zeros_[codes.type];
     if (name.empty()) {

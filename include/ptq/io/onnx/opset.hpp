@@ -17,7 +17,7 @@ namespace detail {
 
 /// A version of an operator that some older nodes do not fit: attributes that became inputs, other defaults.
 /// Additions whose default is the old behaviour are not listed. Source: the operators' changelog of the ONNX
-/// project, versions 8 to 19.
+/// project, versions 8 to 21.
 struct onnx_operator_change {
   std::string_view op_type;
   std::int64_t since;
@@ -36,6 +36,9 @@ inline const onnx_operator_change* find_change(const onnx_node& node, std::int64
       {"Clip", 11, [](const onnx_node& n) { return !n.attributes.empty(); }},
       {"Dropout", 10, has_more_outputs},
       {"Dropout", 12, [](const onnx_node& n) { return n.find_attribute("ratio") != nullptr; }},
+      {"DFT", 20, always},
+      {"GridSample", 20, always},
+      {"GroupNormalization", 21, always},
       {"Hardmax", 13, has_another_axis},
       {"LogSoftmax", 13, has_another_axis},
       {"Pad", 11, always},
