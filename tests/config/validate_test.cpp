@@ -5,6 +5,8 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace {
 
@@ -15,6 +17,21 @@ std::string broken(const ptq::spec& checked) {
 }
 
 }  // namespace
+
+TEST_CASE("a hint costs little, whatever a file names") {
+  const std::string endless(20000, 'a');
+  const std::string other(20000, 'b');
+  const std::vector<std::string_view> monsters{endless, other};
+  CHECK(ptq::nearest_word(endless, monsters).empty());
+  CHECK(ptq::nearest_word("fc1", std::vector<std::string_view>{endless, "fc2"}) == "fc2");
+  // Of many words the first are compared: two letters of three each differ here, and the last is past the
+  // effort.
+  std::vector<std::string_view> many(1'000'000, "xyz");
+  many.push_back("fc2");
+  CHECK(ptq::nearest_word("fc1", many).empty());
+  many.front() = "fc3";
+  CHECK(ptq::nearest_word("fc1", many) == "fc3");
+}
 
 TEST_CASE("a default specification is valid") {
   CHECK(ptq::validate({}).has_value());
@@ -65,6 +82,9 @@ TEST_CASE("each word of the bundle is allowed, and its nearest is found") {
   CHECK(ptq::nearest_word("FP8_E5", words.dtypes) == "fp8_e5m2");
   CHECK(ptq::nearest_word("E4M3", words.dtypes) == "fp8_e4m3fn");
   CHECK(ptq::nearest_word("fp", words.dtypes).empty());
+  // The nearest one whose own length allows for the difference.
+  const std::vector<std::string_view> lengths{"abcdef", "abcxyzdefghi"};
+  CHECK(ptq::nearest_word("abcdefghi", lengths) == "abcxyzdefghi");
   const std::vector<std::string_view> layers{"Head.Query", "head.key", "headroom"};
   CHECK(ptq::nearest_word("HEAD.QUERY", layers) == "Head.Query");
   CHECK(ptq::nearest_word("HEAD.", layers) == "Head.Query");

@@ -5,6 +5,7 @@
 #define PTQ_CONFIG_WORDS_HPP
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -77,46 +78,72 @@ spec_words words_of() {
 
 namespace detail {
 
-/// How many letters differ (Levenshtein, swapped neighbours count once).
+constexpr char lower_cased(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+inline constexpr std::size_t longest_hint = 200;  ///< letters of a word that hints look at
+inline constexpr std::size_t hint_effort =
+    1'000'000;  ///< comparisons of letters that a hint is worth: milliseconds
+
+/// How many letters differ (Levenshtein, swapped neighbours count once), whatever their case. Neither word is
+/// longer than `longest_hint`.
 inline std::size_t edit_distance(std::string_view a, std::string_view b) {
-  const std::size_t columns = b.size() + 1;
-  std::vector<std::size_t> table((a.size() + 1) * columns);
+  std::array<std::array<std::size_t, longest_hint + 1>, 3> rows{};
   for (std::size_t i = 0; i <= a.size(); ++i) {
+    auto& row = rows[i % 3];
+    const auto& above = rows[(i + 2) % 3];
+    const auto& two_above = rows[(i + 1) % 3];
     for (std::size_t j = 0; j <= b.size(); ++j) {
-      std::size_t& cell = table[i * columns + j];
       if (i == 0 || j == 0) {
-        cell = i + j;
+        row[j] = i + j;
         continue;
       }
-      const bool same = a[i - 1] == b[j - 1];
-      cell = (std::min)({table[(i - 1) * columns + j] + 1, table[i * columns + j - 1] + 1,
-                         table[(i - 1) * columns + j - 1] + (same ? 0u : 1u)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-        cell = (std::min)(cell, table[(i - 2) * columns + j - 2] + 1);
+      const auto same = [&](std::size_t m, std::size_t n) {
+        return lower_cased(a[m - 1]) == lower_cased(b[n - 1]);
+      };
+      row[j] = (std::min)({above[j] + 1, row[j - 1] + 1, above[j - 1] + (same(i, j) ? 0u : 1u)});
+      if (i > 1 && j > 1 && same(i, j - 1) && same(i - 1, j))
+        row[j] = (std::min)(row[j], two_above[j - 2] + 1);
     }
   }
-  return table.back();
+  return rows[a.size() % 3][b.size()];
+}
+
+/// Whether a text has a word in it, whatever their case.
+inline bool has_word(std::string_view text, std::string_view word) {
+  const auto same = [](char a, char b) { return lower_cased(a) == lower_cased(b); };
+  return std::search(text.begin(), text.end(), word.begin(), word.end(), same) != text.end();
 }
 
 }  // namespace detail
 
 /// The allowed word that a typo may mean, or nothing: the first with the smallest edit distance, if no more
 /// than a third of its letters differ (or 2); else the first that the typo is a part of, if that has 3
-/// letters. Case does not count.
+/// letters. Case does not count. Files may name anything, so the effort is bounded: nothing is found for
+/// words that nobody reads, and of very many allowed words only the first are looked at.
 inline std::string_view nearest_word(std::string_view typo, std::span<const std::string_view> allowed) {
-  const std::string word = detail::lower_cased(typo);
   std::string_view nearest;
   std::string_view longer;
-  std::size_t best = static_cast<std::size_t>(-1);
-  for (const std::string_view original : allowed) {
-    const std::string candidate = detail::lower_cased(original);
-    if (longer.empty() && word.size() >= 3 && candidate.find(word) != std::string::npos) longer = original;
-    const std::size_t distance = detail::edit_distance(word, candidate);
-    if (distance >= best) continue;
+  if (typo.size() > detail::longest_hint) return nearest;
+  std::size_t best = detail::longest_hint;
+  std::size_t effort = 0;
+  for (const std::string_view candidate : allowed) {
+    if (candidate.size() > detail::longest_hint) continue;
+    const std::size_t differing =
+        (std::max)(typo.size(), candidate.size()) - (std::min)(typo.size(), candidate.size());
+    const std::size_t most = (std::max<std::size_t>)(2, candidate.size() / 3);
+    const bool may_be_near = differing < best && differing <= most;
+    effort += candidate.size() + (may_be_near ? typo.size() * candidate.size() : 0);
+    if (effort > detail::hint_effort) break;
+    if (longer.empty() && typo.size() >= 3 && detail::has_word(candidate, typo)) longer = candidate;
+    if (!may_be_near) continue;
+    const std::size_t distance = detail::edit_distance(typo, candidate);
+    if (distance >= best || distance > most) continue;
     best = distance;
-    nearest = original;
+    nearest = candidate;
   }
-  return best <= (std::max<std::size_t>)(2, nearest.size() / 3) ? nearest : longer;
+  return nearest.empty() ? longer : nearest;
 }
 
 }  // namespace ptq::inline v0_1

@@ -61,18 +61,6 @@ void for_each_use(const onnx_node& node, F&& f) {
       for (const std::string& name : body.captures) f(name, onnx_use::in_body);
 }
 
-/// The name nearest to a wrong one. Files may hold names of any length and number: only similar lengths are
-/// compared, and nothing beyond what a person reads.
-inline std::string_view nearest_tensor(std::string_view name, const std::vector<std::string_view>& all) {
-  constexpr std::size_t longest = 200;
-  if (name.size() > longest) return {};
-  std::vector<std::string_view> similar;
-  for (const std::string_view candidate : all)
-    if (candidate.size() <= name.size() + 2 && name.size() <= candidate.size() + 2)
-      similar.push_back(candidate);
-  return nearest_word(name, similar);
-}
-
 /// Why a node uses a tensor before it is made: nodes that wait for each other, or only a wrong order. Follows
 /// the chain of nodes that are waited for until it closes, or reaches one that waits for nothing later.
 inline error describe_order(const onnx_graph& graph, const onnx_links& links, std::size_t node,
@@ -165,7 +153,7 @@ inline result<onnx_links> links_of(const onnx_graph& graph) {
             error(errc::tensor_not_found, node_text(graph, i),
                   (slot == onnx_use::in_body ? "its body uses" : "input " + std::to_string(slot) + " is") +
                       " \"" + name + "\", which is no input, no initializer and no output of another node.",
-                  detail::nearest_tensor(name, all));
+                  nearest_word(name, all));
     });
     if (!outcome) return outcome.error();
     for (const std::string& name : node.outputs) made.insert(name);
@@ -173,7 +161,7 @@ inline result<onnx_links> links_of(const onnx_graph& graph) {
   for (const onnx_value& output : graph.outputs) {
     if (!known.contains(output.name))
       return error(errc::tensor_not_found, "graph output \"" + output.name + "\"", "no node makes it.",
-                   detail::nearest_tensor(output.name, all));
+                   nearest_word(output.name, all));
     links.outputs.insert(output.name);
   }
   return links;
