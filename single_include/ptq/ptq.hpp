@@ -3960,6 +3960,12 @@ class validator {
            in_quotes(config.algorithm) +
                " is not an algorithm of TAO. Write ptq: {calibration: {algorithm: " + config.algorithm +
                "}} beside the section quantize.");
+    static constexpr std::string_view later[] = {"awq_clip", "awq_full", "awq_lite", "rtn_dq"};
+    if (contains(later, config.algorithm))
+      fail(errc::unknown_word, "quantize.algorithm",
+           in_quotes(config.algorithm) +
+               " is for int4 weights in later versions of TAO, which ptq does not have. " +
+               allowed_text(words_.tao_calibrators));
     check_word("quantize.algorithm", config.algorithm, words_.tao_calibrators);
     check_word("quantize.default_layer_dtype", config.default_layer_dtype, words_.dtypes);
     check_word("quantize.default_activation_dtype", config.default_activation_dtype, words_.dtypes);
@@ -4182,7 +4188,7 @@ class spec_reader {
     each_item(list, path, [&](const tree& item, const std::string& at) {
       rule_config& rule = spec_.quantize.layers.emplace_back();
       each_member(item, at, {rule_keys}, [&](const tree& value, const std::string& field) {
-        if (value.key == "module_name") read_text(value, field, rule.module_name);
+        if (value.key == "module_name") read_pattern(value, field, rule.module_name);
         if (value.key == "weights") read_slot(value, field, rule.weights);
         if (value.key == "activations") read_slot(value, field, rule.activations);
       });
@@ -4208,7 +4214,7 @@ class spec_reader {
 
   void read_skips(const tree& list, const std::string& path) {
     each_item(list, path, [&](const tree& item, const std::string& at) {
-      read_text(item, at, spec_.quantize.skip_names.emplace_back());
+      read_pattern(item, at, spec_.quantize.skip_names.emplace_back());
     });
   }
 
@@ -4339,6 +4345,14 @@ class spec_reader {
     out = value.word;
   }
 
+  /// A pattern in brackets that is not in quotes is a list.
+  void read_pattern(const tree& value, const std::string& path, std::string& out) {
+    if (value.is_list())
+      return fail(errc::wrong_type, value, path,
+                  "expected a word, found a list. A pattern that starts with \"[\" must be in quotes.");
+    read_text(value, path, out);
+  }
+
   void read_lower(const tree& value, const std::string& path, std::string& out) {
     read_text(value, path, out);
     out = lower_cased(out);
@@ -4425,6 +4439,42 @@ class spec_reader {
     }
   }
 
+  /// The allowed key that somebody meant: one that other tools and versions name otherwise, or that is spelt
+  /// alike.
+  static std::string_view meant_key(std::string_view key, word_span allowed) {
+    struct other_name {
+      std::string_view theirs;
+      std::string_view ours;
+    };
+    static constexpr other_name others[] = {{"skip_layers", "skip_names"},
+                                            {"skip_modules", "skip_names"},
+                                            {"exclude", "skip_names"},
+                                            {"exclude_layers", "skip_names"},
+                                            {"exclude_modules", "skip_names"},
+                                            {"ignore", "skip_names"},
+                                            {"name", "module_name"},
+                                            {"pattern", "module_name"},
+                                            {"targets", "module_name"},
+                                            {"layer_name", "module_name"},
+                                            {"module_type", "module_name"},
+                                            {"axis", "quant_axis"},
+                                            {"ch_axis", "quant_axis"},
+                                            {"data_type", "dtype"},
+                                            {"precision", "dtype"},
+                                            {"num_bits", "dtype"},
+                                            {"format", "dtype"},
+                                            {"method", "algorithm"},
+                                            {"calibration_method", "algorithm"},
+                                            {"calibrator", "algorithm"},
+                                            {"checkpoint", "model_path"},
+                                            {"onnx_file", "model_path"},
+                                            {"output_dir", "results_dir"},
+                                            {"rules", "layers"}};
+    for (const auto& [theirs, ours] : others)
+      if (key == theirs && contains(allowed, ours)) return ours;
+    return nearest_word(key, allowed);
+  }
+
   /// Calls f(value, path) for each member of a map. An empty set of keys allows any.
   template <class F>
   void each_member(const tree& map, const std::string& path, const key_set& keys, F&& f) {
@@ -4436,7 +4486,7 @@ class spec_reader {
         f(resolved(member, field), field);
       else if (!contains(keys.unused, member.key))
         fail_at(errc::unknown_key, member.key_at, field, "unknown key. " + allowed_text(keys.allowed),
-                nearest_word(member.key, keys.allowed));
+                meant_key(member.key, keys.allowed));
       else if (!member.word.empty() || !member.members.empty())
         warn(field + " has no effect: ptq has no use for it.");
     }
@@ -4530,6 +4580,7 @@ class spec_reader {
 
 #include <algorithm>
 #include <cstddef>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -4549,11 +4600,25 @@ inline void mark_argument(tree& value, std::size_t number) {
   for (tree& member : value.members) mark_argument(member, number);
 }
 
+/// How an argument that is the name of a file is given.
+inline std::string given_as(std::string_view file) {
+  const auto ends = [&](std::initializer_list<std::string_view> suffixes) {
+    return std::any_of(suffixes.begin(), suffixes.end(),
+                       [&](std::string_view s) { return file.ends_with(s); });
+  };
+  if (ends({".yaml", ".yml"})) return "-e " + std::string(file);
+  if (ends({".ptqcal"})) return "ptq.calibration.statistics=" + std::string(file);
+  if (ends({".npy", ".npz"})) return "dataset.quant_calibration_dataset.inputs=" + std::string(file);
+  return "model_path=" + std::string(file);
+}
+
 /// Splits "key.path=value". `model_path` and `results_dir` alone mean those of `quantize`.
 inline result<assignment> assignment_of(std::string_view argument) {
   const std::size_t equals = argument.find('=');
   if (equals == std::string_view::npos || equals == 0)
-    return error(errc::syntax, {}, in_quotes(argument) + " is not of the form key.path=value.");
+    return error(errc::syntax, {},
+                 in_quotes(argument) + " is not of the form key.path=value." +
+                     (argument.starts_with('=') ? "" : " A file is given as " + given_as(argument) + "."));
   std::string path(argument.substr(0, equals));
   if (path == "model_path" || path == "results_dir") path = "quantize." + path;
   if (!steps_of(path))
@@ -8618,6 +8683,96 @@ inline std::vector<layer> layers_of(std::span<const named_tensor> tensors,
 
 #endif  // PTQ_MODEL_LAYERS_OF_HPP
 
+// ---- ptq/model/regular_expression.hpp ----
+
+/// @file regular_expression.hpp What somebody meant who wrote a regular expression where patterns are
+/// fnmatch's.
+#ifndef PTQ_MODEL_REGULAR_EXPRESSION_HPP
+#define PTQ_MODEL_REGULAR_EXPRESSION_HPP
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace ptq::inline v0_1::detail {
+
+/// Other tools mark them with "re:". Without it, by what no name of a layer has.
+constexpr bool looks_like_regular_expression(std::string_view pattern) noexcept {
+  return pattern.starts_with("re:") || pattern.starts_with(".*") ||
+         pattern.find_first_of("^$\\()|+") != std::string_view::npos;
+}
+
+/// Takes a regular expression apart, an atom at a time.
+class expression_translator {
+ public:
+  explicit expression_translator(std::string_view expression) : rest_(expression) {}
+
+  std::optional<std::string> run() {
+    while (!rest_.empty()) {
+      if (rest_ == "$") return pattern_;
+      const auto atom = take_atom();
+      if (!atom) return std::nullopt;
+      pattern_ += *atom;
+    }
+    if (!pattern_.ends_with('*')) pattern_ += '*';  // "re:" is matched from the start, not to the end
+    return pattern_;
+  }
+
+ private:
+  bool take(std::string_view text) {
+    if (!rest_.starts_with(text)) return false;
+    rest_.remove_prefix(text.size());
+    return true;
+  }
+
+  char take_character() {
+    const char c = rest_.front();
+    rest_.remove_prefix(1);
+    return c;
+  }
+
+  /// An atom with its quantifier; nothing where patterns cannot say it.
+  std::optional<std::string> take_atom() {
+    if (take(".*")) return "*";
+    if (take(".+")) return "?*";
+    std::string atom;
+    if (take("\\d")) {
+      atom = "[0-9]";
+    } else if (take(".") || take("\\w")) {
+      atom = "?";
+    } else if (take("[")) {
+      const std::size_t end = rest_.find(']');
+      if (end == std::string_view::npos) return std::nullopt;
+      atom = take("^") ? "[!" : "[";
+      while (!atom.ends_with(']')) atom += take_character();
+    } else if (take("\\")) {
+      if (rest_.empty()) return std::nullopt;
+      atom = take_character();
+    } else {
+      atom = take_character();
+      if (std::string_view("()|{}^$*+?").find(atom) != std::string_view::npos) return std::nullopt;
+    }
+    if (take("+")) return atom + "*";
+    if (rest_.starts_with('*') || rest_.starts_with('?') || rest_.starts_with('{')) return std::nullopt;
+    return atom;
+  }
+
+  std::string_view rest_;
+  std::string pattern_;
+};
+
+/// The pattern that takes what a regular expression does, or a little more; nothing where one pattern cannot.
+inline std::optional<std::string> pattern_of_regular_expression(std::string_view expression) {
+  for (const std::string_view start : {"re:", "^"})
+    if (expression.starts_with(start)) expression.remove_prefix(start.size());
+  return expression_translator(expression).run();
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_MODEL_REGULAR_EXPRESSION_HPP
+
 // ---- ptq/text/utf8.hpp ----
 
 /// @file utf8.hpp UTF-8 as RFC 3629 has it: overlong forms, surrogates and code points above U+10FFFF are
@@ -8840,17 +8995,35 @@ struct rule_outcome {
   std::size_t blocked = 0;  ///< nothing that the rule asks of the layer can be done
 };
 
+/// `"*fc" would match 2 layers.`; nothing if it would match none.
+inline std::string would_match(const std::string& pattern, std::span<const layer> layers) {
+  const auto n = static_cast<std::size_t>(
+      std::count_if(layers.begin(), layers.end(), [&](const layer& l) { return hits(pattern, l); }));
+  return n == 0 ? std::string() : in_quotes(pattern) + " would match " + counted(n, "layer") + ".";
+}
+
+/// Of a regular expression: what it would be as a pattern.
+inline std::string regular_expression_hint(const std::string& expression, std::span<const layer> layers) {
+  const std::string said =
+      " It looks like a regular expression, but patterns are fnmatch's (*, ?, [abc], [!abc]): ";
+  const auto pattern = pattern_of_regular_expression(expression);
+  if (!pattern) return said + "write one for each alternative.";
+  const std::string found = would_match(*pattern, layers);
+  return said + (found.empty() ? "it would be " + in_quotes(*pattern) + "." : found);
+}
+
 /// What to write instead of a pattern that matches nothing.
 inline std::string pattern_hint(const std::string& pattern, std::span<const layer> layers) {
+  if (looks_like_regular_expression(pattern)) return regular_expression_hint(pattern, layers);
   const std::size_t first = pattern.find_first_not_of('*');
   if (first == std::string::npos) return {};
+  if (const std::string found = would_match(pattern.substr(pattern.rfind('.') + 1), layers);
+      !found.empty() && (pattern.starts_with("nn.") || pattern.starts_with("torch.nn.")))
+    return " Classes have no package in their names; " + found;
   const std::string core = pattern.substr(first, pattern.find_last_not_of('*') + 1 - first);
-  for (const std::string& wider : {"*" + core, core + ".*", "*" + core + "*"}) {
-    const auto n = static_cast<std::size_t>(
-        std::count_if(layers.begin(), layers.end(), [&](const layer& l) { return hits(wider, l); }));
-    if (n > 0)
-      return " Patterns match whole names; " + in_quotes(wider) + " would match " + counted(n, "layer") + ".";
-  }
+  for (const std::string& wider : {"*" + core, core + ".*", "*" + core + "*"})
+    if (const std::string found = would_match(wider, layers); !found.empty())
+      return " Patterns match whole names; " + found;
   std::vector<std::string_view> words;
   for (const layer& l : layers) words.insert(words.end(), {l.class_name, l.op_type, l.name});
   const std::string_view nearest = nearest_word(pattern, words);

@@ -99,7 +99,8 @@ TEST_CASE("errors are located at the argument") {
         "argument 1: quantize.backend.name: quantize.backend is a word: it has no \"name\" to set.");
   CHECK(message(file, {"quantize.layers=5"}) == "argument 1: quantize.layers: expected a list, found \"5\".");
   CHECK(message(file, {"quantize.skip_names=[[a]]"}) ==
-        "argument 1: quantize.skip_names[0]: expected a word, found a list.");
+        "argument 1: quantize.skip_names[0]: expected a word, found a list. A pattern that starts with \"[\" "
+        "must be in quotes.");
   CHECK(message(file, {"quantize.mode=static_ptq"})
             .starts_with("argument 1: quantize.mode: backend \"torchao\" goes with mode"));
   CHECK(message(file, {"model_path=???"})
@@ -107,7 +108,16 @@ TEST_CASE("errors are located at the argument") {
 }
 
 TEST_CASE("arguments that are no assignment") {
-  CHECK(message(file, {"quantize"}) == "argument 1: \"quantize\" is not of the form key.path=value.");
+  const auto advised = [&](const std::string& argument, const std::string& form) {
+    return message(file, {argument}) == "argument 1: \"" + argument +
+                                            "\" is not of the form key.path=value. A file is given as " +
+                                            form + ".";
+  };
+  CHECK(advised("model", "model_path=model"));
+  CHECK(advised("a/model.onnx", "model_path=a/model.onnx"));
+  CHECK(advised("spec.yaml", "-e spec.yaml"));
+  CHECK(advised("x.npy", "dataset.quant_calibration_dataset.inputs=x.npy"));
+  CHECK(advised("all.ptqcal", "ptq.calibration.statistics=all.ptqcal"));
   CHECK(message(file, {"=x"}) == "argument 1: \"=x\" is not of the form key.path=value.");
   CHECK(message(file, {"quantize..mode=x"}) ==
         "argument 1: \"quantize..mode\" is not a path of keys like quantize.backend.");

@@ -139,7 +139,7 @@ TEST_CASE("unknown keys") {
         "spec.yaml:5:17: quantize.layers[0].weights.dtyp: unknown key. Allowed: dtype, quant_axis. Did you "
         "mean \"dtype\"?");
   CHECK(message("quantize: {}\nptq: {moduletypes: a}\n") ==
-        "spec.yaml:2:7: ptq.moduletypes: unknown key. Allowed: module_types, calibration. Did you mean "
+        "spec.yaml:2:7: ptq.moduletypes: unknown key. Allowed: module_types, calibration, data. Did you mean "
         "\"module_types\"?");
   CHECK(
       message("quantize: {}\nptq: {calibration: {zzz: a}}\n") ==
@@ -204,7 +204,8 @@ TEST_CASE("wrong types") {
   CHECK(message("quantize: {skip_names: fc}") ==
         "spec.yaml:1:24: quantize.skip_names: expected a list, found \"fc\".");
   CHECK(message("quantize: {skip_names: [[fc]]}") ==
-        "spec.yaml:1:25: quantize.skip_names[0]: expected a word, found a list.");
+        "spec.yaml:1:25: quantize.skip_names[0]: expected a word, found a list. A pattern that starts with "
+        "\"[\" must be in quotes.");
   CHECK(message("quantize: {backend: [torchao]}") ==
         "spec.yaml:1:21: quantize.backend: expected a word, found a list.");
   CHECK(message("quantize: {model_path: {a: b}}") ==
@@ -346,4 +347,65 @@ TEST_CASE("the code and the nearest word are there for programs") {
   CHECK(made.error().code == ptq::errc::unknown_word);
   CHECK(made.error().nearest == "fp8_e4m3fn");
   CHECK(made.error().where == "spec.yaml:5:24: quantize.layers[0].weights.dtype");
+}
+
+TEST_CASE("a pattern that must be in quotes and is not") {
+  struct pattern {
+    const char* written;
+    const char* advised;
+  };
+  const auto rule = [](const char* name) {
+    return "quantize:\n  layers:\n    - module_name: " + std::string(name) +
+           "\n      weights: {dtype: int8}\n";
+  };
+  for (const auto& [written, advised] :
+       {pattern{"*", "\"*\" must be in quotes: YAML takes \"*\" for an alias."},
+        {"!head", "\"!head\" must be in quotes: YAML takes \"!\" for a tag."},
+        {"!head*", "\"!head*\" must be in quotes: YAML takes \"!\" for a tag."},
+        {"![ab]*", "\"![ab]*\" must be in quotes: YAML takes \"!\" for a tag."},
+        {"[ab]*", "\"[ab]*\" must be in quotes: YAML takes \"[\" for a list."},
+        {"[!ab].fc # x", "\"[!ab].fc\" must be in quotes: YAML takes \"[\" for a list."},
+        {"%head", "\"%head\" must be in quotes: YAML takes \"%\" for a directive."},
+        {"@head", "\"@head\" must be in quotes: YAML takes \"@\" for something reserved."},
+        {"[ab]", "found a list. A pattern that starts with \"[\" must be in quotes."}}) {
+    CAPTURE(written);
+    CHECK_MESSAGE(message(rule(written)).ends_with(advised), message(rule(written)));
+    CHECK(message(rule(written)).starts_with("spec.yaml:3:"));
+  }
+  for (const auto& [written, advised] :
+       {pattern{"[!head]", "\"!head\" must be in quotes"},
+        {"[\"a\", [ab]*]", "\"[ab]*\" must be in quotes"},
+        {"[fc[12], a]", "\"fc[12]\" must be in quotes: YAML takes \"[\" for a list."},
+        {"['*x', fc?]", "\"fc?\" must be in quotes: YAML takes \"?\" for a key."},
+        {"[[ab]]", "found a list. A pattern"}}) {
+    CAPTURE(written);
+    const std::string said = message("quantize: {skip_names: " + std::string(written) + "}");
+    CHECK_MESSAGE(said.find(advised) != std::string::npos, said);
+    CHECK(message("quantize: {}", {"quantize.skip_names=" + std::string(written)}).find(advised) !=
+          std::string::npos);
+  }
+  // What is right, or wrong for another reason, is not told so.
+  CHECK(good("quantize: {skip_names: ['[ab]*', \"!x\", fc.*, a-b, !!str x]}").quantize.skip_names.size() ==
+        5);
+  CHECK(good("quantize: {skip_names: []}\nother: !tag word").quantize.skip_names.empty());
+  CHECK(message("quantize: {layers: [{module_name: \"[ab]*\"}}").find("quotes") == std::string::npos);
+  CHECK(message("a: [\r\n  x: 1\r\n").find("quotes") == std::string::npos);
+  CHECK(message("quantize: {a: 'it''s [ab]*', b: [1, 2}").find("quotes") == std::string::npos);
+}
+
+TEST_CASE("keys and words that other tools and versions of TAO have") {
+  const auto meant = [](const std::string& text, std::string_view key) {
+    return message(text).ends_with("Did you mean \"" + std::string(key) + "\"?");
+  };
+  CHECK(meant("quantize: {skip_layers: [a]}", "skip_names"));
+  CHECK(meant("quantize: {ignore: [a]}", "skip_names"));
+  CHECK(meant("quantize: {calibration_method: max}", "algorithm"));
+  CHECK(meant("quantize: {checkpoint: a}", "model_path"));
+  CHECK(meant("quantize: {layers: [{name: a}]}", "module_name"));
+  CHECK(meant(one_rule("weights: {dtype: int8, axis: 0}"), "quant_axis"));
+  CHECK(meant(one_rule("weights: {num_bits: 8}"), "dtype"));
+  CHECK_FALSE(meant("quantize: {axis: 0}", "quant_axis"));  // not a key of this place
+  for (const char* const algorithm : {"awq_clip", "AWQ_lite", "rtn_dq"})
+    CHECK(message("quantize: {algorithm: " + std::string(algorithm) + "}")
+              .find("is for int4 weights in later versions of TAO") != std::string::npos);
 }

@@ -292,11 +292,33 @@ TEST_CASE("warning: a pattern that matches nothing, with what would") {
   CHECK(text("stem") ==
         "quantize.skip_names[0] \"stem\" matches no layer. Patterns match whole names; \"stem.*\" would "
         "match 2 layers.");
+  CHECK(text("nn.Linear")
+            .ends_with("Classes have no package in their names; \"Linear\" would match 2 layers."));
   CHECK(text("linear") == "quantize.skip_names[0] \"linear\" matches no layer. Did you mean \"Linear\"?");
   CHECK(text("classifier.fc") == "quantize.skip_names[0] \"classifier.fc\" matches no layer.");
   const auto made = ptq::match(weight_only({rule("Conv2d", "int8"), rule("conv2d", "int8")}), zoo());
   CHECK(only_warning(made) ==
         "quantize.layers[1].module_name \"conv2d\" matches no layer. Did you mean \"Conv2d\"?");
+}
+
+TEST_CASE("warning: a regular expression, with the pattern that it would be") {
+  const auto hint = [](std::string pattern) {
+    const std::string start = "quantize.skip_names[0] \"" + pattern +
+                              "\" matches no layer. It looks like a regular expression, but patterns are "
+                              "fnmatch's (*, ?, [abc], [!abc]): ";
+    std::string said =
+        only_warning(ptq::match(weight_only({rule("Conv2d", "int8")}, {std::move(pattern)}), zoo()));
+    CHECK(said.starts_with(start));
+    return said.substr(start.size());
+  };
+  CHECK(hint("re:.*conv$") == "\"*conv\" would match 1 layer.");
+  CHECK(hint("re:stem") == "\"stem*\" would match 2 layers.");  // matched from the start
+  CHECK(hint(".*conv") == "\"*conv*\" would match 1 layer.");
+  CHECK(hint("^stem\\..*$") == "\"stem.*\" would match 2 layers.");
+  CHECK(hint("re:.*layers\\.\\d+\\.mlp$") == "it would be \"*layers.[0-9]*.mlp\".");
+  CHECK(hint("re:a[^b].+c") == "it would be \"a[!b]?*c*\".");
+  for (const char* const beyond : {"re:(conv|fc)", "conv|fc", "re:x?", "re:[a", "re:a{2}", "re:\\", "re:a*b"})
+    CHECK(hint(beyond) == "write one for each alternative.");
 }
 
 TEST_CASE("warning: a rule all of whose matches cannot be quantized") {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,11 +32,25 @@ inline void mark_argument(tree& value, std::size_t number) {
   for (tree& member : value.members) mark_argument(member, number);
 }
 
+/// How an argument that is the name of a file is given.
+inline std::string given_as(std::string_view file) {
+  const auto ends = [&](std::initializer_list<std::string_view> suffixes) {
+    return std::any_of(suffixes.begin(), suffixes.end(),
+                       [&](std::string_view s) { return file.ends_with(s); });
+  };
+  if (ends({".yaml", ".yml"})) return "-e " + std::string(file);
+  if (ends({".ptqcal"})) return "ptq.calibration.statistics=" + std::string(file);
+  if (ends({".npy", ".npz"})) return "dataset.quant_calibration_dataset.inputs=" + std::string(file);
+  return "model_path=" + std::string(file);
+}
+
 /// Splits "key.path=value". `model_path` and `results_dir` alone mean those of `quantize`.
 inline result<assignment> assignment_of(std::string_view argument) {
   const std::size_t equals = argument.find('=');
   if (equals == std::string_view::npos || equals == 0)
-    return error(errc::syntax, {}, in_quotes(argument) + " is not of the form key.path=value.");
+    return error(errc::syntax, {},
+                 in_quotes(argument) + " is not of the form key.path=value." +
+                     (argument.starts_with('=') ? "" : " A file is given as " + given_as(argument) + "."));
   std::string path(argument.substr(0, equals));
   if (path == "model_path" || path == "results_dir") path = "quantize." + path;
   if (!steps_of(path))

@@ -134,7 +134,7 @@ class spec_reader {
     each_item(list, path, [&](const tree& item, const std::string& at) {
       rule_config& rule = spec_.quantize.layers.emplace_back();
       each_member(item, at, {rule_keys}, [&](const tree& value, const std::string& field) {
-        if (value.key == "module_name") read_text(value, field, rule.module_name);
+        if (value.key == "module_name") read_pattern(value, field, rule.module_name);
         if (value.key == "weights") read_slot(value, field, rule.weights);
         if (value.key == "activations") read_slot(value, field, rule.activations);
       });
@@ -160,7 +160,7 @@ class spec_reader {
 
   void read_skips(const tree& list, const std::string& path) {
     each_item(list, path, [&](const tree& item, const std::string& at) {
-      read_text(item, at, spec_.quantize.skip_names.emplace_back());
+      read_pattern(item, at, spec_.quantize.skip_names.emplace_back());
     });
   }
 
@@ -291,6 +291,14 @@ class spec_reader {
     out = value.word;
   }
 
+  /// A pattern in brackets that is not in quotes is a list.
+  void read_pattern(const tree& value, const std::string& path, std::string& out) {
+    if (value.is_list())
+      return fail(errc::wrong_type, value, path,
+                  "expected a word, found a list. A pattern that starts with \"[\" must be in quotes.");
+    read_text(value, path, out);
+  }
+
   void read_lower(const tree& value, const std::string& path, std::string& out) {
     read_text(value, path, out);
     out = lower_cased(out);
@@ -377,6 +385,42 @@ class spec_reader {
     }
   }
 
+  /// The allowed key that somebody meant: one that other tools and versions name otherwise, or that is spelt
+  /// alike.
+  static std::string_view meant_key(std::string_view key, word_span allowed) {
+    struct other_name {
+      std::string_view theirs;
+      std::string_view ours;
+    };
+    static constexpr other_name others[] = {{"skip_layers", "skip_names"},
+                                            {"skip_modules", "skip_names"},
+                                            {"exclude", "skip_names"},
+                                            {"exclude_layers", "skip_names"},
+                                            {"exclude_modules", "skip_names"},
+                                            {"ignore", "skip_names"},
+                                            {"name", "module_name"},
+                                            {"pattern", "module_name"},
+                                            {"targets", "module_name"},
+                                            {"layer_name", "module_name"},
+                                            {"module_type", "module_name"},
+                                            {"axis", "quant_axis"},
+                                            {"ch_axis", "quant_axis"},
+                                            {"data_type", "dtype"},
+                                            {"precision", "dtype"},
+                                            {"num_bits", "dtype"},
+                                            {"format", "dtype"},
+                                            {"method", "algorithm"},
+                                            {"calibration_method", "algorithm"},
+                                            {"calibrator", "algorithm"},
+                                            {"checkpoint", "model_path"},
+                                            {"onnx_file", "model_path"},
+                                            {"output_dir", "results_dir"},
+                                            {"rules", "layers"}};
+    for (const auto& [theirs, ours] : others)
+      if (key == theirs && contains(allowed, ours)) return ours;
+    return nearest_word(key, allowed);
+  }
+
   /// Calls f(value, path) for each member of a map. An empty set of keys allows any.
   template <class F>
   void each_member(const tree& map, const std::string& path, const key_set& keys, F&& f) {
@@ -388,7 +432,7 @@ class spec_reader {
         f(resolved(member, field), field);
       else if (!contains(keys.unused, member.key))
         fail_at(errc::unknown_key, member.key_at, field, "unknown key. " + allowed_text(keys.allowed),
-                nearest_word(member.key, keys.allowed));
+                meant_key(member.key, keys.allowed));
       else if (!member.word.empty() || !member.members.empty())
         warn(field + " has no effect: ptq has no use for it.");
     }

@@ -76,6 +76,12 @@ class validator {
            in_quotes(config.algorithm) +
                " is not an algorithm of TAO. Write ptq: {calibration: {algorithm: " + config.algorithm +
                "}} beside the section quantize.");
+    static constexpr std::string_view later[] = {"awq_clip", "awq_full", "awq_lite", "rtn_dq"};
+    if (contains(later, config.algorithm))
+      fail(errc::unknown_word, "quantize.algorithm",
+           in_quotes(config.algorithm) +
+               " is for int4 weights in later versions of TAO, which ptq does not have. " +
+               allowed_text(words_.tao_calibrators));
     check_word("quantize.algorithm", config.algorithm, words_.tao_calibrators);
     check_word("quantize.default_layer_dtype", config.default_layer_dtype, words_.dtypes);
     check_word("quantize.default_activation_dtype", config.default_activation_dtype, words_.dtypes);

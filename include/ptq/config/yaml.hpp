@@ -55,6 +55,32 @@ inline std::string line_column(const place& at) {
   return std::to_string(at.line) + ":" + std::to_string(at.column);
 }
 
+/// What YAML takes the first character of an unquoted word for; empty if it means nothing to it.
+constexpr std::string_view meaning_in_yaml(char c) noexcept {
+  switch (c) {
+    case '*':
+      return "an alias";
+    case '!':
+      return "a tag";
+    case '[':
+      return "a list";
+    case '?':
+      return "a key";
+    case '%':
+      return "a directive";
+    case '@':
+    case '`':
+      return "something reserved";
+    default:
+      return {};
+  }
+}
+
+inline std::string quoting_advice(std::string_view word, char misread) {
+  return in_quotes(word) + " must be in quotes: YAML takes \"" + misread + "\" for " +
+         std::string(meaning_in_yaml(misread)) + ".";
+}
+
 /// Builds a tree from yaml-cpp's events, so that its size and depth are bounded while it grows.
 /// (YAML::LoadAll never returns from some texts, YAML::Load ignores what follows the first document.)
 class tree_builder final : public YAML::EventHandler {
@@ -63,6 +89,7 @@ class tree_builder final : public YAML::EventHandler {
   struct refusal {
     place at;
     std::string text;
+    bool is_misread = false;  ///< what stands there is a tag to YAML, and nothing else
   };
 
   explicit tree_builder(std::size_t most_values) : left_(most_values) {}
@@ -74,8 +101,10 @@ class tree_builder final : public YAML::EventHandler {
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     add(mark, anchor, tree::kind_type::null);
   }
-  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
+    if (value.empty() && tag.size() > 1 && tag.starts_with('!'))
+      throw refusal{place_of(mark), quoting_advice(tag, '!'), true};
     add(mark, anchor, tree::kind_type::word, value);
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
@@ -181,13 +210,74 @@ inline std::size_t line_with_tab(std::string_view text) {
   return 0;
 }
 
+/// The unquoted word at the front of a text. Brackets that open in it close in it.
+inline std::string_view unquoted_word(std::string_view text) {
+  std::size_t depth = 0;
+  std::size_t end = 0;
+  for (; end < text.size() && std::string_view(" \t\r,}\"'").find(text[end]) == std::string_view::npos;
+       ++end) {
+    if (text[end] == '[') ++depth;
+    if (text[end] == ']' && depth-- == 0) break;
+  }
+  return text.substr(0, end);
+}
+
+/// The character of an unquoted word that YAML does not take for a part of it; 0 if there is none. In lists
+/// and maps in brackets, that is one within the word, too.
+inline char misread_character(std::string_view word, bool in_brackets) {
+  if (word.starts_with('[')) {
+    const std::size_t end = unquoted_word(word.substr(1)).size() + 2;  // behind the bracket that closes it
+    return end < word.size() ? '[' : '\0';
+  }
+  if (word.front() != '?' && !meaning_in_yaml(word.front()).empty()) return word.front();
+  const std::size_t at = in_brackets ? word.find_first_of("[?", 1) : std::string_view::npos;
+  return at == std::string_view::npos ? '\0' : word[at];
+}
+
+/// What to do about the first pattern in a line that is not in quotes where it must be; empty if there is
+/// none.
+inline std::string unquoted_pattern(std::string_view line) {
+  bool in_brackets = false;
+  bool begins = true;  // a value may
+  while (!line.empty()) {
+    const char c = line.front();
+    std::size_t length = 1;
+    if (c == '"' || c == '\'') {
+      length = (std::min)(line.find(c, 1), line.size() - 1) + 1;
+    } else if (c == ',' || c == '{') {
+      begins = true;
+      in_brackets = in_brackets || c == '{';
+    } else if (begins && std::string_view(" \t\r]}").find(c) == std::string_view::npos) {
+      const std::string_view word = unquoted_word(line);
+      if (const char misread = misread_character(word, in_brackets); misread != '\0')
+        return quoting_advice(word, misread);
+      if (c == '[')
+        in_brackets = true;
+      else
+        length = word.size();
+      begins = c == '[' || word == "-" || word.ends_with(':');
+    }
+    line.remove_prefix(length);
+  }
+  return {};
+}
+
+/// A line of a text, from 1.
+inline std::string_view line_of(std::string_view text, std::size_t number) {
+  for (; number > 1; --number)
+    text.remove_prefix((std::min)(text.size(), text.substr(0, text.find('\n')).size() + 1));
+  return text.substr(0, text.find('\n'));
+}
+
 /// What to look for where yaml-cpp gives up.
-inline std::string syntax_hint(std::string_view message, std::string_view text) {
-  if (message == YAML::ErrorMsg::UNKNOWN_ANCHOR) return " A word that starts with \"*\" must be in quotes.";
+inline std::string syntax_hint(const YAML::Exception& refused, std::string_view text) {
+  if (refused.msg == YAML::ErrorMsg::UNKNOWN_ANCHOR)
+    return " A word that starts with \"*\" must be in quotes.";
   if (const std::size_t line = line_with_tab(text); line > 0)
     return " Line " + std::to_string(line) +
            " is indented with a tab: tabs cannot indent YAML, write spaces.";
-  return {};
+  const std::string advice = unquoted_pattern(line_of(text, place_of(refused.mark).line));
+  return (advice.empty() ? "" : " ") + advice;
 }
 
 /// A text as a tree. `where` of an error is "line:column".
@@ -213,10 +303,12 @@ inline result<tree> parse_tree(std::string_view text, const yaml_limits& limits)
       return error(errc::syntax, line_column(rest.root().at), "text goes on after the end of the document.");
     return std::move(builder.root());
   } catch (const tree_builder::refusal& refused) {
-    return error(errc::invalid_value, line_column(refused.at), refused.text);
+    const std::string_view line = line_of(text, refused.at.line);
+    const std::string whole = refused.is_misread ? unquoted_pattern(line) : std::string();
+    return error(errc::invalid_value, line_column(refused.at), whole.empty() ? refused.text : whole);
   } catch (const YAML::Exception& refused) {
     return error(errc::syntax, line_column(place_of(refused.mark)),
-                 "this is not YAML: " + refused.msg + "." + syntax_hint(refused.msg, text));
+                 "this is not YAML: " + refused.msg + "." + syntax_hint(refused, text));
   } catch (const std::exception& failed) {
     return error(errc::syntax, {}, std::string("cannot be parsed: ") + failed.what() + ".");
   }
