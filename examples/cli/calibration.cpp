@@ -177,8 +177,15 @@ ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const mo
 
 ptq::result<ptq::calibration> load_statistics(const std::string& path, const model_file& model,
                                               const ptq::plan& plan) {
-  const auto stored = ptq::read_statistics(path, ptq::model_hash(model.layers()));
+  auto stored = ptq::read_statistics(path, ptq::model_hash(model.layers()));
   if (!stored) return stored.error();
+  for (const ptq::layer& layer : model.layers())
+    for (const std::string& alias : layer.aliases)
+      if (!stored->contains(layer.name))
+        if (auto seen = stored->extract(alias); !seen.empty()) {
+          seen.key() = layer.name;
+          stored->insert(std::move(seen));
+        }
   ptq::calibration calibration(plan);
   for (const auto& [layer, seen] : calibration.collected())
     if (!stored->contains(layer))

@@ -49,6 +49,7 @@ struct listed_layer {
   std::string name;
   std::string class_name;
   bool inferred = false;
+  ptq::layer_origin origin;
   std::optional<ptq::tensor_shape> shape;  // of the weight
   std::optional<listed_weights> weights;   // where they are quantized
   std::optional<listed_input> input;
@@ -75,7 +76,7 @@ listed_weights list_weights(const ptq::artifact_weights& weights) {
 std::vector<listed_layer> list_layers(const ptq::artifact& made) {
   std::vector<listed_layer> layers;
   for (const ptq::artifact_layer& layer : made.layers) {
-    listed_layer listed{layer.name, layer.class_name, false, {}, {}, {}};
+    listed_layer listed{layer.name, layer.class_name, false, {}, {}, {}, {}};
     if (layer.weights) {
       listed.shape = layer.weights->shape;
       listed.weights = list_weights(*layer.weights);
@@ -90,7 +91,8 @@ std::vector<listed_layer> list_layers(const ptq::artifact& made) {
 std::vector<listed_layer> list_layers(const ptq::checkpoint& file) {
   std::vector<listed_layer> layers;
   for (const ptq::layer& layer : layers_in(file))
-    layers.push_back({layer.name, layer.class_name, layer.inferred, layer.weight.shape, {}, {}});
+    layers.push_back(
+        {layer.name, layer.class_name, layer.inferred, layer.origin, layer.weight.shape, {}, {}});
   return layers;
 }
 
@@ -99,7 +101,7 @@ std::vector<listed_layer> list_layers(const onnx_file& file) {
   for (std::size_t i = 0; i < file.layers.layers.size(); ++i) {
     const ptq::layer& layer = file.layers.layers[i];
     const ptq::onnx_layer& source = file.layers.sources[i];
-    listed_layer listed{layer.name, layer.class_name, layer.inferred, {}, {}, {}};
+    listed_layer listed{layer.name, layer.class_name, layer.inferred, layer.origin, {}, {}, {}};
     if (!source.weight.empty()) listed.shape = layer.weight.shape;
     if (const auto coded = file.coded.find(source.weight); coded != file.coded.end())
       listed.weights = list_weights(coded->second.view());
@@ -179,7 +181,10 @@ std::string scale_text(float scale) {
 ptq::text_table table_of(const std::vector<listed_layer>& layers) {
   using column = ptq::text_table::column;
   constexpr auto right = ptq::text_table::align::right;
-  std::vector<column> columns{column{"layer"}, column{"class"}, column{"shape"}};
+  std::vector<column> columns{column{"layer"}};
+  const bool has_names = ptq::detail::has_graph_names(layers);
+  if (has_names) columns.push_back(column{"in the graph"});
+  columns.insert(columns.end(), {column{"class"}, column{"shape"}});
   const bool has_weights = std::ranges::any_of(layers, [](const auto& l) { return l.weights.has_value(); });
   const bool has_inputs = std::ranges::any_of(layers, [](const auto& l) { return l.input.has_value(); });
   if (has_weights)
@@ -191,8 +196,10 @@ ptq::text_table table_of(const std::vector<listed_layer>& layers) {
   if (has_amax) columns.push_back(column{"input amax", right});
   ptq::text_table table(columns);
   for (const listed_layer& layer : layers) {
-    std::vector<std::string> row{layer.name, layer.class_name + (layer.inferred ? "?" : ""),
-                                 layer.shape ? ptq::shape_text(*layer.shape) : "-"};
+    std::vector<std::string> row{layer.name};
+    if (has_names) row.push_back(ptq::detail::graph_name_text(layer.origin));
+    row.insert(row.end(),
+               {ptq::detail::class_text(layer), layer.shape ? ptq::shape_text(*layer.shape) : "-"});
     if (const auto& w = layer.weights)
       row.insert(row.end(), {w->dtype, ptq::granularity_text(w->grain), scale_text(w->smallest_scale),
                              scale_text(w->largest_scale)});
@@ -213,7 +220,8 @@ void print(const listing& found) {
   const bool has_inferred =
       std::ranges::any_of(found.layers, [](const listed_layer& l) { return l.inferred; });
   if (const auto layers = table_of(found.layers); !layers.empty())
-    std::printf("%s%s\n", layers.text().c_str(), ptq::detail::inferred_text(has_inferred).c_str());
+    std::printf("%s%s%s\n", layers.text().c_str(), ptq::detail::inferred_text(has_inferred).c_str(),
+                ptq::detail::made_up_text(found.layers).c_str());
   using column = ptq::text_table::column;
   ptq::text_table table(
       {column{"tensor"}, column{"type"}, column{"shape"}, column{"bytes", ptq::text_table::align::right}});
@@ -230,6 +238,7 @@ void print(const listing& found) {
 nlohmann::json json_of(const listed_layer& layer) {
   nlohmann::json row = {{"name", layer.name}, {"class", layer.class_name}, {"inferred", layer.inferred},
                         {"shape", nullptr},   {"weights", nullptr},        {"activations", nullptr}};
+  ptq::detail::add_origin(row, layer.origin);
   if (layer.shape) row["shape"] = ptq::detail::extents_of(*layer.shape);
   if (const auto& w = layer.weights) {
     row["weights"] = {

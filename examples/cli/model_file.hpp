@@ -92,7 +92,9 @@ class model_file {
  private:
   static void name_classes(const std::map<std::string, std::string>& types, ptq::onnx_layers& layers) {
     for (ptq::layer& layer : layers.layers) {
-      const auto named = types.find(layer.name);
+      auto named = types.find(layer.name);
+      for (const std::string& alias : layer.aliases)
+        if (named == types.end()) named = types.find(alias);
       if (named == types.end()) continue;
       if (layer.class_name == "Embedding" && named->second != layer.class_name)
         layers.notes.push_back("ptq.module_types: \"" + layer.name +

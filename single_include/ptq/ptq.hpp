@@ -6681,11 +6681,21 @@ constexpr std::string_view suggested_class(std::string_view name, std::size_t ra
 #ifndef PTQ_MODEL_LAYER_HPP
 #define PTQ_MODEL_LAYER_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace ptq::inline v0_1 {
+
+/// What the file of a graph says of a layer that is named after the module that it was exported from.
+struct layer_origin {
+  std::string graph_name;    ///< of its weight or node, where `layer::name` is another or nobody gave it
+  std::string module_class;  ///< of the module, where it is not the layer's own: "MultiheadAttention"
+  bool is_made_up = false;   ///< `graph_name` is one that an exporter numbered: "val_2"
+};
 
 struct layer {
   std::string name;        ///< qualified name, for instance "encoder.layer.0.query"
@@ -6698,7 +6708,13 @@ struct layer {
   bool weight_is_left = false;  ///< it is multiplied from the left: inputs have their channels last but one
   std::string reason{};         ///< why nothing of it can be quantized, where its class does not say so
   std::string axis_reason{};    ///< why no axis of the weight counts output channels, where none does
+  layer_origin origin{};        ///< patterns match its names, too
+  std::vector<std::string> aliases{};  ///< all other names that rules, data and statistics may use
 
+  /// Whether it is this layer that a file of data, statistics or classes calls so.
+  bool is_called(std::string_view word) const noexcept {
+    return word == name || std::find(aliases.begin(), aliases.end(), word) != aliases.end();
+  }
   bool has_weight() const noexcept { return weight.data != nullptr || weight.type || weight.shape.rank > 0; }
 };
 
@@ -6750,6 +6766,7 @@ struct planned_layer {
   std::string name;
   std::string class_name;
   bool inferred = false;
+  layer_origin origin;
   tensor_shape shape;
   decision weights;
   decision activations;
@@ -6790,8 +6807,8 @@ struct plan {
 
 // ---- ptq/io/recorded.hpp ----
 
-/// @file recorded.hpp Recorded activations: the inputs of layers in a file, keyed by layer name. With them no
-/// engine is needed to calibrate.
+/// @file recorded.hpp Recorded activations: the inputs of layers in a file, keyed by layer name or
+/// alias. With them no engine is needed to calibrate.
 #ifndef PTQ_IO_RECORDED_HPP
 #define PTQ_IO_RECORDED_HPP
 
@@ -6841,10 +6858,18 @@ inline std::string input_contradiction(const layer& fed, const tensor_shape& inp
          " is " + extents_text(weight) + ": " + wanted;
 }
 
+/// The name under which a file has the array of a layer: its own, else one of its aliases.
+inline std::string_view name_in(const data_file& file, const layer& wanted) {
+  if (!file.has(wanted.name))
+    for (const std::string& alias : wanted.aliases)
+      if (file.has(alias)) return alias;
+  return wanted.name;
+}
+
 /// The arrays of a file that belong to no layer, in words; empty if there are none.
 inline std::string strangers_text(const data_file& file, std::span<const layer> layers) {
   const auto is_stranger = [&](std::string_view name) {
-    return std::none_of(layers.begin(), layers.end(), [&](const layer& l) { return l.name == name; });
+    return std::none_of(layers.begin(), layers.end(), [&](const layer& l) { return l.is_called(name); });
   };
   const auto names = file.names();
   const auto first = std::find_if(names.begin(), names.end(), is_stranger);
@@ -6852,7 +6877,7 @@ inline std::string strangers_text(const data_file& file, std::span<const layer> 
   const auto count = static_cast<std::size_t>(std::count_if(first, names.end(), is_stranger));
   std::vector<std::string_view> lacking;
   for (const layer& l : layers)
-    if (!file.has(l.name)) lacking.emplace_back(l.name);
+    if (!file.has(name_in(file, l))) lacking.emplace_back(l.name);
   const std::string_view nearest = nearest_word(*first, lacking);
   return file.path() + ": " + counted(count, "array") + (count == 1 ? " is" : " are") +
          " not read, as no layer has " + (count == 1 ? "its name: " : "their names; the first is ") +
@@ -6864,7 +6889,8 @@ inline std::string strangers_text(const data_file& file, std::span<const layer> 
 /// Reads the recorded inputs of the layers whose activations a plan quantizes, one layer after the other,
 /// each in batches of `batch_size` up to `max_samples`. Memory is bounded by a batch.
 ///
-/// @param data    `activations` is the file: .npz or .safetensors with one array a layer under its name, or
+/// @param data    `activations` is the file: .npz or .safetensors with one array a layer under its name or an
+/// alias, or
 ///               .npy for a single layer; the first axis counts samples
 /// @param layers  those that the plan was made for
 /// @param formats the formats that the file may have
@@ -6886,7 +6912,7 @@ result<std::vector<std::string>> read_recorded(const data_config& data, const pl
     if (!planned.layers[i].activations.is_quantized()) continue;
     const std::string& layer = layers[i].name;
     const std::string where = file->path() + ": layer \"" + layer + "\"";
-    auto reader = file->read(is_unnamed ? std::string_view() : std::string_view(layer));
+    auto reader = file->read(is_unnamed ? std::string_view() : detail::name_in(*file, layers[i]));
     if (!reader) {
       error lacking = reader.error();
       if (lacking.code == errc::tensor_not_found)
@@ -8932,6 +8958,7 @@ constexpr bool matches(std::string_view pattern, std::string_view name) noexcept
 #ifndef PTQ_MODEL_RESOLVE_HPP
 #define PTQ_MODEL_RESOLVE_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string_view>
@@ -8947,10 +8974,12 @@ struct resolution {
   std::optional<std::size_t> activations;  ///< the entry that wins the activations, likewise
 };
 
-/// Whether a pattern matches a layer's qualified name, its class name or its ONNX operator.
+/// Whether a pattern matches one of a layer's names, its class or that of its module, or its ONNX operator.
 inline bool hits(std::string_view pattern, const layer& candidate) noexcept {
   const auto takes = [&](std::string_view word) { return !word.empty() && matches(pattern, word); };
-  return takes(candidate.name) || takes(candidate.class_name) || takes(candidate.op_type);
+  return takes(candidate.name) || takes(candidate.class_name) || takes(candidate.op_type) ||
+         takes(candidate.origin.module_class) ||
+         std::any_of(candidate.aliases.begin(), candidate.aliases.end(), takes);
 }
 
 /// Entries apply in order and the last one wins, for weights and activations apart; an entry without a slot
@@ -9025,7 +9054,10 @@ inline std::string pattern_hint(const std::string& pattern, std::span<const laye
     if (const std::string found = would_match(wider, layers); !found.empty())
       return " Patterns match whole names; " + found;
   std::vector<std::string_view> words;
-  for (const layer& l : layers) words.insert(words.end(), {l.class_name, l.op_type, l.name});
+  for (const layer& l : layers) {
+    words.insert(words.end(), {l.class_name, l.op_type, l.origin.module_class, l.name});
+    words.insert(words.end(), l.aliases.begin(), l.aliases.end());
+  }
   const std::string_view nearest = nearest_word(pattern, words);
   return nearest.empty() ? std::string() : " Did you mean " + in_quotes(nearest) + "?";
 }
@@ -9247,6 +9279,7 @@ inline plan match(const spec& wanted, std::span<const layer> layers, const backe
     planned.name = candidate.name;
     planned.class_name = candidate.class_name;
     planned.inferred = candidate.inferred;
+    planned.origin = candidate.origin;
     planned.shape = candidate.weight.shape;
     planned.weights = decide(slot::weights, candidate, found, config, backend);
     planned.activations = decide(slot::activations, candidate, found, config, backend);
@@ -9657,9 +9690,34 @@ inline std::string granularity_text(const std::optional<granularity>& grain) {
 
 namespace detail {
 
-/// The class, with a question mark where it was inferred.
-inline std::string class_text(const planned_layer& layer) {
-  return layer.class_name.empty() ? "-" : layer.class_name + (layer.inferred ? "?" : "");
+/// The class, with a question mark where it was inferred, and with that of the module around it where that is
+/// another. A planned or a listed layer.
+template <class Layer>
+std::string class_text(const Layer& layer) {
+  std::string text = layer.class_name.empty() ? "-" : layer.class_name + (layer.inferred ? "?" : "");
+  if (!layer.origin.module_class.empty()) text += " (" + layer.origin.module_class + ")";
+  return text;
+}
+
+/// What the file calls a layer, with a star where nobody gave it that name.
+inline std::string graph_name_text(const layer_origin& origin) {
+  if (origin.graph_name.empty()) return "-";
+  return name_text(origin.graph_name) + (origin.is_made_up ? "*" : "");
+}
+
+/// Whether a listing has a column of such names.
+template <class Layers>
+bool has_graph_names(const Layers& layers) {
+  return std::any_of(layers.begin(), layers.end(),
+                     [](const auto& layer) { return !layer.origin.graph_name.empty(); });
+}
+
+/// A line under a table with such a star; else nothing.
+template <class Layers>
+std::string made_up_text(const Layers& layers) {
+  const bool has_any =
+      std::any_of(layers.begin(), layers.end(), [](const auto& layer) { return layer.origin.is_made_up; });
+  return has_any ? "* numbered by the exporter: it may be another in the next export\n" : "";
 }
 
 /// A line under a table with such a mark; else nothing.
@@ -9700,8 +9758,11 @@ inline std::string to_text(const plan& planned) {
       std::any_of(planned.layers.begin(), planned.layers.end(),
                   [](const planned_layer& l) { return l.activations.rule.has_value(); });
   const column rule{"rule", text_table::align::right};
-  std::vector<column> columns{column{"layer"},   column{"class"},     column{"shape"},
-                              column{"weights"}, column{"scale per"}, rule};
+  const bool has_graph_names = detail::has_graph_names(planned.layers);
+  std::vector<column> columns{column{"layer"}};
+  if (has_graph_names) columns.push_back(column{"in the graph"});
+  columns.insert(columns.end(),
+                 {column{"class"}, column{"shape"}, column{"weights"}, column{"scale per"}, rule});
   if (has_activations) columns.insert(columns.end(), {column{"activations"}, rule});
   columns.push_back(column{"reason"});
   text_table table(columns);
@@ -9709,12 +9770,11 @@ inline std::string to_text(const plan& planned) {
   for (const planned_layer& layer : planned.layers) {
     quantized += layer.is_quantized() ? 1u : 0u;
     // No layer has a scalar weight: rank 0 says that there is none.
-    std::vector<std::string> row{layer.name,
-                                 detail::class_text(layer),
-                                 layer.shape.rank == 0 ? "-" : shape_text(layer.shape),
-                                 layer.weights.dtype,
-                                 granularity_text(layer.weights.grain),
-                                 detail::rule_text(layer.weights)};
+    std::vector<std::string> row{layer.name};
+    if (has_graph_names) row.push_back(detail::graph_name_text(layer.origin));
+    row.insert(row.end(), {detail::class_text(layer), layer.shape.rank == 0 ? "-" : shape_text(layer.shape),
+                           layer.weights.dtype, granularity_text(layer.weights.grain),
+                           detail::rule_text(layer.weights)});
     if (has_activations)
       row.insert(row.end(), {layer.activations.dtype, detail::rule_text(layer.activations)});
     row.push_back(detail::reason_text(layer));
@@ -9722,7 +9782,8 @@ inline std::string to_text(const plan& planned) {
   }
   const bool has_inferred = std::any_of(planned.layers.begin(), planned.layers.end(),
                                         [](const planned_layer& l) { return l.inferred; });
-  std::string text = table.text() + detail::inferred_text(has_inferred) + "\n";
+  std::string text =
+      table.text() + detail::inferred_text(has_inferred) + detail::made_up_text(planned.layers) + "\n";
   text += detail::pattern_lines("layers", planned.rules);
   text += detail::pattern_lines("skip_names", planned.skip_names);
   text += "would quantize " + std::to_string(quantized) + " of " +
@@ -9883,20 +9944,30 @@ inline std::string sizes_text(std::uint64_t before, std::uint64_t after) {
 inline std::string weights_text(const std::vector<const layer_report*>& layers) {
   using column = text_table::column;
   constexpr auto right = text_table::align::right;
-  text_table table({column{"layer"}, column{"class"}, column{"shape"}, column{"dtype"}, column{"scale per"},
-                    column{"SQNR dB", right}, column{"max error", right}, column{"before", right},
-                    column{"after", right}});
+  std::vector<planned_layer> planned;
+  for (const layer_report* const l : layers) planned.push_back(l->planned);
+  const bool has_names = has_graph_names(planned);
+  std::vector<column> columns{column{"layer"}};
+  if (has_names) columns.push_back(column{"in the graph"});
+  columns.insert(columns.end(), {column{"class"}, column{"shape"}, column{"dtype"}, column{"scale per"},
+                                 column{"SQNR dB", right}, column{"max error", right},
+                                 column{"before", right}, column{"after", right}});
+  text_table table(columns);
   bool has_inferred = false;
   for (const layer_report* const l : layers) {
     const error_metrics& error = l->weights->error;
-    table.add({l->planned.name, class_text(l->planned), shape_text(l->planned.shape),
-               l->planned.weights.dtype, granularity_text(l->planned.weights.grain),
-               error.count > 0 ? fixed_text(error.sqnr_db, 1) : "-",
-               error.count > 0 ? short_text(error.max_abs) : "-", bytes_text(l->weights->bytes_before),
-               bytes_text(l->weights->bytes_after)});
+    std::vector<std::string> row{l->planned.name};
+    if (has_names) row.push_back(graph_name_text(l->planned.origin));
+    row.insert(row.end(), {class_text(l->planned), shape_text(l->planned.shape), l->planned.weights.dtype,
+                           granularity_text(l->planned.weights.grain),
+                           error.count > 0 ? fixed_text(error.sqnr_db, 1) : "-",
+                           error.count > 0 ? short_text(error.max_abs) : "-",
+                           bytes_text(l->weights->bytes_before), bytes_text(l->weights->bytes_after)});
+    table.add(row);
     has_inferred = has_inferred || l->planned.inferred;
   }
-  return table.empty() ? std::string() : table.text() + inferred_text(has_inferred) + "\n";
+  return table.empty() ? std::string()
+                       : table.text() + inferred_text(has_inferred) + made_up_text(planned) + "\n";
 }
 
 /// Calibrated inputs.

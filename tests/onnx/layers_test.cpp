@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -50,7 +54,7 @@ TEST_CASE("names, classes and axes of every kind of layer") {
       {"turned", {"Linear", "MatMul", "turned.weight", 0}},  // stored [out, in], transposed in the graph
       {"fixed", {"Linear", "MatMul", "fixed", 1}},           // a Constant node
       {"kept", {"Linear", "MatMul", "kept.weight", 1}},      // float16, through Identity and Cast
-      {"/encoder/query/MatMul", {"Linear", "MatMul", "onnx::MatMul_77", 1}},
+      {"encoder.query", {"Linear", "MatMul", "onnx::MatMul_77", 1}},
       {"square", {"Linear", "MatMul", "square.weight", 1, 2}},
   };
   const ptq::onnx_model model = read_odd("layers");
@@ -115,6 +119,143 @@ TEST_CASE("an undeclared type is that of the input that has it, whichever comes 
   for (const char* const name : {"chosen", "gathered", "rectified", "decoded"})
     CHECK(declared.type_of(name) == ptq::onnx_type::float16);
   CHECK(declared.type_of("best") == ptq::onnx_type::int64);
+}
+
+namespace {
+
+/// A chain of nodes, each with a constant of its own at slot 1 where it is given one.
+class chain {
+ public:
+  ptq::onnx_node& add(const char* op_type, std::string name, std::string constant = {}) {
+    ptq::onnx_node& node = graph_.nodes.emplace_back();
+    node.op_type = op_type;
+    node.name = std::move(name);
+    node.inputs = {graph_.nodes.size() == 1 ? "x" : graph_.nodes[graph_.nodes.size() - 2].outputs[0]};
+    const bool is_conv = node.op_type == "Conv";
+    if (!constant.empty()) node.inputs.push_back(hold(std::move(constant), is_conv));
+    node.outputs = {"t" + std::to_string(graph_.nodes.size())};
+    return node;
+  }
+
+  static void record(ptq::onnx_node& node, const char* scopes, const char* classes) {
+    node.metadata = {{"pkg.torch.onnx.name_scopes", scopes}, {"pkg.torch.onnx.class_hierarchy", classes}};
+  }
+
+  std::vector<ptq::layer> layers() {
+    graph_.inputs.emplace_back().name = "x";
+    ptq::onnx_model model;
+    model.graph = graph_;
+    ptq::onnx_layers found = layers_in(model);
+    return std::move(found.layers);
+  }
+
+ private:
+  std::string hold(std::string name, bool is_kernel) {
+    const auto is_held = [&](const ptq::onnx_tensor& tensor) { return tensor.name == name; };
+    if (std::find_if(graph_.initializers.begin(), graph_.initializers.end(), is_held) !=
+        graph_.initializers.end())
+      return name;
+    ptq::onnx_tensor& tensor = graph_.initializers.emplace_back();
+    tensor.name = name;
+    tensor.type = ptq::onnx_type::float32;
+    tensor.dims = is_kernel ? std::vector<std::size_t>{4, 4, 1} : std::vector<std::size_t>{4, 4};
+    tensor.data = std::as_bytes(std::span(values_));
+    return name;
+  }
+
+  static constexpr float values_[16] = {};
+  ptq::onnx_graph graph_;
+};
+
+constexpr const char* linear = "['__main__.Net', 'torch.nn.modules.linear.Linear', 'aten.linear.default']";
+constexpr const char* block = "['__main__.Net', '__main__.Net.<locals>.Block', 'aten.linear.default']";
+
+}  // namespace
+
+TEST_CASE("a weight without a name of its own has that of its module") {
+  chain made;
+  chain::record(made.add("MatMul", "node_MatMul_1", "val_1"), "['', 'embed', 'linear']", linear);
+  // no module of its own: the bias says which of the weights it is, else the call does
+  chain::record(made.add("MatMul", "node_MatMul_2", "val_2"), "['', 'attn', 'linear_1']", block);
+  made.add("Add", "node_linear_1", "attn.in_proj_bias");
+  chain::record(made.add("MatMul", "node_MatMul_3", "val_3"), "['', 'attn', 'linear_2']", block);
+  chain::record(made.add("MatMul", "node_MatMul_4", "val_4"), "['', 'up', 'linear_3']",
+                block);                            // its only one
+  made.add("Add", "node_linear_3", "embed.bias");  // of another module: equal tensors are joined
+  // a name of its own counts for more than the node's place: the normalisation behind it was folded into it
+  chain::record(made.add("Conv", "node_Conv_1", "val_5"), "['', 'stem.1', 'batch_norm']",
+                "['__main__.Net', 'torch.nn.modules.batchnorm.BatchNorm2d', 'aten.batch_norm.default']");
+  // nothing says more than the graph
+  chain::record(made.add("MatMul", "node_MatMul_5", "val_6"), "['', 'matmul']",
+                "['__main__.Net', 'aten.matmul']");
+  chain::record(made.add("MatMul", "node_MatMul_6", "head.weight"), "['', 'head', 'linear_4']", linear);
+  made.add("MatMul", "", "val_7");
+  // pools have the name of their module, or are calls of another one
+  chain::record(made.add("LeakyRelu", "node_leaky_relu"), "['', 'act', 'leaky_relu']",
+                "['__main__.Net', 'torch.nn.modules.activation.LeakyReLU', 'aten.leaky_relu.default']");
+  chain::record(made.add("LeakyRelu", "node_leaky_relu_1"), "['', 'up', 'leaky_relu_1']", block);
+  std::vector<std::string> found;
+  for (const ptq::layer& layer : made.layers())
+    found.push_back(layer.name + " " + layer.origin.graph_name + (layer.origin.is_made_up ? "* " : " ") +
+                    layer.class_name + " " + layer.origin.module_class);
+  CHECK(found == std::vector<std::string>{"embed val_1* Linear ", "attn.in_proj val_2* Linear Block",
+                                          "attn.linear_2 val_3* Linear Block", "up val_4* Linear Block",
+                                          "node_Conv_1 val_5* Conv1d ", "node_MatMul_5 val_6* Linear ",
+                                          "head  Linear ", "val_7 val_7* Linear ",
+                                          "act node_leaky_relu LeakyReLU ",
+                                          "up.leaky_relu_1 node_leaky_relu_1 LeakyReLU Block"});
+}
+
+TEST_CASE("names of the older exporter's nodes are paths of modules") {
+  chain made;
+  made.add("MatMul", "/enc/layers.0/linear1/MatMul", "onnx::MatMul_7");
+  made.add("MatMul", "/enc/layers.0/attn/MatMul", "onnx::MatMul_8");
+  made.add("Add", "/enc/layers.0/attn/Add", "enc.layers.0.attn.in_proj_bias");
+  made.add("MatMul", "/enc/layers.0/attn/MatMul_1", "onnx::MatMul_9");
+  made.add("MatMul", "/body/body.0/body.0.1/MatMul", "12");  // Sequential in Sequential
+  made.add("LeakyRelu", "/enc/layers.0/act/LeakyRelu");
+  made.add("LeakyRelu", "/enc/layers.0/LeakyRelu");  // a call, since the module has others in it
+  made.add("LeakyRelu", "/LeakyRelu");
+  made.add("MatMul", "MatMul_12", "13");
+  made.add("Add", "Add_13", "bert.query.bias");  // exporters of old: the bias alone has a name
+  std::vector<std::string> found;
+  for (const ptq::layer& layer : made.layers()) found.push_back(layer.name);
+  CHECK(found == std::vector<std::string>{"enc.layers.0.linear1", "enc.layers.0.attn.in_proj",
+                                          "enc.layers.0.attn.MatMul_1", "body.0.1", "enc.layers.0.act",
+                                          "enc.layers.0.LeakyRelu", "/LeakyRelu", "bert.query"});
+}
+
+TEST_CASE("names and aliases are unique, and a name of the file's own is never taken by another layer") {
+  chain made;
+  chain::record(made.add("MatMul", "a", "val_1"), "['', 'fc', 'linear']", linear);
+  chain::record(made.add("MatMul", "b", "val_2"), "['', 'fc', 'linear_1']",
+                linear);  // called twice, folded twice
+  chain::record(made.add("MatMul", "c", "val_3"), "['', 'out', 'linear_2']", linear);
+  made.add("MatMul", "val_1", "out.weight");
+  chain::record(made.add("MatMul", "d", "val_2"), "['', 'tied', 'linear_3']",
+                linear);  // the same weight again
+  const auto layers = made.layers();
+  REQUIRE(layers.size() == 4);
+  CHECK(layers[0].name == "fc");
+  CHECK(layers[0].aliases == std::vector<std::string>{"val_1", "a"});
+  CHECK(layers[1].name == "fc.linear_1");
+  CHECK(layers[1].aliases == std::vector<std::string>{"val_2", "b", "d", "tied"});
+  CHECK(layers[2].name == "out.linear_2");
+  CHECK(layers[3].name == "out");
+  CHECK(layers[3].aliases == std::vector<std::string>{"out.weight"});  // its node's name is another's alias
+}
+
+TEST_CASE("metadata that is no list of scopes is passed over") {
+  for (const char* const scopes :
+       {"", "[", "['', 'fc']", "['outer', 'fc', 'linear']", "[\"", "['', 'fc', 'li"}) {
+    chain made;
+    chain::record(made.add("MatMul", "node", "val_1"), scopes, linear);
+    const auto layers = made.layers();
+    CAPTURE(scopes);
+    CHECK(layers[0].name == (std::string_view(scopes).ends_with("li") ? "fc" : "node"));
+  }
+  CHECK(ptq::detail::read_python_list(R"(['', "it's", 'a\\b'])") ==
+        std::vector<std::string>{"", "it's", "a\\b"});
 }
 
 TEST_CASE("names are unique: a weight with two kinds of use gives its name to the first") {

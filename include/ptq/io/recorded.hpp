@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file recorded.hpp Recorded activations: the inputs of layers in a file, keyed by layer name. With them no
-/// engine is needed to calibrate.
+/// @file recorded.hpp Recorded activations: the inputs of layers in a file, keyed by layer name or
+/// alias. With them no engine is needed to calibrate.
 #ifndef PTQ_IO_RECORDED_HPP
 #define PTQ_IO_RECORDED_HPP
 
@@ -63,10 +63,18 @@ inline std::string input_contradiction(const layer& fed, const tensor_shape& inp
          " is " + extents_text(weight) + ": " + wanted;
 }
 
+/// The name under which a file has the array of a layer: its own, else one of its aliases.
+inline std::string_view name_in(const data_file& file, const layer& wanted) {
+  if (!file.has(wanted.name))
+    for (const std::string& alias : wanted.aliases)
+      if (file.has(alias)) return alias;
+  return wanted.name;
+}
+
 /// The arrays of a file that belong to no layer, in words; empty if there are none.
 inline std::string strangers_text(const data_file& file, std::span<const layer> layers) {
   const auto is_stranger = [&](std::string_view name) {
-    return std::none_of(layers.begin(), layers.end(), [&](const layer& l) { return l.name == name; });
+    return std::none_of(layers.begin(), layers.end(), [&](const layer& l) { return l.is_called(name); });
   };
   const auto names = file.names();
   const auto first = std::find_if(names.begin(), names.end(), is_stranger);
@@ -74,7 +82,7 @@ inline std::string strangers_text(const data_file& file, std::span<const layer> 
   const auto count = static_cast<std::size_t>(std::count_if(first, names.end(), is_stranger));
   std::vector<std::string_view> lacking;
   for (const layer& l : layers)
-    if (!file.has(l.name)) lacking.emplace_back(l.name);
+    if (!file.has(name_in(file, l))) lacking.emplace_back(l.name);
   const std::string_view nearest = nearest_word(*first, lacking);
   return file.path() + ": " + counted(count, "array") + (count == 1 ? " is" : " are") +
          " not read, as no layer has " + (count == 1 ? "its name: " : "their names; the first is ") +
@@ -86,7 +94,8 @@ inline std::string strangers_text(const data_file& file, std::span<const layer> 
 /// Reads the recorded inputs of the layers whose activations a plan quantizes, one layer after the other,
 /// each in batches of `batch_size` up to `max_samples`. Memory is bounded by a batch.
 ///
-/// @param data    `activations` is the file: .npz or .safetensors with one array a layer under its name, or
+/// @param data    `activations` is the file: .npz or .safetensors with one array a layer under its name or an
+/// alias, or
 ///               .npy for a single layer; the first axis counts samples
 /// @param layers  those that the plan was made for
 /// @param formats the formats that the file may have
@@ -108,7 +117,7 @@ result<std::vector<std::string>> read_recorded(const data_config& data, const pl
     if (!planned.layers[i].activations.is_quantized()) continue;
     const std::string& layer = layers[i].name;
     const std::string where = file->path() + ": layer \"" + layer + "\"";
-    auto reader = file->read(is_unnamed ? std::string_view() : std::string_view(layer));
+    auto reader = file->read(is_unnamed ? std::string_view() : detail::name_in(*file, layers[i]));
     if (!reader) {
       error lacking = reader.error();
       if (lacking.code == errc::tensor_not_found)

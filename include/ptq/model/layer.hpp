@@ -3,14 +3,24 @@
 #ifndef PTQ_MODEL_LAYER_HPP
 #define PTQ_MODEL_LAYER_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "ptq/model/any_view.hpp"
 #include "ptq/model/classes.hpp"
 
 namespace ptq::inline v0_1 {
+
+/// What the file of a graph says of a layer that is named after the module that it was exported from.
+struct layer_origin {
+  std::string graph_name;    ///< of its weight or node, where `layer::name` is another or nobody gave it
+  std::string module_class;  ///< of the module, where it is not the layer's own: "MultiheadAttention"
+  bool is_made_up = false;   ///< `graph_name` is one that an exporter numbered: "val_2"
+};
 
 struct layer {
   std::string name;        ///< qualified name, for instance "encoder.layer.0.query"
@@ -23,7 +33,13 @@ struct layer {
   bool weight_is_left = false;  ///< it is multiplied from the left: inputs have their channels last but one
   std::string reason{};         ///< why nothing of it can be quantized, where its class does not say so
   std::string axis_reason{};    ///< why no axis of the weight counts output channels, where none does
+  layer_origin origin{};        ///< patterns match its names, too
+  std::vector<std::string> aliases{};  ///< all other names that rules, data and statistics may use
 
+  /// Whether it is this layer that a file of data, statistics or classes calls so.
+  bool is_called(std::string_view word) const noexcept {
+    return word == name || std::find(aliases.begin(), aliases.end(), word) != aliases.end();
+  }
   bool has_weight() const noexcept { return weight.data != nullptr || weight.type || weight.shape.rank > 0; }
 };
 

@@ -159,6 +159,7 @@ inline plan match(const spec& wanted, std::span<const layer> layers, const backe
     planned.name = candidate.name;
     planned.class_name = candidate.class_name;
     planned.inferred = candidate.inferred;
+    planned.origin = candidate.origin;
     planned.shape = candidate.weight.shape;
     planned.weights = decide(slot::weights, candidate, found, config, backend);
     planned.activations = decide(slot::activations, candidate, found, config, backend);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ptq/backend/recipe.hpp"
+#include "ptq/model/layer.hpp"
 #include "ptq/tensor/view.hpp"
 
 namespace ptq::inline v0_1 {
@@ -29,6 +30,7 @@ struct planned_layer {
   std::string name;
   std::string class_name;
   bool inferred = false;
+  layer_origin origin;
   tensor_shape shape;
   decision weights;
   decision activations;

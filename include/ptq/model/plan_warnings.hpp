@@ -56,7 +56,10 @@ inline std::string pattern_hint(const std::string& pattern, std::span<const laye
     if (const std::string found = would_match(wider, layers); !found.empty())
       return " Patterns match whole names; " + found;
   std::vector<std::string_view> words;
-  for (const layer& l : layers) words.insert(words.end(), {l.class_name, l.op_type, l.name});
+  for (const layer& l : layers) {
+    words.insert(words.end(), {l.class_name, l.op_type, l.origin.module_class, l.name});
+    words.insert(words.end(), l.aliases.begin(), l.aliases.end());
+  }
   const std::string_view nearest = nearest_word(pattern, words);
   return nearest.empty() ? std::string() : " Did you mean " + in_quotes(nearest) + "?";
 }

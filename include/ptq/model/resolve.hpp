@@ -3,6 +3,7 @@
 #ifndef PTQ_MODEL_RESOLVE_HPP
 #define PTQ_MODEL_RESOLVE_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string_view>
@@ -22,10 +23,12 @@ struct resolution {
   std::optional<std::size_t> activations;  ///< the entry that wins the activations, likewise
 };
 
-/// Whether a pattern matches a layer's qualified name, its class name or its ONNX operator.
+/// Whether a pattern matches one of a layer's names, its class or that of its module, or its ONNX operator.
 inline bool hits(std::string_view pattern, const layer& candidate) noexcept {
   const auto takes = [&](std::string_view word) { return !word.empty() && matches(pattern, word); };
-  return takes(candidate.name) || takes(candidate.class_name) || takes(candidate.op_type);
+  return takes(candidate.name) || takes(candidate.class_name) || takes(candidate.op_type) ||
+         takes(candidate.origin.module_class) ||
+         std::any_of(candidate.aliases.begin(), candidate.aliases.end(), takes);
 }
 
 /// Entries apply in order and the last one wins, for weights and activations apart; an entry without a slot

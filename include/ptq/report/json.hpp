@@ -43,6 +43,15 @@ inline void add_granularity(nlohmann::json& row, const std::optional<granularity
   if (grain->is_per_channel()) row["axis"] = grain->axis;
 }
 
+/// What the file calls a layer, where that is not its name, and the class of the module around it.
+inline void add_origin(nlohmann::json& row, const layer_origin& origin) {
+  if (!origin.graph_name.empty()) {
+    row["graph_name"] = origin.graph_name;
+    row["made_up"] = origin.is_made_up;
+  }
+  if (!origin.module_class.empty()) row["module_class"] = origin.module_class;
+}
+
 inline nlohmann::json patterns_json(const char* key, const std::vector<pattern_count>& patterns) {
   auto rows = nlohmann::json::array();
   for (const pattern_count& p : patterns) rows.push_back({{key, p.pattern}, {"matched", p.matched}});
@@ -105,6 +114,7 @@ inline nlohmann::json to_json(const plan& planned) {
                         {"rule", detail::optional_json(layer.activations.rule)},
                         {"reason", detail::text_or_null(layer.activations.reason)}}},
                       {"skipped_by", detail::optional_json(layer.skipped_by)}});
+    detail::add_origin(layers.back(), layer.origin);
   }
   return {{"layers", layers},
           {"rules", detail::patterns_json("module_name", planned.rules)},
@@ -127,6 +137,7 @@ inline nlohmann::json to_json(const quantize_report& report) {
                       {"activations", detail::activations_json(layer)},
                       {"rule", detail::optional_json(weights.rule ? weights.rule : activations.rule)},
                       {"reason", detail::text_or_null(weights.reason)}});
+    detail::add_origin(layers.back(), layer.planned.origin);
   }
   return {{"layers", layers},
           {"totals",

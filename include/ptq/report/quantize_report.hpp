@@ -153,20 +153,30 @@ inline std::string sizes_text(std::uint64_t before, std::uint64_t after) {
 inline std::string weights_text(const std::vector<const layer_report*>& layers) {
   using column = text_table::column;
   constexpr auto right = text_table::align::right;
-  text_table table({column{"layer"}, column{"class"}, column{"shape"}, column{"dtype"}, column{"scale per"},
-                    column{"SQNR dB", right}, column{"max error", right}, column{"before", right},
-                    column{"after", right}});
+  std::vector<planned_layer> planned;
+  for (const layer_report* const l : layers) planned.push_back(l->planned);
+  const bool has_names = has_graph_names(planned);
+  std::vector<column> columns{column{"layer"}};
+  if (has_names) columns.push_back(column{"in the graph"});
+  columns.insert(columns.end(), {column{"class"}, column{"shape"}, column{"dtype"}, column{"scale per"},
+                                 column{"SQNR dB", right}, column{"max error", right},
+                                 column{"before", right}, column{"after", right}});
+  text_table table(columns);
   bool has_inferred = false;
   for (const layer_report* const l : layers) {
     const error_metrics& error = l->weights->error;
-    table.add({l->planned.name, class_text(l->planned), shape_text(l->planned.shape),
-               l->planned.weights.dtype, granularity_text(l->planned.weights.grain),
-               error.count > 0 ? fixed_text(error.sqnr_db, 1) : "-",
-               error.count > 0 ? short_text(error.max_abs) : "-", bytes_text(l->weights->bytes_before),
-               bytes_text(l->weights->bytes_after)});
+    std::vector<std::string> row{l->planned.name};
+    if (has_names) row.push_back(graph_name_text(l->planned.origin));
+    row.insert(row.end(), {class_text(l->planned), shape_text(l->planned.shape), l->planned.weights.dtype,
+                           granularity_text(l->planned.weights.grain),
+                           error.count > 0 ? fixed_text(error.sqnr_db, 1) : "-",
+                           error.count > 0 ? short_text(error.max_abs) : "-",
+                           bytes_text(l->weights->bytes_before), bytes_text(l->weights->bytes_after)});
+    table.add(row);
     has_inferred = has_inferred || l->planned.inferred;
   }
-  return table.empty() ? std::string() : table.text() + inferred_text(has_inferred) + "\n";
+  return table.empty() ? std::string()
+                       : table.text() + inferred_text(has_inferred) + made_up_text(planned) + "\n";
 }
 
 /// Calibrated inputs.

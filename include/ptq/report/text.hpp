@@ -22,9 +22,34 @@ inline std::string granularity_text(const std::optional<granularity>& grain) {
 
 namespace detail {
 
-/// The class, with a question mark where it was inferred.
-inline std::string class_text(const planned_layer& layer) {
-  return layer.class_name.empty() ? "-" : layer.class_name + (layer.inferred ? "?" : "");
+/// The class, with a question mark where it was inferred, and with that of the module around it where that is
+/// another. A planned or a listed layer.
+template <class Layer>
+std::string class_text(const Layer& layer) {
+  std::string text = layer.class_name.empty() ? "-" : layer.class_name + (layer.inferred ? "?" : "");
+  if (!layer.origin.module_class.empty()) text += " (" + layer.origin.module_class + ")";
+  return text;
+}
+
+/// What the file calls a layer, with a star where nobody gave it that name.
+inline std::string graph_name_text(const layer_origin& origin) {
+  if (origin.graph_name.empty()) return "-";
+  return name_text(origin.graph_name) + (origin.is_made_up ? "*" : "");
+}
+
+/// Whether a listing has a column of such names.
+template <class Layers>
+bool has_graph_names(const Layers& layers) {
+  return std::any_of(layers.begin(), layers.end(),
+                     [](const auto& layer) { return !layer.origin.graph_name.empty(); });
+}
+
+/// A line under a table with such a star; else nothing.
+template <class Layers>
+std::string made_up_text(const Layers& layers) {
+  const bool has_any =
+      std::any_of(layers.begin(), layers.end(), [](const auto& layer) { return layer.origin.is_made_up; });
+  return has_any ? "* numbered by the exporter: it may be another in the next export\n" : "";
 }
 
 /// A line under a table with such a mark; else nothing.
@@ -65,8 +90,11 @@ inline std::string to_text(const plan& planned) {
       std::any_of(planned.layers.begin(), planned.layers.end(),
                   [](const planned_layer& l) { return l.activations.rule.has_value(); });
   const column rule{"rule", text_table::align::right};
-  std::vector<column> columns{column{"layer"},   column{"class"},     column{"shape"},
-                              column{"weights"}, column{"scale per"}, rule};
+  const bool has_graph_names = detail::has_graph_names(planned.layers);
+  std::vector<column> columns{column{"layer"}};
+  if (has_graph_names) columns.push_back(column{"in the graph"});
+  columns.insert(columns.end(),
+                 {column{"class"}, column{"shape"}, column{"weights"}, column{"scale per"}, rule});
   if (has_activations) columns.insert(columns.end(), {column{"activations"}, rule});
   columns.push_back(column{"reason"});
   text_table table(columns);
@@ -74,12 +102,11 @@ inline std::string to_text(const plan& planned) {
   for (const planned_layer& layer : planned.layers) {
     quantized += layer.is_quantized() ? 1u : 0u;
     // No layer has a scalar weight: rank 0 says that there is none.
-    std::vector<std::string> row{layer.name,
-                                 detail::class_text(layer),
-                                 layer.shape.rank == 0 ? "-" : shape_text(layer.shape),
-                                 layer.weights.dtype,
-                                 granularity_text(layer.weights.grain),
-                                 detail::rule_text(layer.weights)};
+    std::vector<std::string> row{layer.name};
+    if (has_graph_names) row.push_back(detail::graph_name_text(layer.origin));
+    row.insert(row.end(), {detail::class_text(layer), layer.shape.rank == 0 ? "-" : shape_text(layer.shape),
+                           layer.weights.dtype, granularity_text(layer.weights.grain),
+                           detail::rule_text(layer.weights)});
     if (has_activations)
       row.insert(row.end(), {layer.activations.dtype, detail::rule_text(layer.activations)});
     row.push_back(detail::reason_text(layer));
@@ -87,7 +114,8 @@ inline std::string to_text(const plan& planned) {
   }
   const bool has_inferred = std::any_of(planned.layers.begin(), planned.layers.end(),
                                         [](const planned_layer& l) { return l.inferred; });
-  std::string text = table.text() + detail::inferred_text(has_inferred) + "\n";
+  std::string text =
+      table.text() + detail::inferred_text(has_inferred) + detail::made_up_text(planned.layers) + "\n";
   text += detail::pattern_lines("layers", planned.rules);
   text += detail::pattern_lines("skip_names", planned.skip_names);
   text += "would quantize " + std::to_string(quantized) + " of " +

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +14,7 @@
 #include "ptq/io/onnx/infer.hpp"
 #include "ptq/io/onnx/links.hpp"
 #include "ptq/io/onnx/model.hpp"
+#include "ptq/io/onnx/names.hpp"
 #include "ptq/io/onnx/operators.hpp"
 #include "ptq/io/onnx/tensor.hpp"
 #include "ptq/io/onnx/trace.hpp"
@@ -61,6 +61,12 @@ class onnx_layer_builder {
         if (const auto added = add(i, *kind); !added) return added.error();
       }
     }
+    std::vector<onnx_place> places;
+    for (const onnx_layer& source : made_.sources) {
+      onnx_place& place = places.emplace_back(onnx_place{source.weight, {}});
+      for (const onnx_call& call : source.calls) place.nodes.push_back(call.node);
+    }
+    onnx_namer(*graph_, *links_).name(made_.layers, places);
     return std::move(made_);
   }
 
@@ -103,7 +109,6 @@ class onnx_layer_builder {
         return {};
       }
     }
-    found.name = name_for(at, constant);
     made_.layers.push_back(std::move(found));
     made_.sources.push_back({constant, kind.slot, {call}});
     return {};
@@ -177,25 +182,10 @@ class onnx_layer_builder {
     return name;
   }
 
-  /// The constant's name without `.weight`, else the node's, else operator and index. Names that the exporter
-  /// of PyTorch makes up (`onnx::MatMul_77`) say less than the node's.
-  std::string name_for(std::size_t at, const std::string& constant) {
-    constexpr std::string_view suffix = ".weight";
-    const onnx_node& node = graph_->nodes[at];
-    std::string name = constant;
-    if (name.size() > suffix.size() && name.ends_with(suffix)) name.resize(name.size() - suffix.size());
-    if (name.starts_with("onnx::")) name.clear();
-    for (const std::string& next : {node.name, node.op_type + "_" + std::to_string(at)})
-      if (name.empty() || names_.contains(name)) name = next;
-    while (!names_.insert(name).second) name.append("_").append(std::to_string(at));
-    return name;
-  }
-
   const onnx_graph* graph_;
   const onnx_links* links_;
   onnx_declarations declared_;
   onnx_layers made_;
-  std::set<std::string> names_;
 };
 
 }  // namespace detail

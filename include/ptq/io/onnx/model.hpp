@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ptq/io/mapped_file.hpp"
@@ -63,6 +64,7 @@ struct onnx_node {
   std::vector<std::string> inputs;   ///< an empty name is an optional input that is left out
   std::vector<std::string> outputs;  ///< likewise
   std::vector<onnx_attribute> attributes;
+  std::vector<std::pair<std::string_view, std::string_view>> metadata;  ///< keys and values
   std::string_view source;  ///< the message as it stands in the file
 
   bool is_standard() const noexcept { return domain.empty() || domain == "ai.onnx"; }
@@ -71,6 +73,13 @@ struct onnx_node {
     for (const onnx_attribute& a : attributes)
       if (a.name == wanted) return &a;
     return nullptr;
+  }
+
+  /// Empty where there is no such key.
+  std::string_view find_metadata(std::string_view wanted) const noexcept {
+    for (const auto& [key, value] : metadata)
+      if (key == wanted) return value;
+    return {};
   }
 
   std::int64_t integer(std::string_view attribute, std::int64_t otherwise) const noexcept {

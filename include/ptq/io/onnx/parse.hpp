@@ -129,6 +129,9 @@ class onnx_parser {
         case 7:
           node.domain = field.text();
           break;
+        case 9:
+          node.metadata.push_back(parse_entry(field.bytes()));
+          break;
         default:
           break;
       }
@@ -292,13 +295,18 @@ class onnx_parser {
     }
   }
 
-  void parse_location(std::string_view message, onnx_location& location) {
-    std::string_view key;
-    std::string_view value;
+  /// Key and value.
+  std::pair<std::string_view, std::string_view> parse_entry(std::string_view message) {
+    std::pair<std::string_view, std::string_view> entry;
     for_each_field(message, state, "StringStringEntryProto", [&](const wire_field& field) {
-      if (field.tag == 1) key = field.bytes();
-      if (field.tag == 2) value = field.bytes();
+      if (field.tag == 1) entry.first = field.bytes();
+      if (field.tag == 2) entry.second = field.bytes();
     });
+    return entry;
+  }
+
+  void parse_location(std::string_view message, onnx_location& location) {
+    const auto [key, value] = parse_entry(message);
     if (key == "location") location.file = std::string(value);
     if (key == "offset") location.offset = parse_number(value);
     if (key == "length") location.length = parse_number(value);
