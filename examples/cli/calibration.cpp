@@ -50,20 +50,23 @@ ptq::any_view view_of(const ptq::array_view& array) {
 
 /// Says which sample a batch was refused for, if it was one: it is refused alone, too.
 template <class Run>
-ptq::error in_sample(const ptq::error& refused, const std::string& file, std::size_t first, std::size_t count,
+ptq::error in_sample(const ptq::error& refused, const ptq::samples& samples, std::size_t count,
                      std::span<const ptq::named_array> batch, Run run) {
   if (refused.code != ptq::errc::not_finite) return refused;
+  const std::size_t first = samples.position() - count;
   for (std::size_t i = 0; i < count; ++i) {
     std::vector<ptq::named_array> alone(batch.begin(), batch.end());
-    for (ptq::named_array& input : alone) input.array = ptq::batch_of(input.array, i, 1);
+    std::vector<std::vector<std::byte>> rows(alone.size());
+    for (std::size_t k = 0; k < alone.size(); ++k) {
+      const ptq::array_view part = ptq::batch_of(alone[k], i, 1);
+      rows[k].resize(part.size() * ptq::size_of(part.type));
+      ptq::copy_elements(part, rows[k].data());
+      alone[k].array = {rows[k].data(), part.type, part.shape};
+    }
     if (const auto ran = run(alone); !ran && ran.error().code == refused.code)
-      return ran.error().in(file + ": sample " + std::to_string(first + i));
+      return ran.error().in(samples.place_of(first + i));
   }
-  return refused.in(file + ": samples " + std::to_string(first) + " to " + std::to_string(first + count - 1));
-}
-
-std::string file_of(const ptq::data_config& data) {
-  return data.inputs.empty() ? std::string() : ptq::absolute_path(data.inputs.begin()->second);
+  return refused.in(samples.place_of(first) + " and the " + std::to_string(count - 1) + " behind it");
 }
 
 /// No engine runs the model: what to do.
@@ -106,7 +109,7 @@ ptq::result<void> run_model(const ptq::spec& spec, const model_file& model, cons
     const auto ran = run(*batch);
     if (!ran && ran.error().code == ptq::errc::unsupported) return show_ways_out(ran.error());
     const std::size_t count = samples->position() - first;
-    if (!ran) return in_sample(ran.error(), file_of(data), first, count, *batch, run);
+    if (!ran) return in_sample(ran.error(), *samples, count, *batch, run);
     shown.step(count);
   }
 }

@@ -76,10 +76,11 @@ class engine {
       ids.push_back(*id);
     }
     const auto steps = graph_.steps_for(ids);
-    for (std::size_t first = 0; first < *samples; first += batch_) {
+    const std::size_t batch = ptq::fixed_batch(inputs_, given).value_or(1);
+    for (std::size_t first = 0; first < *samples; first += batch) {
       auto values = graph_.make_values();
       for (const ptq::named_array& input : given)
-        values[*graph_.find(input.name)] = slice(input.array, first);
+        values[*graph_.find(input.name)] = slice(input, first, batch);
       if (auto done = graph_.run(steps, values); !done) return done;
       for (std::size_t i = 0; i < wanted.size(); ++i) {
         const tensor& made = *graph_.at(ids[i], values);
@@ -110,24 +111,26 @@ class engine {
       ptq::graph_input declared{input.name, *type, {}};
       if (input.shape) {
         declared.shape.emplace();
-        for (const ptq::onnx_extent& extent : *input.shape)
+        for (const ptq::onnx_extent& extent : *input.shape) {
           declared.shape->push_back(extent.number && *extent.number >= 0
                                         ? std::optional(static_cast<std::size_t>(*extent.number))
                                         : std::nullopt);
+          declared.symbols.push_back(extent.symbol);
+        }
       }
       inputs_.push_back(std::move(declared));
     }
-    batch_ = ptq::fixed_batch(inputs_).value_or(1);
     for (const ptq::onnx_value& output : graph_.onnx().outputs) outputs_.push_back(output.name);
     return {};
   }
 
   /// One batch of the graph, row-major.
-  tensor slice(const ptq::array_view& whole, std::size_t first) const {
-    const ptq::array_view part = ptq::batch_of(whole, first, batch_);
+  static tensor slice(const ptq::named_array& whole, std::size_t first, std::size_t batch) {
+    const ptq::array_view part = ptq::batch_of(whole, first, batch);
     tensor t;
     t.shape = part.shape;
-    t.bytes.assign(part.data, part.data + part.size() * ptq::size_of(part.type));
+    t.bytes.resize(part.size() * ptq::size_of(part.type));
+    ptq::copy_elements(part, t.bytes.data());
     t.type = static_cast<onnx_type>(0);
     for (const onnx_type type : {onnx_type::float32, onnx_type::int64, onnx_type::int32, onnx_type::int8,
                                  onnx_type::uint8, onnx_type::boolean})
@@ -138,7 +141,6 @@ class engine {
   graph graph_;
   std::vector<ptq::graph_input> inputs_;
   std::vector<std::string> outputs_;
-  std::size_t batch_ = 1;
 };
 
 static_assert(ptq::engine<engine>);

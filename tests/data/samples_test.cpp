@@ -176,6 +176,55 @@ TEST_CASE("a graph that takes a number takes one sample at a time, each with its
   }
 }
 
+TEST_CASE("samples move to the axis where the graph counts them, whatever the size of a batch") {
+  const temporary_folder temporary;
+  std::vector<float> values(5 * 2 * 3);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
+  REQUIRE(ptq::write_npy(temporary / "h.npy", {values.data(), scalar_type::float32, {5, 2, 3}}));
+  ptq::data_config config = from(temporary / "h.npy");
+  const std::vector<ptq::graph_input> inputs{
+      {"h", scalar_type::float32, extents{2, std::nullopt, 3}, {"", "batch", ""}}};
+  for (const std::size_t size : {1u, 2u, 5u}) {
+    config.batch_size = size;
+    auto source = ptq::samples::open(config, inputs, formats);
+    REQUIRE(source);
+    CHECK(source->axes().dimension == "batch");
+    std::size_t sample = 0;
+    for (auto batch = source->next(); batch && !batch->empty(); batch = source->next()) {
+      const ptq::named_array& given = (*batch)[0];
+      CHECK(given.batch_axis == std::size_t{1});
+      const std::size_t count = given.array.shape[1];
+      CHECK(given.array.shape == ptq::tensor_shape{2, count, 3});
+      const float* const made = given.array.as<float>();
+      for (std::size_t n = 0; n < count; ++n, ++sample)
+        for (std::size_t layer = 0; layer < 2; ++layer)
+          for (std::size_t i = 0; i < 3; ++i)
+            CHECK(made[(layer * count + n) * 3 + i] == values[(sample * 2 + layer) * 3 + i]);
+    }
+    CHECK(sample == 5);
+  }
+  CHECK(holds(failure_of(config, {{"h", scalar_type::float32, extents{2, 3}}}),
+              "the file holds [5, 2, 3] (the first axis counts the samples"));
+}
+
+TEST_CASE("numbers are rounded once, and booleans are 0 or 1") {
+  const temporary_folder temporary;
+  // A float between this number and the half below it would be the tie of two halves, and be rounded up.
+  const std::vector<double> numbers{65519.9999, 1 + 0x1p-11 + 0x1p-40, -(1 + 0x1p-11 - 0x1p-40), 3};
+  REQUIRE(ptq::write_npy(temporary / "x.npy", {numbers.data(), scalar_type::float64, {4, 1}}));
+  auto halves =
+      ptq::samples::open(from(temporary / "x.npy"),
+                         std::vector<ptq::graph_input>{{"x", scalar_type::float16, extents{{}, 1}}}, formats);
+  REQUIRE(halves);
+  CHECK(drain(*halves).values == std::vector<float>{65504, 1 + 0x1p-10F, -1, 3});
+
+  const std::vector<std::uint8_t> bytes{0, 1, 255};
+  REQUIRE(ptq::write_npy(temporary / "mask.npy", {bytes.data(), scalar_type::boolean, {3, 1}}));
+  for (const scalar_type type : {scalar_type::boolean, scalar_type::int64, scalar_type::float32})
+    CHECK(holds(failure_of(from(temporary / "mask.npy"), {{"x", type, extents{{}, 1}}}),
+                "mask.npy: sample 2, element [0] does not fit into bool: it is 255, not 0 or 1."));
+}
+
 TEST_CASE("what does not fit is refused with both shapes or types") {
   CHECK(holds(failure_of(from(folder + "float32.npy"), {floats("x", {std::nullopt, 4})}),
               "graph input \"x\": it takes [?, 4], but the file holds [2, 3]"));

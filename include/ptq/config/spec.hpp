@@ -62,6 +62,7 @@ struct data_config {
   std::map<std::string, std::string>
       inputs;               ///< graph input -> file; the key is "" where only a path is given
   std::string activations;  ///< recorded layer inputs, keyed by layer name
+  std::string images_dir;   ///< a folder of pictures, read where there are neither inputs nor activations
   std::string labels;       ///< `evaluate` only
   std::size_t batch_size = 32;
   std::optional<std::size_t> max_samples;

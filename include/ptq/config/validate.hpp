@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "ptq/config/spec.hpp"
@@ -129,9 +130,21 @@ class validator {
     if (data.batch_size == 0) fail(errc::invalid_value, path + ".batch_size", "must be at least 1.");
     if (data.max_samples == std::size_t{0})
       fail(errc::invalid_value, path + ".max_samples", "must be at least 1, or the word all.");
+    check_unused(path, data);
     check_channels(path + ".scale", data.scale, false);
     check_channels(path + ".mean", data.mean, true);
     check_channels(path + ".std", data.std, false);
+  }
+
+  /// Recorded activations are what the layers took in: nothing is done to them.
+  void check_unused(const std::string& path, const data_config& data) {
+    const data_config neutral;
+    for (const auto& [key, values, unused] : {std::tuple{".scale", &data.scale, &neutral.scale},
+                                              {".mean", &data.mean, &neutral.mean},
+                                              {".std", &data.std, &neutral.std}})
+      if (!data.activations.empty() && *values != *unused)
+        fail(errc::invalid_value, path + key,
+             "has no effect on recorded activations, which are taken as they are. Remove it.");
   }
 
   void check_channels(const std::string& path, const channel_values& values, bool may_be_zero) {

@@ -167,8 +167,7 @@ class batch_search {
             last};
   }
 
-  /// A number that each of several inputs has, in front of one of those with the most axes (1: of any), or
-  /// behind time.
+  /// A number that each of several inputs has, in front of one of them or behind time.
   bool is_common(const dimension_label& number) const {
     std::size_t holders = 0;
     bool is_first = false;
@@ -176,8 +175,7 @@ class batch_search {
       if (labels_[i].size() < 2) continue;
       if (!has(i, number)) return false;
       ++holders;
-      const bool may_lead = leads(i, number) || labels_[i][0].says_time();
-      is_first = is_first || (may_lead && (labels_[i].size() == highest_ || number.text == "1"));
+      is_first = is_first || leads(i, number) || labels_[i][0].says_time();
     }
     return holders > 1 && is_first;
   }

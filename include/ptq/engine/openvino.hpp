@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -157,7 +156,7 @@ class openvino {
     const auto samples = count_samples(inputs_, given);
     if (!samples) return samples.error();
     if (auto ready = detail::without_exceptions([&] { return compile(wanted); }); !ready) return ready;
-    const std::size_t batch = fixed_batch(inputs_).value_or(*samples);
+    const std::size_t batch = fixed_batch(inputs_, given).value_or(*samples);
     for (std::size_t first = 0; first < *samples; first += batch) {
       std::vector<named_array> made;
       const auto ran = detail::without_exceptions([&] { return infer(given, first, batch, wanted, made); });
@@ -203,6 +202,8 @@ class openvino {
         return error(errc::unsupported, "graph input \"" + free[i]->name + "\"",
                      "takes " + parameters[i]->get_element_type().get_type_name() + ".");
       graph_input& input = inputs_.emplace_back(graph_input{free[i]->name, *type, {}});
+      if (free[i]->shape)
+        for (const onnx_extent& extent : *free[i]->shape) input.symbols.push_back(extent.symbol);
       tensors_[input.name] = parameters[i]->output(0);
       const ov::PartialShape& shape = parameters[i]->get_partial_shape();
       if (shape.rank().is_dynamic()) continue;
@@ -287,11 +288,11 @@ class openvino {
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       const auto input = std::find_if(given.begin(), given.end(),
                                       [&](const named_array& a) { return a.name == inputs_[i].name; });
-      const array_view part = batch_of(input->array, first, count);
+      const array_view part = batch_of(*input, first, count);
       const ov::Shape shape(part.shape.extents.begin(),
                             part.shape.extents.begin() + static_cast<std::ptrdiff_t>(part.shape.rank));
       ov::Tensor tensor(graph_->get_parameters()[i]->get_element_type(), shape);
-      std::memcpy(tensor.data(), part.data, tensor.get_byte_size());
+      copy_elements(part, static_cast<std::byte*>(tensor.data()));
       compiled_->set_input_tensor(i, tensor);
     }
     compiled_->infer();

@@ -98,13 +98,17 @@ struct array_view {
 
   std::size_t size() const noexcept { return shape.size(); }
 
-  /// Indices `first` to `first + count` of the outermost axis.
-  array_view rows(std::size_t first, std::size_t count) const noexcept {
-    array_view part = *this;
-    part.data += static_cast<std::ptrdiff_t>(first) * strides[0] * static_cast<std::ptrdiff_t>(size_of(type));
-    part.shape.extents[0] = count;
-    return part;
+  /// Indices `first` to `first + count` of an axis.
+  array_view part(std::size_t axis, std::size_t first, std::size_t count) const noexcept {
+    array_view cut = *this;
+    cut.data +=
+        static_cast<std::ptrdiff_t>(first) * strides[axis] * static_cast<std::ptrdiff_t>(size_of(type));
+    cut.shape.extents[axis] = count;
+    return cut;
   }
+
+  /// Indices `first` to `first + count` of the outermost axis.
+  array_view rows(std::size_t first, std::size_t count) const noexcept { return part(0, first, count); }
 
   /// The elements as T, for a row-major array whose data is known to be an aligned array of T.
   template <class T>
@@ -149,6 +153,14 @@ void for_each_element(const array_view& array, F&& f) {
         index[axis - 1] = 0;
       }
     }
+  });
+}
+
+/// Writes the elements in row-major order and without gaps.
+inline void copy_elements(const array_view& from, std::byte* to) {
+  for_each_element(from, [&](auto stored) {
+    std::memcpy(to, &stored, sizeof stored);
+    to += sizeof stored;
   });
 }
 

@@ -49,16 +49,23 @@ class array_reader {
   result<array_view> next(std::size_t count) {
     PTQ_ASSERT(whole_.shape.rank > 0);
     count = (std::min)(count, whole_.shape[0] - next_);
-    array_view part = whole_.rows(stream_ ? 0 : next_, count);
+    const array_view part = whole_.rows(stream_ ? 0 : next_, count);
     next_ += count;
+    return unpacked(part);
+  }
+
+  /// All of it, a single number too; instead of `next`.
+  result<array_view> all() { return unpacked(whole_); }
+
+ private:
+  result<array_view> unpacked(array_view part) {
     if (!stream_) return part;
     buffer_.resize(part.size() * size_of(part.type));
-    if (auto unpacked = stream_->read(buffer_); !unpacked) return unpacked.error();
+    if (auto read = stream_->read(buffer_); !read) return read.error();
     part.data = buffer_.data();
     return part;
   }
 
- private:
   array_view whole_;
   std::unique_ptr<byte_stream> stream_;
   std::vector<std::byte> buffer_;

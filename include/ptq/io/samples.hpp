@@ -7,10 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -20,6 +22,7 @@
 #include "ptq/engine/concept.hpp"
 #include "ptq/io/array.hpp"
 #include "ptq/io/data_file.hpp"
+#include "ptq/io/path.hpp"
 #include "ptq/io/scalars.hpp"
 #include "ptq/model/shape_text.hpp"
 #include "ptq/result.hpp"
@@ -57,12 +60,14 @@ inline std::string extents_text(std::span<const std::optional<std::size_t>> exte
   return text + "]";
 }
 
-/// x' = (x * scale - mean) / std in double, one value each or one a channel: the first axis of a sample.
+/// x' = (x * scale - mean) / std in double, one value each or one a channel.
 class normalizer {
  public:
-  normalizer(const data_config& config, const tensor_shape& sample) : config_(&config) {
-    channels_ = sample.rank == 0 ? 1 : sample[0];
-    per_channel_ = sample.size() / (std::max<std::size_t>)(channels_, 1);
+  /// @param channel_axis of a sample
+  normalizer(const data_config& config, const tensor_shape& sample, std::size_t channel_axis)
+      : config_(&config), axis_(channel_axis) {
+    if (channel_axis < sample.rank) channels_ = sample[channel_axis];
+    for (std::size_t axis = channel_axis + 1; axis < sample.rank; ++axis) per_channel_ *= sample[axis];
   }
 
   /// What is wrong with the number of values, in words; else empty.
@@ -71,22 +76,30 @@ class normalizer {
          {std::pair{"scale", &config_->scale}, {"mean", &config_->mean}, {"std", &config_->std}})
       if (values->size() != 1 && values->size() != channels_)
         return std::string(key) + " has " + std::to_string(values->size()) +
-               " values; give one, or one for each of the " + std::to_string(channels_) +
-               " channels (the first axis of a sample).";
+               " values; give one, or one for each of the " + std::to_string(channels_) + " channels (" +
+               (axis_ == 0 ? "the first axis" : "axis " + std::to_string(axis_)) + " of a sample).";
     return {};
   }
 
   /// @param at index within the sample
   double operator()(double x, std::size_t at) const noexcept {
-    const std::size_t channel = at / per_channel_;
+    const std::size_t channel = at / per_channel_ % channels_;
     const auto of = [&](const channel_values& values) { return values[values.size() == 1 ? 0 : channel]; };
     return (x * of(config_->scale) - of(config_->mean)) / of(config_->std);
   }
 
  private:
   const data_config* config_;
-  std::size_t channels_;
-  std::size_t per_channel_;
+  std::size_t axis_;
+  std::size_t channels_ = 1;
+  std::size_t per_channel_ = 1;
+};
+
+/// How samples reach a graph input.
+enum class feeding : unsigned char {
+  batches,  ///< many at a time, counted by an axis
+  alone,    ///< each by itself, as the input has no axis for them
+  shared    ///< one array for all of them
 };
 
 /// One graph input and the array that feeds it.
@@ -94,39 +107,89 @@ struct sample_feed {
   graph_input input;
   std::string where;  // names the file in errors
   array_reader reader;
-  tensor_shape sample;  // of one sample, as the graph wants it
-  std::vector<std::byte> buffer;
+  std::size_t channel_axis = 0;
+  feeding how = feeding::batches;
+  std::size_t batch_axis = 0;     // of the graph input
+  tensor_shape sample{};          // of one sample, as the graph wants it
+  std::vector<std::byte> rows{};  // sample after sample
+  std::vector<std::byte> moved{};
 };
+
+/// Row-major [count, sample...] becomes [..., count, ...]: the first axis moves to a place within the sample.
+inline void move_first_axis(const std::vector<std::byte>& from, std::vector<std::byte>& to, std::size_t count,
+                            const tensor_shape& sample, std::size_t axis, std::size_t element_size) {
+  std::size_t outer = 1;
+  for (std::size_t i = 0; i < axis; ++i) outer *= sample[i];
+  const std::size_t run = from.size() / (count * outer * element_size) * element_size;
+  to.resize(from.size());
+  for (std::size_t n = 0; n < count; ++n)
+    for (std::size_t o = 0; o < outer; ++o)
+      std::memcpy(to.data() + (o * count + n) * run, from.data() + (n * outer + o) * run, run);
+}
 
 }  // namespace detail
 
+/// Pictures as an array [sample, ...] that is made as it is read.
+struct image_array {
+  array_reader reader;
+  std::size_t channel_axis = 0;    ///< of a sample
+  std::vector<std::string> files;  ///< one a sample
+  std::vector<std::string> notes;  ///< what is not read, in words
+};
+
+/// For those who have no pictures: `images_dir` is refused.
+struct no_images {
+  result<image_array> operator()(const std::string& folder, const graph_input& /*input*/,
+                                 std::optional<std::size_t> /*batch_axis*/,
+                                 std::optional<std::size_t> /*most*/) const {
+    return error(errc::unsupported, folder, "pictures cannot be read here. Give arrays as inputs.");
+  }
+};
+
 /// The samples that a configuration names, as batches of graph inputs. Memory is bounded by a batch.
 ///
+/// In files the first axis counts samples; it is moved to where the graph has it (`find_batch_axes`). What is
+/// fed to an input without such an axis tells whether all samples share it or each has its own.
+///
 /// Float inputs get x' = (x * scale - mean) / std, computed in double and rounded once; integer inputs get
-/// the integers of the file as they are. A value that is not finite is an error that names file, sample and
-/// index.
+/// the integers of the file as they are, booleans 0 or 1. A value that is not finite, or that the type does
+/// not hold, is an error that names file, sample and index.
 class samples {
  public:
   /// Opens the files and checks that each fits its graph input.
   ///
-  /// @param config the files; `""` stands for the graph's only input, or for a file that holds one array for
-  ///               each input under its name
-  /// @param inputs all inputs of the graph
+  /// @param config  the files; `""` stands for the graph's only input, or for a file that holds one array for
+  ///                each input under its name. `images_dir` is read only where there are no files
+  /// @param inputs  all inputs of the graph
   /// @param formats the formats that files may have, for instance list<npy, npz>{}
-  template <class Formats>
-  static result<samples> open(const data_config& config, std::span<const graph_input> inputs,
-                              Formats formats) {
+  /// @param axes    graph input -> the axis that counts samples, where what the graph declares is not right
+  /// @param images  called with `images_dir`, the graph's only input, its batch axis and `max_samples`; gives
+  ///                an `image_array`
+  /// @return the error of a setting has its path within `config` as `where` ("inputs.mask", "scale"), or
+  ///         "ptq.data.batch_axis.mask"
+  template <class Formats, class Images = no_images>
+  static result<samples> open(const data_config& config, std::span<const graph_input> inputs, Formats formats,
+                              const batch_axis_choices& axes = {}, const Images& images = {}) {
     samples opened(config);
-    if (auto known = opened.check_names(inputs); !known) return known.error();
-    for (const graph_input& input : inputs) {
-      const bool is_own = inputs.size() == 1 || config.inputs.contains(input.name);
-      auto file = data_file::open(opened.path_for(input.name), formats);
-      if (!file) return file.error();
-      if (auto added = opened.add(input, *std::move(file), is_own); !added) return added.error();
-    }
-    if (opened.feeds_.empty())
+    if (inputs.empty())
       return error(errc::no_data, "", "the graph has no inputs, so there is nothing to run it on.");
+    const bool has_images = config.inputs.empty() && !config.images_dir.empty();
+    if (auto known = has_images ? check_only(inputs) : opened.check_names(inputs); !known)
+      return known.error();
+    const auto found = find_batch_axes(inputs, axes);
+    if (!found) return found.error();
+    if (!found->note.empty()) opened.notes_.push_back(found->note);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      const bool is_given = axes.contains(inputs[i].name);
+      auto added = has_images
+                       ? opened.add(inputs[i], found->inputs[i], images)
+                       : opened.add(inputs[i], found->inputs[i], is_given, inputs.size() == 1, formats);
+      if (!added) return added.error();
+    }
+    opened.axes_ = *std::move(found);
+    if (auto effective = opened.check_normalization(); !effective) return effective.error();
     if (auto settled = opened.settle_batches(); !settled) return settled.error();
+    if (auto read = opened.read_shared(); !read) return read.error();
     return opened;
   }
 
@@ -134,8 +197,15 @@ class samples {
   std::size_t total() const noexcept { return total_; }    ///< samples in the files
   std::size_t position() const noexcept { return next_; }  ///< samples that `next` has handed out
   std::size_t batch_size() const noexcept { return batch_size_; }
-  /// What was adapted, in words.
+  /// What was adapted or left out, in words.
   const std::vector<std::string>& notes() const noexcept { return notes_; }
+  /// Which axes of the graph's inputs count samples, and what they have in common; the outputs' are found
+  /// with it (`find_batch_axis`).
+  const batch_axes& axes() const noexcept { return axes_; }
+  /// Names a sample in an error: "FILE: sample 3", or the file of a picture.
+  std::string place_of(std::size_t sample) const {
+    return sample < images_.size() ? images_[sample] : feeds_[0].where + ": sample " + std::to_string(sample);
+  }
 
   /// The next batch, one array for each graph input; none after the last. Valid until the next call.
   result<std::span<const named_array>> next() {
@@ -180,70 +250,202 @@ class samples {
     return own != config_.inputs.end() ? own->second : config_.inputs.at("");
   }
 
+  static result<void> check_only(std::span<const graph_input> inputs) {
+    if (inputs.size() == 1) return {};
+    std::string names;
+    for (const graph_input& input : inputs) names.append(names.empty() ? "\"" : "\", \"").append(input.name);
+    return error(errc::invalid_value, "images_dir",
+                 "pictures feed one graph input, but the graph has " + std::to_string(inputs.size()) + ": " +
+                     names + "\". Give an array for each: inputs: {" + inputs[0].name + ": FILE, ...}.");
+  }
+
   /// The array that feeds an input is the one of its name, or the only one in a file of its own.
-  result<void> add(const graph_input& input, data_file file, bool is_own) {
-    const auto names = file.names();
-    const bool is_only = is_own && names.size() == 1 && !file.has(input.name);
-    auto reader = file.read(is_only ? names[0] : std::string_view(input.name));
+  template <class Formats>
+  result<void> add(const graph_input& input, std::optional<std::size_t> axis, bool is_given, bool is_single,
+                   Formats formats) {
+    auto opened = data_file::open(path_for(input.name), formats);
+    if (!opened) return opened.error();
+    const auto names = opened->names();
+    const bool is_own = is_single || config_.inputs.contains(input.name);
+    const bool is_only = is_own && names.size() == 1 && !opened->has(input.name);
+    auto reader = opened->read(is_only ? names[0] : std::string_view(input.name));
     if (!reader) return reader.error();
-    detail::sample_feed feed{input, file.path(), *std::move(reader), {}, {}};
-    files_.push_back(std::move(file));
-    if (auto fitted = fit(feed); !fitted) return fitted;
+    detail::sample_feed feed{input, opened->path(), *std::move(reader)};
+    files_.push_back(*std::move(opened));
+    return add(std::move(feed), axis, is_given);
+  }
+
+  template <class Images>
+  result<void> add(const graph_input& input, std::optional<std::size_t> axis, const Images& images) {
+    result<image_array> read = images(config_.images_dir, input, axis, config_.max_samples);
+    if (!read) return read.error();
+    images_ = std::move(read->files);
+    notes_.insert(notes_.end(), read->notes.begin(), read->notes.end());
+    detail::sample_feed feed{input, absolute_path(config_.images_dir), std::move(read->reader)};
+    feed.channel_axis = read->channel_axis;
+    return add(std::move(feed), axis, false);
+  }
+
+  /// @param is_given the user says what `axis` is
+  result<void> add(detail::sample_feed feed, std::optional<std::size_t> axis, bool is_given) {
+    auto fitted = axis ? fit_batches(feed, *axis) : fit_without_axis(feed, is_given);
+    if (!fitted) return fitted;
+    if (auto typed = check_type(feed); !typed) return typed;
     feeds_.push_back(std::move(feed));
     return {};
   }
 
-  result<void> fit(detail::sample_feed& feed) {
+  static error refuse(const detail::sample_feed& feed, errc code, const std::string& text) {
+    return {code, feed.where, "graph input \"" + feed.input.name + "\": " + text};
+  }
+
+  /// The shape of a sample, where the file has one.
+  static std::span<const std::size_t> sample_in(const tensor_shape& found) {
+    return std::span<const std::size_t>(found.extents).subspan(1, found.rank - 1);
+  }
+
+  /// An input with an axis that counts samples.
+  result<void> fit_batches(detail::sample_feed& feed, std::size_t axis) {
     const tensor_shape& found = feed.reader.shape();
-    const auto refuse = [&](errc code, const std::string& text) {
-      return error(code, feed.where, "graph input \"" + feed.input.name + "\": " + text);
-    };
     if (found.rank == 0)
-      return refuse(errc::wrong_rank,
+      return refuse(feed, errc::wrong_rank,
                     "the file holds a single number; its first axis must count the samples.");
-    const std::span<const std::size_t> sample(found.extents.data() + 1, found.rank - 1);
-    feed.sample = tensor_shape(sample);
-    if (feed.input.shape && !feed.input.shape->empty()) {
-      const auto wanted = std::span<const std::optional<std::size_t>>(*feed.input.shape);
-      const auto fitted = detail::fit_sample(sample, wanted.subspan(1));
-      if (!fitted)
-        return refuse(errc::size_mismatch, "it takes " + detail::extents_text(wanted) +
-                                               ", but the file holds " + detail::extents_text(found) +
-                                               " (the first axis counts the samples, and only missing "
-                                               "dimensions of size 1 are inserted).");
-      if (fitted->rank != feed.sample.rank)
-        notes_.push_back("Graph input \"" + feed.input.name + "\": samples of shape " +
-                         detail::extents_text(feed.sample) + " are taken as " +
-                         detail::extents_text(*fitted) + ".");
-      feed.sample = *fitted;
+    feed.batch_axis = axis;
+    feed.sample = tensor_shape(sample_in(found));
+    if (!feed.input.shape) return {};
+    std::vector<std::optional<std::size_t>> wanted = *feed.input.shape;
+    wanted.erase(wanted.begin() + static_cast<std::ptrdiff_t>(axis));
+    return take(feed, detail::fit_sample(sample_in(found), wanted),
+                axis == 0 ? "the first axis counts the samples"
+                          : "the first axis of the file counts the samples, axis " + std::to_string(axis) +
+                                " of the graph input takes them; ptq.data.batch_axis." + feed.input.name +
+                                " may name another");
+  }
+
+  /// An input that by its shape has no such axis: the file tells what is meant.
+  ///
+  /// @param is_given the user says so
+  result<void> fit_without_axis(detail::sample_feed& feed, bool is_given) {
+    const tensor_shape& found = feed.reader.shape();
+    const std::vector<std::optional<std::size_t>> any(found.rank);
+    const auto& wanted = feed.input.shape ? *feed.input.shape : any;
+    const auto whole = detail::fit_sample({found.extents.data(), found.rank}, wanted);
+    const auto part = found.rank == 0 ? std::nullopt : detail::fit_sample(sample_in(found), wanted);
+    if (whole || (part && found[0] == 1)) {
+      feed.how = detail::feeding::shared;
+      feed.sample = whole ? *whole : *part;
+      if (!is_given && found.rank > 0)
+        notes_.push_back("Graph input \"" + feed.input.name +
+                         "\" has no axis for samples: all of them share what its file holds.");
+      return {};
     }
-    if (is_float(feed.input.type)) {
-      const std::string complaint = detail::normalizer(config_, feed.sample).complaint();
-      return complaint.empty() ? result<void>() : refuse(errc::invalid_value, complaint);
+    if (is_given) return take(feed, {}, "ptq.data.batch_axis says that all samples share it");
+    if (part) {
+      feed.how = detail::feeding::alone;
+      return take(feed, part, "");
+    }
+    if (!wanted.empty() && wanted[0] && found.rank > 0) return fit_batches(feed, 0);
+    return take(feed, {},
+                "the input has no axis for samples: give what all share, or one for each as [sample, ...]");
+  }
+
+  /// @param fitted a sample as the graph wants it; nothing if it does not fit
+  result<void> take(detail::sample_feed& feed, const std::optional<tensor_shape>& fitted,
+                    const std::string& rule) {
+    const tensor_shape& found = feed.reader.shape();
+    const std::string name = "Graph input \"" + feed.input.name + "\": ";
+    if (!fitted)
+      return refuse(feed, errc::size_mismatch,
+                    "it takes " + detail::extents_text(*feed.input.shape) + ", but the file holds " +
+                        detail::extents_text(found) + " (" + rule +
+                        ", and only missing dimensions of size 1 are inserted).");
+    const tensor_shape given(sample_in(found));
+    if (fitted->rank != given.rank)
+      notes_.push_back(name + "samples of shape " + detail::extents_text(given) + " are taken as " +
+                       detail::extents_text(*fitted) + ".");
+    feed.sample = *fitted;
+    return {};
+  }
+
+  result<void> check_type(const detail::sample_feed& feed) const {
+    if (feed.reader.shape().size() == 0 && (feed.reader.shape().rank == 0 || feed.reader.shape()[0] > 0))
+      return refuse(feed, errc::no_data, "its samples hold no values: one extent is 0.");
+    const scalar_type wanted = feed.input.type;
+    if (is_float(wanted)) {
+      const std::string complaint = detail::normalizer(config_, feed.sample, feed.channel_axis).complaint();
+      return complaint.empty() ? result<void>() : refuse(feed, errc::invalid_value, complaint);
     }
     if (is_float(feed.reader.type()))
-      return refuse(errc::wrong_type, std::string("it takes ") + name_of(feed.input.type) +
-                                          ", but the file holds " + name_of(feed.reader.type()) +
-                                          ". Convert: np.save(path, a.astype(\"" + name_of(feed.input.type) +
-                                          "\")).");
+      return refuse(
+          feed, errc::wrong_type,
+          std::string("it takes ") + name_of(wanted) + ", but the file holds " + name_of(feed.reader.type()) +
+              ". Convert: np.save(path, " +
+              (wanted == scalar_type::boolean ? "a != 0)."
+                                              : std::string("a.astype(\"") + name_of(wanted) + "\"))."));
+    return {};
+  }
+
+  /// Scale, mean and std do nothing to integers: they must not seem to.
+  result<void> check_normalization() const {
+    if (std::any_of(feeds_.begin(), feeds_.end(), [](const auto& feed) { return is_float(feed.input.type); }))
+      return {};
+    for (const auto& [key, values, neutral] :
+         {std::tuple{"scale", &config_.scale, 1}, {"mean", &config_.mean, 0}, {"std", &config_.std, 1}})
+      if (std::count(values->begin(), values->end(), neutral) != std::ssize(*values))
+        return error(errc::invalid_value, key,
+                     "has no effect: no input of the graph takes floats, \"" + feeds_[0].input.name +
+                         "\" takes " + name_of(feeds_[0].input.type) +
+                         ", and integers are fed as they are. Remove it.");
     return {};
   }
 
   /// The number of samples, and how many of them make a batch.
   result<void> settle_batches() {
-    total_ = feeds_[0].reader.shape()[0];
-    std::optional<std::size_t> fixed;
+    if (auto counted = count_total(); !counted) return counted;
+    const auto fixed = fixed_size();
+    if (!fixed) return fixed.error();
+    return cut_batches(*fixed);
+  }
+
+  /// The samples in the files: as many for each input that does not share one array.
+  result<void> count_total() {
+    const detail::sample_feed* first = nullptr;
     for (const detail::sample_feed& feed : feeds_) {
-      if (feed.reader.shape()[0] != total_)
+      if (feed.how == detail::feeding::shared) continue;
+      const std::size_t held = feed.reader.shape()[0];
+      if (first != nullptr && held != total_)
         return error(errc::size_mismatch, feed.where,
-                     "graph input \"" + feed.input.name + "\" has " + std::to_string(feed.reader.shape()[0]) +
-                         " samples, but \"" + feeds_[0].input.name + "\" has " + std::to_string(total_) +
-                         ".");
-      if (feed.input.shape && feed.input.shape->empty())
-        fixed = 1;  // a number, for one sample
-      else if (feed.input.shape && feed.input.shape->front())
-        fixed = feed.input.shape->front();
+                     "graph input \"" + feed.input.name + "\" has " + std::to_string(held) +
+                         " samples, but \"" + first->input.name + "\" has " + std::to_string(total_) +
+                         ". If all samples share an array, write ptq: {data: {batch_axis: {INPUT: none}}}.");
+      first = &feed;
+      total_ = held;
     }
+    if (first == nullptr) total_ = 1;
+    return {};
+  }
+
+  /// The samples that the graph takes at a time, if it insists.
+  result<std::optional<std::size_t>> fixed_size() const {
+    const detail::sample_feed* first = nullptr;
+    std::size_t size = 0;
+    for (const detail::sample_feed& feed : feeds_) {
+      const bool is_fixed = feed.how == detail::feeding::batches && feed.input.shape &&
+                            (*feed.input.shape)[feed.batch_axis].has_value();
+      if (feed.how != detail::feeding::alone && !is_fixed) continue;
+      const std::size_t own = is_fixed ? *(*feed.input.shape)[feed.batch_axis] : 1;
+      if (first != nullptr && own != size)
+        return refuse(feed, errc::size_mismatch,
+                      "it takes " + std::to_string(own) + " samples at a time, but \"" + first->input.name +
+                          "\" takes " + std::to_string(size) +
+                          ". Say which axis counts samples: ptq: {data: {batch_axis: {INPUT: AXIS}}}.");
+      first = &feed;
+      size = own;
+    }
+    return first == nullptr ? std::optional<std::size_t>() : size;
+  }
+
+  result<void> cut_batches(std::optional<std::size_t> fixed) {
     const std::size_t given = (std::min)(total_, config_.max_samples.value_or(total_));
     count_ = given;
     batch_size_ = (std::max<std::size_t>)(fixed.value_or(config_.batch_size), 1);
@@ -266,28 +468,50 @@ class samples {
   }
 
   result<void> read_batch(detail::sample_feed& feed, std::size_t size) {
-    const auto rows = feed.reader.next(size);
-    if (!rows) return rows.error();
-    feed.buffer.resize(size * feed.sample.size() * size_of(feed.input.type));
+    if (feed.how != detail::feeding::shared) {
+      const auto rows = feed.reader.next(size);
+      if (!rows) return rows.error();
+      if (auto converted = convert(feed, *rows); !converted) return converted;
+    }
+    tensor_shape shape = feed.sample;
+    std::optional<std::size_t> axis;
+    if (feed.how == detail::feeding::batches) {
+      axis = feed.batch_axis;
+      for (std::size_t i = shape.rank++; i > *axis; --i) shape.extents[i] = shape.extents[i - 1];
+      shape.extents[*axis] = size;
+    }
+    if (axis.value_or(0) > 0)
+      detail::move_first_axis(feed.rows, feed.moved, size, feed.sample, *axis, size_of(feed.input.type));
+    const std::vector<std::byte>& made = axis.value_or(0) > 0 ? feed.moved : feed.rows;
+    batch_.push_back({feed.input.name, array_view(made.data(), feed.input.type, shape), axis});
+    return {};
+  }
+
+  /// What all samples share is read once.
+  result<void> read_shared() {
+    for (detail::sample_feed& feed : feeds_) {
+      if (feed.how != detail::feeding::shared) continue;
+      const auto all = feed.reader.all();
+      if (!all) return all.error();
+      if (auto converted = convert(feed, *all); !converted) return converted;
+    }
+    return {};
+  }
+
+  /// Fills `feed.rows`.
+  result<void> convert(detail::sample_feed& feed, const array_view& rows) const {
+    feed.rows.resize(rows.size() * size_of(feed.input.type));
     const status converted = visit(feed.input.type, [&]<class T>(std::type_identity<T>) {
       if constexpr (element<T>)
-        return detail::convert_floats<T>(
-            *rows, feed.buffer.data(),
-            [&, change = detail::normalizer(config_, feed.sample)](double x, std::size_t at) {
-              return change(x, at % feed.sample.size());
-            });
+        return detail::convert_floats<T>(rows, feed.rows.data(),
+                                         detail::normalizer(config_, feed.sample, feed.channel_axis));
       else
-        return detail::convert_integers<T>(*rows, feed.buffer.data());
+        return detail::convert_integers<T>(rows, feed.rows.data(), feed.input.type);
     });
-    if (!converted)
-      return detail::describe_sample(
-          converted, feed.where + (feeds_.size() == 1 ? "" : ": graph input \"" + feed.input.name + "\""),
-          next_, *rows, feed.input.type);
-    tensor_shape shape;
-    if (!feed.input.shape || !feed.input.shape->empty()) shape.extents[shape.rank++] = size;
-    for (std::size_t i = 0; i < feed.sample.rank; ++i) shape.extents[shape.rank++] = feed.sample[i];
-    batch_.push_back({feed.input.name, array_view(feed.buffer.data(), feed.input.type, shape)});
-    return {};
+    if (converted) return {};
+    return detail::describe_sample(
+        converted, feed.where + (feeds_.size() == 1 ? "" : ": graph input \"" + feed.input.name + "\""),
+        next_, rows, feed.input.type);
   }
 
   data_config config_;
@@ -295,6 +519,8 @@ class samples {
   std::vector<detail::sample_feed> feeds_;
   std::vector<named_array> batch_;
   std::vector<std::string> notes_;
+  std::vector<std::string> images_;  // one a sample, where they are pictures
+  batch_axes axes_;
   std::size_t total_ = 0;
   std::size_t count_ = 0;
   std::size_t batch_size_ = 0;

@@ -3,6 +3,7 @@
 #ifndef PTQ_IO_SCALARS_HPP
 #define PTQ_IO_SCALARS_HPP
 
+#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -21,13 +22,31 @@
 
 namespace ptq::inline v0_1::detail {
 
+/// x as a float that rounds to any narrower type as x itself does: the last bit says that something was cut.
+inline float rounded_to_odd(double x) noexcept {
+  const auto nearest = static_cast<float>(x);
+  const auto back = static_cast<double>(nearest);
+  if (back == x || !is_finite(std::bit_cast<std::uint32_t>(nearest))) return nearest;
+  auto bits = std::bit_cast<std::uint32_t>(nearest);
+  if ((x < 0 ? -back : back) > (x < 0 ? -x : x)) --bits;
+  return std::bit_cast<float>(bits | 1u);
+}
+
 /// x as a float of type T, rounded once.
 template <element T>
 T narrowed(double x) noexcept {
   if constexpr (std::same_as<T, double>)
     return x;
+  else if constexpr (std::same_as<T, float>)
+    return static_cast<float>(x);
   else
-    return element_traits<T>::from_float(static_cast<float>(x));
+    return element_traits<T>::from_float(rounded_to_odd(x));
+}
+
+/// Whether a stored integer is one of the values that its type has: a boolean is 0 or 1.
+template <std::integral T>
+constexpr bool is_value_of(scalar_type type, T x) noexcept {
+  return type != scalar_type::boolean || x == T{0} || x == T{1};
 }
 
 /// True where a float of type T, which holds a value of a wider type, is neither NaN nor infinite.
@@ -38,7 +57,9 @@ bool is_finite_value(T x) noexcept {
 
 /// Writes change(x, index) as T for every x, in row-major order.
 ///
-/// @return not_finite with the index of the first value that is NaN or infinite, before or after
+/// @return not_finite with the index of the first value that is NaN or infinite, before or after;
+/// invalid_value
+///         for a boolean that is neither 0 nor 1
 template <element T, class F>
 status convert_floats(const array_view& from, std::byte* to, F&& change) {
   status outcome;
@@ -47,29 +68,44 @@ status convert_floats(const array_view& from, std::byte* to, F&& change) {
     const double x = static_cast<double>(number_of(stored));
     const T y = narrowed<T>(change(x, at));
     if (!is_finite_value(y) && outcome) outcome = {errc::not_finite, at};
+    if constexpr (std::integral<decltype(stored)>)
+      if (!is_value_of(from.type, stored) && outcome) outcome = {errc::invalid_value, at};
     std::memcpy(to + at * sizeof(T), &y, sizeof(T));
     ++at;
   });
   return outcome;
 }
 
-/// Writes every integer as T, in row-major order.
+/// Writes every integer as T, the type of a scalar type, in row-major order.
 ///
-/// @return invalid_value with the index of the first one that T cannot hold
+/// @return invalid_value with the index of the first one that the scalar type cannot hold
 template <std::integral T>
-status convert_integers(const array_view& from, std::byte* to) {
+status convert_integers(const array_view& from, std::byte* to, scalar_type wanted) {
   PTQ_ASSERT(!is_float(from.type));
   status outcome;
   std::size_t at = 0;
   for_each_element(from, [&](auto stored) {
     if constexpr (std::integral<decltype(stored)>) {
       const T y = static_cast<T>(stored);
-      if (!std::in_range<T>(stored) && outcome) outcome = {errc::invalid_value, at};
+      const bool fits =
+          std::in_range<T>(stored) && is_value_of(from.type, stored) && is_value_of(wanted, stored);
+      if (!fits && outcome) outcome = {errc::invalid_value, at};
       std::memcpy(to + at * sizeof(T), &y, sizeof(T));
       ++at;
     }
   });
   return outcome;
+}
+
+/// The element at an index, in row-major order.
+inline std::string integer_text(const array_view& array, std::size_t wanted) {
+  std::string text;
+  std::size_t at = 0;
+  for_each_element(array, [&](auto stored) {
+    if constexpr (std::integral<decltype(stored)>)
+      if (at++ == wanted) text = std::to_string(stored);
+  });
+  return text;
 }
 
 /// Says which sample of a file holds a value that cannot be used.
@@ -86,7 +122,11 @@ inline error describe_sample(status outcome, std::string_view where, std::size_t
     return {
         errc::not_finite, where,
         place + " is NaN or infinite as " + name_of(wanted) + ". Repair the data, or leave the sample out."};
-  return {errc::invalid_value, where, place + " does not fit into " + name_of(wanted) + "."};
+  const scalar_type strict = rows.type == scalar_type::boolean ? rows.type : wanted;
+  return {errc::invalid_value, where,
+          place + " does not fit into " + name_of(strict) + ": it is " + integer_text(rows, outcome.at) +
+              (strict == scalar_type::boolean ? ", not 0 or 1. Of a mask: np.save(path, a != 0)."
+                                              : ". Repair the data, or leave the sample out.")};
 }
 
 }  // namespace ptq::inline v0_1::detail
