@@ -1932,13 +1932,17 @@ struct array_view {
 
   std::size_t size() const noexcept { return shape.size(); }
 
-  /// Indices `first` to `first + count` of the outermost axis.
-  array_view rows(std::size_t first, std::size_t count) const noexcept {
-    array_view part = *this;
-    part.data += static_cast<std::ptrdiff_t>(first) * strides[0] * static_cast<std::ptrdiff_t>(size_of(type));
-    part.shape.extents[0] = count;
-    return part;
+  /// Indices `first` to `first + count` of an axis.
+  array_view part(std::size_t axis, std::size_t first, std::size_t count) const noexcept {
+    array_view cut = *this;
+    cut.data +=
+        static_cast<std::ptrdiff_t>(first) * strides[axis] * static_cast<std::ptrdiff_t>(size_of(type));
+    cut.shape.extents[axis] = count;
+    return cut;
   }
+
+  /// Indices `first` to `first + count` of the outermost axis.
+  array_view rows(std::size_t first, std::size_t count) const noexcept { return part(0, first, count); }
 
   /// The elements as T, for a row-major array whose data is known to be an aligned array of T.
   template <class T>
@@ -1983,6 +1987,14 @@ void for_each_element(const array_view& array, F&& f) {
         index[axis - 1] = 0;
       }
     }
+  });
+}
+
+/// Writes the elements in row-major order and without gaps.
+inline void copy_elements(const array_view& from, std::byte* to) {
+  for_each_element(from, [&](auto stored) {
+    std::memcpy(to, &stored, sizeof stored);
+    to += sizeof stored;
   });
 }
 
@@ -3327,16 +3339,23 @@ class array_reader {
   result<array_view> next(std::size_t count) {
     PTQ_ASSERT(whole_.shape.rank > 0);
     count = (std::min)(count, whole_.shape[0] - next_);
-    array_view part = whole_.rows(stream_ ? 0 : next_, count);
+    const array_view part = whole_.rows(stream_ ? 0 : next_, count);
     next_ += count;
+    return unpacked(part);
+  }
+
+  /// All of it, a single number too; instead of `next`.
+  result<array_view> all() { return unpacked(whole_); }
+
+ private:
+  result<array_view> unpacked(array_view part) {
     if (!stream_) return part;
     buffer_.resize(part.size() * size_of(part.type));
-    if (auto unpacked = stream_->read(buffer_); !unpacked) return unpacked.error();
+    if (auto read = stream_->read(buffer_); !read) return read.error();
     part.data = buffer_.data();
     return part;
   }
 
- private:
   array_view whole_;
   std::unique_ptr<byte_stream> stream_;
   std::vector<std::byte> buffer_;
@@ -3820,6 +3839,7 @@ struct data_config {
   std::map<std::string, std::string>
       inputs;               ///< graph input -> file; the key is "" where only a path is given
   std::string activations;  ///< recorded layer inputs, keyed by layer name
+  std::string images_dir;   ///< a folder of pictures, read where there are neither inputs nor activations
   std::string labels;       ///< `evaluate` only
   std::size_t batch_size = 32;
   std::optional<std::size_t> max_samples;
@@ -3901,6 +3921,7 @@ struct spec {
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 namespace ptq::inline v0_1 {
@@ -4013,9 +4034,21 @@ class validator {
     if (data.batch_size == 0) fail(errc::invalid_value, path + ".batch_size", "must be at least 1.");
     if (data.max_samples == std::size_t{0})
       fail(errc::invalid_value, path + ".max_samples", "must be at least 1, or the word all.");
+    check_unused(path, data);
     check_channels(path + ".scale", data.scale, false);
     check_channels(path + ".mean", data.mean, true);
     check_channels(path + ".std", data.std, false);
+  }
+
+  /// Recorded activations are what the layers took in: nothing is done to them.
+  void check_unused(const std::string& path, const data_config& data) {
+    const data_config neutral;
+    for (const auto& [key, values, unused] : {std::tuple{".scale", &data.scale, &neutral.scale},
+                                              {".mean", &data.mean, &neutral.mean},
+                                              {".std", &data.std, &neutral.std}})
+      if (!data.activations.empty() && *values != *unused)
+        fail(errc::invalid_value, path + key,
+             "has no effect on recorded activations, which are taken as they are. Remove it.");
   }
 
   void check_channels(const std::string& path, const channel_values& values, bool may_be_zero) {
@@ -5402,30 +5435,52 @@ class accuracy_accumulator {
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace ptq::inline v0_1 {
 
+namespace detail {
+
+inline const named_array* find_array(std::span<const named_array> given, std::string_view name) {
+  const auto found =
+      std::find_if(given.begin(), given.end(), [&](const named_array& a) { return a.name == name; });
+  return found == given.end() ? nullptr : &*found;
+}
+
+/// The axis of an array that counts samples, if it has one.
+inline std::optional<std::size_t> batch_axis_in(const named_array& input) noexcept {
+  const bool exists = input.batch_axis && *input.batch_axis < input.array.shape.rank;
+  return exists ? input.batch_axis : std::nullopt;
+}
+
+}  // namespace detail
+
 /// The samples that a graph insists on taking at a time; nothing where it takes any number.
-inline std::optional<std::size_t> fixed_batch(std::span<const graph_input> inputs) {
-  for (const graph_input& input : inputs)
-    if (input.shape && !input.shape->empty() && input.shape->front().value_or(0) > 0)
-      return input.shape->front();
+///
+/// @param given says which axes count samples
+inline std::optional<std::size_t> fixed_batch(std::span<const graph_input> inputs,
+                                              std::span<const named_array> given) {
+  for (const graph_input& input : inputs) {
+    const named_array* const array = detail::find_array(given, input.name);
+    const auto axis = array != nullptr ? detail::batch_axis_in(*array) : std::nullopt;
+    if (axis && input.shape && *axis < input.shape->size() && (*input.shape)[*axis].value_or(0) > 0)
+      return (*input.shape)[*axis];
+  }
   return {};
 }
 
 /// Checks types and shapes of the tensors for a graph's inputs, and that all hold as many samples: whole
-/// batches, where the batch is fixed. An input without axes is a number that all samples share.
+/// batches, where the batch is fixed. Samples share an input that has no axis for them.
 ///
 /// @return the number of samples; tensor_not_found, wrong_type, wrong_rank, size_mismatch
 inline result<std::size_t> count_samples(std::span<const graph_input> inputs,
                                          std::span<const named_array> given) {
-  const std::size_t batch = fixed_batch(inputs).value_or(1);
+  const std::size_t batch = fixed_batch(inputs, given).value_or(1);
   std::optional<std::size_t> samples;
   for (const graph_input& wanted : inputs) {
-    const auto found = std::find_if(given.begin(), given.end(),
-                                    [&](const named_array& array) { return array.name == wanted.name; });
+    const named_array* const found = detail::find_array(given, wanted.name);
     const std::string where = "graph input \"" + wanted.name + "\"";
-    if (found == given.end()) return error(errc::tensor_not_found, where, "is missing.");
+    if (found == nullptr) return error(errc::tensor_not_found, where, "is missing.");
     if (found->array.type != wanted.type)
       return error(
           errc::wrong_type, where,
@@ -5435,17 +5490,19 @@ inline result<std::size_t> count_samples(std::span<const graph_input> inputs,
       return error(
           errc::wrong_rank, where,
           "has rank " + std::to_string(wanted.shape->size()) + ", not " + std::to_string(shape.rank) + ".");
-    for (std::size_t axis = 1; wanted.shape && axis < shape.rank; ++axis)
-      if ((*wanted.shape)[axis].value_or(shape[axis]) != shape[axis])
+    const auto counting = detail::batch_axis_in(*found);
+    for (std::size_t axis = 0; wanted.shape && axis < shape.rank; ++axis)
+      if (axis != counting && (*wanted.shape)[axis].value_or(shape[axis]) != shape[axis])
         return error(errc::size_mismatch, where,
                      "axis " + std::to_string(axis) + " has " + std::to_string(*(*wanted.shape)[axis]) +
                          " entries, not " + std::to_string(shape[axis]) + ".");
-    if (shape.rank == 0) continue;
-    if (shape[0] % batch != 0 || samples.value_or(shape[0]) != shape[0])
+    if (!counting) continue;
+    const std::size_t count = shape[*counting];
+    if (count % batch != 0 || samples.value_or(count) != count)
       return error(
           errc::size_mismatch, where,
           "does not hold whole batches of " + std::to_string(batch) + ", as many as the other inputs.");
-    samples = shape[0];
+    samples = count;
   }
   if (given.size() != inputs.size())
     return error(errc::tensor_not_found, "",
@@ -5454,9 +5511,10 @@ inline result<std::size_t> count_samples(std::span<const graph_input> inputs,
   return samples.value_or(batch);
 }
 
-/// The samples of one batch of an input; the number that all share, if it is one.
-inline array_view batch_of(const array_view& input, std::size_t first, std::size_t count) noexcept {
-  return input.shape.rank == 0 ? input : input.rows(first, count);
+/// Some samples of an input; all of it where samples share it. It may have gaps: `copy_elements` closes them.
+inline array_view batch_of(const named_array& input, std::size_t first, std::size_t count) noexcept {
+  const auto axis = detail::batch_axis_in(input);
+  return axis ? input.array.part(*axis, first, count) : input.array;
 }
 
 }  // namespace ptq::inline v0_1
@@ -6507,6 +6565,7 @@ struct npy {
 #ifndef PTQ_IO_SCALARS_HPP
 #define PTQ_IO_SCALARS_HPP
 
+#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -6518,13 +6577,31 @@ struct npy {
 
 namespace ptq::inline v0_1::detail {
 
+/// x as a float that rounds to any narrower type as x itself does: the last bit says that something was cut.
+inline float rounded_to_odd(double x) noexcept {
+  const auto nearest = static_cast<float>(x);
+  const auto back = static_cast<double>(nearest);
+  if (back == x || !is_finite(std::bit_cast<std::uint32_t>(nearest))) return nearest;
+  auto bits = std::bit_cast<std::uint32_t>(nearest);
+  if ((x < 0 ? -back : back) > (x < 0 ? -x : x)) --bits;
+  return std::bit_cast<float>(bits | 1u);
+}
+
 /// x as a float of type T, rounded once.
 template <element T>
 T narrowed(double x) noexcept {
   if constexpr (std::same_as<T, double>)
     return x;
+  else if constexpr (std::same_as<T, float>)
+    return static_cast<float>(x);
   else
-    return element_traits<T>::from_float(static_cast<float>(x));
+    return element_traits<T>::from_float(rounded_to_odd(x));
+}
+
+/// Whether a stored integer is one of the values that its type has: a boolean is 0 or 1.
+template <std::integral T>
+constexpr bool is_value_of(scalar_type type, T x) noexcept {
+  return type != scalar_type::boolean || x == T{0} || x == T{1};
 }
 
 /// True where a float of type T, which holds a value of a wider type, is neither NaN nor infinite.
@@ -6535,7 +6612,9 @@ bool is_finite_value(T x) noexcept {
 
 /// Writes change(x, index) as T for every x, in row-major order.
 ///
-/// @return not_finite with the index of the first value that is NaN or infinite, before or after
+/// @return not_finite with the index of the first value that is NaN or infinite, before or after;
+/// invalid_value
+///         for a boolean that is neither 0 nor 1
 template <element T, class F>
 status convert_floats(const array_view& from, std::byte* to, F&& change) {
   status outcome;
@@ -6544,29 +6623,44 @@ status convert_floats(const array_view& from, std::byte* to, F&& change) {
     const double x = static_cast<double>(number_of(stored));
     const T y = narrowed<T>(change(x, at));
     if (!is_finite_value(y) && outcome) outcome = {errc::not_finite, at};
+    if constexpr (std::integral<decltype(stored)>)
+      if (!is_value_of(from.type, stored) && outcome) outcome = {errc::invalid_value, at};
     std::memcpy(to + at * sizeof(T), &y, sizeof(T));
     ++at;
   });
   return outcome;
 }
 
-/// Writes every integer as T, in row-major order.
+/// Writes every integer as T, the type of a scalar type, in row-major order.
 ///
-/// @return invalid_value with the index of the first one that T cannot hold
+/// @return invalid_value with the index of the first one that the scalar type cannot hold
 template <std::integral T>
-status convert_integers(const array_view& from, std::byte* to) {
+status convert_integers(const array_view& from, std::byte* to, scalar_type wanted) {
   PTQ_ASSERT(!is_float(from.type));
   status outcome;
   std::size_t at = 0;
   for_each_element(from, [&](auto stored) {
     if constexpr (std::integral<decltype(stored)>) {
       const T y = static_cast<T>(stored);
-      if (!std::in_range<T>(stored) && outcome) outcome = {errc::invalid_value, at};
+      const bool fits =
+          std::in_range<T>(stored) && is_value_of(from.type, stored) && is_value_of(wanted, stored);
+      if (!fits && outcome) outcome = {errc::invalid_value, at};
       std::memcpy(to + at * sizeof(T), &y, sizeof(T));
       ++at;
     }
   });
   return outcome;
+}
+
+/// The element at an index, in row-major order.
+inline std::string integer_text(const array_view& array, std::size_t wanted) {
+  std::string text;
+  std::size_t at = 0;
+  for_each_element(array, [&](auto stored) {
+    if constexpr (std::integral<decltype(stored)>)
+      if (at++ == wanted) text = std::to_string(stored);
+  });
+  return text;
 }
 
 /// Says which sample of a file holds a value that cannot be used.
@@ -6583,7 +6677,11 @@ inline error describe_sample(status outcome, std::string_view where, std::size_t
     return {
         errc::not_finite, where,
         place + " is NaN or infinite as " + name_of(wanted) + ". Repair the data, or leave the sample out."};
-  return {errc::invalid_value, where, place + " does not fit into " + name_of(wanted) + "."};
+  const scalar_type strict = rows.type == scalar_type::boolean ? rows.type : wanted;
+  return {errc::invalid_value, where,
+          place + " does not fit into " + name_of(strict) + ": it is " + integer_text(rows, outcome.at) +
+              (strict == scalar_type::boolean ? ", not 0 or 1. Of a mask: np.save(path, a != 0)."
+                                              : ". Repair the data, or leave the sample out.")};
 }
 
 }  // namespace ptq::inline v0_1::detail
@@ -7109,8 +7207,7 @@ class batch_search {
             last};
   }
 
-  /// A number that each of several inputs has, in front of one of those with the most axes (1: of any), or
-  /// behind time.
+  /// A number that each of several inputs has, in front of one of them or behind time.
   bool is_common(const dimension_label& number) const {
     std::size_t holders = 0;
     bool is_first = false;
@@ -7118,8 +7215,7 @@ class batch_search {
       if (labels_[i].size() < 2) continue;
       if (!has(i, number)) return false;
       ++holders;
-      const bool may_lead = leads(i, number) || labels_[i][0].says_time();
-      is_first = is_first || (may_lead && (labels_[i].size() == highest_ || number.text == "1"));
+      is_first = is_first || leads(i, number) || labels_[i][0].says_time();
     }
     return holders > 1 && is_first;
   }
@@ -7242,10 +7338,12 @@ inline std::optional<std::size_t> find_batch_axis(std::span<const std::string> s
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -7282,12 +7380,14 @@ inline std::string extents_text(std::span<const std::optional<std::size_t>> exte
   return text + "]";
 }
 
-/// x' = (x * scale - mean) / std in double, one value each or one a channel: the first axis of a sample.
+/// x' = (x * scale - mean) / std in double, one value each or one a channel.
 class normalizer {
  public:
-  normalizer(const data_config& config, const tensor_shape& sample) : config_(&config) {
-    channels_ = sample.rank == 0 ? 1 : sample[0];
-    per_channel_ = sample.size() / (std::max<std::size_t>)(channels_, 1);
+  /// @param channel_axis of a sample
+  normalizer(const data_config& config, const tensor_shape& sample, std::size_t channel_axis)
+      : config_(&config), axis_(channel_axis) {
+    if (channel_axis < sample.rank) channels_ = sample[channel_axis];
+    for (std::size_t axis = channel_axis + 1; axis < sample.rank; ++axis) per_channel_ *= sample[axis];
   }
 
   /// What is wrong with the number of values, in words; else empty.
@@ -7296,22 +7396,30 @@ class normalizer {
          {std::pair{"scale", &config_->scale}, {"mean", &config_->mean}, {"std", &config_->std}})
       if (values->size() != 1 && values->size() != channels_)
         return std::string(key) + " has " + std::to_string(values->size()) +
-               " values; give one, or one for each of the " + std::to_string(channels_) +
-               " channels (the first axis of a sample).";
+               " values; give one, or one for each of the " + std::to_string(channels_) + " channels (" +
+               (axis_ == 0 ? "the first axis" : "axis " + std::to_string(axis_)) + " of a sample).";
     return {};
   }
 
   /// @param at index within the sample
   double operator()(double x, std::size_t at) const noexcept {
-    const std::size_t channel = at / per_channel_;
+    const std::size_t channel = at / per_channel_ % channels_;
     const auto of = [&](const channel_values& values) { return values[values.size() == 1 ? 0 : channel]; };
     return (x * of(config_->scale) - of(config_->mean)) / of(config_->std);
   }
 
  private:
   const data_config* config_;
-  std::size_t channels_;
-  std::size_t per_channel_;
+  std::size_t axis_;
+  std::size_t channels_ = 1;
+  std::size_t per_channel_ = 1;
+};
+
+/// How samples reach a graph input.
+enum class feeding : unsigned char {
+  batches,  ///< many at a time, counted by an axis
+  alone,    ///< each by itself, as the input has no axis for them
+  shared    ///< one array for all of them
 };
 
 /// One graph input and the array that feeds it.
@@ -7319,39 +7427,89 @@ struct sample_feed {
   graph_input input;
   std::string where;  // names the file in errors
   array_reader reader;
-  tensor_shape sample;  // of one sample, as the graph wants it
-  std::vector<std::byte> buffer;
+  std::size_t channel_axis = 0;
+  feeding how = feeding::batches;
+  std::size_t batch_axis = 0;     // of the graph input
+  tensor_shape sample{};          // of one sample, as the graph wants it
+  std::vector<std::byte> rows{};  // sample after sample
+  std::vector<std::byte> moved{};
 };
+
+/// Row-major [count, sample...] becomes [..., count, ...]: the first axis moves to a place within the sample.
+inline void move_first_axis(const std::vector<std::byte>& from, std::vector<std::byte>& to, std::size_t count,
+                            const tensor_shape& sample, std::size_t axis, std::size_t element_size) {
+  std::size_t outer = 1;
+  for (std::size_t i = 0; i < axis; ++i) outer *= sample[i];
+  const std::size_t run = from.size() / (count * outer * element_size) * element_size;
+  to.resize(from.size());
+  for (std::size_t n = 0; n < count; ++n)
+    for (std::size_t o = 0; o < outer; ++o)
+      std::memcpy(to.data() + (o * count + n) * run, from.data() + (n * outer + o) * run, run);
+}
 
 }  // namespace detail
 
+/// Pictures as an array [sample, ...] that is made as it is read.
+struct image_array {
+  array_reader reader;
+  std::size_t channel_axis = 0;    ///< of a sample
+  std::vector<std::string> files;  ///< one a sample
+  std::vector<std::string> notes;  ///< what is not read, in words
+};
+
+/// For those who have no pictures: `images_dir` is refused.
+struct no_images {
+  result<image_array> operator()(const std::string& folder, const graph_input& /*input*/,
+                                 std::optional<std::size_t> /*batch_axis*/,
+                                 std::optional<std::size_t> /*most*/) const {
+    return error(errc::unsupported, folder, "pictures cannot be read here. Give arrays as inputs.");
+  }
+};
+
 /// The samples that a configuration names, as batches of graph inputs. Memory is bounded by a batch.
 ///
+/// In files the first axis counts samples; it is moved to where the graph has it (`find_batch_axes`). What is
+/// fed to an input without such an axis tells whether all samples share it or each has its own.
+///
 /// Float inputs get x' = (x * scale - mean) / std, computed in double and rounded once; integer inputs get
-/// the integers of the file as they are. A value that is not finite is an error that names file, sample and
-/// index.
+/// the integers of the file as they are, booleans 0 or 1. A value that is not finite, or that the type does
+/// not hold, is an error that names file, sample and index.
 class samples {
  public:
   /// Opens the files and checks that each fits its graph input.
   ///
-  /// @param config the files; `""` stands for the graph's only input, or for a file that holds one array for
-  ///               each input under its name
-  /// @param inputs all inputs of the graph
+  /// @param config  the files; `""` stands for the graph's only input, or for a file that holds one array for
+  ///                each input under its name. `images_dir` is read only where there are no files
+  /// @param inputs  all inputs of the graph
   /// @param formats the formats that files may have, for instance list<npy, npz>{}
-  template <class Formats>
-  static result<samples> open(const data_config& config, std::span<const graph_input> inputs,
-                              Formats formats) {
+  /// @param axes    graph input -> the axis that counts samples, where what the graph declares is not right
+  /// @param images  called with `images_dir`, the graph's only input, its batch axis and `max_samples`; gives
+  ///                an `image_array`
+  /// @return the error of a setting has its path within `config` as `where` ("inputs.mask", "scale"), or
+  ///         "ptq.data.batch_axis.mask"
+  template <class Formats, class Images = no_images>
+  static result<samples> open(const data_config& config, std::span<const graph_input> inputs, Formats formats,
+                              const batch_axis_choices& axes = {}, const Images& images = {}) {
     samples opened(config);
-    if (auto known = opened.check_names(inputs); !known) return known.error();
-    for (const graph_input& input : inputs) {
-      const bool is_own = inputs.size() == 1 || config.inputs.contains(input.name);
-      auto file = data_file::open(opened.path_for(input.name), formats);
-      if (!file) return file.error();
-      if (auto added = opened.add(input, *std::move(file), is_own); !added) return added.error();
-    }
-    if (opened.feeds_.empty())
+    if (inputs.empty())
       return error(errc::no_data, "", "the graph has no inputs, so there is nothing to run it on.");
+    const bool has_images = config.inputs.empty() && !config.images_dir.empty();
+    if (auto known = has_images ? check_only(inputs) : opened.check_names(inputs); !known)
+      return known.error();
+    const auto found = find_batch_axes(inputs, axes);
+    if (!found) return found.error();
+    if (!found->note.empty()) opened.notes_.push_back(found->note);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      const bool is_given = axes.contains(inputs[i].name);
+      auto added = has_images
+                       ? opened.add(inputs[i], found->inputs[i], images)
+                       : opened.add(inputs[i], found->inputs[i], is_given, inputs.size() == 1, formats);
+      if (!added) return added.error();
+    }
+    opened.axes_ = *std::move(found);
+    if (auto effective = opened.check_normalization(); !effective) return effective.error();
     if (auto settled = opened.settle_batches(); !settled) return settled.error();
+    if (auto read = opened.read_shared(); !read) return read.error();
     return opened;
   }
 
@@ -7359,8 +7517,15 @@ class samples {
   std::size_t total() const noexcept { return total_; }    ///< samples in the files
   std::size_t position() const noexcept { return next_; }  ///< samples that `next` has handed out
   std::size_t batch_size() const noexcept { return batch_size_; }
-  /// What was adapted, in words.
+  /// What was adapted or left out, in words.
   const std::vector<std::string>& notes() const noexcept { return notes_; }
+  /// Which axes of the graph's inputs count samples, and what they have in common; the outputs' are found
+  /// with it (`find_batch_axis`).
+  const batch_axes& axes() const noexcept { return axes_; }
+  /// Names a sample in an error: "FILE: sample 3", or the file of a picture.
+  std::string place_of(std::size_t sample) const {
+    return sample < images_.size() ? images_[sample] : feeds_[0].where + ": sample " + std::to_string(sample);
+  }
 
   /// The next batch, one array for each graph input; none after the last. Valid until the next call.
   result<std::span<const named_array>> next() {
@@ -7405,70 +7570,202 @@ class samples {
     return own != config_.inputs.end() ? own->second : config_.inputs.at("");
   }
 
+  static result<void> check_only(std::span<const graph_input> inputs) {
+    if (inputs.size() == 1) return {};
+    std::string names;
+    for (const graph_input& input : inputs) names.append(names.empty() ? "\"" : "\", \"").append(input.name);
+    return error(errc::invalid_value, "images_dir",
+                 "pictures feed one graph input, but the graph has " + std::to_string(inputs.size()) + ": " +
+                     names + "\". Give an array for each: inputs: {" + inputs[0].name + ": FILE, ...}.");
+  }
+
   /// The array that feeds an input is the one of its name, or the only one in a file of its own.
-  result<void> add(const graph_input& input, data_file file, bool is_own) {
-    const auto names = file.names();
-    const bool is_only = is_own && names.size() == 1 && !file.has(input.name);
-    auto reader = file.read(is_only ? names[0] : std::string_view(input.name));
+  template <class Formats>
+  result<void> add(const graph_input& input, std::optional<std::size_t> axis, bool is_given, bool is_single,
+                   Formats formats) {
+    auto opened = data_file::open(path_for(input.name), formats);
+    if (!opened) return opened.error();
+    const auto names = opened->names();
+    const bool is_own = is_single || config_.inputs.contains(input.name);
+    const bool is_only = is_own && names.size() == 1 && !opened->has(input.name);
+    auto reader = opened->read(is_only ? names[0] : std::string_view(input.name));
     if (!reader) return reader.error();
-    detail::sample_feed feed{input, file.path(), *std::move(reader), {}, {}};
-    files_.push_back(std::move(file));
-    if (auto fitted = fit(feed); !fitted) return fitted;
+    detail::sample_feed feed{input, opened->path(), *std::move(reader)};
+    files_.push_back(*std::move(opened));
+    return add(std::move(feed), axis, is_given);
+  }
+
+  template <class Images>
+  result<void> add(const graph_input& input, std::optional<std::size_t> axis, const Images& images) {
+    result<image_array> read = images(config_.images_dir, input, axis, config_.max_samples);
+    if (!read) return read.error();
+    images_ = std::move(read->files);
+    notes_.insert(notes_.end(), read->notes.begin(), read->notes.end());
+    detail::sample_feed feed{input, absolute_path(config_.images_dir), std::move(read->reader)};
+    feed.channel_axis = read->channel_axis;
+    return add(std::move(feed), axis, false);
+  }
+
+  /// @param is_given the user says what `axis` is
+  result<void> add(detail::sample_feed feed, std::optional<std::size_t> axis, bool is_given) {
+    auto fitted = axis ? fit_batches(feed, *axis) : fit_without_axis(feed, is_given);
+    if (!fitted) return fitted;
+    if (auto typed = check_type(feed); !typed) return typed;
     feeds_.push_back(std::move(feed));
     return {};
   }
 
-  result<void> fit(detail::sample_feed& feed) {
+  static error refuse(const detail::sample_feed& feed, errc code, const std::string& text) {
+    return {code, feed.where, "graph input \"" + feed.input.name + "\": " + text};
+  }
+
+  /// The shape of a sample, where the file has one.
+  static std::span<const std::size_t> sample_in(const tensor_shape& found) {
+    return std::span<const std::size_t>(found.extents).subspan(1, found.rank - 1);
+  }
+
+  /// An input with an axis that counts samples.
+  result<void> fit_batches(detail::sample_feed& feed, std::size_t axis) {
     const tensor_shape& found = feed.reader.shape();
-    const auto refuse = [&](errc code, const std::string& text) {
-      return error(code, feed.where, "graph input \"" + feed.input.name + "\": " + text);
-    };
     if (found.rank == 0)
-      return refuse(errc::wrong_rank,
+      return refuse(feed, errc::wrong_rank,
                     "the file holds a single number; its first axis must count the samples.");
-    const std::span<const std::size_t> sample(found.extents.data() + 1, found.rank - 1);
-    feed.sample = tensor_shape(sample);
-    if (feed.input.shape && !feed.input.shape->empty()) {
-      const auto wanted = std::span<const std::optional<std::size_t>>(*feed.input.shape);
-      const auto fitted = detail::fit_sample(sample, wanted.subspan(1));
-      if (!fitted)
-        return refuse(errc::size_mismatch, "it takes " + detail::extents_text(wanted) +
-                                               ", but the file holds " + detail::extents_text(found) +
-                                               " (the first axis counts the samples, and only missing "
-                                               "dimensions of size 1 are inserted).");
-      if (fitted->rank != feed.sample.rank)
-        notes_.push_back("Graph input \"" + feed.input.name + "\": samples of shape " +
-                         detail::extents_text(feed.sample) + " are taken as " +
-                         detail::extents_text(*fitted) + ".");
-      feed.sample = *fitted;
+    feed.batch_axis = axis;
+    feed.sample = tensor_shape(sample_in(found));
+    if (!feed.input.shape) return {};
+    std::vector<std::optional<std::size_t>> wanted = *feed.input.shape;
+    wanted.erase(wanted.begin() + static_cast<std::ptrdiff_t>(axis));
+    return take(feed, detail::fit_sample(sample_in(found), wanted),
+                axis == 0 ? "the first axis counts the samples"
+                          : "the first axis of the file counts the samples, axis " + std::to_string(axis) +
+                                " of the graph input takes them; ptq.data.batch_axis." + feed.input.name +
+                                " may name another");
+  }
+
+  /// An input that by its shape has no such axis: the file tells what is meant.
+  ///
+  /// @param is_given the user says so
+  result<void> fit_without_axis(detail::sample_feed& feed, bool is_given) {
+    const tensor_shape& found = feed.reader.shape();
+    const std::vector<std::optional<std::size_t>> any(found.rank);
+    const auto& wanted = feed.input.shape ? *feed.input.shape : any;
+    const auto whole = detail::fit_sample({found.extents.data(), found.rank}, wanted);
+    const auto part = found.rank == 0 ? std::nullopt : detail::fit_sample(sample_in(found), wanted);
+    if (whole || (part && found[0] == 1)) {
+      feed.how = detail::feeding::shared;
+      feed.sample = whole ? *whole : *part;
+      if (!is_given && found.rank > 0)
+        notes_.push_back("Graph input \"" + feed.input.name +
+                         "\" has no axis for samples: all of them share what its file holds.");
+      return {};
     }
-    if (is_float(feed.input.type)) {
-      const std::string complaint = detail::normalizer(config_, feed.sample).complaint();
-      return complaint.empty() ? result<void>() : refuse(errc::invalid_value, complaint);
+    if (is_given) return take(feed, {}, "ptq.data.batch_axis says that all samples share it");
+    if (part) {
+      feed.how = detail::feeding::alone;
+      return take(feed, part, "");
+    }
+    if (!wanted.empty() && wanted[0] && found.rank > 0) return fit_batches(feed, 0);
+    return take(feed, {},
+                "the input has no axis for samples: give what all share, or one for each as [sample, ...]");
+  }
+
+  /// @param fitted a sample as the graph wants it; nothing if it does not fit
+  result<void> take(detail::sample_feed& feed, const std::optional<tensor_shape>& fitted,
+                    const std::string& rule) {
+    const tensor_shape& found = feed.reader.shape();
+    const std::string name = "Graph input \"" + feed.input.name + "\": ";
+    if (!fitted)
+      return refuse(feed, errc::size_mismatch,
+                    "it takes " + detail::extents_text(*feed.input.shape) + ", but the file holds " +
+                        detail::extents_text(found) + " (" + rule +
+                        ", and only missing dimensions of size 1 are inserted).");
+    const tensor_shape given(sample_in(found));
+    if (fitted->rank != given.rank)
+      notes_.push_back(name + "samples of shape " + detail::extents_text(given) + " are taken as " +
+                       detail::extents_text(*fitted) + ".");
+    feed.sample = *fitted;
+    return {};
+  }
+
+  result<void> check_type(const detail::sample_feed& feed) const {
+    if (feed.reader.shape().size() == 0 && (feed.reader.shape().rank == 0 || feed.reader.shape()[0] > 0))
+      return refuse(feed, errc::no_data, "its samples hold no values: one extent is 0.");
+    const scalar_type wanted = feed.input.type;
+    if (is_float(wanted)) {
+      const std::string complaint = detail::normalizer(config_, feed.sample, feed.channel_axis).complaint();
+      return complaint.empty() ? result<void>() : refuse(feed, errc::invalid_value, complaint);
     }
     if (is_float(feed.reader.type()))
-      return refuse(errc::wrong_type, std::string("it takes ") + name_of(feed.input.type) +
-                                          ", but the file holds " + name_of(feed.reader.type()) +
-                                          ". Convert: np.save(path, a.astype(\"" + name_of(feed.input.type) +
-                                          "\")).");
+      return refuse(
+          feed, errc::wrong_type,
+          std::string("it takes ") + name_of(wanted) + ", but the file holds " + name_of(feed.reader.type()) +
+              ". Convert: np.save(path, " +
+              (wanted == scalar_type::boolean ? "a != 0)."
+                                              : std::string("a.astype(\"") + name_of(wanted) + "\"))."));
+    return {};
+  }
+
+  /// Scale, mean and std do nothing to integers: they must not seem to.
+  result<void> check_normalization() const {
+    if (std::any_of(feeds_.begin(), feeds_.end(), [](const auto& feed) { return is_float(feed.input.type); }))
+      return {};
+    for (const auto& [key, values, neutral] :
+         {std::tuple{"scale", &config_.scale, 1}, {"mean", &config_.mean, 0}, {"std", &config_.std, 1}})
+      if (std::count(values->begin(), values->end(), neutral) != std::ssize(*values))
+        return error(errc::invalid_value, key,
+                     "has no effect: no input of the graph takes floats, \"" + feeds_[0].input.name +
+                         "\" takes " + name_of(feeds_[0].input.type) +
+                         ", and integers are fed as they are. Remove it.");
     return {};
   }
 
   /// The number of samples, and how many of them make a batch.
   result<void> settle_batches() {
-    total_ = feeds_[0].reader.shape()[0];
-    std::optional<std::size_t> fixed;
+    if (auto counted = count_total(); !counted) return counted;
+    const auto fixed = fixed_size();
+    if (!fixed) return fixed.error();
+    return cut_batches(*fixed);
+  }
+
+  /// The samples in the files: as many for each input that does not share one array.
+  result<void> count_total() {
+    const detail::sample_feed* first = nullptr;
     for (const detail::sample_feed& feed : feeds_) {
-      if (feed.reader.shape()[0] != total_)
+      if (feed.how == detail::feeding::shared) continue;
+      const std::size_t held = feed.reader.shape()[0];
+      if (first != nullptr && held != total_)
         return error(errc::size_mismatch, feed.where,
-                     "graph input \"" + feed.input.name + "\" has " + std::to_string(feed.reader.shape()[0]) +
-                         " samples, but \"" + feeds_[0].input.name + "\" has " + std::to_string(total_) +
-                         ".");
-      if (feed.input.shape && feed.input.shape->empty())
-        fixed = 1;  // a number, for one sample
-      else if (feed.input.shape && feed.input.shape->front())
-        fixed = feed.input.shape->front();
+                     "graph input \"" + feed.input.name + "\" has " + std::to_string(held) +
+                         " samples, but \"" + first->input.name + "\" has " + std::to_string(total_) +
+                         ". If all samples share an array, write ptq: {data: {batch_axis: {INPUT: none}}}.");
+      first = &feed;
+      total_ = held;
     }
+    if (first == nullptr) total_ = 1;
+    return {};
+  }
+
+  /// The samples that the graph takes at a time, if it insists.
+  result<std::optional<std::size_t>> fixed_size() const {
+    const detail::sample_feed* first = nullptr;
+    std::size_t size = 0;
+    for (const detail::sample_feed& feed : feeds_) {
+      const bool is_fixed = feed.how == detail::feeding::batches && feed.input.shape &&
+                            (*feed.input.shape)[feed.batch_axis].has_value();
+      if (feed.how != detail::feeding::alone && !is_fixed) continue;
+      const std::size_t own = is_fixed ? *(*feed.input.shape)[feed.batch_axis] : 1;
+      if (first != nullptr && own != size)
+        return refuse(feed, errc::size_mismatch,
+                      "it takes " + std::to_string(own) + " samples at a time, but \"" + first->input.name +
+                          "\" takes " + std::to_string(size) +
+                          ". Say which axis counts samples: ptq: {data: {batch_axis: {INPUT: AXIS}}}.");
+      first = &feed;
+      size = own;
+    }
+    return first == nullptr ? std::optional<std::size_t>() : size;
+  }
+
+  result<void> cut_batches(std::optional<std::size_t> fixed) {
     const std::size_t given = (std::min)(total_, config_.max_samples.value_or(total_));
     count_ = given;
     batch_size_ = (std::max<std::size_t>)(fixed.value_or(config_.batch_size), 1);
@@ -7491,28 +7788,50 @@ class samples {
   }
 
   result<void> read_batch(detail::sample_feed& feed, std::size_t size) {
-    const auto rows = feed.reader.next(size);
-    if (!rows) return rows.error();
-    feed.buffer.resize(size * feed.sample.size() * size_of(feed.input.type));
+    if (feed.how != detail::feeding::shared) {
+      const auto rows = feed.reader.next(size);
+      if (!rows) return rows.error();
+      if (auto converted = convert(feed, *rows); !converted) return converted;
+    }
+    tensor_shape shape = feed.sample;
+    std::optional<std::size_t> axis;
+    if (feed.how == detail::feeding::batches) {
+      axis = feed.batch_axis;
+      for (std::size_t i = shape.rank++; i > *axis; --i) shape.extents[i] = shape.extents[i - 1];
+      shape.extents[*axis] = size;
+    }
+    if (axis.value_or(0) > 0)
+      detail::move_first_axis(feed.rows, feed.moved, size, feed.sample, *axis, size_of(feed.input.type));
+    const std::vector<std::byte>& made = axis.value_or(0) > 0 ? feed.moved : feed.rows;
+    batch_.push_back({feed.input.name, array_view(made.data(), feed.input.type, shape), axis});
+    return {};
+  }
+
+  /// What all samples share is read once.
+  result<void> read_shared() {
+    for (detail::sample_feed& feed : feeds_) {
+      if (feed.how != detail::feeding::shared) continue;
+      const auto all = feed.reader.all();
+      if (!all) return all.error();
+      if (auto converted = convert(feed, *all); !converted) return converted;
+    }
+    return {};
+  }
+
+  /// Fills `feed.rows`.
+  result<void> convert(detail::sample_feed& feed, const array_view& rows) const {
+    feed.rows.resize(rows.size() * size_of(feed.input.type));
     const status converted = visit(feed.input.type, [&]<class T>(std::type_identity<T>) {
       if constexpr (element<T>)
-        return detail::convert_floats<T>(
-            *rows, feed.buffer.data(),
-            [&, change = detail::normalizer(config_, feed.sample)](double x, std::size_t at) {
-              return change(x, at % feed.sample.size());
-            });
+        return detail::convert_floats<T>(rows, feed.rows.data(),
+                                         detail::normalizer(config_, feed.sample, feed.channel_axis));
       else
-        return detail::convert_integers<T>(*rows, feed.buffer.data());
+        return detail::convert_integers<T>(rows, feed.rows.data(), feed.input.type);
     });
-    if (!converted)
-      return detail::describe_sample(
-          converted, feed.where + (feeds_.size() == 1 ? "" : ": graph input \"" + feed.input.name + "\""),
-          next_, *rows, feed.input.type);
-    tensor_shape shape;
-    if (!feed.input.shape || !feed.input.shape->empty()) shape.extents[shape.rank++] = size;
-    for (std::size_t i = 0; i < feed.sample.rank; ++i) shape.extents[shape.rank++] = feed.sample[i];
-    batch_.push_back({feed.input.name, array_view(feed.buffer.data(), feed.input.type, shape)});
-    return {};
+    if (converted) return {};
+    return detail::describe_sample(
+        converted, feed.where + (feeds_.size() == 1 ? "" : ": graph input \"" + feed.input.name + "\""),
+        next_, rows, feed.input.type);
   }
 
   data_config config_;
@@ -7520,6 +7839,8 @@ class samples {
   std::vector<detail::sample_feed> feeds_;
   std::vector<named_array> batch_;
   std::vector<std::string> notes_;
+  std::vector<std::string> images_;  // one a sample, where they are pictures
+  batch_axes axes_;
   std::size_t total_ = 0;
   std::size_t count_ = 0;
   std::size_t batch_size_ = 0;
