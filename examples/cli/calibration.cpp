@@ -14,6 +14,7 @@
 #include "engines.hpp"
 #include "ptq/config/text.hpp"
 #include "ptq/engine/inputs.hpp"
+#include "ptq/engine/outputs.hpp"
 #include "ptq/io/recorded.hpp"
 #include "ptq/io/statistics_file.hpp"
 #include "ptq/model/model_hash.hpp"
@@ -46,6 +47,16 @@ ptq::any_view view_of(const ptq::array_view& array) {
   if (array.type == ptq::scalar_type::float64) type = ptq::element_type::float64;
   if (array.type == ptq::scalar_type::float16) type = ptq::element_type::float16;
   return {array.data, type, array.shape};
+}
+
+/// Refuses what no data can have made plausible, before it becomes a range.
+ptq::result<void> check_input(const std::string& layer, const ptq::array_view& made) {
+  const auto found = ptq::find_implausible(made);
+  if (!found) return {};
+  return ptq::error(ptq::errc::not_finite, "layer \"" + layer + "\"",
+                    "its input" + found->text +
+                        ", which the graph makes of a finite sample. Leave the sample out, or the layer's "
+                        "activations as floats (activations: {dtype: native}).");
 }
 
 /// Says which sample a batch was refused for, if it was one: it is refused alone, too.
@@ -94,8 +105,10 @@ ptq::result<void> run_model(const ptq::spec& spec, const model_file& model, cons
 
   const auto run = [&](std::span<const ptq::named_array> batch) {
     return engine->run(batch, wanted, [&](const ptq::named_array& made) -> ptq::result<void> {
-      for (const std::string& layer : layers.find(made.name)->second)
+      for (const std::string& layer : layers.find(made.name)->second) {
+        if (auto sound = check_input(layer, made.array); !sound) return sound;
         if (auto taken = calibration.collect(layer, view_of(made.array)); !taken) return taken;
+      }
       return {};
     });
   };

@@ -30,13 +30,15 @@ class Engines(CommandTest):
         self.assertEqual(run.returncode, 0, run.stderr)
 
     def test_openvino_runs_the_rest(self):
-        """Dropout is no operator of tiny_engine."""
+        """Dropout is no operator of tiny_engine. A layer that leads to no output is run, too, and calibrated."""
         if not self.has_openvino():
             self.skipTest("OpenVINO is not built in")
         data = self.write("x.npy", X)
-        run = self.run_model("quantize", "dropout", f"{DATA}.inputs={data}", "quantize.skip_names=[unused]")
+        run = self.run_model("quantize", "dropout", f"{DATA}.inputs={data}")
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertIn("OpenVINO runs it", run.stderr)
+        report = json.loads((self.folder / "out/quantize_report.json").read_text())
+        self.assertIn("unused", [layer["name"] for layer in report["layers"] if layer["activations"]["amax"]])
         run = self.run_model("evaluate", "dropout", f"evaluate.inputs={data}")
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertIn("agreement         100.00 %", run.stdout)
@@ -68,7 +70,10 @@ class Engines(CommandTest):
         self.assertIn("samples           8", run.stdout)
         self.write("gain.npy", npy([8], floats(*[2.0] * 7, 3e38)))
         run = self.run_model("quantize", "number_first", f"{DATA}.inputs={inputs}")
-        self.assertFails(run, 1, "sample 7", 'layer "fc"')
+        self.assertFails(run, 1, "sample 7", 'layer "fc": its input[0, 0] is infinite', "activations: {dtype: native}")
+        self.write("gain.npy", npy([8], floats(*[2.0] * 7, 1e30)))
+        run = self.run_model("quantize", "number_first", f"{DATA}.inputs={inputs}")
+        self.assertFails(run, 1, "sample 7", 'layer "fc": its input[0, 0] is 2.8e+31, beyond 1e30')
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <utility>
 #include <vector>
 
 #include "ptq/adaptors/std_vector.hpp"
@@ -107,4 +108,24 @@ TEST_CASE("no error at all, no signal, no elements") {
   const std::vector<float> empty;
   CHECK(ptq::quantization_error<ptq::int8>(empty, std::vector<std::int8_t>{}, scale, per_tensor()).count ==
         0);
+}
+
+TEST_CASE("NaN and infinity are no small errors; a signal of zeros has no ratio above noise") {
+  const double nan = std::bit_cast<double>(std::uint64_t{0x7ff8000000000000u});
+  const double infinity = std::bit_cast<double>(std::uint64_t{0x7ff0000000000000u});
+  const auto bits = [](double x) { return std::bit_cast<std::uint64_t>(x); };
+  for (const auto& [x, y] :
+       {std::pair{1.0, nan}, {nan, 1.0}, {nan, nan}, {1.0, infinity}, {-infinity, 1.0}}) {
+    ptq::error_accumulator sums;
+    sums.add(2, 2);
+    sums.add(x, y);
+    const ptq::error_metrics m = sums.metrics();
+    CHECK(m.count == 2);
+    CHECK(bits(m.max_abs) == bits(infinity));
+    CHECK(bits(m.mse) == bits(infinity));
+    CHECK(bits(m.sqnr_db) == bits(-infinity));
+    CHECK(m.cosine == 0);
+  }
+  CHECK(bits(ptq::sqnr_db(0, 0)) == bits(infinity));
+  CHECK(bits(ptq::sqnr_db(0, 1)) == bits(-infinity));
 }

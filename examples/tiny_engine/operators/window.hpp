@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -82,6 +83,20 @@ struct window {
   }
 };
 
+/// The maximum of no values is no number, whatever an engine answers there.
+inline result<void> expect_values(const window& w) {
+  std::vector<bool> has_values(w.positions());
+  w.for_each([&](std::size_t, std::size_t position, std::size_t) { has_values[position] = true; });
+  const auto empty = std::find(has_values.begin(), has_values.end(), false);
+  if (empty == has_values.end()) return {};
+  const auto at = static_cast<std::size_t>(empty - has_values.begin());
+  return error(
+      errc::invalid_value, "",
+      "window " + std::to_string(at) +
+          " lies wholly in the padding, where there is no maximum. Make pads smaller than the window.");
+}
+
+/// NaN is larger than every number.
 inline result<tensor> max_pool(const call& c) {
   if (auto floats = expect_floats(c, 1); !floats) return floats.error();
   if (c.node.integer("ceil_mode", 0) != 0) return unsupported("ceil_mode = 1.");
@@ -90,6 +105,7 @@ inline result<tensor> max_pool(const call& c) {
   const std::vector<std::size_t> kernel(attribute.begin(), attribute.end());
   const auto w = window::of(c, x.shape, kernel);
   if (!w) return w.error();
+  if (auto sound = expect_values(*w); !sound) return sound.error();
   tensor y(w->out_shape(x.shape, x.shape[1]));
   std::fill(y.floats().begin(), y.floats().end(), -std::numeric_limits<float>::infinity());
   const std::size_t area = w->image[0] * w->image[1];
@@ -97,7 +113,7 @@ inline result<tensor> max_pool(const call& c) {
     const float* const in = x.floats().data() + plane * area;
     float* const out = y.floats().data() + plane * w->positions();
     w->for_each([&](std::size_t, std::size_t position, std::size_t at) {
-      out[position] = std::max(out[position], in[at]);
+      if (in[at] > out[position] || std::isnan(in[at])) out[position] = in[at];
     });
   }
   return y;

@@ -14,6 +14,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,6 +25,7 @@
 #include "ptq/detail/platform.hpp"
 #include "ptq/engine/concept.hpp"
 #include "ptq/engine/inputs.hpp"
+#include "ptq/engine/openvino_faults.hpp"
 #include "ptq/error.hpp"
 #include "ptq/io/array.hpp"
 #include "ptq/io/onnx/links.hpp"
@@ -110,6 +112,36 @@ inline std::string openvino_text(std::string_view what) {
   return text;
 }
 
+/// A length of the wire format of protobuf, after its field number.
+inline void add_field(std::string& to, char field, std::string_view content) {
+  to += static_cast<char>(field << 3 | 2);
+  std::size_t length = content.size();
+  for (; length > 127; length >>= 7) to += static_cast<char>((length & 127) | 128);
+  to += static_cast<char>(length);
+  to += content;
+}
+
+/// What makes outputs of a graph of all tensors that lead to none, appended to the model's bytes: protobuf
+/// merges messages that follow each other. Empty if there are none.
+inline std::string outputs_of_dead_nodes(const onnx_graph& graph) {
+  std::set<std::string_view> used;
+  for (const onnx_value& output : graph.outputs) used.insert(output.name);
+  std::string outputs;
+  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
+    const auto is_used = [&](const std::string& name) { return used.contains(name); };
+    if (std::any_of(node->outputs.begin(), node->outputs.end(), is_used)) {
+      for_each_use(*node, [&](const std::string& name, std::size_t) { used.insert(name); });
+    } else if (node->op_type != "Constant" && !node->outputs.empty() && !node->outputs[0].empty()) {
+      std::string value;
+      add_field(value, 1, node->outputs[0]);  // ValueInfoProto.name
+      add_field(outputs, 12, value);          // GraphProto.output
+    }
+  }
+  std::string appended;
+  if (!outputs.empty()) add_field(appended, 7, outputs);  // ModelProto.graph
+  return appended;
+}
+
 /// Calls f, which returns a result. An exception becomes an error.
 template <class F>
 auto without_exceptions(F&& f) -> decltype(f()) {
@@ -175,15 +207,48 @@ class openvino {
     if (!links) return links.error();
     const auto roundings = roundings_of(model.graph, *links);
     if (!roundings) return roundings.error();
-    graph_ = core_.read_model(model.file);
+    graph_ = read_graph(model);
     for (const auto& node : graph_->get_ordered_ops())
       for (const ov::Output<ov::Node>& tensor : node->outputs())
         for (const std::string& name : tensor.get_names()) tensors_[name] = tensor;
+    if (auto sound = refuse_faults(model); !sound) return sound;
     if (auto declared = declare(model.graph, *links); !declared) return declared;
     for (const onnx_node& node : model.graph.nodes)  // passes its input on under its output's name
       if (node.op_type == "Dropout" && !tensors_.contains(node.inputs[0]))
         alias(node.inputs[0], node.outputs[0]);
     return put_values(*roundings);
+  }
+
+  /// OpenVINO drops what leads to no output of the graph; layers there have inputs, too. External data are
+  /// found from a file alone.
+  std::shared_ptr<ov::Model> read_graph(const onnx_model& model) {
+    const std::string more = detail::outputs_of_dead_nodes(model.graph);
+    if (more.empty() || model.source.empty() || model.files.size() > 1) return core_.read_model(model.file);
+    return core_.read_model(std::string(model.source) + more, ov::Tensor());
+  }
+
+  result<void> refuse_faults(const onnx_model& model) const {
+    result<void> outcome;
+    const auto check = [&](const onnx_node& node, const std::string& where) {
+      const std::string_view fault = find_openvino_fault(node, model.opset(), rank_of(node));
+      if (!fault.empty() && outcome)
+        outcome = error(errc::unsupported, where,
+                        "OpenVINO computes " + node.op_type +
+                            " otherwise than ONNX defines it: " + std::string(fault) + ".");
+    };
+    for (std::size_t i = 0; i < model.graph.nodes.size(); ++i) {
+      const onnx_node& node = model.graph.nodes[i];
+      const std::string where = node_text(model.graph, i);
+      check(node, where);
+      for_each_body_node(node, [&](const onnx_node& inner) { check(inner, where); });
+    }
+    return outcome;
+  }
+
+  std::optional<std::size_t> rank_of(const onnx_node& node) const {
+    const auto made = node.outputs.empty() ? tensors_.end() : tensors_.find(node.outputs[0]);
+    if (made == tensors_.end() || made->second.get_partial_shape().rank().is_dynamic()) return {};
+    return static_cast<std::size_t>(made->second.get_partial_shape().rank().get_length());
   }
 
   /// OpenVINO keeps the order of inputs, but not always their names.

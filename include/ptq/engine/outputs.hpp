@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file outputs.hpp What is checked of the tensors that engines make: that they hold plausible numbers.
+#ifndef PTQ_ENGINE_OUTPUTS_HPP
+#define PTQ_ENGINE_OUTPUTS_HPP
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "ptq/io/array.hpp"
+#include "ptq/model/shape_text.hpp"
+#include "ptq/report/table.hpp"
+
+namespace ptq::inline v0_1 {
+
+/// Beyond it a number made by a graph is absurd. Trained networks stay below 1e10; an engine answers
+/// -3.4028e+38, the lowest float32, where there is no number: for the maximum of a pooling window that lies
+/// in the padding.
+inline constexpr double largest_plausible = 1e30;
+
+/// A value that is no plausible number.
+struct implausible_value {
+  std::size_t at = 0;  ///< its row-major index
+  std::string text;    ///< "[2, 0, 7] is NaN"
+};
+
+namespace detail {
+
+/// By its bits, since -ffast-math takes every number for finite. Empty for a plausible number.
+inline std::string why_implausible(double value) {
+  const std::uint64_t size = std::bit_cast<std::uint64_t>(value) & ~(std::uint64_t{1} << 63);
+  constexpr std::uint64_t infinite = 0x7ff0000000000000u;
+  if (size <= std::bit_cast<std::uint64_t>(largest_plausible)) return {};
+  if (size > infinite) return "NaN";
+  return size == infinite ? "infinite" : short_text(value, 5) + ", beyond 1e30";
+}
+
+}  // namespace detail
+
+/// The first value of a tensor that is NaN, infinite, or of a magnitude above `largest_plausible`; nothing
+/// where all are plausible, or are integers.
+inline std::optional<implausible_value> find_implausible(const array_view& made) {
+  std::optional<implausible_value> found;
+  if (!is_float(made.type)) return found;
+  std::size_t at = 0;
+  for_each_element(made, [&](auto value) {
+    if (!found)
+      if (const std::string why = detail::why_implausible(static_cast<double>(number_of(value)));
+          !why.empty())
+        found = implausible_value{at, detail::index_text(at, made.shape) + " is " + why};
+    ++at;
+  });
+  return found;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_ENGINE_OUTPUTS_HPP
