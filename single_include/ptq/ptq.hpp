@@ -5220,30 +5220,36 @@ namespace ptq::inline v0_1 {
 
 struct error_metrics {
   std::uint64_t count = 0;
-  double mse = 0;            ///< mean of (x - y)^2
-  double max_abs = 0;        ///< max of |x - y|
-  double sqnr_db = 0;        ///< 10 log10(sum x^2 / sum (x - y)^2): infinity when equal
-  double cosine = 1;         ///< 1 when either is all zero and both are equal, else 0
+  double mse = 0;      ///< mean of (x - y)^2
+  double max_abs = 0;  ///< max of |x - y|
+  double sqnr_db = 0;  ///< 10 log10(sum x^2 / sum (x - y)^2): infinity when equal, -infinity where x is 0
+  double cosine = 1;   ///< 1 when either is all zero and both are equal, else 0
   double clipped_share = 0;  ///< share of elements beyond what the codes can represent (`representable`)
 };
 
 inline namespace PTQ_BUILD {
 
-/// 10 log10(signal / noise), both sums of squares; infinity without noise, spelled in bits: under
-/// -ffast-math, clang warns of the name.
+/// 10 log10(signal / noise), both sums of squares: infinity without noise, -infinity without signal; spelled
+/// in bits, since under -ffast-math clang warns of the name, and drops what a function of that name returns.
 inline double sqnr_db(double signal, double noise) noexcept {
-  return noise > 0 ? 10 * std::log10(signal / noise)
-                   : std::bit_cast<double>(std::uint64_t{0x7ff0000000000000u});
+  if (noise <= 0) return std::bit_cast<double>(std::uint64_t{0x7ff0000000000000u});
+  return signal > 0 ? 10 * std::log10(signal / noise)
+                    : std::bit_cast<double>(std::uint64_t{0xfff0000000000000u});
 }
 
 }  // namespace PTQ_BUILD
 
-/// Sums up pairs of an original x and its approximation y.
+/// Sums up pairs of an original x and its approximation y. A pair with NaN or infinity has an error without
+/// bound: mse and max_abs are infinity then, sqnr_db is -infinity and cosine 0.
 class error_accumulator {
  public:
-  void add(double x, double y) noexcept {
-    const double difference = x - y;
+  void add(const double& x, const double& y) noexcept {
     ++count_;
+    if (!is_finite(x) || !is_finite(y)) {
+      ++not_finite_;
+      return;
+    }
+    const double difference = x - y;
     squared_error_ += difference * difference;
     signal_ += x * x;
     approximation_ += y * y;
@@ -5257,9 +5263,15 @@ class error_accumulator {
     if (count_ == 0) return m;
     m.count = count_;
     const double count = static_cast<double>(count_);
+    m.clipped_share = static_cast<double>(clipped_) / count;
+    if (not_finite_ > 0) {
+      m.mse = m.max_abs = std::bit_cast<double>(std::uint64_t{0x7ff0000000000000u});
+      m.sqnr_db = sqnr_db(0, 1);
+      m.cosine = 0;
+      return m;
+    }
     m.mse = squared_error_ / count;
     m.max_abs = max_abs_;
-    m.clipped_share = static_cast<double>(clipped_) / count;
     m.sqnr_db = sqnr_db(signal_, squared_error_);
     const double norms = std::sqrt(signal_) * std::sqrt(approximation_);
     m.cosine = norms > 0 ? product_ / norms : (squared_error_ > 0 ? 0.0 : 1.0);
@@ -5267,7 +5279,13 @@ class error_accumulator {
   }
 
  private:
+  /// By its bits: -ffast-math takes every number for finite.
+  static bool is_finite(const double& value) noexcept {
+    return (std::bit_cast<std::uint64_t>(value) >> 52 & 0x7ff) != 0x7ff;
+  }
+
   std::uint64_t count_ = 0;
+  std::uint64_t not_finite_ = 0;
   std::uint64_t clipped_ = 0;
   double squared_error_ = 0;
   double signal_ = 0;

@@ -30,15 +30,12 @@ struct error_metrics {
 
 inline namespace PTQ_BUILD {
 
-/// Infinity, spelled in bits: under -ffast-math, clang warns of the name.
-inline double infinite_error() noexcept {
-  return std::bit_cast<double>(std::uint64_t{0x7ff0000000000000u});
-}
-
-/// 10 log10(signal / noise), both sums of squares: infinity without noise, -infinity without signal.
+/// 10 log10(signal / noise), both sums of squares: infinity without noise, -infinity without signal; spelled
+/// in bits, since under -ffast-math clang warns of the name, and drops what a function of that name returns.
 inline double sqnr_db(double signal, double noise) noexcept {
-  if (noise <= 0) return infinite_error();
-  return signal > 0 ? 10 * std::log10(signal / noise) : -infinite_error();
+  if (noise <= 0) return std::bit_cast<double>(std::uint64_t{0x7ff0000000000000u});
+  return signal > 0 ? 10 * std::log10(signal / noise)
+                    : std::bit_cast<double>(std::uint64_t{0xfff0000000000000u});
 }
 
 }  // namespace PTQ_BUILD
@@ -69,8 +66,8 @@ class error_accumulator {
     const double count = static_cast<double>(count_);
     m.clipped_share = static_cast<double>(clipped_) / count;
     if (not_finite_ > 0) {
-      m.mse = m.max_abs = infinite_error();
-      m.sqnr_db = -infinite_error();
+      m.mse = m.max_abs = std::bit_cast<double>(std::uint64_t{0x7ff0000000000000u});
+      m.sqnr_db = sqnr_db(0, 1);
       m.cosine = 0;
       return m;
     }
