@@ -122,6 +122,12 @@ inline ptq::result<ptq::plan> plan_for(const ptq::spec& spec, const model_file& 
   return plan;
 }
 
+/// Whether a graph can be moved to the operator set that the plan needs: found out before any work.
+inline ptq::result<void> expect_opset(const model_file& model, const ptq::plan& plan) {
+  if (model.onnx() == nullptr) return {};
+  return ptq::check_opset(model.onnx()->model, plan);
+}
+
 }  // namespace cli
 
 #endif  // PTQ_CLI_MODEL_FILE_HPP

@@ -22,6 +22,7 @@ int run_plan(const options& given) {
   auto planned = plan_for(*spec, *model);
   if (!planned) return fail(given, planned.error(), bad_usage);
   ptq::plan& plan = *planned;
+  if (const auto moves = expect_opset(*model, plan); !moves) return fail(given, moves.error(), failed);
   judge_data(*spec, plan);
   if (const auto named = expect_data(*spec, plan); !named) plan.warnings.push_back(named.error().what);
   print_notes(plan.notes);

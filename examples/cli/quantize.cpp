@@ -217,6 +217,7 @@ int quantize(const options& given, const ptq::spec& spec) {
   auto planned = plan_for(spec, *model);
   if (!planned) return fail(given, planned.error(), bad_usage);
   ptq::plan& plan = *planned;
+  if (const auto moves = expect_opset(*model, plan); !moves) return give_up(given, spec, moves.error());
   judge_data(spec, plan);
   judge_loaders(*model, plan);
   print_notes(plan.notes);

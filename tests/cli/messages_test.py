@@ -244,6 +244,16 @@ class QuantizedModels(CommandTest):
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertIn("quantized: 1 of 1 layer", run.stdout)
 
+    def test_operator_set_that_cannot_be_raised(self):
+        """Before any work: the data, which a calibration would read first, are not there."""
+        whole = (EXAMPLES.parent / "tests" / "golden" / "onnx" / "opset11_softmax.onnx").read_bytes()
+        self.assertTrue(whole.endswith(b"\x10\x0b"))  # the import of operator set 11
+        graph = self.write("old.onnx", whole[:-1] + b"\x06")
+        words = ("-e", STATIC, f"model_path={graph}", "results_dir=out", "dataset.quant_calibration_dataset.inputs=none.npy")
+        for command in ("plan", "quantize"):
+            self.assertFails(self.ptq(command, *words), 1, str(graph), "int8 needs operator set 13, but the model has 6",
+                             "Export the model with operator set 13 or later")
+
     def test_rules_about_what_is_still_float(self):
         self.quantize_lenet()
         for spec in ("layers: [{module_name: fc2, weights: {dtype: int8}}]",

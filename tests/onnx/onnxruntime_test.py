@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""onnxruntime_test.py QUANTIZE_MODEL GOLDEN_DIR MODELS_DIR OPSET_HEADER
+"""onnxruntime_test.py QUANTIZE_MODEL GOLDEN_DIR MODELS_DIR
 
 Quantized models pass the checker of onnx and run in ONNX Runtime, with its optimizations off (the pass that fuses Q/DQ
 has no float8 kernels): golden outputs, odd models against their float selves, shipped models against what they must reach.
 """
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-TOOL, GOLDEN, MODELS, OPSET_HEADER = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
+TOOL, GOLDEN, MODELS = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 DTYPES = ("int8", "fp8_e4m3fn", "fp8_e5m2")
 failures = []
 
@@ -112,13 +111,11 @@ def random_feeds(path):
 def test_odd_models(folder):
     least = {"int8": 20, "fp8_e4m3fn": 15, "fp8_e5m2": 5}
     for path in sorted((GOLDEN / "onnx").glob("*.onnx")):
-        if path.name.startswith("bad_") or path.stem in ("stored", "opset11_softmax"):
+        if path.name.startswith("bad_") or path.stem == "stored":
             continue
         feeds = random_feeds(path)
         wanted = run(path, feeds)
         for dtype in DTYPES:
-            if path.stem == "opset13_reduce_mean" and dtype != "int8":
-                continue  # refused
             for backend in ("torchao", "modelopt"):
                 amax = calibrate(path, feeds) if backend == "modelopt" and path.stem != "external" else []
                 target = folder / f"{path.stem}_{backend}_{dtype}.onnx"
@@ -160,43 +157,9 @@ def test_shipped_models(folder):
                 check(agree >= 95, text)
 
 
-def forms(schema):
-    inputs = [parameter.option for parameter in schema.inputs]
-    return schema.attributes, inputs, len(schema.outputs)
-
-
-def differs(old, new):
-    """Whether a node of the older form may be none of the newer one, as far as the schemas say it."""
-    old_attributes, old_inputs, old_outputs = forms(old)
-    attributes, inputs, outputs = forms(new)
-    single = onnx.defs.OpSchema.FormalParameterOption.Single
-    return (new.deprecated or outputs < old_outputs or len(inputs) < len(old_inputs) or
-            any(name not in attributes or str(attributes[name].default_value) != str(attribute.default_value)
-                for name, attribute in old_attributes.items()) or
-            any(attribute.required and name not in old_attributes for name, attribute in attributes.items()) or
-            any(option == single for option in inputs[len(old_inputs):]))
-
-
-def test_operator_changes():
-    """What the schemas of onnx call changed from operator set 7 to 21 is in the table that keeps a model from moving."""
-    table = {(op, int(since)) for op, since in re.findall(r'\{"(\w+)", (\d+),', OPSET_HEADER.read_text())}
-    history = {}
-    for schema in onnx.defs.get_all_schemas_with_history():
-        if schema.domain == "":
-            history.setdefault(schema.name, []).append(schema)
-    changed = set()
-    for name, schemas in history.items():
-        schemas.sort(key=lambda schema: schema.since_version)
-        changed |= {(name, new.since_version) for old, new in zip(schemas, schemas[1:])
-                    if 7 < new.since_version <= 21 and differs(old, new)}
-    check(len(table) > 20 and len(changed) > 15, f"{len(table)} changes in the table, {len(changed)} in the schemas")
-    check(changed <= table, f"every change of the schemas is in the table; missing: {sorted(changed - table)}")
-
-
 with tempfile.TemporaryDirectory() as scratch:
     test_goldens(Path(scratch))
     test_odd_models(Path(scratch))
     test_shipped_models(Path(scratch))
-test_operator_changes()
 print(f"{len(failures)} failed")
 sys.exit(bool(failures))

@@ -27,6 +27,8 @@
 #include "ptq/io/onnx/model.hpp"
 #include "ptq/io/onnx/opset.hpp"
 #include "ptq/io/onnx/tensor.hpp"
+#include "ptq/io/onnx/text.hpp"
+#include "ptq/io/path.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/result.hpp"
 
@@ -53,6 +55,16 @@ inline const onnx_code_type* find_code_type(std::string_view dtype) noexcept {
   return nullptr;
 }
 
+/// The one with the highest versions among the dtypes of a plan; null if it quantizes nothing that ONNX has.
+inline const onnx_code_type* find_needed_type(const plan& planned) noexcept {
+  const onnx_code_type* needed = nullptr;
+  for (const planned_layer& decided : planned.layers)
+    for (const onnx_code_type* const known :
+         {find_code_type(decided.weights.dtype), find_code_type(decided.activations.dtype)})
+      if (known != nullptr && (needed == nullptr || known->opset > needed->opset)) needed = known;
+  return needed;
+}
+
 /// A weight whose codes are to come from the layer `layer`.
 struct onnx_coded_weight {
   std::size_t layer = 0;
@@ -74,6 +86,8 @@ struct onnx_coded_weight {
 struct onnx_edits {
   std::map<std::size_t, std::vector<std::string>> inserted;  ///< GraphProto.node fields, before a node
   std::map<std::size_t, std::map<std::size_t, std::string>> renamed;  ///< node -> slot -> tensor
+  std::map<std::size_t, onnx_text> moved;            ///< GraphProto.node fields, in place of a node
+  std::map<std::size_t, onnx_text> moved_functions;  ///< ModelProto.functions fields, likewise
   std::set<std::size_t> dropped_nodes;
   std::set<std::string_view> dropped_constants;
   std::vector<onnx_coded_weight> weights;
@@ -99,10 +113,14 @@ class onnx_editor {
       names_.insert(node.name);
       note_body_names(node);
     }
+    for (const onnx_function& function : model.functions) note_function_names(function);
   }
 
   /// @param input_scales one for each layer; looked at where the plan quantizes its activations
   result<onnx_edits> edit(const plan& planned, std::span<const float> input_scales) {
+    needed_ = find_needed_type(planned);
+    if (needed_ != nullptr && model_->opset() < needed_->opset)
+      mover_.emplace(*model_, *links_, needed_->opset, std::string(needed_->dtype), names_);
     for (const auto& [node, at, call] : calls_in_order()) {
       const planned_layer& decided = planned.layers[at];
       const onnx_layer& source = layers_->sources[at];
@@ -147,18 +165,22 @@ class onnx_editor {
     });
   }
 
-  std::string fresh(const std::string& wanted) {
-    std::string name = wanted;
-    for (std::size_t i = 2; !names_.insert(name).second; ++i) name = wanted + "_" + std::to_string(i);
-    return name;
+  void note_function_names(const onnx_function& function) {
+    names_.insert(function.inputs.begin(), function.inputs.end());
+    for (const onnx_node& node : function.nodes) {
+      names_.insert(node.name);
+      names_.insert(node.outputs.begin(), node.outputs.end());
+      note_body_names(node);
+    }
   }
 
-  result<onnx_code_type> code_type(const std::string& dtype, const std::string& layer) {
+  std::string fresh(const std::string& wanted) { return fresh_name(names_, wanted); }
+
+  static result<onnx_code_type> code_type(const std::string& dtype, const std::string& layer) {
     const onnx_code_type* const known = find_code_type(dtype);
     if (known == nullptr)
       return error(errc::unsupported, "layer \"" + layer + "\"",
                    "ONNX has no type for dtype \"" + dtype + "\".");
-    if (needed_ == nullptr || known->opset > needed_->opset) needed_ = known;
     return *known;
   }
 
@@ -217,13 +239,25 @@ class onnx_editor {
       std::string& copy = copies_[{weight, step}];
       if (copy.empty()) {
         copy = fresh(node.outputs.front() + "_dequantized");
-        insert_before(call.node,
-                      rename_node(node.source, {{0, name}}, copy, fresh(copy + "_" + node.op_type)));
+        insert_before(call.node, copy_node(node, name, copy));
       }
       name = copy;
     }
     paths_.insert(call.path.begin(), call.path.end());
     return name;
+  }
+
+  /// A node of a weight's path with another input and output, in the form that the written graph needs.
+  std::string copy_node(const onnx_node& node, const std::string& input, const std::string& output) {
+    const std::string name = fresh(output + "_" + node.op_type);
+    if (mover_) {
+      onnx_node copy = node;
+      copy.name = name;
+      copy.inputs.front() = input;
+      copy.outputs = {output};
+      if (const auto moved = mover_->move(copy)) return moved->str();
+    }
+    return rename_node(node.source, {{0, input}}, output, name);
   }
 
   /// The dequantized form of a call's input; empty if it is no float.
@@ -324,15 +358,17 @@ class onnx_editor {
 
   /// Both only as far as the written types need it.
   result<void> raise_versions() {
-    if (needed_ == nullptr) return {};
-    const std::int64_t opset = model_->opset();
+    if (needed_ == nullptr || made_.empty()) return {};
     const std::string reason(needed_->dtype);
-    if (opset < needed_->opset) {
-      if (const auto moved = check_move(*model_, needed_->opset, reason); !moved) return moved;
+    if (mover_) {
+      const std::size_t count = move_nodes();
+      if (const auto moved = mover_->outcome(); !moved) return moved;
       made_.opset = needed_->opset;
-      made_.notes.push_back("operator set " + std::to_string(opset) + " is now " +
-                            std::to_string(needed_->opset) + ", which " + reason +
-                            " needs; no operator of this graph has changed in between");
+      made_.notes.push_back("operator set " + std::to_string(model_->opset()) + " is now " +
+                            std::to_string(needed_->opset) + ", which " + reason + " needs; " +
+                            (count == 0   ? "no operator of this graph has changed in between"
+                             : count == 1 ? "1 node was rewritten"
+                                          : std::to_string(count) + " nodes were rewritten"));
     }
     if (model_->ir_version < needed_->ir_version) {
       made_.ir_version = needed_->ir_version;
@@ -342,12 +378,36 @@ class onnx_editor {
     return {};
   }
 
+  /// What stays of the graph and its functions, in the form of the new operator set. The number of nodes that
+  /// have another form than before.
+  std::size_t move_nodes() {
+    const std::size_t copies = mover_->count();
+    for (std::size_t i = 0; i < graph_->nodes.size(); ++i) {
+      if (made_.dropped_nodes.contains(i)) continue;
+      const auto renamed = made_.renamed.find(i);
+      std::optional<onnx_text> moved;
+      if (renamed == made_.renamed.end()) {
+        moved = mover_->move(graph_->nodes[i]);
+      } else {
+        onnx_node node = graph_->nodes[i];
+        for (const auto& [slot, name] : renamed->second) node.inputs[slot] = name;
+        moved = mover_->move(node);
+      }
+      if (moved) made_.moved.emplace(i, *std::move(moved));
+    }
+    for (std::size_t i = 0; i < model_->functions.size(); ++i)
+      if (auto moved = mover_->move(model_->functions[i]))
+        made_.moved_functions.emplace(i, *std::move(moved));
+    return mover_->count() - copies;
+  }
+
   const onnx_model* model_;
   const onnx_graph* graph_;
   const onnx_links* links_;
   const onnx_layers* layers_;
   onnx_edits made_;
   const onnx_code_type* needed_ = nullptr;            // the one with the highest versions
+  std::optional<onnx_mover> mover_;                   // if its operator set is newer than the model's
   std::set<std::string> names_;                       // taken, of tensors and nodes
   std::map<std::string_view, std::size_t> released_;  // tensor -> uses that are gone
   std::set<std::size_t> paths_;                       // nodes that brought weights
@@ -360,6 +420,23 @@ class onnx_editor {
 };
 
 }  // namespace detail
+
+/// Whether a graph can be moved to the operator set that the dtypes of a plan need. The writer does so; this
+/// says beforehand, without touching a weight, that it will not.
+///
+/// @return unsupported: the message names the node, why it cannot be moved, and what to do
+inline result<void> check_opset(const onnx_model& model, const plan& planned) {
+  const detail::onnx_code_type* const needed = detail::find_needed_type(planned);
+  if (needed == nullptr || model.opset() >= needed->opset) return {};
+  const std::string where = absolute_path(model.file);
+  const auto links = links_of(model.graph);
+  if (!links) return links.error().in(where);
+  std::set<std::string> names;
+  detail::onnx_mover mover(model, *links, needed->opset, std::string(needed->dtype), names);
+  const auto goes = mover.check();
+  return goes ? result<void>() : goes.error().in(where);
+}
+
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_IO_ONNX_EDIT_HPP

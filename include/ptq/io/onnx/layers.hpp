@@ -200,8 +200,8 @@ inline result<onnx_layers> layers_of(const onnx_model& model) {
   if (!links) return links.error().in(absolute_path(model.file));
   auto made = detail::onnx_layer_builder(model.graph, *links).build();
   if (!made) return made.error().in(absolute_path(model.file));
-  if (model.functions > 0)
-    made->notes.push_back("the model's " + std::to_string(model.functions) +
+  if (!model.functions.empty())
+    made->notes.push_back("the model's " + std::to_string(model.functions.size()) +
                           " functions are left as they are");
   return made;
 }

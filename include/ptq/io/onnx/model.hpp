@@ -18,6 +18,19 @@
 
 namespace ptq::inline v0_1 {
 
+/// An extent that is a number, or a symbol such as "batch", or neither.
+struct onnx_extent {
+  std::optional<std::int64_t> number;
+  std::string symbol;
+};
+
+/// ValueInfoProto: what the file declares about a tensor.
+struct onnx_value {
+  std::string name;
+  onnx_type type = onnx_type::undefined;          ///< undefined also for sequences and other non-tensors
+  std::optional<std::vector<onnx_extent>> shape;  ///< nothing: not even the rank is known
+};
+
 struct onnx_node;
 
 /// A GraphProto inside an attribute (the branches of If, the body of Loop and Scan). It is kept as it is.
@@ -26,7 +39,10 @@ struct onnx_body {
   std::vector<onnx_node> nodes;
   std::vector<std::string> names;     ///< of its own inputs and initializers
   std::vector<std::string> captures;  ///< tensors of the graphs around it that it uses
-  bool has_external = false;          ///< some of its initializers lie in another file
+  std::vector<std::string> outputs;
+  std::vector<onnx_value> values;         ///< what it declares about its tensors
+  std::vector<onnx_tensor> initializers;  ///< its own
+  bool has_external = false;              ///< some of its initializers lie in another file
 };
 
 /// AttributeProto. The member that `type` names is set, the others are empty.
@@ -46,6 +62,7 @@ struct onnx_attribute {
   };
 
   std::string name;
+  std::string reference;        ///< inside a function: its parameter that gives the value
   type kind = type::undefined;  ///< other numbers (sparse tensors, types) are kept and not read
   float real = 0;
   std::int64_t integer = 0;
@@ -118,19 +135,6 @@ void for_each_body_node(const onnx_node& node, F&& f) {
   }
 }
 
-/// An extent that is a number, or a symbol such as "batch", or neither.
-struct onnx_extent {
-  std::optional<std::int64_t> number;
-  std::string symbol;
-};
-
-/// ValueInfoProto: what the file declares about a tensor.
-struct onnx_value {
-  std::string name;
-  onnx_type type = onnx_type::undefined;          ///< undefined also for sequences and other non-tensors
-  std::optional<std::vector<onnx_extent>> shape;  ///< nothing: not even the rank is known
-};
-
 struct onnx_graph {
   std::string name;
   std::vector<onnx_node> nodes;  ///< in topological order
@@ -148,6 +152,23 @@ struct onnx_opset {
   std::int64_t version = 0;
 };
 
+/// The version of the standard operators in a list of imports; 0 if they are not imported.
+inline std::int64_t standard_opset(const std::vector<onnx_opset>& imports) noexcept {
+  for (const onnx_opset& imported : imports)
+    if (imported.domain.empty() || imported.domain == "ai.onnx") return imported.version;
+  return 0;
+}
+
+/// FunctionProto: an operator that the model brings along. Its weights are not looked for.
+struct onnx_function {
+  std::string name;
+  std::vector<std::string> inputs;
+  std::vector<std::string> outputs;
+  std::vector<onnx_node> nodes;
+  std::vector<onnx_opset> opsets;
+  std::string_view source;  ///< the message as it stands in the file
+};
+
 /// Move-only. Views stay valid as it moves; they end with the model, or with the bytes it was read from.
 struct onnx_model {
   std::string file;  ///< as messages show it
@@ -155,8 +176,8 @@ struct onnx_model {
   std::string producer;  ///< name and version
   std::vector<onnx_opset> opsets;
   onnx_graph graph;
-  std::size_t functions = 0;  ///< local functions: never looked into
-  std::string_view source;    ///< the whole file
+  std::vector<onnx_function> functions;
+  std::string_view source;  ///< the whole file
 
   std::vector<mapped_file> files;              ///< behind the views: the model itself and its external data
   std::deque<std::vector<std::byte>> decoded;  ///< behind tensors that are not stored as plain bytes
@@ -173,11 +194,7 @@ struct onnx_model {
   }
 
   /// Of the standard operators; 0 if the model imports none.
-  std::int64_t opset() const noexcept {
-    for (const onnx_opset& imported : opsets)
-      if (imported.domain.empty() || imported.domain == "ai.onnx") return imported.version;
-    return 0;
-  }
+  std::int64_t opset() const noexcept { return standard_opset(opsets); }
 };
 
 }  // namespace ptq::inline v0_1

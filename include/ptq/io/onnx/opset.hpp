@@ -1,109 +1,213 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file opset.hpp Which operator set a graph can be moved to without meaning something else.
+/// @file opset.hpp Moves a graph to a newer operator set, with its bodies and functions.
 #ifndef PTQ_IO_ONNX_OPSET_HPP
 #define PTQ_IO_ONNX_OPSET_HPP
 
+#include <protozero/pbf_writer.hpp>
+
+#include <cstddef>
 #include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "ptq/error.hpp"
+#include "ptq/io/onnx/adapters.hpp"
+#include "ptq/io/onnx/infer.hpp"
 #include "ptq/io/onnx/links.hpp"
 #include "ptq/io/onnx/model.hpp"
+#include "ptq/io/onnx/moving_node.hpp"
+#include "ptq/io/onnx/scope.hpp"
+#include "ptq/io/onnx/text.hpp"
+#include "ptq/io/onnx/wire.hpp"
 #include "ptq/result.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {
 
-/// A version of an operator that some older nodes do not fit: attributes that became inputs, other defaults.
-/// Additions whose default is the old behaviour are not listed. Source: the operators' changelog of the ONNX
-/// project, versions 8 to 21.
-struct onnx_operator_change {
-  std::string_view op_type;
-  std::int64_t since;
-  bool (*concerns)(const onnx_node&);
-};
-
-/// The change that keeps a node of operator set `from` from being one of `to`; null if there is none.
-inline const onnx_operator_change* find_change(const onnx_node& node, std::int64_t from, std::int64_t to) {
-  constexpr auto always = [](const onnx_node&) { return true; };
-  constexpr auto has_axes = [](const onnx_node& n) { return n.find_attribute("axes") != nullptr; };
-  constexpr auto has_more_outputs = [](const onnx_node& n) { return n.outputs.size() > 1; };
-  constexpr auto has_another_axis = [](const onnx_node& n) { return n.integer("axis", 1) != -1; };
-  static constexpr onnx_operator_change changes[] = {
-      {"BatchNormalization", 9, [](const onnx_node& n) { return n.integer("spatial", 1) != 1; }},
-      {"BatchNormalization", 14, has_more_outputs},
-      {"Clip", 11, [](const onnx_node& n) { return !n.attributes.empty(); }},
-      {"Dropout", 10, has_more_outputs},
-      {"Dropout", 12, [](const onnx_node& n) { return n.find_attribute("ratio") != nullptr; }},
-      {"DFT", 20, always},
-      {"GridSample", 20, always},
-      {"GroupNormalization", 21, always},
-      {"Hardmax", 13, has_another_axis},
-      {"LogSoftmax", 13, has_another_axis},
-      {"Pad", 11, always},
-      {"ReduceL1", 18, has_axes},
-      {"ReduceL2", 18, has_axes},
-      {"ReduceLogSum", 18, has_axes},
-      {"ReduceLogSumExp", 18, has_axes},
-      {"ReduceMax", 18, has_axes},
-      {"ReduceMean", 18, has_axes},
-      {"ReduceMin", 18, has_axes},
-      {"ReduceProd", 18, has_axes},
-      {"ReduceSum", 13, has_axes},
-      {"ReduceSumSquare", 18, has_axes},
-      {"Resize", 11, always},
-      {"Resize", 13, always},
-      {"RoiAlign", 16, always},
-      {"Scan", 9, always},
-      {"Scatter", 11, always},
-      {"Slice", 10, always},
-      {"Softmax", 13, has_another_axis},
-      {"Split", 13, [](const onnx_node& n) { return n.find_attribute("split") != nullptr; }},
-      {"Split", 18, [](const onnx_node& n) { return n.inputs.size() < 2; }},
-      {"Squeeze", 13, has_axes},
-      {"TopK", 10, always},
-      {"Unsqueeze", 13, always},
-      {"Upsample", 9, always},
-      {"Upsample", 10, always},
-  };
-  if (!node.is_standard()) return nullptr;
-  for (const onnx_operator_change& change : changes)
-    if (change.op_type == node.op_type && from < change.since && change.since <= to && change.concerns(node))
-      return &change;
-  return nullptr;
-}
-
 inline constexpr std::int64_t oldest_movable_opset = 7;  // broadcasting changed there
 
-/// Whether all operators of a model mean the same in a newer operator set.
-///
-/// @param reason what needs it: "fp8_e4m3fn"
-inline result<void> check_move(const onnx_model& model, std::int64_t to, const std::string& reason) {
-  const std::int64_t from = model.opset();
-  const auto refuse = [&](const std::string& why) {
-    return error(errc::unsupported, {},
-                 reason + " needs operator set " + std::to_string(to) + ", but the model has " +
-                     std::to_string(from) + ", and " + why + ". Export the model with operator set " +
-                     std::to_string(to) + " or convert it with onnx.version_converter" +
-                     (to > 13 && from >= 13 ? ", or use int8, which needs 13." : "."));
-  };
-  if (from < oldest_movable_opset) return refuse("operators of before version 7 mean something else now");
-  if (model.functions > 0) return refuse("it has local functions, which are not looked into");
-  for (std::size_t i = 0; i < model.graph.nodes.size(); ++i) {
-    const onnx_node& node = model.graph.nodes[i];
-    const onnx_operator_change* change = find_change(node, from, to);
-    std::string where = node_text(model.graph, i);
-    for_each_body_node(node, [&](const onnx_node& inner) {
-      if (change != nullptr) return;
-      change = find_change(inner, from, to);
-      if (change != nullptr) where = "a " + inner.op_type + " in a body of " + where;
-    });
-    if (change != nullptr)
-      return refuse(where + " has another form since version " + std::to_string(change->since));
-  }
-  return {};
+/// An OperatorSetIdProto field of the standard operators.
+inline std::string opset_field(protozero::pbf_tag_type tag, std::int64_t version) {
+  std::string message;
+  protozero::pbf_writer(message).add_int64(2, version);
+  return make_field(tag, message);
 }
+
+inline bool is_standard_opset(std::string_view message) {
+  bool standard = true;
+  wire_state state;
+  for_each_field(message, state, "OperatorSetIdProto", [&](const wire_field& field) {
+    if (field.tag == 1) standard = field.bytes().empty() || field.bytes() == "ai.onnx";
+  });
+  return standard;
+}
+
+/// Moves nodes one by one. Where one has no newer form, the mover says so and what it makes has no meaning.
+class onnx_mover {
+ public:
+  /// @param reason what needs the operator set `to`: "fp8_e4m3fn"
+  /// @param names  taken ones, of tensors and nodes; it adds its own
+  onnx_mover(const onnx_model& model, const onnx_links& links, std::int64_t to, std::string reason,
+             std::set<std::string>& names)
+      : model_(&model),
+        declarations_(model.graph, links),
+        scope_(links, declarations_),
+        from_(model.opset()),
+        to_(to),
+        reason_(std::move(reason)),
+        names_(&names) {
+    if (from_ < oldest_movable_opset) refuse("operators of before version 7 mean something else now", {});
+  }
+
+  /// The GraphProto.node fields that stand for a node; nothing where it stays as it is. The node is one of
+  /// the graph, or a copy of one with other names.
+  std::optional<onnx_text> move(const onnx_node& node) {
+    where_ = place_of(node);
+    return move(node, scope_, from_, 1);
+  }
+
+  /// A ModelProto.functions field; nothing where the function stays as it is.
+  std::optional<onnx_text> move(const onnx_function& function) {
+    const std::int64_t from = standard_opset(function.opsets);
+    if (from == 0 || from >= to_) return {};
+    where_ = "function \"" + function.name + "\"";
+    if (from < oldest_movable_opset) refuse(where_ + " has operator set " + std::to_string(from), {});
+    const onnx_scope scope(function);
+    onnx_text message;
+    std::size_t node = 0;
+    wire_state state;
+    for_each_field(function.source, state, "FunctionProto", [&](const wire_field& field) {
+      if (field.tag == 9 && is_standard_opset(field.bytes()))
+        message.add(opset_field(9, to_));
+      else if (auto moved = field.tag == 7 ? move(function.nodes[node++], scope, from, 7) : std::nullopt)
+        message.add(*std::move(moved));
+      else
+        message.keep(field.raw);
+    });
+    onnx_text field;
+    field.add_field(25, std::move(message));
+    return field;
+  }
+
+  /// Everything; for those who only want to know whether it goes.
+  result<void> check() {
+    for (const onnx_node& node : model_->graph.nodes) (void)move(node);
+    for (const onnx_function& function : model_->functions) (void)move(function);
+    return outcome();
+  }
+
+  /// How many nodes are in another form now.
+  std::size_t count() const noexcept { return count_; }
+
+  result<void> outcome() const {
+    if (refusal_.empty()) return {};
+    return error(errc::unsupported, {},
+                 reason_ + " needs operator set " + std::to_string(to_) + ", but the model has " +
+                     std::to_string(from_) + ", and " + refusal_ + ". " + remedy_);
+  }
+
+ private:
+  /// Where something is refused: the node of the graph, or the function.
+  std::string place_of(const onnx_node& node) const {
+    return "node " +
+           (node.name.empty() ? "that makes \"" + (node.outputs.empty() ? "" : node.outputs.front()) + "\""
+                              : "\"" + node.name + "\"") +
+           " (" + node.op_type + ")";
+  }
+
+  void refuse(std::string why, const std::string& remedy) {
+    if (!refusal_.empty()) return;
+    refusal_ = std::move(why);
+    remedy_ = !remedy.empty()
+                  ? remedy
+                  : "Export the model with operator set " + std::to_string(to_) + " or later" +
+                        (to_ > 13 && from_ >= oldest_movable_opset ? ", or use int8, which needs 13." : ".");
+  }
+
+  std::optional<onnx_text> move(const onnx_node& node, const onnx_scope& scope, std::int64_t from,
+                                protozero::pbf_tag_type tag) {
+    onnx_moving_node moving(node, scope, *names_);
+    if (node.is_standard() && !node.outputs.empty()) adapt(moving, from, to_);
+    if (!moving.refusal().empty()) {
+      const std::string place = place_of(node);
+      refuse((place == where_ ? place : place + " in " + where_) + " cannot be moved: " + moving.refusal(),
+             moving.remedy());
+    }
+    if (moving.is_changed()) ++count_;
+    std::map<std::size_t, onnx_text> attributes;
+    for (std::size_t i = 0; i < node.attributes.size(); ++i)
+      if (!node.attributes[i].bodies.empty())
+        if (auto attribute = move_bodies(node, i, scope, from)) attributes.emplace(i, *std::move(attribute));
+    if (!moving.is_changed() && attributes.empty()) return {};
+    return moving.text(tag, std::move(attributes));
+  }
+
+  /// An AttributeProto with its graphs.
+  std::optional<onnx_text> move_bodies(const onnx_node& node, std::size_t index, const onnx_scope& around,
+                                       std::int64_t from) {
+    const onnx_attribute& attribute = node.attributes[index];
+    onnx_text message;
+    std::size_t body = 0;
+    bool is_changed = false;
+    for_each_attribute(node, index, [&](const wire_field& field) {
+      auto moved = field.tag == 6 || field.tag == 11 ? move(attribute.bodies[body++], around, from)
+                                                     : std::optional<onnx_text>();
+      is_changed = is_changed || moved;
+      if (moved)
+        message.add_field(field.tag, *std::move(moved));
+      else
+        message.keep(field.raw);
+    });
+    if (!is_changed) return {};
+    return message;
+  }
+
+  /// Calls f(field) for the fields of one attribute of a node.
+  template <class F>
+  static void for_each_attribute(const onnx_node& node, std::size_t index, F&& f) {
+    std::size_t attribute = 0;
+    wire_state state;
+    for_each_field(node.source, state, "NodeProto", [&](const wire_field& field) {
+      if (field.tag == 5 && attribute++ == index) for_each_field(field.bytes(), state, "AttributeProto", f);
+    });
+  }
+
+  /// A GraphProto inside an attribute.
+  std::optional<onnx_text> move(const onnx_body& body, const onnx_scope& around, std::int64_t from) {
+    const onnx_scope scope(body, around);
+    onnx_text message;
+    std::size_t node = 0;
+    bool is_changed = false;
+    wire_state state;
+    for_each_field(body.source, state, "GraphProto", [&](const wire_field& field) {
+      auto moved = field.tag == 1 ? move(body.nodes[node++], scope, from, 1) : std::optional<onnx_text>();
+      is_changed = is_changed || moved;
+      if (moved)
+        message.add(*std::move(moved));
+      else
+        message.keep(field.raw);
+    });
+    if (!is_changed) return {};
+    return message;
+  }
+
+  const onnx_model* model_;
+  onnx_declarations declarations_;
+  onnx_scope scope_;
+  std::int64_t from_;
+  std::int64_t to_;
+  std::string reason_;
+  std::set<std::string>* names_;
+  std::string where_;
+  std::string refusal_;
+  std::string remedy_;
+  std::size_t count_ = 0;
+};
 
 }  // namespace detail
 }  // namespace ptq::inline v0_1

@@ -53,7 +53,7 @@ class onnx_parser {
           model_->opsets.push_back(parse_opset(field.bytes()));
           break;
         case 25:
-          ++model_->functions;
+          model_->functions.push_back(parse_function(field.bytes()));
           break;
         default:
           break;
@@ -72,6 +72,33 @@ class onnx_parser {
       if (field.tag == 2) opset.version = field.integer();
     });
     return opset;
+  }
+
+  onnx_function parse_function(std::string_view message) {
+    onnx_function function;
+    function.source = message;
+    for_each_field(message, state, "FunctionProto", [&](const wire_field& field) {
+      switch (field.tag) {
+        case 1:
+          function.name = field.text();
+          break;
+        case 4:
+          function.inputs.push_back(field.text());
+          break;
+        case 5:
+          function.outputs.push_back(field.text());
+          break;
+        case 7:
+          function.nodes.push_back(parse_node(field.bytes()));
+          break;
+        case 9:
+          function.opsets.push_back(parse_opset(field.bytes()));
+          break;
+        default:
+          break;
+      }
+    });
+    return function;
   }
 
   void parse_graph(std::string_view message) {
@@ -198,6 +225,9 @@ class onnx_parser {
           break;
         case 20:
           attribute.kind = static_cast<type>(field.integer32());
+          break;
+        case 21:
+          attribute.reference = field.text();
           break;
         default:
           break;
@@ -376,16 +406,23 @@ class onnx_parser {
           body.nodes.push_back(parse_node(field.bytes()));
           break;
         case 5: {
-          const onnx_tensor tensor = parse_tensor(field.bytes());
+          onnx_tensor tensor = parse_tensor(field.bytes());
           body.names.push_back(tensor.name);
           body.has_external = body.has_external || tensor.external.has_value();
+          body.initializers.push_back(std::move(tensor));
           break;
         }
         case 11:
-          body.names.push_back(parse_value(field.bytes()).name);
+          body.values.push_back(parse_value(field.bytes()));
+          body.names.push_back(body.values.back().name);
           break;
         case 12:
-          used.insert(parse_value(field.bytes()).name);
+          body.values.push_back(parse_value(field.bytes()));
+          body.outputs.push_back(body.values.back().name);
+          used.insert(body.outputs.back());
+          break;
+        case 13:
+          body.values.push_back(parse_value(field.bytes()));
           break;
         case 15:
           body.names.push_back(parse_sparse_name(field.bytes()));

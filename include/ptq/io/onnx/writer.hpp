@@ -14,6 +14,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "ptq/detail/platform.hpp"
@@ -23,7 +24,9 @@
 #include "ptq/io/onnx/layers.hpp"
 #include "ptq/io/onnx/links.hpp"
 #include "ptq/io/onnx/model.hpp"
+#include "ptq/io/onnx/opset.hpp"
 #include "ptq/io/onnx/tensor.hpp"
+#include "ptq/io/onnx/text.hpp"
 #include "ptq/io/onnx/wire.hpp"
 #include "ptq/io/output_file.hpp"
 #include "ptq/io/path.hpp"
@@ -103,6 +106,15 @@ class onnx_layout {
     size_ += pieces_.back().text.size() + room;
   }
 
+  void lay(const onnx_text& text) {
+    for (const onnx_text::piece& piece : text.pieces()) {
+      if (const auto* const made = std::get_if<std::string>(&piece))
+        add(*made);
+      else
+        keep(std::get<std::string_view>(piece));
+    }
+  }
+
   /// Takes room in the data file.
   onnx_location place_data(std::uint64_t size) {
     constexpr std::uint64_t page = 4096;  // so that readers can map a tensor alone
@@ -142,6 +154,7 @@ class onnx_layout {
     if (const auto found = edits_->inserted.find(node); found != edits_->inserted.end())
       for (const std::string& field : found->second) add(field);
     if (edits_->dropped_nodes.contains(node)) return;
+    if (const auto moved = edits_->moved.find(node); moved != edits_->moved.end()) return lay(moved->second);
     const auto renamed = edits_->renamed.find(node);
     if (renamed == edits_->renamed.end())
       keep(raw);
@@ -181,6 +194,7 @@ class onnx_layout {
     const std::uint64_t graph_size = std::exchange(size_, 0);
     wire_state state;
     bool has_version = false;
+    std::size_t function = 0;
     for_each_field(model_->source, state, "ModelProto", [&](const wire_field& field) {
       if (field.tag == 7) {
         add(field_header(7, graph_size));
@@ -193,10 +207,10 @@ class onnx_layout {
       } else if (field.tag == 1 && edits_->ir_version != 0) {
         has_version = true;
         lay_ir_version();
-      } else if (field.tag == 8 && edits_->opset != 0 && is_standard(field.bytes())) {
-        std::string version;
-        protozero::pbf_writer(version).add_int64(2, edits_->opset);
-        add(make_field(8, version));
+      } else if (field.tag == 8 && edits_->opset != 0 && is_standard_opset(field.bytes())) {
+        add(opset_field(8, edits_->opset));
+      } else if (field.tag == 25) {
+        lay_function(function++, field.raw);
       } else {
         keep(field.raw);
       }
@@ -210,13 +224,10 @@ class onnx_layout {
     add(std::move(version));
   }
 
-  static bool is_standard(std::string_view opset) {
-    bool standard = true;
-    wire_state state;
-    for_each_field(opset, state, "OperatorSetIdProto", [&](const wire_field& field) {
-      if (field.tag == 1) standard = field.bytes().empty() || field.bytes() == "ai.onnx";
-    });
-    return standard;
+  void lay_function(std::size_t function, std::string_view raw) {
+    const auto moved = edits_->moved_functions.find(function);
+    if (moved != edits_->moved_functions.end()) return lay(moved->second);
+    keep(raw);
   }
 
   const onnx_model* model_;
@@ -273,7 +284,8 @@ class onnx_writer {
   /// @param planned      for these layers
   /// @param input_scales one for each layer, looked at where the plan quantizes its activations
   /// @param largest_file codes go to external data where the model file would be larger
-  /// @return unsupported (an operator set that is too old and cannot be raised; a dtype that ONNX lacks),
+  /// @return unsupported (a graph that cannot be moved to the operator set it needs, see `check_opset`; a
+  /// dtype that ONNX lacks),
   ///         axis_out_of_range, invalid_value (a scale), cannot_write
   static result<onnx_writer> create(const std::string& path, const onnx_model& model,
                                     const onnx_layers& layers, const plan& planned,
