@@ -113,7 +113,7 @@ class onnx_mover {
 
  private:
   /// Where something is refused: the node of the graph, or the function.
-  std::string place_of(const onnx_node& node) const {
+  static std::string place_of(const onnx_node& node) {
     return "node " +
            (node.name.empty() ? "that makes \"" + (node.outputs.empty() ? "" : node.outputs.front()) + "\""
                               : "\"" + node.name + "\"") +
