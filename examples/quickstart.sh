@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 
 source examples/install_packages.sh
 install_packages cmake ninja-build g++ libcli11-dev libeigen3-dev libprotozero-dev libyaml-cpp-dev nlohmann-json3-dev \
-  zlib1g-dev
+  libstb-dev zlib1g-dev
 
 if [[ ! -f build/build.ninja && ! -f build/Makefile ]]; then
   cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DPTQ_BUILD_TESTS=OFF -DPTQ_BUILD_BENCHMARKS=OFF \

@@ -143,10 +143,32 @@ ptq::result<void> read_recording(const ptq::data_config& data, const model_file&
   return {};
 }
 
+/// What a plan says about a folder of pictures.
+void judge_images(const ptq::data_config& data, bool calibrates, ptq::plan& plan) {
+  if (data.images_dir.empty()) return;
+  const std::string setting = "dataset.quant_calibration_dataset.images_dir";
+  if (!data.inputs.empty() || !data.activations.empty())
+    plan.notes.push_back(setting + " is not read: " + (data.inputs.empty() ? "activations" : "inputs") +
+                         " stand beside it.");
+  else if (!calibrates)
+    plan.warnings.push_back(setting + " is not read: no layer's activations are quantized.");
+  else if (!has_images())
+    plan.warnings.push_back(setting +
+                            ": this build does not decode pictures. Build again with stb_image (Debian: "
+                            "libstb-dev), or give arrays as inputs.");
+  else
+    plan.notes.push_back("pictures of " + setting +
+                         " are fed as x' = (x * scale - mean) / std, x from 0 to 255" +
+                         (data.normalized_by.empty() ? ", with scale, mean and std of that section."
+                                                     : ", with mean and std of " + data.normalized_by +
+                                                           (data.scale[0] == 1 ? "." : " and scale 1/255.")));
+}
+
 }  // namespace
 
 void judge_data(const ptq::spec& spec, ptq::plan& plan) {
   const bool calibrates = plan.quantizes_activations();
+  if (spec.calibration_data) judge_images(*spec.calibration_data, calibrates, plan);
   if (!spec.ptq.calibration.statistics.empty()) {
     if (!calibrates)
       plan.warnings.emplace_back(
@@ -168,7 +190,8 @@ ptq::result<void> expect_data(const ptq::spec& spec, const ptq::plan& plan) {
   return ptq::error(
       ptq::errc::missing_value, spec.file,
       "activations are to be quantized, but there are no calibration data. Give inputs of the model: "
-      "dataset.quant_calibration_dataset.inputs=FILE.npy (.npz, .safetensors), or recorded inputs of its "
+      "dataset.quant_calibration_dataset.inputs=FILE.npy (.npz, .safetensors), or images_dir=FOLDER; or "
+      "recorded inputs of its "
       "layers: "
       "dataset.quant_calibration_dataset.activations=FILE.npz.");
 }

@@ -172,7 +172,7 @@ int run_evaluate(const options& given) {
   for (const char* field : {"model_path", "results_dir"})
     if (const auto wanted = require(*spec, field); !wanted) return fail(given, wanted.error(), bad_usage);
   const auto& data = spec->evaluation_data;
-  if (!data || data->inputs.empty())
+  if (!data || (data->inputs.empty() && data->images_dir.empty()))
     return fail(
         given,
         ptq::error(

@@ -14,6 +14,7 @@
 
 #include "command.hpp"
 #include "engines.hpp"
+#include "images.hpp"
 #include "ptq/config/words.hpp"
 #include "ptq/version.hpp"
 #include "terminal.hpp"
@@ -148,7 +149,8 @@ int main(int argc, char** argv) {
   app.set_version_flag(
       "--version",
       std::string(PTQ_VERSION_STRING) +
-          (cli::has_openvino() ? "\nengines: tiny_engine, OpenVINO" : "\nengines: tiny_engine"),
+          (cli::has_openvino() ? "\nengines: tiny_engine, OpenVINO" : "\nengines: tiny_engine") +
+          (cli::has_images() ? "\npictures: JPEG, PNG, BMP" : "\npictures: none (built without stb_image)"),
       "Print the version, and the engines that are built in");
   app.require_subcommand(1);
 

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "data_formats.hpp"
+#include "images.hpp"
 #include "ptq/config/spec.hpp"
 #include "ptq/engine/concept.hpp"
 #include "ptq/io/samples.hpp"
@@ -29,7 +30,7 @@ inline bool is_setting(std::string_view where) {
 /// @param data of the specification: for calibration or for evaluation
 inline ptq::result<ptq::samples> open_samples(const ptq::spec& spec, const ptq::data_config& data,
                                               std::span<const ptq::graph_input> inputs) {
-  auto opened = ptq::samples::open(data, inputs, data_formats{}, spec.ptq.data.batch_axis);
+  auto opened = ptq::samples::open(data, inputs, data_formats{}, spec.ptq.data.batch_axis, open_images);
   if (opened || !is_setting(opened.error().where)) return opened;
   const bool evaluates = spec.evaluation_data && &data == &*spec.evaluation_data;
   const std::string section = opened.error().where.starts_with("ptq.") ? ""

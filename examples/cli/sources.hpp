@@ -39,6 +39,7 @@ void each_source(Spec& spec, F f) {
     if (!data) return;
     for (auto& [input, file] : data->inputs) f(section + ".inputs", file);
     f(section + ".activations", data->activations);
+    f(section + ".images_dir", data->images_dir);
     f(section + ".labels", data->labels);
   };
   each_of_data("dataset.quant_calibration_dataset", spec.calibration_data);

@@ -2,6 +2,8 @@
 """How calibration data reach a graph: as ONNX Runtime computes with them, fed by hand, whatever engine and batch size."""
 import itertools
 import json
+import struct
+import zlib
 
 import numpy as np
 import onnx
@@ -203,6 +205,98 @@ class Types(DataTest):
         run = self.ptq("quantize", "-e", STATIC, "model_path=model.onnx", "results_dir=out", f"{DATA}.activations=r.npz",
                        f"{DATA}.scale=2")
         self.assertFails(run, 2, f"{DATA}.scale", "recorded activations")
+
+
+def png(pixels):
+    """The bytes of a PNG file of [height, width, 3]."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    header = struct.pack(">2I5B", pixels.shape[1], pixels.shape[0], 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def resized(pixels, height, width):
+    """Bilinear with half-pixel centres: [3, height, width]."""
+    def line(values, wanted):
+        given = values.shape[0]
+        at = np.clip((np.arange(wanted) + 0.5) * given / wanted - 0.5, 0, given - 1)
+        low = np.floor(at).astype(int)
+        share = (at - low).reshape(-1, 1, 1)
+        return values[low] * (1 - share) + values[np.minimum(low + 1, given - 1)] * share
+    down = line(pixels.astype(np.float64), height)
+    return line(down.transpose(1, 0, 2), width).transpose(2, 1, 0)
+
+
+class Pictures(DataTest):
+    """A TAO file as it is."""
+
+    def setUp(self):
+        super().setUp()
+        self.save([given("x", ["n", 3, 4, 5])], [h.make_node("Relu", ["x"], ["r"]), h.make_node("Sub", ["r", "x"], ["s"]),
+                                                 h.make_node("Sub", ["r", "s"], ["f"])], 5)
+        self.pixels = [RANDOM.integers(0, 256, (7, 6, 3)).astype(np.uint8) for _ in range(3)]
+        for name, pixels in zip(("a.png", "b/c.png", "d.png"), self.pixels):
+            self.write("val/" + name, png(pixels))
+
+    def spec(self, dataset, *, quantize=STATIC, more=""):
+        self.write("spec.yaml", quantize.read_text() + "\ndataset:\n" + dataset + more)
+
+    def run_spec(self, *words, command="quantize"):
+        return self.ptq(command, "-e", "spec.yaml", "model_path=model.onnx", "results_dir=out", *words)
+
+    def test_the_folder_is_read(self):
+        if not self.has_pictures():
+            self.skipTest("stb_image is not built in")
+        images = np.stack([resized(p, 4, 5) for p in self.pixels])
+        mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+        normalized = (images / 255 - mean.reshape(3, 1, 1)) / std.reshape(3, 1, 1)
+        augmentation = "  augmentation: {mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225], random_flip: {enable: true}}\n"
+        section = "  quant_calibration_dataset: {images_dir: val, batch_size: 2, shuffle: false, num_workers: 4%s}\n"
+        for dataset, expected, note in (
+                (augmentation + section % "", normalized, "with mean and std of dataset.augmentation and scale 1/255."),
+                (section % ", augmentation: {input_mean: [123, 116, 103]}",
+                 images - np.array([123, 116, 103]).reshape(3, 1, 1), "quant_calibration_dataset.augmentation."),
+                (augmentation + section % ", scale: 0.5", images / 2, "with scale, mean and std of that section."),
+                (section % "", images, "x from 0 to 255")):
+            with self.subTest(dataset):
+                self.spec(dataset)
+                run = self.run_spec()
+                np.testing.assert_allclose(self.amax(run), np.abs(expected).max(), rtol=1e-6)
+                self.assertIn(note, run.stderr)
+                self.assertNotIn("Did you mean", run.stderr)
+        run = self.ptq("quantize", "-e", "out/experiment.yaml")
+        np.testing.assert_allclose(self.amax(run), np.abs(images).max(), rtol=1e-6)
+        np.save(self.folder / "labels.npy", np.zeros(3, np.int64))
+        run = self.run_spec("evaluate.images_dir=val", "evaluate.labels=labels.npy", command="evaluate")
+        self.assertEqual(run.returncode, 0, run.stderr)
+
+    def test_inputs_win_and_no_data_is_needed_for_weights(self):
+        self.spec("  quant_calibration_dataset: {images_dir: missing, shuffle: false}\n")
+        np.save(self.folder / "x.npy", numbers(2, 3, 4, 5))
+        run = self.run_spec(f"{DATA}.inputs=x.npy")
+        self.amax(run)
+        self.assertIn(f"note: {DATA}.images_dir is not read: inputs stand beside it.", run.stderr)
+        weights = self.run_spec("quantize.backend=torchao", "quantize.mode=weight_only_ptq",
+                                "quantize.layers=[{module_name: Linear, weights: {dtype: int8}}]")
+        self.assertEqual(weights.returncode, 0, weights.stderr)
+        self.assertIn(f"warning: {DATA}.images_dir is not read: no layer's activations are quantized.", weights.stderr)
+        plan = self.run_spec(command="plan")
+        self.assertEqual(plan.returncode, 0, plan.stderr)
+        if self.has_pictures():
+            self.assertFails(self.run_spec(), 1, str(self.folder / "missing"), "no such folder.")
+        else:
+            self.assertIn("libstb-dev", plan.stderr)
+            self.assertFails(self.run_spec(), 1, "libstb-dev", "give arrays as inputs")
+
+    def test_several_inputs(self):
+        self.save([given("a", ["n", 3, 4, 5]), given("b", ["n", 3, 4, 5])], [h.make_node("Mul", ["a", "b"], ["f"])], 5)
+        self.spec("  quant_calibration_dataset: {images_dir: val}\n")
+        self.assertFails(self.run_spec(), 1, "spec.yaml:", f"{DATA}.images_dir: pictures feed one graph input, but the graph "
+                         'has 2: "a", "b". Give an array for each: inputs: {a: FILE, ...}.')
+
+    def has_pictures(self):
+        return "JPEG" in self.ptq("--version").stdout
 
 
 main()

@@ -145,7 +145,7 @@ class SpecificationMessages(CommandTest):
                 self.assertNotIn("A specification:", run.stdout)
 
     def test_version(self):
-        self.assertRegex(self.ptq("--version").stdout, r"^\d+\.\d+\.\d+\nengines: tiny_engine(, OpenVINO)?$")
+        self.assertRegex(self.ptq("--version").stdout, r"^\d+\.\d+\.\d+\nengines: tiny_engine(, OpenVINO)?\npictures: (JPEG, PNG, BMP|none .*)$")
 
 
 class ModelMessages(CommandTest):

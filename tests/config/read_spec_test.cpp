@@ -252,3 +252,31 @@ ptq:
   CHECK(good(ptq::to_yaml(plain)).quantize == plain.quantize);
   CHECK(good(ptq::to_yaml(plain)).ptq == plain.ptq);
 }
+
+TEST_CASE(
+    "a folder of pictures takes what TAO does to pixels from the section beside it, unless ours says it") {
+  const auto pictures = [](const std::string& own,
+                           const std::string& shared = "augmentation: {mean: [0.5, 0.25, 0]}") {
+    return good("quantize: {}\ndataset: {" + shared + ", quant_calibration_dataset: {images_dir: /val" + own +
+                "}}");
+  };
+  const ptq::data_config shared = *pictures("").calibration_data;
+  CHECK(shared.images_dir == "/val");
+  CHECK(shared.normalized_by == "dataset.augmentation");
+  CHECK(shared.scale == ptq::channel_values{1.0 / 255});
+  CHECK(shared.mean == ptq::channel_values{0.5, 0.25, 0});
+  CHECK(shared.std == ptq::channel_values{1});
+
+  const ptq::spec own =
+      pictures(", augmentation: {input_mean: [124, 116, 104], input_std: 58}, shuffle: false");
+  CHECK(own.calibration_data->normalized_by == "dataset.quant_calibration_dataset.augmentation");
+  CHECK(own.calibration_data->scale == ptq::channel_values{1});
+  CHECK(own.calibration_data->std == ptq::channel_values{58});
+  REQUIRE(own.warnings.size() == 1);
+  CHECK(own.warnings[0].starts_with("dataset.quant_calibration_dataset.shuffle has no effect"));
+
+  for (const char* word : {", scale: 2", ", mean: 1", ", std: 2", ", inputs: a.npy"})
+    CHECK(pictures(word).calibration_data->normalized_by.empty());
+  CHECK(good("quantize: {}\nevaluate: {images_dir: /val, normalization: {std: 2}}")
+            .evaluation_data->normalized_by == "evaluate.normalization");
+}

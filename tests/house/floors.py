@@ -48,6 +48,7 @@ SEES = {5: 2}
 # A third party, as the optional target that carries it, and what its headers look like. Floors 5 and 7 may use one.
 THIRD_PARTIES = {
     "eigen": r"(unsupported/)?Eigen/",
+    "images": r"stb_",
     "json": r"nlohmann/",
     "onnx": r"protozero/",
     "openvino": r"openvino/",

@@ -69,6 +69,7 @@ struct data_config {
   channel_values scale{1.0};
   channel_values mean{0.0};
   channel_values std{1.0};
+  std::string normalized_by;  ///< the section of TAO that scale, mean and std were taken from; empty if none
 
   friend bool operator==(const data_config&, const data_config&) = default;
 };

@@ -103,6 +103,7 @@ inline std::string yaml_data(const data_config& data, const std::string& indent)
   else if (!data.inputs.empty())
     add("inputs", yaml_map(data.inputs));
   if (!data.activations.empty()) add("activations", yaml_word(data.activations));
+  if (!data.images_dir.empty()) add("images_dir", yaml_word(data.images_dir));
   if (!data.labels.empty()) add("labels", yaml_word(data.labels));
   add("batch_size", std::to_string(data.batch_size));
   add("max_samples", data.max_samples ? std::to_string(*data.max_samples) : "all");
