@@ -3846,6 +3846,7 @@ struct data_config {
   channel_values scale{1.0};
   channel_values mean{0.0};
   channel_values std{1.0};
+  std::string normalized_by;  ///< the section of TAO that scale, mean and std were taken from; empty if none
 
   friend bool operator==(const data_config&, const data_config&) = default;
 };
@@ -4025,9 +4026,12 @@ class validator {
   }
 
   void check_data(const std::string& path, const data_config& data) {
-    if (data.inputs.empty() == data.activations.empty())
+    const bool has_images = !data.images_dir.empty();
+    if (data.inputs.empty() == data.activations.empty() && !(data.inputs.empty() && has_images))
       fail(data.inputs.empty() ? errc::missing_value : errc::invalid_value, path,
-           "give either inputs (a file, or a map of graph inputs to files) or activations (a file).");
+           "give either inputs (a file, or a map of graph inputs to files) or activations (a file); pictures "
+           "as "
+           "images_dir (a folder).");
     for (const auto& [input, file] : data.inputs)
       if (file.empty())
         fail(errc::missing_value, path + ".inputs" + (input.empty() ? "" : "." + input), "names no file.");
@@ -4167,8 +4171,14 @@ class spec_reader {
   static constexpr std::string_view slot_keys[] = {"dtype", "quant_axis"};
   static constexpr std::string_view unused_slot_keys[] = {"observer_or_fake_quant",
                                                           "observer_or_fake_quant_kwargs"};
-  static constexpr std::string_view data_keys[] = {"inputs", "activations", "batch_size", "max_samples",
-                                                   "scale",  "mean",        "std"};
+  static constexpr std::string_view data_keys[] = {"inputs",      "activations", "images_dir", "batch_size",
+                                                   "max_samples", "scale",       "mean",       "std"};
+  static constexpr std::string_view unused_data_keys[] = {
+      "annotation_file", "annotations", "augmentation", "classes",        "classmap",      "data_path",
+      "data_root",       "data_type",   "dataset",      "drop_last",      "img_size",      "image_size",
+      "input_size",      "json_file",   "names",        "nolabel_folder", "normalization", "num_classes",
+      "num_workers",     "pin_memory",  "pipeline",     "root_dir",       "sampler",       "shuffle",
+      "split",           "transforms",  "type",         "workers"};
   static constexpr std::string_view ptq_keys[] = {"module_types", "calibration", "data"};
   static constexpr std::string_view calibration_keys[] = {"algorithm", "percentile", "bins", "statistics"};
   static constexpr std::string_view layout_keys[] = {"batch_axis"};
@@ -4260,24 +4270,30 @@ class spec_reader {
     const std::string path = "dataset.quant_calibration_dataset";
     const tree& data = resolved(*section, path);
     if (data.is_null()) return;
-    if (const tree* images = data.member("images_dir")) return refuse_images(*images, path + ".images_dir");
     data_config& out = spec_.calibration_data.emplace();
-    each_member(data, path, {data_keys},
+    read_normalization(data, path, out);
+    tree rest = data;
+    const auto is_used = [&](const tree& m) { return path + "." + m.key == out.normalized_by; };
+    rest.members.erase(std::remove_if(rest.members.begin(), rest.members.end(), is_used), rest.members.end());
+    each_member(rest, path, {data_keys, unused_data_keys},
                 [&](const tree& value, const std::string& field) { read_data(value, field, out); });
   }
 
   /// TAO keeps other things in this section, too. It is data of ours only if it names inputs.
   void read_evaluation_data() {
-    static constexpr std::string_view telling[] = {"inputs", "activations", "batch_size",
-                                                   "labels", "max_samples", "scale"};
+    static constexpr std::string_view telling[] = {"inputs",      "activations", "batch_size", "labels",
+                                                   "max_samples", "scale",       "images_dir"};
     const tree* section = root_.member("evaluate");
     if (section) warn_of_near_keys(*section, "evaluate", telling);
-    if (!section || (!section->member("inputs") && !section->member("activations"))) return;
+    if (!section ||
+        (!section->member("inputs") && !section->member("activations") && !section->member("images_dir")))
+      return;
     tree ours = *section;
     const auto is_foreign = [](const tree& m) { return m.key != "labels" && !contains(data_keys, m.key); };
     ours.members.erase(std::remove_if(ours.members.begin(), ours.members.end(), is_foreign),
                        ours.members.end());
     data_config& out = spec_.evaluation_data.emplace();
+    read_normalization(*section, "evaluate", out);
     each_member(ours, "evaluate", {}, [&](const tree& value, const std::string& field) {
       if (value.key == "labels") read_text(value, field, out.labels);
       read_data(value, field, out);
@@ -4287,6 +4303,7 @@ class spec_reader {
   void read_data(const tree& value, const std::string& path, data_config& out) {
     if (value.key == "inputs") read_inputs(value, path, out);
     if (value.key == "activations") read_text(value, path, out.activations);
+    if (value.key == "images_dir") read_text(value, path, out.images_dir, "a folder");
     if (value.key == "batch_size") read_count(value, path, out.batch_size);
     if (value.key == "max_samples" && !value.is_null() && !(value.is_word() && value.word == "all"))
       read_count(value, path, out.max_samples.emplace());
@@ -4304,18 +4321,37 @@ class spec_reader {
     });
   }
 
-  void refuse_images(const tree& value, const std::string& path) {
-    const std::string folder = value.is_word() ? value.word : "FOLDER";
-    fail(errc::unsupported, value, path,
-         "ptq does not decode images. Write them as one array, with the size and order that the model "
-         "expects: "
-         "python3 -c \"import glob, numpy, PIL.Image; numpy.save('calibration.npy', "
-         "numpy.stack([numpy.asarray("
-         "PIL.Image.open(f).convert('RGB').resize((224, 224))).transpose(2, 0, 1) for f in "
-         "sorted(glob.glob('" +
-             folder +
-             "/*'))]))\", "
-             "and give inputs: calibration.npy with scale, mean and std (x' = (x * scale - mean) / std).");
+  /// What TAO does to pixels, where nothing of ours says it: a section beside images_dir, or one that all of
+  /// its data share.
+  void read_normalization(const tree& data, const std::string& path, data_config& out) {
+    const tree* const images = data.member("images_dir");
+    if (!images || images->is_null()) return;
+    for (const char* ours : {"inputs", "activations", "scale", "mean", "std"})
+      if (data.member(ours)) return;
+    const tree* const dataset = root_.member("dataset");
+    for (const char* name : {"augmentation", "normalization"}) {
+      if (read_normalization(data.member(name), path + "." + name, out)) return;
+      if (dataset && read_normalization(dataset->member(name), std::string("dataset.") + name, out)) return;
+    }
+  }
+
+  /// Its means and deviations are those of pixels from 0 to 1, or from 0 to 255 if some exceed 1.
+  ///
+  /// @return whether the section has any
+  bool read_normalization(const tree* section, const std::string& path, data_config& out) {
+    if (!section) return false;
+    bool is_large = false;
+    for (const tree& value : section->members) {
+      const bool is_mean = value.key == "mean" || value.key == "input_mean";
+      if ((!is_mean && value.key != "std" && value.key != "input_std") || value.is_null()) continue;
+      channel_values& numbers = is_mean ? out.mean : out.std;
+      const std::string field = path + "." + value.key;
+      read_channels(resolved(value, field), field, numbers);
+      is_large = is_large || std::any_of(numbers.begin(), numbers.end(), [](double x) { return x > 1; });
+      out.normalized_by = path;
+    }
+    if (!out.normalized_by.empty() && !is_large) out.scale = {1.0 / 255};
+    return !out.normalized_by.empty();
   }
 
   void read_ptq() {
@@ -4836,6 +4872,7 @@ inline std::string yaml_data(const data_config& data, const std::string& indent)
   else if (!data.inputs.empty())
     add("inputs", yaml_map(data.inputs));
   if (!data.activations.empty()) add("activations", yaml_word(data.activations));
+  if (!data.images_dir.empty()) add("images_dir", yaml_word(data.images_dir));
   if (!data.labels.empty()) add("labels", yaml_word(data.labels));
   add("batch_size", std::to_string(data.batch_size));
   add("max_samples", data.max_samples ? std::to_string(*data.max_samples) : "all");
