@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <span>
@@ -48,9 +49,9 @@ struct dimension_label {
   bool says_time() const {
     const std::string name = lower_cased(text);
     if (name == "t" || name == "l") return true;
-    for (const char* part : {"time", "seq", "frame", "len", "step", "token"})
-      if (name.find(part) != std::string::npos) return true;
-    return false;
+    constexpr std::string_view parts[] = {"time", "seq", "frame", "len", "step", "token"};
+    return std::any_of(std::begin(parts), std::end(parts),
+                       [&](std::string_view part) { return name.find(part) != std::string::npos; });
   }
   friend bool operator==(const dimension_label&, const dimension_label&) = default;
 };
