@@ -3,11 +3,10 @@
 
 #include <cstdio>
 
+#include "support/build.hpp"
+
 int main(int argc, char** argv) {
-#ifndef NDEBUG
-  std::fputs("Built without NDEBUG: these figures would mislead. Use CMAKE_BUILD_TYPE=Release.\n", stderr);
-  return 1;
-#endif
+  std::fputs(build_text().c_str(), stderr);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   benchmark::RunSpecifiedBenchmarks();

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a figure was measured with: it says little without.
+#ifndef BENCHMARKS_SUPPORT_BUILD_HPP
+#define BENCHMARKS_SUPPORT_BUILD_HPP
+
+#include <sys/utsname.h>
+
+#include <fstream>
+#include <string>
+
+/// As /proc/cpuinfo names it; else the machine's architecture.
+inline std::string cpu_text() {
+  std::ifstream about("/proc/cpuinfo");
+  for (std::string line; std::getline(about, line);)
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  struct utsname machine{};
+  return ::uname(&machine) == 0 ? static_cast<const char*>(machine.machine) : "unknown";
+}
+
+/// Build type, flags, compiler and CPU; and whether the figures are worth nothing.
+inline std::string build_text() {
+#if defined(__OPTIMIZE__) && defined(NDEBUG)
+  const std::string verdict;
+#else
+  const std::string verdict =
+      "NOT TO BE QUOTED: built without optimisation, or with assertions. Use -DCMAKE_BUILD_TYPE=Release.\n";
+#endif
+  return verdict + "build: " + PTQ_BUILD_TYPE + ", flags: " + PTQ_BUILD_FLAGS + ", compiler: " + __VERSION__ +
+         ", CPU: " + cpu_text() + "\n";
+}
+
+#endif  // BENCHMARKS_SUPPORT_BUILD_HPP
