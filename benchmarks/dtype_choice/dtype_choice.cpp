@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which dtype for this model? One table for any safetensors file: dtype x granularity with bytes, error and
-// speed.
+// Which dtype for this model? One table for any model that `ptq quantize` reads: dtype x granularity with
+// bytes, error and speed.
 //
 // All weights that can be quantized (Linear, Conv) are quantized with TorchAO's numbers and dequantized
 // again. The speeds are medians over rounds in which every row runs once, beside a memcpy of the same floats;
@@ -17,37 +17,42 @@
 #include <string_view>
 #include <vector>
 
+#include "model_file.hpp"
 #include "ptq/backend/concept.hpp"
 #include "ptq/backends.hpp"
+#include "ptq/config/spec.hpp"
 #include "ptq/dtypes.hpp"
 #include "ptq/io/path.hpp"
-#include "ptq/io/safetensors.hpp"
 #include "ptq/model/any_view.hpp"
 #include "ptq/model/classes.hpp"
-#include "ptq/model/layers_of.hpp"
 #include "ptq/model/shape_text.hpp"
 #include "ptq/quantize/dequantize.hpp"
 #include "ptq/quantize/error.hpp"
 #include "ptq/quantize/quantize.hpp"
 #include "ptq/report/table.hpp"
 #include "ptq/result.hpp"
+#include "support/build.hpp"
+#include "terminal.hpp"
 
 namespace {
 
 constexpr const char* usage =
-    "usage: dtype_choice MODEL.safetensors [--rounds N] [--check]\n"
+    "usage: dtype_choice MODEL [--rounds N] [--check]\n"
     "Prints for each dtype and granularity what it costs the weights of the model: bytes, error, speed.\n"
+    "MODEL is what ptq quantizes: .onnx, .safetensors, .safetensors.index.json, or a folder with one of the "
+    "latter.\n"
     "  --rounds N  the speeds are medians of N rounds (11)\n"
     "  --check     fail unless every registered dtype has its rows\n";
 
 using clock_type = std::chrono::steady_clock;
 
-/// A weight as row-major floats: one row an output channel.
+/// A weight as row-major floats.
 struct weight {
   ptq::layer source;
   std::vector<float> values;
   ptq::tensor_shape shape;
   std::vector<float> restored;  // where dequantize and memcpy write
+  ptq::granularity channels;    // one scale an output channel
 };
 
 template <class F>
@@ -62,6 +67,9 @@ double median(std::vector<double> values) {
                    values.end());
   return values[values.size() / 2];
 }
+
+/// What a scale is for.
+constexpr const char* granularities[] = {"tensor", "channel"};
 
 /// What one row of the table measures.
 struct row {
@@ -89,12 +97,13 @@ ptq::error refusal(const ptq::layer& source, ptq::status refused) {
 /// Quantizes and dequantizes every weight once, and adds the times; the first round also counts bytes and
 /// errors.
 template <class D>
-ptq::result<void> run_round(row& r, std::vector<weight>& weights, ptq::granularity grain) {
+ptq::result<void> run_round(row& r, std::vector<weight>& weights) {
   const bool is_first = r.quantize_seconds.empty();
   double quantizing = 0;
   double dequantizing = 0;
   codes_and_scales<D> made;
   for (weight& w : weights) {
+    const ptq::granularity grain = r.granularity == "tensor" ? ptq::per_tensor() : w.channels;
     const ptq::tensor_view<const float> source(w.values.data(), w.shape);
     const ptq::tensor_view<float> target(w.restored.data(), w.shape);
     made.codes.resize(w.values.size());
@@ -116,20 +125,15 @@ ptq::result<void> run_round(row& r, std::vector<weight>& weights, ptq::granulari
   return {};
 }
 
-struct named_granularity {
-  const char* name;
-  ptq::granularity grain;
-};
-constexpr named_granularity granularities[] = {{"tensor", ptq::per_tensor()},
-                                               {"channel", ptq::per_channel(0)}};
-
-std::vector<weight> weights_of(const ptq::checkpoint& model) {
-  std::vector<ptq::named_tensor> tensors;
-  for (const ptq::stored_tensor& t : model.tensors()) tensors.push_back({t.name, t.view()});
+std::vector<weight> weights_of(const cli::model_file& model) {
   std::vector<weight> weights;
-  for (const ptq::layer& l : ptq::layers_of(tensors)) {
-    if (!ptq::traits_of_class(l.class_name).weights || !l.weight.type || l.weight.size() == 0) continue;
-    weight w{l, std::vector<float>(l.weight.size()), l.weight.shape, std::vector<float>(l.weight.size())};
+  for (const ptq::layer& l : model.layers()) {
+    const ptq::class_traits traits = ptq::traits_of_class(l.class_name);
+    if (!traits.weights || !l.weight.type || l.weight.size() == 0) continue;
+    const std::size_t axis = l.output_axis.value_or(traits.output_axis);
+    if (axis >= l.weight.shape.rank) continue;
+    weight w{l, std::vector<float>(l.weight.size()), l.weight.shape, std::vector<float>(l.weight.size()),
+             ptq::per_channel(axis)};
     const auto* bytes = static_cast<const std::byte*>(l.weight.data);
     ptq::visit(l.weight, [&]<class T>(ptq::tensor_view<const T>) {
       for (std::size_t i = 0; i < w.values.size(); ++i) {
@@ -162,7 +166,8 @@ void print(const std::vector<row>& rows, const std::vector<double>& copy_seconds
                ptq::short_text(error.max_abs), giga(quantizing), ptq::fixed_text(copying / quantizing, 2),
                giga(dequantizing), ptq::fixed_text(copying / dequantizing, 2)});
   }
-  std::printf("%zu weights, memcpy %s Gelem/s\n\n%s", elements, giga(copying).c_str(), table.text().c_str());
+  std::printf("%s%zu weights, memcpy %s Gelem/s\n\n%s", build_text().c_str(), elements, giga(copying).c_str(),
+              table.text().c_str());
 }
 
 /// Fills one row a dtype and granularity, in interleaved rounds.
@@ -170,6 +175,7 @@ ptq::result<std::vector<row>> measure(std::vector<weight>& weights, std::size_t 
                                       std::vector<double>& copy_seconds) {
   std::vector<row> rows;
   ptq::result<void> outcome;
+  cli::progress shown(rounds);
   for (std::size_t round = 0; round < rounds; ++round) {
     copy_seconds.push_back(seconds_of([&] {
       for (weight& w : weights)
@@ -177,12 +183,13 @@ ptq::result<std::vector<row>> measure(std::vector<weight>& weights, std::size_t 
     }));
     std::size_t at = 0;
     ptq::detail::for_each_type(ptq::dtypes{}, [&]<class D>(ptq::detail::type_tag<D>) {
-      for (const named_granularity& g : granularities) {
-        if (round == 0) rows.push_back({D::name, g.name, 0, {}, {}, {}});
-        if (outcome) outcome = run_round<D>(rows[at++], weights, g.grain);
+      for (const char* const granularity : granularities) {
+        if (round == 0) rows.push_back({D::name, granularity, 0, {}, {}, {}});
+        if (outcome) outcome = run_round<D>(rows[at++], weights);
       }
     });
     if (!outcome) return outcome.error();
+    shown.step("rounds");
   }
   return rows;
 }
@@ -245,7 +252,9 @@ int main(int argc, char** argv) {
     std::fputs(usage, stderr);
     return 2;
   }
-  const auto model = ptq::open_safetensors(given->model);
+  ptq::spec spec;
+  spec.quantize.model_path = given->model;
+  const auto model = cli::model_file::open(spec);
   if (!model) return fail(model.error().what);
   const std::string file = ptq::absolute_path(given->model);
   std::vector<weight> weights = weights_of(*model);

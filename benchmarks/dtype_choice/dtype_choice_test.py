@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""dtype_choice_test.py PROGRAM MODEL: the words and the bytes of dtype_choice."""
+"""dtype_choice_test.py PROGRAM EXAMPLES: the words and the bytes of dtype_choice."""
 import json
+import os
 import pathlib
+import pty
 import re
 import struct
 import subprocess
@@ -9,7 +11,9 @@ import sys
 import tempfile
 import unittest
 
-PROGRAM, MODEL = sys.argv[1:3]
+PROGRAM = sys.argv[1]
+EXAMPLES = pathlib.Path(sys.argv[2])
+MODEL = EXAMPLES / "models" / "lenet-digits" / "model.safetensors"
 
 
 def run(*arguments):
@@ -40,14 +44,64 @@ class DtypeChoice(unittest.TestCase):
                 refused = run(*arguments)
                 self.assertEqual((refused.returncode, refused.stdout, refused.stderr), (2, "", shown.stdout))
 
+    def rows(self, *arguments):
+        made = run(*arguments, "--rounds", 1)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        return {tuple(cells[:2]): cells for line in made.stdout.splitlines() if len(cells := re.split("  +", line)) > 3}
+
     def test_bytes(self):
         self.file.write_bytes(checkpoint(range(12)))
-        made = run(self.file, "--rounds", 1)
-        self.assertEqual(made.returncode, 0, made.stderr)
-        rows = {tuple(cells[:2]): cells[2] for line in made.stdout.splitlines() if len(cells := re.split("  +", line)) > 3}
+        rows = {key: cells[2] for key, cells in self.rows(self.file).items()}
         self.assertEqual(rows["int8", "tensor"], "16 B")
         self.assertEqual(rows["fp8_e5m2", "channel"], "20 B")
         self.assertEqual((rows["native", "tensor"], rows["native", "channel"]), ("48 B", "48 B"))
+
+    def test_models_of_every_kind(self):
+        """The same weights give the same figures, whatever they lie in."""
+        shard = self.file.with_name("shard.safetensors")
+        shard.write_bytes(MODEL.read_bytes())
+        length, = struct.unpack_from("<Q", MODEL.read_bytes())
+        names = set(json.loads(MODEL.read_bytes()[8:8 + length])) - {"__metadata__"}
+        index = self.file.with_name("model.safetensors.index.json")
+        index.write_text(json.dumps({"weight_map": {name: shard.name for name in names}}))
+
+        def figures(model):
+            return {key: cells[2:5] for key, cells in self.rows(model).items()}
+        wanted = figures(MODEL)
+        for model in (index, index.parent, MODEL.with_name("model.onnx")):
+            with self.subTest(model):
+                self.assertEqual(figures(model), wanted)
+
+    def test_output_channels_of_a_graph(self):
+        """A MatMul's weight has them along axis 1."""
+        rows = self.rows(EXAMPLES / "models" / "pitch-transformer" / "model.onnx")
+        checkpoint = self.rows(EXAMPLES / "models" / "pitch-transformer" / "model.safetensors")
+        self.assertEqual(rows["int8", "channel"][3], checkpoint["int8", "channel"][3])
+
+    def test_other_files(self):
+        for file, words in ((EXAMPLES / "specs" / "static.yaml", "YAML"), (MODEL.with_name("calib.npy"), "NumPy")):
+            refused = run(file)
+            self.assertEqual((refused.returncode, refused.stdout), (1, ""))
+            self.assertIn(words, refused.stderr)
+            self.assertNotIn("header", refused.stderr)
+
+    def test_what_was_measured(self):
+        """With which build, and whether its figures count."""
+        shown = run(MODEL, "--rounds", 1)
+        build, = [line for line in shown.stdout.splitlines() if line.startswith("build: ")]
+        for word in ("flags: ", "compiler: ", "CPU: "):
+            self.assertIn(word, build)
+        self.assertEqual("NOT TO BE QUOTED" in shown.stdout, not re.search("-O[123s]", build))
+
+    def test_progress(self):
+        try:
+            terminal, end = pty.openpty()
+        except OSError as problem:
+            self.skipTest(f"no pseudo-terminals here: {problem}")
+        self.addCleanup(os.close, terminal)
+        subprocess.run([PROGRAM, MODEL, "--rounds", "2"], stdout=subprocess.DEVNULL, stderr=end, check=True, timeout=60)
+        os.close(end)
+        self.assertIn(b"[2/2]", os.read(terminal, 65536))
 
     def test_not_finite(self):
         self.file.write_bytes(checkpoint([1, 2, 3, 4, float("inf"), 6]))
