@@ -74,6 +74,17 @@ class Inspect(CommandTest):
         self.assertIn({"name": "fc1", "class": "Linear", "inferred": True, "shape": [64, 256], "weights": None,
                        "activations": None}, report["layers"])
 
+    def test_artifact_with_a_dtype_of_somebody_s_own(self):
+        """What its reader can do, who need not know C++."""
+        self.assertEqual(self.quantize(WEIGHT_ONLY).returncode, 0)
+        artifact = self.folder / "out" / "quantized_model_torchao.safetensors"
+        artifact.write_bytes(artifact.read_bytes().replace(b'\\"int8\\"', b'\\"int4\\"'))
+        for command in (["inspect", artifact], ["compare", LENET, artifact]):
+            run = self.ptq(*command)
+            self.assertFails(run, 1, str(artifact), '"int4"', "the program that wrote the artifact")
+            self.assertNotIn("policies", run.stderr)
+            self.assertNotIn("read_artifact", run.stderr)
+
     def test_one_tensor(self):
         text, _ = self.inspect(self.write("one.safetensors", safetensors({"steps": ("I64", [], bytes(8))})))
         self.assertIn("1 tensor, 8 B", text)

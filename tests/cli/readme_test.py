@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 
-from command import PTQ, CommandTest, EXAMPLES, LENET, main
+from command import PTQ, CommandTest, EXAMPLES, LENET, STATIC, WEIGHT_ONLY, main
 
 README = EXAMPLES.parent / "README.md"
 
@@ -32,9 +32,33 @@ class Readme(CommandTest):
                              env={**os.environ, "PATH": path})
         self.assertEqual(run.returncode, 0, run.stderr)
 
-    def test_every_command(self):
+    def setUpSpecification(self):
         specification, = (block for block in blocks("yaml") if block.startswith("quantize:"))
-        self.write("spec.yaml", specification)
+        return self.write("spec.yaml", specification)
+
+    def test_specification(self):
+        """It runs as it stands."""
+        spec = self.setUpSpecification()
+        for command in ("plan", "quantize"):
+            run = self.ptq(command, "--strict", "-e", spec)
+            self.assertEqual(run.returncode, 0, run.stderr)
+            self.assertNotIn("warning", run.stderr)
+        self.assertIn("fp8_e4m3fn", run.stdout)
+        self.assertIn("int8", run.stdout)
+
+    def test_shipped_specifications(self):
+        """They warn of nothing on the shipped models."""
+        for model in sorted((EXAMPLES / "models").iterdir()):
+            for name in ("model.onnx", "model.safetensors"):
+                run = self.ptq("plan", "--strict", "-e", WEIGHT_ONLY, f"model_path={model / name}")
+                self.assertEqual((run.returncode, run.stderr), (0, ""))
+            run = self.ptq("plan", "-e", STATIC, f"model_path={model / 'model.onnx'}",
+                           f"dataset.quant_calibration_dataset.inputs={model / 'calib.npy'}")
+            without = 'module_name "Conv2d" matches no layer' if model.name == "pitch-transformer" else ""
+            self.assertEqual([line for line in run.stderr.splitlines() if not without or without not in line], [])
+
+    def test_every_command(self):
+        self.setUpSpecification()
         commands = [block for block in blocks("sh") if re.search(r"^ptq ", block, re.MULTILINE)]
         self.assertGreaterEqual(len(commands), 3)
         for block in commands:

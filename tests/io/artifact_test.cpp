@@ -354,10 +354,11 @@ TEST_CASE("a user's dtype is stored by its storage type, and read back with the 
   const auto without = ptq::open_artifact(folder / "artifact");
   REQUIRE(!without);
   CHECK(without.error().code == errc::unsupported);
-  CHECK(without.error().what ==
-        folder / "artifact" +
-            ": tensor \"conv.weight\" has the dtype \"int12\", which these policies do not have. Give "
-            "`read_artifact` the bundle that it was written with.");
+  CHECK(
+      without.error().what ==
+      folder / "artifact" +
+          ": tensor \"conv.weight\" has the dtype \"int12\", which this program does not have. It is a dtype "
+          "of the program that wrote the artifact: read it with that one.");
 }
 
 TEST_CASE("what cannot be written leaves no partial and keeps the older artifact") {

@@ -95,10 +95,11 @@ class artifact_reader {
         text_at(about, "dtype"), tensor_shape(std::span(codes->shape)), {}, codes->data, {}};
     const auto type = find_stored_type_of<Policies>(weights.dtype);
     if (!type)
-      return error(errc::unsupported, where_,
-                   tensor + " has the dtype \"" + weights.dtype +
-                       "\", which these policies do not have. Give `read_artifact` the bundle that it was "
-                       "written with.");
+      return error(
+          errc::unsupported, where_,
+          tensor + " has the dtype \"" + weights.dtype +
+              "\", which this program does not have. It is a dtype of the program that wrote the artifact: "
+              "read it with that one.");
     if (*type != codes->type)
       return damaged(tensor, "is " + std::string(name_of(codes->type)) + ", but \"" + weights.dtype +
                                  "\" is stored as " + std::string(name_of(*type)));
@@ -156,7 +157,7 @@ inline bool is_artifact(const checkpoint& file) {
 /// The quantized layers of an open artifact, as views into it. What is not quantized is among the tensors of
 /// the checkpoint.
 ///
-/// @tparam Policies has the dtypes that the artifact uses
+/// @tparam Policies has the dtypes that the artifact uses: the bundle that it was written with
 /// @return wrong_format: not an artifact, or one that is damaged; syntax: `ptq_layers` is not JSON;
 ///   unsupported: a dtype that the policies lack
 template <class Policies = builtin>
