@@ -5980,6 +5980,7 @@ class checkpoint {
 #include <algorithm>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace ptq::inline v0_1 {
@@ -6013,6 +6014,12 @@ inline std::string_view kind_of_file(std::string_view path, std::span<const std:
     if (static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t' && c != '\r') return {};
   if (path.ends_with(".yaml") || path.ends_with(".yml")) return "a YAML file";
   return path.ends_with(".json") ? "a JSON file" : "text";
+}
+
+/// ": it looks like a NumPy array (.npy)"; empty if nothing is known.
+inline std::string look_of_file(std::string_view path, std::span<const std::byte> bytes) {
+  const std::string_view kind = kind_of_file(path, bytes);
+  return kind.empty() ? std::string() : ": it looks like " + std::string(kind);
 }
 
 }  // namespace ptq::inline v0_1
@@ -6459,8 +6466,8 @@ inline result<npy_header_place> find_npy_header(std::string_view beginning, std:
   if (file_size == 0) return error(errc::wrong_format, where, "the file is empty.");
   if (!beginning.starts_with(npy_magic.substr(0, file_size)))
     return error(errc::wrong_format, where,
-                 "this is not an .npy file: it does not begin with \"\\x93NUMPY\". Write one with "
-                 "np.save(path, a).");
+                 "this is not an .npy file" + look_of_file(where, std::as_bytes(std::span(beginning))) +
+                     ". Write one with np.save(path, a).");
   const auto byte_at = [&](std::size_t i) {
     return static_cast<std::size_t>(static_cast<unsigned char>(beginning[i]));
   };

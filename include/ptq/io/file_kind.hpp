@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace ptq::inline v0_1 {
@@ -39,6 +40,12 @@ inline std::string_view kind_of_file(std::string_view path, std::span<const std:
     if (static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t' && c != '\r') return {};
   if (path.ends_with(".yaml") || path.ends_with(".yml")) return "a YAML file";
   return path.ends_with(".json") ? "a JSON file" : "text";
+}
+
+/// ": it looks like a NumPy array (.npy)"; empty if nothing is known.
+inline std::string look_of_file(std::string_view path, std::span<const std::byte> bytes) {
+  const std::string_view kind = kind_of_file(path, bytes);
+  return kind.empty() ? std::string() : ": it looks like " + std::string(kind);
 }
 
 }  // namespace ptq::inline v0_1

@@ -19,6 +19,7 @@
 #include "ptq/io/array.hpp"
 #include "ptq/io/byte_order.hpp"
 #include "ptq/io/data_file.hpp"
+#include "ptq/io/file_kind.hpp"
 #include "ptq/io/output_file.hpp"
 #include "ptq/model/shape_text.hpp"
 #include "ptq/result.hpp"
@@ -228,8 +229,8 @@ inline result<npy_header_place> find_npy_header(std::string_view beginning, std:
   if (file_size == 0) return error(errc::wrong_format, where, "the file is empty.");
   if (!beginning.starts_with(npy_magic.substr(0, file_size)))
     return error(errc::wrong_format, where,
-                 "this is not an .npy file: it does not begin with \"\\x93NUMPY\". Write one with "
-                 "np.save(path, a).");
+                 "this is not an .npy file" + look_of_file(where, std::as_bytes(std::span(beginning))) +
+                     ". Write one with np.save(path, a).");
   const auto byte_at = [&](std::size_t i) {
     return static_cast<std::size_t>(static_cast<unsigned char>(beginning[i]));
   };

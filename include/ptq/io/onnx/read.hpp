@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "ptq/error.hpp"
+#include "ptq/io/file_kind.hpp"
 #include "ptq/io/mapped_file.hpp"
 #include "ptq/io/onnx/external.hpp"
 #include "ptq/io/onnx/links.hpp"
@@ -144,6 +145,13 @@ inline result<onnx_model> read_onnx(const std::string& file) {
   auto mapped = mapped_file::open(file);
   if (!mapped) return mapped.error();
   auto model = read_onnx(mapped->bytes(), file);
+  const std::string_view kind = kind_of_file(file, mapped->bytes());
+  if (!model && model.error().code == errc::wrong_format && !kind.empty() && kind != "an ONNX model" &&
+      kind != "text")  // so does a model that is cut short
+    return error(
+        errc::wrong_format, absolute_path(file),
+        "this is not an ONNX model: it looks like " + std::string(kind) +
+            ". Models that are not ONNX are named by what they are: .safetensors, .safetensors.index.json.");
   if (model) model->files.push_back(*std::move(mapped));
   return model;
 }
