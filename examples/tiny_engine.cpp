@@ -85,7 +85,7 @@ result<tiny::engine> quantize(tiny::engine& reference, const ptq::spec& wanted) 
   ptq::calibration seen(plan);
   std::vector<std::string> inputs;  // of each layer, in order
   for (const ptq::onnx_layer& source : layers->sources)
-    inputs.push_back(model->graph.nodes[source.calls[0].node].inputs[0]);
+    inputs.push_back(model->graph.nodes[source.calls[0].node].inputs[source.calls[0].input]);
   const auto collect = [&](const ptq::named_array& made) -> result<void> {
     const ptq::tensor_view<const float> view(made.array.as<float>(), made.array.shape);
     for (std::size_t i = 0; i < inputs.size(); ++i)

@@ -105,7 +105,8 @@ std::vector<listed_layer> list_layers(const onnx_file& file) {
     if (!source.weight.empty()) listed.shape = layer.weight.shape;
     if (const auto coded = file.coded.find(source.weight); coded != file.coded.end())
       listed.weights = list_weights(coded->second.view());
-    if (const auto input = file.inputs.find(source.calls.front().node); input != file.inputs.end())
+    if (const auto input = file.inputs.find({source.calls.front().node, source.calls.front().input});
+        input != file.inputs.end())
       listed.input = listed_input{input->second.dtype, input->second.scale, {}};
     layers.push_back(std::move(listed));
   }

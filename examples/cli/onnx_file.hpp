@@ -35,11 +35,11 @@ struct coded_weight {
 /// have the names that they had. Weights that are stored as codes have a shape there, but no data.
 struct onnx_file {
   ptq::onnx_model model;
-  std::vector<ptq::onnx_tensor> stored;                    // as they are in the file
-  std::map<std::string, coded_weight> coded;               // by the name of the float weight
-  std::map<std::size_t, ptq::onnx_rounded_tensor> inputs;  // nodes whose input 0 is quantized
-  std::map<std::string, std::string> copies;               // weights that stay as floats too: by the copy
-  ptq::onnx_layers layers;                                 // of the graph
+  std::vector<ptq::onnx_tensor> stored;       // as they are in the file
+  std::map<std::string, coded_weight> coded;  // by the name of the float weight
+  std::map<std::pair<std::size_t, std::size_t>, ptq::onnx_rounded_tensor> inputs;  // by node and slot
+  std::map<std::string, std::string> copies;  // weights that stay as floats too: by the copy
+  ptq::onnx_layers layers;                    // of the graph
   std::vector<std::string> notes;
 };
 
@@ -131,19 +131,22 @@ class onnx_restorer {
   /// Every QuantizeLinear, and each DequantizeLinear whose output has another name now.
   bool goes(const ptq::onnx_node& node) const {
     return node.is_standard() && (node.op_type == "QuantizeLinear" ||
-                                  (node.op_type == "DequantizeLinear" && renamed_.contains(node.outputs[0])));
+                                  (node.op_type == "DequantizeLinear" && !node.outputs.empty() &&
+                                   renamed_.contains(node.outputs[0])));
   }
 
   /// Halves come as floats to QuantizeLinear: a Cast may stand between it and the layer.
   void note_inputs() {
     for (std::size_t i = 0; i < graph_->nodes.size(); ++i) {
       const ptq::onnx_node& node = graph_->nodes[i];
-      const auto found = rounded_.find(std::string(node.input(0)));
-      if (found == rounded_.end()) continue;
-      if (node.is_standard() && node.op_type == "Cast")
-        rounded_.emplace(node.outputs[0], found->second);
-      else
-        file_->inputs.emplace(i, found->second);
+      for (std::size_t slot = 0; slot < node.inputs.size(); ++slot) {
+        const auto found = rounded_.find(node.inputs[slot]);
+        if (found == rounded_.end()) continue;
+        if (node.is_standard() && node.op_type == "Cast" && !node.outputs.empty())
+          rounded_.emplace(node.outputs[0], found->second);
+        else
+          file_->inputs.emplace(std::pair(i, slot), found->second);
+      }
     }
   }
 

@@ -42,8 +42,8 @@ class artifact_inserter {
       if (auto done = replace_weight(*layer.weights, source, original); !done) return done;
     if (layer.activations)
       for (std::size_t i = 0; i < source.calls.size(); ++i)
-        if (auto done = quantize_input(*layer.activations, layer.name + "." + std::to_string(i),
-                                       source.calls[i].node);
+        if (auto done =
+                quantize_input(*layer.activations, layer.name + "." + std::to_string(i), source.calls[i]);
             !done)
           return done;
     return {};
@@ -103,17 +103,18 @@ class artifact_inserter {
     first_.push_back(std::move(node));
   }
 
-  /// QuantizeLinear and DequantizeLinear in front of input 0 of a node.
+  /// QuantizeLinear and DequantizeLinear in front of a layer.
   result<void> quantize_input(const ptq::artifact_activations& input, const std::string& name,
-                              std::size_t node) {
+                              const ptq::onnx_call& call) {
     const auto type = type_of(input.dtype);
     if (!type) return error(errc::unsupported, "", "activations of dtype \"" + input.dtype + "\".");
     const auto scale = constant_floats(name + ".input_scale", {&input.scale, 1}, true);
     const std::string zero = name + ".input_zero_point";
     model_.graph.initializers.push_back(constant(zero, *type, {}, std::vector<std::byte>(1)));
-    std::string& slot = model_.graph.nodes[node].inputs[0];
-    before_[node].push_back(linear("QuantizeLinear", {slot, scale, zero}, name + ".input_quantized", 0));
-    before_[node].push_back(
+    std::string& slot = model_.graph.nodes[call.node].inputs[call.input];
+    auto& before = before_[call.node];
+    before.push_back(linear("QuantizeLinear", {slot, scale, zero}, name + ".input_quantized", 0));
+    before.push_back(
         linear("DequantizeLinear", {name + ".input_quantized", scale, zero}, name + ".input", 0));
     slot = name + ".input";
     return {};

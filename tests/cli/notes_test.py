@@ -59,7 +59,7 @@ class Plans(NotesTest):
         graph = EXAMPLES / "models" / "pitch-transformer" / "model.onnx"
         run = self.ptq("calibrate", "-e", spec, f"model_path={graph}", "-o", "a.ptqcal",
                        f"{DATA}.inputs={graph.with_name('calib.npy')}", f"{DATA}.max_samples=1")
-        self.assertIn('quantize.layers[0] "*": 5 of the 19 layers', self.notes(run)[0])
+        self.assertIn('quantize.layers[0] "*": 6 of the 20 layers', self.notes(run)[0])
 
     def test_writer(self):
         spec = "quantize: {layers: [{module_name: head, weights: {dtype: int8}}]}\n"

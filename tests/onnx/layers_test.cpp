@@ -56,6 +56,7 @@ TEST_CASE("names, classes and axes of every kind of layer") {
       {"kept", {"Linear", "MatMul", "kept.weight", 1}},      // float16, through Identity and Cast
       {"encoder.query", {"Linear", "MatMul", "onnx::MatMul_77", 1}},
       {"square", {"Linear", "MatMul", "square.weight", 1, 2}},
+      {"left", {"Linear", "MatMul", "left", 0}},
   };
   const ptq::onnx_model model = read_odd("layers");
   const ptq::onnx_layers found = layers_in(model);
@@ -159,7 +160,8 @@ class chain {
     tensor.name = name;
     tensor.type = ptq::onnx_type::float32;
     tensor.dims = is_kernel ? std::vector<std::size_t>{4, 4, 1} : std::vector<std::size_t>{4, 4};
-    tensor.data = std::as_bytes(std::span(values_));
+    if (tensor.name.ends_with("bias")) tensor.dims = {4};
+    tensor.data = std::as_bytes(std::span(values_).first(tensor.size()));
     return name;
   }
 
@@ -267,12 +269,202 @@ TEST_CASE("names are unique: a weight with two kinds of use gives its name to th
                                           "head Linear Gemm", "both Linear MatMul", "by_gemm Linear Gemm"});
 }
 
-TEST_CASE("bodies are not looked into, and that is said") {
+TEST_CASE("weights in bodies are layers that stay as they are") {
   const ptq::onnx_model model = read_odd("bodies");
   const ptq::onnx_layers found = layers_in(model);
-  CHECK(found.layers.size() == 1);
+  std::vector<std::string> names;
+  for (const ptq::layer& layer : found.layers) {
+    names.push_back(layer.name + " " + layer.class_name);
+    CHECK(layer.reason == (names.size() == 1
+                               ? ""
+                               : "it is inside node \"choose\" (If), and only the main graph is "
+                                 "quantized"));
+  }
+  CHECK(names == std::vector<std::string>{"shared Linear", "choose/else_branch/own Linear",
+                                          "choose/then_branch/shared Linear"});
+  CHECK(found.layers[1].weight.shape == ptq::tensor_shape{3, 3});
   REQUIRE(found.notes.size() == 1);
   CHECK(found.notes[0] == "node \"choose\" (If): its bodies (5 nodes) are left as they are");
+}
+
+namespace {
+
+/// A graph that is written by hand: constants have names that start with "w".
+struct hand_made {
+  ptq::onnx_model model;
+
+  hand_made() {
+    for (const char* const name : {"x", "y"}) model.graph.inputs.emplace_back().name = name;
+  }
+  ptq::onnx_node& add(const char* op_type, std::vector<std::string> inputs, std::vector<std::string> outputs,
+                      const char* domain = "") {
+    return add_to(model.graph.nodes, op_type, std::move(inputs), std::move(outputs), domain);
+  }
+  static ptq::onnx_node& add_to(std::vector<ptq::onnx_node>& nodes, const char* op_type,
+                                std::vector<std::string> inputs, std::vector<std::string> outputs,
+                                const char* domain = "") {
+    ptq::onnx_node& node = nodes.emplace_back();
+    node.op_type = op_type;
+    node.inputs = std::move(inputs);
+    node.outputs = std::move(outputs);
+    node.domain = domain;
+    return node;
+  }
+  static ptq::onnx_tensor tensor(const char* name, std::vector<std::size_t> dims, ptq::onnx_type type) {
+    ptq::onnx_tensor made;
+    made.name = name;
+    made.dims = std::move(dims);
+    made.type = type;
+    static const std::vector<std::byte> zeros(1 << 12);
+    made.data = std::span(zeros).first(made.size() * ptq::bits_of(type) / 8);
+    return made;
+  }
+  void hold(const char* name, std::vector<std::size_t> dims, ptq::onnx_type type = ptq::onnx_type::float32) {
+    model.graph.initializers.push_back(tensor(name, std::move(dims), type));
+  }
+
+  /// "name class: reason", one a layer.
+  std::vector<std::string> rows() const {
+    std::vector<std::string> rows;
+    for (const ptq::layer& layer : layers_in(model).layers)
+      rows.push_back(layer.name + " " + layer.class_name + ": " + layer.reason + layer.axis_reason);
+    return rows;
+  }
+};
+
+using rows = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("whatever computes with a constant of two axes is a layer, with the reason why it stays") {
+  hand_made made;
+  made.hold("w1", {4, 4});
+  made.hold("w2", {2, 3, 4});
+  made.hold("w3", {4, 4}, ptq::onnx_type::int8);
+  made.hold("w4", {4, 12});
+  made.hold("w_bias", {1, 4});
+  made.hold("w_number", {1, 1});
+  made.hold("w_ids", {4, 4}, ptq::onnx_type::int64);
+  made.hold("w_scale", {});
+  made.hold("w_vector", {4});
+  made.model.graph.sparse_initializers.push_back(
+      hand_made::tensor("w_sparse", {4, 4}, ptq::onnx_type::float32));
+  made.model.graph.sparse_initializers.back().data = {};
+  made.add("Einsum", {"x", "w1"}, {"a"});
+  made.add("Attention", {"x", "w4", "w_bias"}, {"b"}, "com.microsoft");
+  made.add("MatMulInteger", {"x", "w3"}, {"c"});
+  made.add("DequantizeLinear", {"w3", "w_scale"}, {"w3_floats"});
+  made.add("MatMul", {"x", "w3_floats"}, {"d"});
+  made.add("MatMul", {"x", "w_sparse"}, {"e"});
+  made.add("Gather", {"w2", "y"}, {"f"});
+  made.add("Mul", {"x", "w_number"}, {"g"});
+  made.add("Gather", {"x", "w_ids"}, {"h"});
+  made.add("Add", {"x", "w_bias"}, {"i"});
+  made.add("Add", {"y", "w_bias"}, {"j"});
+  made.add("LSTM", {"x", "w2", "w2"}, {"", "k"});
+  made.add("Relu", {"x"}, {});
+  made.add("MatMul", {"w_vector", "x"}, {"l"});
+  const std::string codes = "its weight holds int8 codes: it is quantized already";
+  CHECK(made.rows() ==
+        rows{"w1 Einsum: ptq cannot quantize the constants of Einsum",
+             "w4 Attention: ptq cannot quantize the constants of Attention (com.microsoft)",
+             "w_bias Attention: ptq cannot quantize the constants of Attention (com.microsoft)",
+             "w3 Linear: " + codes, "MatMul_4 Linear: " + codes,
+             "w_sparse Linear: its weight is sparse: make it dense first",
+             "w2 Gather: ptq cannot quantize the constants of Gather",
+             "Add_9 Add: ptq cannot quantize the constants of Add", "LSTM_11 LSTM: "});
+}
+
+TEST_CASE("a weight that is computed is named after its node, with what it is computed from") {
+  hand_made made;
+  for (const char* const name : {"w1", "w2", "w3"}) made.hold(name, {4, 4});
+  made.hold("w_kernel", {4, 4, 3});
+  made.add("Concat", {"w1", "w2", "w3"}, {"w"});
+  made.add("MatMul", {"x", "w"}, {"a"}).name = "fc";
+  made.add("Neg", {"w_kernel"}, {"w_turned"}).name = "turn";
+  made.add("Conv", {"x", "w_turned"}, {"b"});
+  made.add("MatMul", {"x", "y"}, {"varies"});
+  made.add("MatMul", {"w1", "w2"}, {"nobody_uses_it"});
+  CHECK(made.rows() == rows{"fc Linear: its weight is computed from \"w1\", \"w2\" and 1 more by a Concat: "
+                            "fold constants first, for instance with onnxsim",
+                            "w_kernel Conv1d: its weight is computed from \"w_kernel\" by node \"turn\" "
+                            "(Neg): fold constants first, for instance with onnxsim"});
+}
+
+TEST_CASE("weights inside functions, nested bodies and the outputs of bodies are layers") {
+  hand_made made;
+  made.hold("w1", {4, 4});
+  ptq::onnx_function& function = made.model.functions.emplace_back();
+  function.name = "block";
+  function.inputs = {"v"};
+  ptq::onnx_node& constant = hand_made::add_to(function.nodes, "Constant", {}, {"w2"});
+  constant.attributes.emplace_back().name = "value";
+  constant.attributes.back().tensors.push_back(hand_made::tensor("", {4, 4}, ptq::onnx_type::float32));
+  hand_made::add_to(function.nodes, "MatMul", {"v", "w2"}, {"a"});
+  ptq::onnx_body repeated;
+  repeated.initializers.push_back(hand_made::tensor("w5", {4, 4}, ptq::onnx_type::float32));
+  hand_made::add_to(repeated.nodes, "Gemm", {"v", "w5"}, {"f"});
+  ptq::onnx_node& scan = hand_made::add_to(function.nodes, "Scan", {"v"}, {"g"});
+  scan.attributes.emplace_back().name = "body";
+  scan.attributes.back().bodies.push_back(repeated);
+  made.add("block", {"x", "w1"}, {"b"}, "local");
+
+  ptq::onnx_body inner;
+  inner.initializers.push_back(hand_made::tensor("w3", {3, 4, 4}, ptq::onnx_type::float32));
+  hand_made::add_to(inner.nodes, "LSTM", {"x", "w3"}, {"c"});
+  ptq::onnx_body outer;
+  outer.sparse_initializers.push_back(hand_made::tensor("w4", {4, 4}, ptq::onnx_type::float32));
+  outer.outputs = {"w4"};
+  ptq::onnx_node& loop = hand_made::add_to(outer.nodes, "Loop", {"y"}, {"d"});
+  loop.attributes.emplace_back().name = "body";
+  loop.attributes.back().bodies.push_back(inner);
+  ptq::onnx_node& choice = made.add("If", {"y"}, {"e"});
+  choice.name = "choose";
+  choice.attributes.emplace_back().name = "then_branch";
+  choice.attributes.back().bodies.push_back(outer);
+
+  const std::string where = "it is inside node \"choose\" (If), and only the main graph is quantized";
+  const std::string function_text =
+      "it is inside the function \"block\", and only the main graph is quantized: inline functions first, "
+      "with onnx.inliner";
+  CHECK(made.rows() == rows{"w1 block: ptq cannot quantize the constants of block (local)",
+                            "choose/then_branch/Loop_0/body/w3 LSTM: " + where,
+                            "choose/then_branch/w4 If: " + where, "block/w2 Linear: " + function_text,
+                            "block/Scan_2/body/w5 Linear: " + function_text});
+}
+
+TEST_CASE("nodes without outputs round nothing") {
+  hand_made made;
+  made.hold("w_codes", {2, 2}, ptq::onnx_type::int8);
+  made.hold("w_scale", {});
+  made.add("DequantizeLinear", {"w_codes", "w_scale"}, {});
+  made.add("QuantizeLinear", {"x", "w_scale"}, {});
+  CHECK(made.rows().empty());
+  const auto links = ptq::links_of(made.model.graph);
+  REQUIRE(links);
+  const auto found = ptq::roundings_of(made.model.graph, *links);
+  REQUIRE(found);
+  CHECK(found->constants.empty());
+}
+
+TEST_CASE("a node that cannot take its constant in the given shape is an error") {
+  for (const char* const op_type : {"Reshape", "Squeeze", "Unsqueeze", "Transpose", "Flatten"}) {
+    CAPTURE(op_type);
+    hand_made made;
+    made.hold("w", {4, 3});
+    ptq::onnx_node& step = made.add(op_type, {"w"}, {"w_there"});
+    for (const char* const name : {"shape", "axes", "perm"}) {
+      step.attributes.emplace_back().name = name;
+      step.attributes.back().integers = {5, 7};
+    }
+    step.attributes.emplace_back().name = "axis";
+    step.attributes.back().integer = -3;
+    made.add("MatMul", {"x", "w_there"}, {"a"});
+    const auto found = ptq::layers_of(made.model);
+    REQUIRE_FALSE(found);
+    CHECK(found.error().code == ptq::errc::invalid_value);
+    CHECK(found.error().what.find(" not fit \"w\", which is float32[4, 3].") != std::string::npos);
+  }
 }
 
 TEST_CASE("a weight of a rank that its operator cannot take is an error") {

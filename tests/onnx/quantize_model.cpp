@@ -35,8 +35,9 @@ int main(int count, char** arguments) {
   if (words.size() == 1) {
     for (std::size_t i = 0; i < layers->layers.size(); ++i)
       for (const ptq::onnx_call& call : layers->sources[i].calls)
-        std::printf("%s\t%s\n", layers->layers[i].name.c_str(),
-                    model->graph.nodes[call.node].inputs.front().c_str());
+        if (layers->layers[i].reason.empty())
+          std::printf("%s\t%s\n", layers->layers[i].name.c_str(),
+                      model->graph.nodes[call.node].inputs[call.input].c_str());
     return 0;
   }
 

@@ -47,7 +47,9 @@ struct job {
       if (layers.layers[i].output_axis && layers.layers[i].weight.type) quantize_weight(i, dtype);
   }
 
+  /// Of a layer that ptq can quantize.
   void quantize_input(std::size_t layer, const std::string& dtype, float scale) {
+    if (!layers.layers[layer].reason.empty()) return;
     planned.layers[layer].activations.dtype = dtype;
     input_scales[layer] = scale;
   }

@@ -57,6 +57,12 @@ inline std::string rank_contradiction(const layer& candidate) {
                                  ", this one has rank " + std::to_string(rank));
 }
 
+/// "it is a stack of 8 matrices ..."
+inline std::string stack_text(std::size_t matrices) {
+  return "it is a stack of " + std::to_string(matrices) +
+         " matrices, which need a scale for each matrix and output channel: not supported";
+}
+
 }  // namespace detail
 }  // namespace ptq::inline v0_1
 

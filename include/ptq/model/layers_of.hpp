@@ -109,12 +109,6 @@ class state_dict {
   bool has_in_out_ = false;  // some matrix of a GPT-2 says so
 };
 
-/// "it is a stack of 8 matrices ..."
-inline std::string stack_text(std::size_t matrices) {
-  return "it is a stack of " + std::to_string(matrices) +
-         " matrices, which need a scale for each matrix and output channel: not supported";
-}
-
 }  // namespace detail
 
 /// Each tensor `<name>.weight` makes the layer `<name>`, in order. Other tensors of two axes and more are

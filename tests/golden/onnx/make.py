@@ -69,7 +69,7 @@ def layers():
         # the same weight twice: one layer
         node("MatMul", ["y3", "square.weight"], ["s1"], "first"),
         node("MatMul", ["s1", "square.weight"], ["s2"], "second"),
-        # no layers: two inputs that vary, a constant left side, whole numbers
+        # no layer: two inputs that vary; and a constant on the left
         node("MatMul", ["s2t", "s2"], ["v1"], "varying"),
         node("MatMul", ["left", "s2t"], ["v2"], "left_node"),
     ]

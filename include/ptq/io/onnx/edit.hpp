@@ -108,7 +108,7 @@ class onnx_editor {
     // Declarations of tensors that are gone are no tensors, but would declare ours.
     for (const auto* list : {&graph_->inputs, &graph_->values})
       for (const onnx_value& value : *list) names_.insert(value.name);
-    names_.insert(graph_->sparse_initializers.begin(), graph_->sparse_initializers.end());
+    for (const onnx_tensor& sparse : graph_->sparse_initializers) names_.insert(sparse.name);
     for (const onnx_node& node : graph_->nodes) {
       names_.insert(node.name);
       note_body_names(node);
@@ -132,7 +132,7 @@ class onnx_editor {
       if (decided.activations.is_quantized()) {
         const auto pair = quantize_activation(decided, *call, input_scales[at]);
         if (!pair) return pair.error();
-        if (!pair->empty()) use_instead(node, 0, *pair);
+        if (!pair->empty()) use_instead(node, call->input, *pair);
       }
     }
     for (const onnx_coded_weight& weight : made_.weights) drop_if_unused(weight);
@@ -262,7 +262,7 @@ class onnx_editor {
 
   /// The dequantized form of a call's input; empty if it is no float.
   result<std::string> quantize_activation(const planned_layer& decided, const onnx_call& call, float scale) {
-    const std::string& tensor = graph_->nodes[call.node].inputs.front();
+    const std::string& tensor = graph_->nodes[call.node].inputs[call.input];
     const onnx_type type = call.type == onnx_type::undefined ? onnx_type::float32 : call.type;
     if (!element_of(type)) {
       made_.notes.push_back(node_text(*graph_, call.node) + ": its input \"" + tensor + "\" holds " +

@@ -3,15 +3,20 @@
 #ifndef PTQ_IO_ONNX_LAYERS_HPP
 #define PTQ_IO_ONNX_LAYERS_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "ptq/error.hpp"
+#include "ptq/io/onnx/constants.hpp"
 #include "ptq/io/onnx/infer.hpp"
+#include "ptq/io/onnx/left_alone.hpp"
 #include "ptq/io/onnx/links.hpp"
 #include "ptq/io/onnx/model.hpp"
 #include "ptq/io/onnx/names.hpp"
@@ -19,14 +24,18 @@
 #include "ptq/io/onnx/tensor.hpp"
 #include "ptq/io/onnx/trace.hpp"
 #include "ptq/io/path.hpp"
+#include "ptq/model/any_view.hpp"
 #include "ptq/model/layer.hpp"
+#include "ptq/model/shape_text.hpp"
 #include "ptq/result.hpp"
+#include "ptq/tensor/view.hpp"
 
 namespace ptq::inline v0_1 {
 
-/// A node that computes a layer. Its input 0 is the layer's activation.
+/// A node that computes a layer, or has it inside.
 struct onnx_call {
   std::size_t node = 0;
+  std::size_t input = 0;  ///< that is the layer's activation
   std::vector<std::size_t>
       path;  ///< nodes between the constant and the weight's slot, the constant's end first
   onnx_type type = onnx_type::undefined;  ///< of the activation; undefined where nothing says it
@@ -52,25 +61,35 @@ namespace detail {
 class onnx_layer_builder {
  public:
   onnx_layer_builder(const onnx_graph& graph, const onnx_links& links)
-      : graph_(&graph), links_(&links), declared_(graph, links) {}
+      : graph_(&graph), links_(&links), declared_(graph, links), constants_(graph, links) {}
 
-  result<onnx_layers> build() {
+  result<onnx_layers> build(std::span<const onnx_function> functions) {
     for (std::size_t i = 0; i < graph_->nodes.size(); ++i) {
+      const onnx_node& node = graph_->nodes[i];
       note_bodies(i);
-      if (const onnx_operator* const kind = find_operator(graph_->nodes[i])) {
-        if (const auto added = add(i, *kind); !added) return added.error();
-      }
+      result<bool> is_layer = false;
+      if (const onnx_operator* const kind = find_operator(node)) is_layer = add(i, *kind);
+      if (!is_layer) return is_layer.error();
+      if (!*is_layer) list(constants_, node, i, {});
+      list_bodies(constants_, node, i,
+                  {label(node, i) + "/",
+                   "it is inside " + node_text(*graph_, i) + ", and only the main graph is quantized"});
     }
-    std::vector<onnx_place> places;
-    for (const onnx_layer& source : made_.sources) {
-      onnx_place& place = places.emplace_back(onnx_place{source.weight, {}});
-      for (const onnx_call& call : source.calls) place.nodes.push_back(call.node);
-    }
-    onnx_namer(*graph_, *links_).name(made_.layers, places);
+    for (const onnx_function& function : functions) list_function(function);
+    onnx_namer(*graph_, *links_).name(made_.layers, places_);
     return std::move(made_);
   }
 
  private:
+  using use = onnx_operator::weight_use;
+
+  /// What is not in the main graph.
+  struct onnx_inside {
+    std::string path;    ///< in front of names
+    std::string reason;  ///< why nothing there is quantized
+    bool is_main() const noexcept { return path.empty(); }
+  };
+
   void note_bodies(std::size_t node) {
     std::size_t inner = 0;
     for_each_body_node(graph_->nodes[node], [&](const onnx_node&) { ++inner; });
@@ -79,89 +98,232 @@ class onnx_layer_builder {
                             (inner == 1 ? " node" : " nodes") + ") are left as they are");
   }
 
-  result<void> add(std::size_t at, const onnx_operator& kind) {
+  /// A constant on its way to a node that multiplies by it.
+  struct onnx_weight {
+    std::size_t slot = 0;
+    traced_constant traced;
+    std::vector<onnx_dims> shapes;  ///< `shapes_along` its path
+
+    const onnx_tensor* tensor() const noexcept { return traced.tensor; }
+    const onnx_dims& arrives_as() const noexcept { return shapes.back(); }
+  };
+
+  result<onnx_weight> find_weight(const onnx_node& node, const onnx_operator& kind) const {
+    onnx_weight found;
+    if (kind.slot == onnx_operator::no_slot) return found;
+    found.slot = kind.slot;
+    found.traced = trace(*graph_, *links_, node.input(kind.slot));
+    if (found.tensor() == nullptr && kind.use == use::on_a_side && !constants_.holds(node.input(1))) {
+      found.slot = 0;
+      found.traced = trace(*graph_, *links_, node.input(0));
+    }
+    if (found.tensor() == nullptr) return found;
+    auto shapes = shapes_along(*graph_, *links_, found.traced);
+    if (!shapes) return shapes.error();
+    found.shapes = *std::move(shapes);
+    if (kind.use == use::on_a_side && found.slot == 0 && found.arrives_as().size() < 2) return onnx_weight{};
+    return found;
+  }
+
+  /// Whether the node is no layer by this row of the table.
+  bool is_passed_over(const onnx_node& node, const onnx_operator& kind) const {
+    if (node.input(0).empty() || kind.use == use::codes) return true;
+    if (kind.use != use::on_a_side) return false;
+    return !constants_.varies(node) || node.integer("transBatchA", 0) != 0 ||
+           node.integer("transBatchB", 0) != 0;
+  }
+
+  /// @return whether the node is a layer
+  result<bool> add(std::size_t at, const onnx_operator& kind) {
     const onnx_node& node = graph_->nodes[at];
-    traced_constant weight;
-    if (kind.slot != onnx_operator::no_slot) weight = trace(*graph_, *links_, node.input(kind.slot));
-    if (node.input(0).empty()) return {};
-    if (kind.needs_constant && weight.tensor == nullptr) return {};
-    if (node.op_type == "Gather" && (weight.tensor->dims.size() != 2 || !element_of(weight.tensor->type)))
-      return {};  // an index into a shape or a list
-    if (const auto fits = check_rank(at, weight); !fits) return fits.error();
-    const auto axis = output_axis(at, weight);
-    if (!axis) return axis.error();
+    if (is_passed_over(node, kind)) return false;
+    auto weight = find_weight(node, kind);
+    if (!weight) return weight.error();
+    const onnx_tensor* const tensor = weight->tensor();
+    if (tensor == nullptr && (kind.needs_constant() || !left_alone(constants_, node).empty())) return false;
+    if (kind.use == use::rows && (tensor->dims.size() != 2 || !element_of(tensor->type)))
+      return false;  // an index into a shape or a list
+    if (const auto fits = check_rank(at, kind, *weight); !fits) return fits.error();
 
     layer found;
-    found.class_name = class_of(node, kind, weight);
+    found.class_name = class_of(node, kind, tensor == nullptr ? nullptr : &weight->arrives_as());
     found.op_type = node.op_type;
-    if (weight.tensor != nullptr) found.weight = weight.tensor->view();
-    found.output_axis = *axis;
-    const std::string constant = weight.tensor != nullptr ? weight.tensor->name : std::string();
-    const onnx_type type = takes_the_type_of_its_weight(node.op_type) && weight.tensor != nullptr
-                               ? weight.type
-                               : declared_.type_of(node.input(0));
-    const onnx_call call{at, std::move(weight.path), type};
-    for (std::size_t i = 0; i < made_.layers.size(); ++i) {
+    if (tensor != nullptr) found.weight = tensor->view();
+    if (tensor != nullptr && kind.multiplies()) find_axis(node, kind, *weight, found);
+    const std::string constant = tensor != nullptr ? tensor->name : std::string();
+    onnx_call call{at, found.weight_is_left ? std::size_t{1} : 0, {}, {}};
+    call.type = tensor != nullptr && kind.multiplies() ? weight->traced.type
+                                                       : declared_.type_of(node.input(call.input));
+    call.path = std::move(weight->traced.path);
+    add_call(std::move(found), {constant, weight->slot, {}}, std::move(call), constant);
+    return true;
+  }
+
+  /// As in PyTorch, a weight that is used twice in the same way is one layer.
+  ///
+  /// @param named_after the constant that gives the layer its name; empty: the node does
+  void add_call(layer found, onnx_layer at, onnx_call call, const std::string& named_after) {
+    const std::size_t node = call.node;
+    for (std::size_t i = 0; i < made_.layers.size() && !at.weight.empty(); ++i) {
       const layer& known = made_.layers[i];
-      if (!constant.empty() && made_.sources[i].weight == constant && known.op_type == found.op_type &&
-          known.output_axis == found.output_axis) {
-        made_.sources[i].calls.push_back(call);
-        return {};
+      onnx_layer& source = made_.sources[i];
+      if (source.weight != at.weight || source.weight_slot != at.weight_slot ||
+          known.op_type != found.op_type || known.output_axis != found.output_axis ||
+          known.reason != found.reason)
+        continue;
+      source.calls.push_back(std::move(call));
+      places_[i].nodes.push_back(node);
+      return;
+    }
+    places_.push_back({named_after, {}});
+    if (found.name.empty()) places_.back().nodes.push_back(node);
+    at.calls.push_back(std::move(call));
+    made_.layers.push_back(std::move(found));
+    made_.sources.push_back(std::move(at));
+  }
+
+  result<void> check_rank(std::size_t at, const onnx_operator& kind, const onnx_weight& weight) const {
+    if (weight.tensor() == nullptr || !kind.multiplies()) return {};
+    const std::string& op_type = graph_->nodes[at].op_type;
+    const std::size_t rank = weight.arrives_as().size();
+    if ((kind.use == use::multiplied && rank >= 3) || (op_type == "Gemm" && rank == 2) ||
+        (kind.use == use::on_a_side && op_type != "Gemm" && rank >= 1))
+      return {};
+    return error(errc::wrong_rank, node_text(*graph_, at),
+                 "its weight \"" + weight.tensor()->name + "\" is " + weight.tensor()->type_text() +
+                     ", but " + op_type + " takes rank " +
+                     (kind.use == use::multiplied ? "3 or more."
+                      : op_type == "Gemm"         ? "2."
+                                                  : "1 or more."));
+  }
+
+  /// The axis of output channels, of the weight as it arrives.
+  static std::size_t output_axis(const onnx_node& node, const onnx_operator& kind, std::size_t slot,
+                                 std::size_t rank) {
+    if (kind.use == use::multiplied) return node.op_type == "ConvTranspose" ? 1 : 0;
+    if (rank < 2) return 0;
+    const bool is_turned = node.integer(slot == 0 ? "transA" : "transB", 0) != 0;
+    return is_turned == (slot == 0) ? rank - 1 : rank - 2;
+  }
+
+  /// Says how the weight of a product lies, and the axis of its output channels in the constant's own layout.
+  void find_axis(const onnx_node& node, const onnx_operator& kind, const onnx_weight& weight,
+                 layer& found) const {
+    const onnx_dims& dims = weight.arrives_as();
+    found.weight_is_left = kind.use == use::on_a_side && weight.slot == 0;
+    std::size_t used_rank = dims.size();
+    if (kind.use == use::on_a_side && dims.size() > 2) {
+      used_rank = 2;
+      const std::size_t matrices = product(std::span(dims).first(dims.size() - 2));
+      if (matrices > 1) found.reason = stack_text(matrices);
+    }
+    if (used_rank != weight.tensor()->dims.size()) found.used_rank = used_rank;
+    if (!found.reason.empty()) return;
+    found.output_axis = axis_before(*graph_, *links_, weight.traced, weight.shapes,
+                                    output_axis(node, kind, weight.slot, dims.size()));
+    if (!found.output_axis)
+      found.axis_reason = "no axis of \"" + weight.tensor()->name + "\", " + weight.tensor()->type_text() +
+                          ", counts its output channels, as it is used in shape " +
+                          detail::extents_text(dims) + ": fold constants first, or set weights.quant_axis";
+  }
+
+  /// The inputs that keep a node's constants as they are, as layers of their own.
+  void list(const onnx_constants& constants, const onnx_node& node, std::size_t at,
+            const onnx_inside& inside) {
+    for (const onnx_left_alone& left : left_alone(constants, node)) {
+      const onnx_operator* const kind = find_operator(node);
+      if (kind == nullptr && left.is_computed && inside.is_main() && are_listed(left.from)) continue;
+      layer found;
+      const onnx_dims& dims = left.from.front().tensor->dims;
+      const bool is_known = kind != nullptr && (kind->use != use::rows || dims.size() == 2);
+      found.class_name = is_known ? class_of(node, *kind, &dims) : node.op_type;
+      found.op_type = node.op_type;
+      found.reason = left.reason;
+      add_left_alone(std::move(found), left.from, left.is_computed, at, inside,
+                     node.name.empty() ? node.op_type : node.name);
+    }
+  }
+
+  void add_left_alone(layer found, const std::vector<onnx_named_constant>& from, bool is_computed,
+                      std::size_t at, const onnx_inside& inside, const std::string& node_name) {
+    const auto& [name, tensor] = from.front();
+    std::string own(from.size() == 1 || holds_codes(*tensor) ? name : std::string_view());
+    if (holds_codes(*tensor) && own.ends_with("_quantized")) own.resize(own.rfind('_'));
+    found.weight = shown(*tensor);
+    if (!inside.is_main()) {
+      found.reason = inside.reason;
+      found.name = inside.path + (own.empty() ? node_name : onnx_namer::stem_of(own));
+      while (!names_.insert(found.name).second)
+        found.name.append("_").append(std::to_string(made_.layers.size()));
+    }
+    const bool is_source = inside.is_main() && !is_computed;
+    add_call(std::move(found), {is_source ? std::string(name) : std::string(), 0, {}}, {at, 0, {}, {}}, own);
+  }
+
+  bool are_listed(const std::vector<onnx_named_constant>& from) const {
+    return std::all_of(from.begin(), from.end(), [&](const onnx_named_constant& one) {
+      return std::any_of(made_.sources.begin(), made_.sources.end(),
+                         [&](const onnx_layer& source) { return source.weight == one.name; });
+    });
+  }
+
+  /// With its data if they are there: those of bodies are not looked for in other files.
+  static any_view shown(const onnx_tensor& tensor) {
+    const bool is_whole = bits_of(tensor.type) * tensor.size() == 8 * tensor.data.size();
+    if (is_whole || tensor.dims.size() > max_rank) return tensor.view();
+    return {nullptr, std::nullopt, tensor_shape(std::span<const std::size_t>(tensor.dims)),
+            word_of(tensor.type)};
+  }
+
+  static std::string label(const onnx_node& node, std::size_t at) {
+    return node.name.empty() ? node.op_type + "_" + std::to_string(at) : node.name;
+  }
+
+  /// @param at     the node of the main graph that has all of this inside
+  /// @param around where the node itself is, its own name last
+  void list_bodies(const onnx_constants& outer, const onnx_node& node, std::size_t at,
+                   const onnx_inside& around) {
+    for (const onnx_attribute& attribute : node.attributes) {
+      for (const onnx_body& body : attribute.bodies) {
+        const onnx_constants constants(body, outer);
+        const onnx_inside inside{around.path + attribute.name + "/", around.reason};
+        for (std::size_t i = 0; i < body.nodes.size(); ++i) {
+          list(constants, body.nodes[i], at, inside);
+          list_bodies(constants, body.nodes[i], at,
+                      {inside.path + label(body.nodes[i], i) + "/", inside.reason});
+        }
+        list_outputs(constants, body, node, at, inside);
       }
     }
-    made_.layers.push_back(std::move(found));
-    made_.sources.push_back({constant, kind.slot, {call}});
-    return {};
   }
 
-  static bool takes_the_type_of_its_weight(std::string_view op_type) noexcept {
-    return op_type == "Conv" || op_type == "ConvTranspose" || op_type == "Gemm" || op_type == "MatMul";
-  }
-
-  result<void> check_rank(std::size_t at, const traced_constant& weight) const {
-    if (weight.tensor == nullptr) return {};
-    const std::string& op_type = graph_->nodes[at].op_type;
-    const std::size_t rank = weight.tensor->dims.size();
-    const bool is_conv = op_type == "Conv" || op_type == "ConvTranspose";
-    if ((is_conv && rank >= 3) || (op_type == "Gemm" && rank == 2) || (op_type == "MatMul" && rank >= 1))
-      return {};
-    if (!takes_the_type_of_its_weight(op_type)) return {};
-    return error(errc::wrong_rank, node_text(*graph_, at),
-                 "its weight \"" + weight.tensor->name + "\" is " + weight.tensor->type_text() + ", but " +
-                     op_type + " takes rank " +
-                     (is_conv             ? "3 or more."
-                      : op_type == "Gemm" ? "2."
-                                          : "1 or more."));
-  }
-
-  /// The axis of output channels in the constant's own layout.
-  result<std::optional<std::size_t>> output_axis(std::size_t at, const traced_constant& weight) const {
-    const onnx_node& node = graph_->nodes[at];
-    if (weight.tensor == nullptr || !takes_the_type_of_its_weight(node.op_type))
-      return std::optional<std::size_t>();
-    const std::size_t rank = weight.tensor->dims.size();
-    std::size_t axis = 0;
-    if (node.op_type == "ConvTranspose" || (node.op_type == "Gemm" && node.integer("transB", 0) == 0))
-      axis = 1;
-    if (node.op_type == "MatMul") axis = rank - 1;
-    for (auto step = weight.path.rbegin(); step != weight.path.rend(); ++step) {
-      const onnx_node& passed = graph_->nodes[*step];
-      if (passed.op_type != "Transpose") continue;
-      const auto order = passed.integers("perm");
-      const auto from = order.empty()         ? rank - 1 - axis
-                        : axis < order.size() ? static_cast<std::size_t>(order[axis])
-                                              : rank;
-      if (from >= rank || (!order.empty() && order.size() != rank))
-        return error(errc::invalid_value, node_text(*graph_, *step),
-                     "its perm does not fit \"" + weight.tensor->name + "\", which is " +
-                         weight.tensor->type_text() + ".");
-      axis = from;
+  /// The constants that a body gives to the graph around it.
+  void list_outputs(const onnx_constants& constants, const onnx_body& body, const onnx_node& node,
+                    std::size_t at, const onnx_inside& inside) {
+    for (const std::string& output : body.outputs) {
+      if (!constants.holds(output)) continue;
+      const auto from = weights_behind(constants, output);
+      if (from.empty()) continue;
+      layer found;
+      found.class_name = found.op_type = node.op_type;
+      add_left_alone(std::move(found), from, true, at, inside, output);
     }
-    return std::optional<std::size_t>(axis);
   }
 
-  std::string class_of(const onnx_node& node, const onnx_operator& kind,
-                       const traced_constant& weight) const {
+  void list_function(const onnx_function& function) {
+    const onnx_constants constants(function);
+    const onnx_inside inside{function.name + "/", "it is inside the function \"" + function.name +
+                                                      "\", and only the main graph is quantized: inline "
+                                                      "functions first, with onnx.inliner"};
+    for (std::size_t i = 0; i < function.nodes.size(); ++i) {
+      list(constants, function.nodes[i], 0, inside);
+      list_bodies(constants, function.nodes[i], 0,
+                  {inside.path + label(function.nodes[i], i) + "/", inside.reason});
+    }
+  }
+
+  /// @param weight its shape, if it is known
+  std::string class_of(const onnx_node& node, const onnx_operator& kind, const onnx_dims* weight) const {
     std::string name(kind.class_name);
     std::optional<std::size_t> rank;
     switch (kind.dimensions) {
@@ -171,7 +333,7 @@ class onnx_layer_builder {
         rank = node.integers("kernel_shape").size() + 2;
         break;
       case onnx_operator::rank_of::weight:
-        if (weight.tensor != nullptr) rank = weight.tensor->dims.size();
+        if (weight != nullptr) rank = weight->size();
         break;
       case onnx_operator::rank_of::input:
         break;
@@ -185,7 +347,10 @@ class onnx_layer_builder {
   const onnx_graph* graph_;
   const onnx_links* links_;
   onnx_declarations declared_;
+  onnx_constants constants_;
   onnx_layers made_;
+  std::vector<onnx_place> places_;  // one for each layer
+  std::set<std::string> names_;     // of what is inside nodes and functions
 };
 
 }  // namespace detail
@@ -198,7 +363,7 @@ class onnx_layer_builder {
 inline result<onnx_layers> layers_of(const onnx_model& model) {
   const auto links = links_of(model.graph);
   if (!links) return links.error().in(absolute_path(model.file));
-  auto made = detail::onnx_layer_builder(model.graph, *links).build();
+  auto made = detail::onnx_layer_builder(model.graph, *links).build(model.functions);
   if (!made) return made.error().in(absolute_path(model.file));
   if (!model.functions.empty())
     made->notes.push_back("the model's " + std::to_string(model.functions.size()) +

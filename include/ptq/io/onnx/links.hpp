@@ -123,8 +123,8 @@ inline result<onnx_links> links_of(const onnx_graph& graph) {
     if (!define(tensor.name)) return twice(tensor.name);
     links.constants[tensor.name] = &tensor;
   }
-  for (const std::string& name : graph.sparse_initializers)
-    if (!define(name)) return twice(name);
+  for (const onnx_tensor& sparse : graph.sparse_initializers)
+    if (!define(sparse.name)) return twice(sparse.name);
   std::set<std::string_view> inputs;
   for (const onnx_value& input : graph.inputs) {
     if (!inputs.insert(input.name).second) return twice(input.name);

@@ -42,7 +42,8 @@ struct onnx_body {
   std::vector<std::string> outputs;
   std::vector<onnx_value> values;         ///< what it declares about its tensors
   std::vector<onnx_tensor> initializers;  ///< its own
-  bool has_external = false;              ///< some of its initializers lie in another file
+  std::vector<onnx_tensor> sparse_initializers;
+  bool has_external = false;  ///< some of its initializers lie in another file
 };
 
 /// AttributeProto. The member that `type` names is set, the others are empty.
@@ -63,7 +64,7 @@ struct onnx_attribute {
 
   std::string name;
   std::string reference;        ///< inside a function: its parameter that gives the value
-  type kind = type::undefined;  ///< other numbers (sparse tensors, types) are kept and not read
+  type kind = type::undefined;  ///< other numbers (types) are kept and not read
   float real = 0;
   std::int64_t integer = 0;
   std::string text;
@@ -72,6 +73,7 @@ struct onnx_attribute {
   std::vector<std::string> texts;
   std::vector<onnx_tensor> tensors;  ///< one for `tensor`
   std::vector<onnx_body> bodies;     ///< one for `graph`
+  std::vector<onnx_tensor> sparse;   ///< the value of a sparse constant, without values
 };
 
 struct onnx_node {
@@ -140,7 +142,7 @@ struct onnx_graph {
   std::vector<onnx_node> nodes;  ///< in topological order
   std::vector<onnx_tensor> initializers;
   std::vector<onnx_tensor> constants;  ///< the values of `Constant` nodes, named after their outputs
-  std::vector<std::string> sparse_initializers;  ///< names only
+  std::vector<onnx_tensor> sparse_initializers;  ///< without values
   std::vector<onnx_value> inputs;                ///< those with an initializer of that name have a default
   std::vector<onnx_value> outputs;
   std::vector<onnx_value> values;  ///< inner tensors
@@ -159,7 +161,7 @@ inline std::int64_t standard_opset(const std::vector<onnx_opset>& imports) noexc
   return 0;
 }
 
-/// FunctionProto: an operator that the model brings along. Its weights are not looked for.
+/// FunctionProto: an operator that the model brings along.
 struct onnx_function {
   std::string name;
   std::vector<std::string> inputs;

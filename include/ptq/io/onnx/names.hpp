@@ -102,7 +102,7 @@ inline bool is_made_up(std::string_view tensor) noexcept {
 /// What makes a layer in the graph.
 struct onnx_place {
   std::string constant;            ///< that holds its weight; empty if there is none
-  std::vector<std::size_t> nodes;  ///< that compute it
+  std::vector<std::size_t> nodes;  ///< that compute it; none: it is inside a node, and has its name already
 };
 
 /// Names layers. A weight that has a name gives it to its layer; else the layer is named after its module.
@@ -122,10 +122,14 @@ class onnx_namer {
   ///
   /// @param places one for each layer
   void name(std::span<layer> layers, std::span<const onnx_place> places) {
-    for (const onnx_place& place : places)
-      if (!place.constant.empty()) ++weights_in_[origin_of(graph_->nodes[place.nodes.front()]).module];
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      if (places[i].nodes.empty())
+        names_.insert(layers[i].name);
+      else if (!places[i].constant.empty() && layers[i].reason.empty())
+        ++weights_in_[origin_of(graph_->nodes[places[i].nodes.front()]).module];
+    }
     for (std::size_t i = 0; i < layers.size(); ++i) {  // first, so that nothing derived takes such a name
-      if (places[i].constant.empty()) continue;
+      if (places[i].constant.empty() || places[i].nodes.empty()) continue;
       if (is_made_up(places[i].constant)) {
         layers[i].origin = {places[i].constant, {}, true};
         continue;
@@ -134,13 +138,14 @@ class onnx_namer {
         layers[i].name = std::move(own);
     }
     for (std::size_t i = 0; i < layers.size(); ++i) {
+      if (places[i].nodes.empty()) continue;
       if (layers[i].name.empty()) derive_name(layers[i], places[i]);
       note_class(layers[i], origin_of(graph_->nodes[places[i].nodes.front()]));
     }
-    for (std::size_t i = 0; i < layers.size(); ++i) add_aliases(layers[i], places[i]);
+    for (std::size_t i = 0; i < layers.size(); ++i)
+      if (!places[i].nodes.empty()) add_aliases(layers[i], places[i]);
   }
 
- private:
   /// Without `.weight`.
   static std::string stem_of(std::string_view constant) {
     constexpr std::string_view suffix = ".weight";
@@ -148,6 +153,7 @@ class onnx_namer {
     return std::string(constant);
   }
 
+ private:
   void derive_name(layer& found, const onnx_place& place) {
     const std::size_t at = place.nodes.front();
     const onnx_node& node = graph_->nodes[at];
@@ -214,6 +220,7 @@ class onnx_namer {
 
   /// The constant that an Add behind a node adds to its output; empty if there is none.
   std::string_view added_constant(const onnx_node& node) const {
+    if (node.outputs.empty()) return {};
     const auto uses = links_->uses.find(node.outputs.front());
     if (uses == links_->uses.end() || uses->second.size() != 1) return {};
     const auto [at, slot] = uses->second.front();

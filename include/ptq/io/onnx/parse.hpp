@@ -125,7 +125,7 @@ class onnx_parser {
           graph.values.push_back(parse_value(field.bytes()));
           break;
         case 15:
-          graph.sparse_initializers.push_back(parse_sparse_name(field.bytes()));
+          graph.sparse_initializers.push_back(parse_sparse(field.bytes()));
           break;
         default:
           break;
@@ -222,6 +222,9 @@ class onnx_parser {
         case 11:
           hold(type::graphs);
           attribute.bodies.push_back(parse_body(field.bytes()));
+          break;
+        case 22:
+          attribute.sparse.push_back(parse_sparse(field.bytes()));
           break;
         case 20:
           attribute.kind = static_cast<type>(field.integer32());
@@ -382,12 +385,19 @@ class onnx_parser {
     return shape;
   }
 
-  std::string parse_sparse_name(std::string_view message) {
-    std::string name;
+  /// Name, type and shape.
+  onnx_tensor parse_sparse(std::string_view message) {
+    onnx_tensor sparse;
+    std::vector<std::size_t> dims;
     for_each_field(message, state, "SparseTensorProto", [&](const wire_field& field) {
-      if (field.tag == 1) name = parse_tensor(field.bytes()).name;
+      if (field.tag == 1) sparse = parse_tensor(field.bytes());
+      if (field.tag == 3)
+        field.for_each_varint(
+            [&](std::uint64_t extent) { dims.push_back(static_cast<std::size_t>(extent)); });
     });
-    return name;
+    sparse.dims = std::move(dims);
+    sparse.data = {};
+    return sparse;
   }
 
   onnx_body parse_body(std::string_view message) {
@@ -425,7 +435,8 @@ class onnx_parser {
           body.values.push_back(parse_value(field.bytes()));
           break;
         case 15:
-          body.names.push_back(parse_sparse_name(field.bytes()));
+          body.sparse_initializers.push_back(parse_sparse(field.bytes()));
+          body.names.push_back(body.sparse_initializers.back().name);
           break;
         default:
           break;

@@ -69,7 +69,7 @@ class onnx_rounding_finder {
 
  private:
   static bool is(const onnx_node& node, std::string_view op_type) {
-    return node.is_standard() && node.op_type == op_type;
+    return node.is_standard() && node.op_type == op_type && !node.outputs.empty();
   }
 
   /// The constant scales of a node; nothing where they, or its zero points, are of another kind than ours.

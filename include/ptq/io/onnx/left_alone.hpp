@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file left_alone.hpp The constants that nodes compute with and that ptq does not quantize, and why.
+#ifndef PTQ_IO_ONNX_LEFT_ALONE_HPP
+#define PTQ_IO_ONNX_LEFT_ALONE_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ptq/io/onnx/constants.hpp"
+#include "ptq/io/onnx/model.hpp"
+#include "ptq/io/onnx/operators.hpp"
+#include "ptq/io/onnx/tensor.hpp"
+#include "ptq/tensor/view.hpp"
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// What reaches an input of a node, and is a constant or computed from some.
+struct onnx_left_alone {
+  std::vector<onnx_named_constant> from;  ///< those that may be weights; the first is the one to show
+  bool is_computed = false;
+  std::string reason;
+};
+
+/// Whether a tensor holds codes of a quantized one.
+inline bool holds_codes(const onnx_tensor& tensor) noexcept {
+  const std::size_t bits = bits_of(tensor.type);
+  return bits > 0 && bits <= 8 && tensor.type != onnx_type::boolean;
+}
+
+/// Whether a constant may be somebody's weight: floats or codes, of two axes and more, and no mere number.
+inline bool is_weight_like(const onnx_tensor& tensor) noexcept {
+  return tensor.dims.size() >= 2 && tensor.size() > 1 && (element_of(tensor.type) || holds_codes(tensor));
+}
+
+/// "Mul", "Attention (com.microsoft)"
+inline std::string operator_text(const onnx_node& node) {
+  return node.op_type + (node.is_standard() ? "" : " (" + node.domain + ")");
+}
+
+/// "its weight is computed from "v" and "g" by node "norm" (Mul) ..."
+inline std::string computed_text(const onnx_constants& constants, std::string_view name,
+                                 const std::vector<onnx_named_constant>& from) {
+  std::string text = "its weight is computed from ";
+  for (std::size_t i = 0; i < from.size() && i < 2; ++i)
+    text.append(i == 0 ? "\"" : from.size() == 2 ? "\" and \"" : "\", \"").append(from[i].name);
+  text += from.size() > 2 ? "\" and " + std::to_string(from.size() - 2) + " more" : "\"";
+  if (const onnx_node* const maker = constants.maker(name))
+    text += " by " + (maker->name.empty() ? "a " + operator_text(*maker)
+                                          : "node \"" + maker->name + "\" (" + operator_text(*maker) + ")");
+  return text + ": fold constants first, for instance with onnxsim";
+}
+
+/// Why what reaches an input of a node stays as it is.
+inline std::string reason_to_leave(const onnx_constants& constants, const onnx_node& node, std::size_t slot,
+                                   const std::vector<onnx_named_constant>& from) {
+  const onnx_tensor& largest = *from.front().tensor;
+  const onnx_operator* const kind = find_operator(node);
+  if (holds_codes(largest))
+    return "its weight holds " + name_of(largest.type) + " codes: it is quantized already";
+  if (constants.is_sparse(largest)) return "its weight is sparse: make it dense first";
+  if (kind != nullptr && constants.find(node.inputs[slot]) == nullptr)
+    return computed_text(constants, node.inputs[slot], from);
+  return "ptq cannot quantize the constants of " + operator_text(node);
+}
+
+/// The constants behind an input that may be weights, the first the best to show: codes, else the largest.
+inline std::vector<onnx_named_constant> weights_behind(const onnx_constants& constants,
+                                                       std::string_view name) {
+  auto from = constants.behind(name);
+  std::erase_if(from, [](const onnx_named_constant& one) { return !is_weight_like(*one.tensor); });
+  const auto worth = [](const onnx_named_constant& one) {
+    return std::pair(holds_codes(*one.tensor), one.tensor->size());
+  };
+  const auto best = std::max_element(from.begin(), from.end(),
+                                     [&](const auto& a, const auto& b) { return worth(a) < worth(b); });
+  if (best != from.end()) std::iter_swap(from.begin(), best);
+  return from;
+}
+
+/// The inputs of a node that hold, or are computed from, constants which may be weights. Of a layer only its
+/// weight counts: biases belong to it.
+inline std::vector<onnx_left_alone> left_alone(const onnx_constants& constants, const onnx_node& node) {
+  using use = onnx_operator::weight_use;
+  std::vector<onnx_left_alone> found;
+  if (!constants.varies(node)) return found;
+  const onnx_operator* const kind = find_operator(node);
+  const auto may_count = [&](std::size_t slot) {
+    return kind == nullptr || kind->use == use::codes || slot == kind->slot ||
+           (kind->use == use::on_a_side && slot == 0);
+  };
+  for (std::size_t slot = 0; slot < node.inputs.size(); ++slot) {
+    if (node.inputs[slot].empty() || !may_count(slot) || !constants.holds(node.inputs[slot])) continue;
+    auto from = weights_behind(constants, node.inputs[slot]);
+    if (from.empty()) continue;
+    std::string reason = reason_to_leave(constants, node, slot, from);
+    found.push_back({std::move(from), constants.find(node.inputs[slot]) == nullptr, std::move(reason)});
+  }
+  return found;
+}
+
+}  // namespace detail
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_ONNX_LEFT_ALONE_HPP
