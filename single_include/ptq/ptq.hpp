@@ -6892,6 +6892,12 @@ inline std::string rank_contradiction(const layer& candidate) {
                                  ", this one has rank " + std::to_string(rank));
 }
 
+/// "it is a stack of 8 matrices ..."
+inline std::string stack_text(std::size_t matrices) {
+  return "it is a stack of " + std::to_string(matrices) +
+         " matrices, which need a scale for each matrix and output channel: not supported";
+}
+
 }  // namespace detail
 }  // namespace ptq::inline v0_1
 
@@ -9047,12 +9053,6 @@ class state_dict {
   std::map<std::string_view, tensor_shape> shapes_;
   bool has_in_out_ = false;  // some matrix of a GPT-2 says so
 };
-
-/// "it is a stack of 8 matrices ..."
-inline std::string stack_text(std::size_t matrices) {
-  return "it is a stack of " + std::to_string(matrices) +
-         " matrices, which need a scale for each matrix and output channel: not supported";
-}
 
 }  // namespace detail
 

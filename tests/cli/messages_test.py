@@ -232,7 +232,7 @@ class QuantizedModels(CommandTest):
         self.assertFails(self.ptq("plan", "-e", "spec.yaml", f"model_path={self.STATIC_ARTIFACT}"), 1, "quantized already")
 
     def test_integer_operators(self):
-        """They make no layers of their own, so without a word everything else would be quantized."""
+        """A rule that matches them is refused; else they are layers that stay as they are."""
         graph = EXAMPLES.parent / "tests" / "golden" / "onnx" / "integers.onnx"
         for pattern, weight in (("Conv2d", "conv.weight_quantized"), ("conv2", "conv2.weight_quantized"), ("fc", "fc.weight"),
                                 ("QLinearMatMul", "fc.weight"), ("MatMulInteger", "fc2.weight"), ("Linear", "fc.weight")):
@@ -242,7 +242,7 @@ class QuantizedModels(CommandTest):
                                  "quantized already", "float model")
         run = self.quantize("quantize: {layers: [{module_name: head, weights: {dtype: int8}}]}\n", model=graph)
         self.assertEqual(run.returncode, 0, run.stderr)
-        self.assertIn("quantized: 1 of 1 layer", run.stdout)
+        self.assertIn("quantized: 1 of 5 layers\nleft as they are, no rule matches: 4 (conv, conv2, fc, fc2)", run.stdout)
 
     def test_operator_set_that_cannot_be_raised(self):
         """Before any work: the data, which a calibration would read first, are not there."""

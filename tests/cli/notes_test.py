@@ -38,7 +38,7 @@ class Plans(NotesTest):
 
     def test_bodies_and_rules(self):
         for name, rule, wanted in (
-            ("bodies", "{module_name: Linear, weights: {dtype: int8}}",
+            ("bodies", "{module_name: shared, weights: {dtype: int8}}",
              'node "choose" (If): its bodies (5 nodes) are left as they are'),
             ("shared", "{module_name: '*', weights: {dtype: int8}}",
              'quantize.layers[0] "*": 1 of the 6 layers that it matches cannot be quantized; the plan says why.')):
