@@ -257,7 +257,7 @@ TEST_CASE("what is no ONNX model is told apart from one that is cut short") {
   CHECK(what("PK\x03\x04 and so on").find("this is not an ONNX model: it looks like a zip archive") !=
         std::string::npos);
   CHECK(what("\x93NUMPY\x01").find("it looks like a NumPy array (.npy)") != std::string::npos);
-  CHECK(what("\xff\xfe").find("Is the file an ONNX model?") != std::string::npos);
+  CHECK(what("\x07\x07").find("Is the file an ONNX model?") != std::string::npos);
   CHECK(what("\x08\x09").find("there is no graph") != std::string::npos);
   CHECK(what(whole + whole).find("more than one graph") != std::string::npos);
   CHECK(what("").find("empty") != std::string::npos);
