@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "command.hpp"
 
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <thread>
+#include <utility>
 
 #include "ptq/config/text.hpp"
 #include "ptq/io/json.hpp"
 #include "ptq/io/path.hpp"
 #include "ptq/report/table.hpp"
+#include "terminal.hpp"
 
 namespace cli {
 
@@ -61,14 +65,36 @@ ptq::result<void> make_results_dir(const std::string& path) {
       "results_dir cannot be made: " + problem.message() + ". Give another one: results_dir=DIR.");
 }
 
+ptq::result<ptq::run_folder> begin_run(const options& given, const std::string& folder,
+                                       const std::string& file) {
+  constexpr std::chrono::milliseconds pause(50);
+  bool is_told = false;
+  for (;;) {
+    auto run = ptq::run_folder::open(folder, file);
+    if (run || run.error().code != ptq::errc::in_use) return run;
+    if (!given.wait) {
+      ptq::error used = run.error();
+      used.what += " --wait waits for it.";
+      return used;
+    }
+    if (is_interrupted()) end_by_signal();
+    if (!std::exchange(is_told, true)) note(run.error().what + " Waiting.");
+    std::this_thread::sleep_for(pause);
+  }
+}
+
 std::string result_path(const ptq::spec& spec, const std::string& name) {
   const std::string& folder = spec.quantize.results_dir;
   return folder + (folder.ends_with('/') ? "" : "/") + name;
 }
 
+std::string artifact_name(const ptq::spec& spec) {
+  return "quantized_model_" + spec.quantize.backend +
+         (spec.quantize.model_path.ends_with(".onnx") ? ".onnx" : ".safetensors");
+}
+
 std::string artifact_path(const ptq::spec& spec) {
-  return result_path(spec, "quantized_model_" + spec.quantize.backend +
-                               (spec.quantize.model_path.ends_with(".onnx") ? ".onnx" : ".safetensors"));
+  return result_path(spec, artifact_name(spec));
 }
 
 std::string json_text(const nlohmann::json& value) {

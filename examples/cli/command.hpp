@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ptq/config/spec.hpp"
+#include "ptq/io/run_folder.hpp"
 #include "ptq/result.hpp"
 
 namespace cli {
@@ -22,6 +23,7 @@ struct options {
   std::string statistics;  // for quantize: ptq.calibration.statistics
   bool json = false;
   bool strict = false;
+  bool wait = false;  // for another run into the same place
 };
 
 enum exit_code : int {
@@ -49,8 +51,17 @@ ptq::result<void> require(const ptq::spec& spec, const std::string& field);
 /// Makes the folder `results_dir`, and those it lies in.
 ptq::result<void> make_results_dir(const std::string& path);
 
+/// Opens the folder of a run. Another run there is an error, or waited for under --wait.
+///
+/// @param file the only one that is written; nothing if there are several
+ptq::result<ptq::run_folder> begin_run(const options& given, const std::string& folder,
+                                       const std::string& file = {});
+
 /// A file in the folder `results_dir`.
 std::string result_path(const ptq::spec& spec, const std::string& name);
+
+/// What `quantize` calls the artifact.
+std::string artifact_name(const ptq::spec& spec);
 
 /// Where `quantize` writes the artifact, and `evaluate` looks for it.
 std::string artifact_path(const ptq::spec& spec);

@@ -86,6 +86,12 @@ CLI::App* add_file_command(CLI::App& app, const char* name, const char* text, cl
   return command;
 }
 
+/// For what writes files.
+void add_wait(CLI::App& command, cli::options& given) {
+  command.add_flag("--wait", given.wait,
+                   "Wait where another run writes the same files; else that is an error");
+}
+
 /// "--strict" of "--strict" or "-e,--experiment", of every option that a command has.
 std::vector<std::string> option_names(const CLI::App& command) {
   std::vector<std::string> names;
@@ -164,6 +170,7 @@ Of static quantization, with calibration data or what `ptq calibrate` made of th
   ptq quantize -e static.yaml model_path=model.onnx results_dir=out dataset.quant_calibration_dataset.inputs=calib.npy
   ptq quantize -e static.yaml model_path=model.onnx results_dir=out --statistics all.ptqcal
 results_dir gets quantized_model_<backend>.safetensors (or .onnx), quantize_report.json, experiment.yaml, status.json.)");
+  add_wait(*quantize, given);
   CLI::App* plan = add_spec_command(app, "plan", "List what would be quantized by which rule, and why not",
                                     given, R"(Example:
   ptq plan -e spec.yaml model_path=model.safetensors
@@ -203,12 +210,14 @@ Data may run in parts: `ptq merge` makes one file of them, which `ptq quantize -
   calibrate
       ->add_option("-o,--output", given.output, "Where to write them; else results_dir/statistics.ptqcal")
       ->type_name("FILE.ptqcal");
+  add_wait(*calibrate, given);
   CLI::App* merge = add_file_command(
       app, "merge", "Make one file of the statistics of partial runs, as if all data had been in one run",
       given, -1, "FILE.ptqcal", "Statistics of one model", R"(Example:
   ptq merge -o all.ptqcal a.ptqcal b.ptqcal
 The bytes are those of one run over all data.)");
   merge->add_option("-o,--output", given.output, "Where to write them")->required()->type_name("FILE.ptqcal");
+  add_wait(*merge, given);
 
   try {
     app.parse(argc, argv);

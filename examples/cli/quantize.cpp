@@ -21,8 +21,10 @@
 #include "ptq/config/yaml.hpp"
 #include "ptq/io/artifact_writer.hpp"
 #include "ptq/io/mapped_file.hpp"
+#include "ptq/io/onnx/data_name.hpp"
 #include "ptq/io/output_file.hpp"
 #include "ptq/io/path.hpp"
+#include "ptq/io/run_folder.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/quantize_report.hpp"
 #include "ptq/report/zeroed_channels.hpp"
@@ -48,27 +50,39 @@ bool holds(const std::string& path, std::string_view text) {
   return file && std::ranges::equal(file->bytes(), std::as_bytes(std::span(text)));
 }
 
+/// The files with external data of artifacts that this run replaces.
+std::vector<std::string> older_data(const ptq::spec& spec) {
+  std::vector<std::string> names = ptq::names_in(spec.quantize.results_dir);
+  std::erase_if(names, [artifact = artifact_name(spec)](const std::string& name) {
+    return !ptq::is_onnx_data_name(artifact, name);
+  });
+  return names;
+}
+
 /// Nothing that the run reads may be in the way of what it writes.
 ptq::result<void> keep_sources(const options& given, const ptq::spec& spec,
                                const std::vector<source>& sources) {
   const std::string resolved = result_path(spec, "experiment.yaml");
-  const std::string artifact = artifact_path(spec);
-  const std::vector<std::string> written{artifact, artifact + ".data", resolved,
-                                         result_path(spec, "quantize_report.json"),
-                                         result_path(spec, "status.json")};
+  std::vector<std::string> written{artifact_path(spec), resolved, result_path(spec, "quantize_report.json"),
+                                   result_path(spec, "status.json")};
+  for (const std::string& name : older_data(spec)) written.push_back(result_path(spec, name));
   if (auto kept = keep(sources, written); !kept) return kept;
+  if (auto kept = keep_out_of(ptq::run_folder::own_path(spec.quantize.results_dir), sources); !kept)
+    return kept;
   if (!is_same_file(resolved, given.spec_file) || holds(resolved, resolved_text(spec))) return {};
   return ptq::error(ptq::errc::invalid_value, ptq::absolute_path(resolved),
                     "this is the specification that was given, and results_dir gets a file of this name: the "
                     "specification as it was resolved. Rename yours, or give another results_dir.");
 }
 
-/// A text file written but not yet there: commit() lets it appear.
-ptq::result<ptq::output_file> write_text(const std::string& path, const std::string& text) {
-  auto file = ptq::output_file::create(path);
-  if (!file) return file;
-  if (auto written = file->write(text); !written) return written.error();
-  return file;
+/// Writes a text file of the run, which appears with it.
+ptq::result<void> write_text(const ptq::run_folder& run, const std::string& name, const std::string& text) {
+  const auto path = run.path_of(name);
+  if (!path) return path.error();
+  auto file = ptq::output_file::create(*path);
+  if (!file) return file.error();
+  if (auto written = file->write(text); !written) return written;
+  return file->commit();
 }
 
 ptq::quantize_report begin_report(const ptq::plan& plan, const model_file& model,
@@ -131,54 +145,60 @@ std::string status_text(const std::string& status, const std::string& message) {
   return json_text({{"status", status}, {"message", message}, {"ptq_version", PTQ_VERSION_STRING}});
 }
 
-/// The small files of a run, and last of all the artifact, which `writer` has written but not let appear.
-template <class Writer>
-ptq::result<void> finish(const ptq::spec& spec, ptq::quantize_report& report, ptq::result<Writer> writer,
-                         const std::string& model_path) {
-  if (!writer) {
-    const ptq::errc code = writer.error().code;
-    const bool is_about_model = code == ptq::errc::not_finite || code == ptq::errc::duplicate_key;
-    return is_about_model ? writer.error().in(model_path) : writer.error();
-  }
+/// The other files of a run, whose artifact is written; then all of them appear.
+ptq::result<void> finish(const ptq::spec& spec, const ptq::quantize_report& report, ptq::run_folder& run,
+                         std::vector<std::string> artifact) {
   const std::pair<const char*, std::string> texts[] = {
       {"quantize_report.json", json_text(ptq::to_json(report))},
       {"experiment.yaml", resolved_text(spec)},
       {"status.json", status_text("SUCCESS", "the artifact is written")}};
-  std::vector<ptq::output_file> files;
-  for (const auto& [name, text] : texts) {
-    auto file = write_text(result_path(spec, name), text);
-    if (!file) return file.error();
-    files.push_back(*std::move(file));
-  }
+  for (const auto& [name, text] : texts)
+    if (auto written = write_text(run, name, text); !written) return written;
+  std::vector<std::string> stale = older_data(spec);
+  std::erase_if(stale, [&](const std::string& name) { return std::ranges::count(artifact, name) > 0; });
   if (is_interrupted()) return ptq::error(ptq::errc::stopped, {}, "interrupted.");
-  for (ptq::output_file& file : files)
-    if (auto visible = file.commit(); !visible) return visible.error();
-  return writer->commit();
+  return run.commit(
+      {std::move(artifact), {"quantize_report.json", "experiment.yaml"}, "status.json", std::move(stale)});
+}
+
+/// An error of a writer says which layer or tensor; of some it is good to know the model, too.
+ptq::error of_model(const ptq::error& refused, const std::string& model_path) {
+  const bool is_about_model =
+      refused.code == ptq::errc::not_finite || refused.code == ptq::errc::duplicate_key;
+  return is_about_model ? refused.in(model_path) : refused;
 }
 
 ptq::result<void> write_checkpoint(const ptq::spec& spec, const model_file& model, const ptq::plan& plan,
                                    std::span<const ptq::activation_range> inputs,
-                                   ptq::quantize_report& report, const std::string& artifact) {
-  auto writer = ptq::write_artifact(artifact, *model.checkpoint(), plan, model.layers(),
+                                   ptq::quantize_report& report, ptq::run_folder& run) {
+  const auto artifact = run.path_of(artifact_name(spec));
+  if (!artifact) return artifact.error();
+  auto writer = ptq::write_artifact(*artifact, *model.checkpoint(), plan, model.layers(),
                                     on_layer(plan, report), inputs);
+  if (!writer) return of_model(writer.error(), model.path());
+  if (auto written = writer->commit(); !written) return written;
   report.bytes_after = report.bytes_before;
   for (const ptq::layer_report& layer : report.layers)
     if (layer.weights) report.bytes_after += layer.weights->bytes_after - layer.weights->bytes_before;
-  return finish(spec, report, std::move(writer), model.path());
+  return finish(spec, report, run, {artifact_name(spec)});
 }
 
 ptq::result<void> write_graph(const ptq::spec& spec, const model_file& model, const ptq::plan& plan,
                               std::span<const ptq::activation_range> inputs, ptq::quantize_report& report,
-                              const std::string& artifact) {
+                              ptq::run_folder& run) {
+  const auto artifact = run.path_of(artifact_name(spec));
+  if (!artifact) return artifact.error();
   std::vector<float> scales(plan.layers.size(), 1.0F);
   for (const ptq::activation_range& input : inputs) scales[input.layer] = input.scale;
-  auto writer = ptq::write_onnx(artifact, model.onnx()->model, model.onnx()->layers, plan,
+  auto writer = ptq::write_onnx(*artifact, model.onnx()->model, model.onnx()->layers, plan,
                                 on_layer(plan, report), scales);
-  if (writer) {
-    report.bytes_after = writer->tensor_bytes();
-    report.notes.insert(report.notes.end(), writer->notes().begin(), writer->notes().end());
-  }
-  return finish(spec, report, std::move(writer), model.path());
+  if (!writer) return of_model(writer.error(), model.path());
+  if (auto written = writer->commit(); !written) return written;
+  report.bytes_after = writer->tensor_bytes();
+  report.notes.insert(report.notes.end(), writer->notes().begin(), writer->notes().end());
+  std::vector<std::string> names{artifact_name(spec)};
+  if (!writer->data_name().empty()) names.insert(names.begin(), writer->data_name());
+  return finish(spec, report, run, std::move(names));
 }
 
 /// The ranges of activations, if the plan quantizes any: from statistics, if they are there already.
@@ -193,20 +213,27 @@ ptq::result<std::vector<ptq::activation_range>> find_inputs(const ptq::spec& spe
 }
 
 /// status.json says that the run failed, if its folder takes it. Everything else stays as it was.
-void record_failure(const ptq::spec& spec, const std::string& message) {
-  if (!make_results_dir(spec.quantize.results_dir)) return;
-  auto file = write_text(result_path(spec, "status.json"), status_text("FAILURE", message));
-  if (file) (void)file->commit().has_value();
+void record_failure(ptq::run_folder& run, const std::string& message) {
+  (void)run.put("status.json", status_text("FAILURE", message)).has_value();
 }
 
-int give_up(const options& given, const ptq::spec& spec, const ptq::error& error) {
-  if (is_interrupted()) {
-    record_failure(spec, "interrupted");
-    std::fputs("ptq: interrupted: the artifact is not written\n", stderr);
-    end_by_signal();
-  }
-  record_failure(spec, error.what);
-  return fail(given, error, failed);
+/// As above, of a run that has not begun. If another one has, the folder is that one's.
+void record_failure(const ptq::spec& spec, const std::string& message) {
+  if (!make_results_dir(spec.quantize.results_dir)) return;
+  if (auto run = ptq::run_folder::open(spec.quantize.results_dir)) record_failure(*run, message);
+}
+
+/// @param run a run_folder, or the specification of one that has not begun
+template <class Run>
+int give_up(const options& given, Run run, const ptq::error& error) {
+  record_failure(run, is_interrupted() ? "interrupted" : error.what);
+  if (!is_interrupted()) return fail(given, error, failed);
+  std::fputs("ptq: interrupted: the artifact is not written\n", stderr);
+  {
+    const Run ended = std::move(run);
+  }  // removes its files: the signal leaves no time for that
+  end_by_signal();
+  return failed;
 }
 
 int quantize(const options& given, const ptq::spec& spec) {
@@ -227,18 +254,20 @@ int quantize(const options& given, const ptq::spec& spec) {
   // A calibration can take long, so the folder is seen to before.
   if (const auto made = make_results_dir(spec.quantize.results_dir); !made)
     return fail(given, made.error(), failed);
-  for (const char* const ours :
-       {"quantized_model_", "quantize_report.json", "experiment.yaml", "status.json"})
-    ptq::remove_stale_partials(spec.quantize.results_dir, ours);
+  auto run = begin_run(given, spec.quantize.results_dir);
+  if (!run) return fail(given, run.error(), failed);
+  if (const auto begun = run->put("status.json", status_text("RUNNING", ptq::detail::this_process())); !begun)
+    return give_up(given, *std::move(run), begun.error());
   const auto inputs = find_inputs(spec, *model, plan);
-  if (!inputs) return give_up(given, spec, inputs.error());
+  if (!inputs) return give_up(given, *std::move(run), inputs.error());
   print_findings(plan, *inputs);
-  const std::string artifact = artifact_path(spec);
   ptq::quantize_report report = begin_report(plan, *model, *inputs);
-  const auto written = model->onnx() != nullptr
-                           ? write_graph(spec, *model, plan, *inputs, report, artifact)
-                           : write_checkpoint(spec, *model, plan, *inputs, report, artifact);
-  if (!written) return give_up(given, spec, written.error());
+  const auto written = model->onnx() != nullptr ? write_graph(spec, *model, plan, *inputs, report, *run)
+                                                : write_checkpoint(spec, *model, plan, *inputs, report, *run);
+  if (!written) {
+    const ptq::error seen = run->seen_from_outside(written.error());
+    return give_up(given, *std::move(run), seen);
+  }
   print_notes(std::span(report.notes).subspan(plan.notes.size()));
 
   if (given.json) {
@@ -246,7 +275,7 @@ int quantize(const options& given, const ptq::spec& spec) {
     return done;
   }
   std::printf("%s\nartifact: %s\nreport:   %s\n", ptq::to_text(report).c_str(),
-              ptq::absolute_path(artifact).c_str(),
+              ptq::absolute_path(artifact_path(spec)).c_str(),
               ptq::absolute_path(result_path(spec, "quantize_report.json")).c_str());
   return done;
 }

@@ -61,6 +61,20 @@ inline std::vector<source> sources_of(const model_file& model) {
   return sources;
 }
 
+/// @return invalid_value if a source lies in the run's own folder, which is emptied
+inline ptq::result<void> keep_out_of(const std::string& own_folder, const std::vector<source>& sources) {
+  std::error_code missing;
+  const auto real = [&](const std::string& path) {
+    return std::filesystem::weakly_canonical(path, missing).string();
+  };
+  for (const source& read : sources)
+    if (!read.path.empty() && real(read.path).starts_with(real(own_folder) + "/"))
+      return ptq::error(ptq::errc::invalid_value, ptq::absolute_path(read.path),
+                        "this file is read as " + read.setting +
+                            ", but its folder belongs to the run, which empties it. Move the file away.");
+  return {};
+}
+
 /// @return invalid_value if something that is to be written is one of the sources
 inline ptq::result<void> keep(const std::vector<source>& sources, const std::vector<std::string>& written) {
   for (const std::string& path : written)

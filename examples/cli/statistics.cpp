@@ -8,11 +8,13 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "calibration.hpp"
 #include "model_file.hpp"
 #include "ptq/config/yaml.hpp"
-#include "ptq/io/output_file.hpp"
+#include "ptq/io/path.hpp"
+#include "ptq/io/run_folder.hpp"
 #include "ptq/io/safetensors.hpp"
 #include "ptq/model/model_hash.hpp"
 #include "ptq/report/table.hpp"
@@ -49,18 +51,38 @@ ptq::result<void> keep_what_is_there(const std::string& path) {
                     "another -o FILE.ptqcal, or remove it first.");
 }
 
-/// A calibration can take long, so whether its file can be written is seen before.
-ptq::result<void> expect_to_write(const options& given, const ptq::spec& spec, const std::string& path) {
-  if (given.output.empty())
-    if (const auto made = make_results_dir(spec.quantize.results_dir); !made) return made;
-  const auto file = ptq::output_file::create(path);
-  return file ? ptq::result<void>() : file.error();
+/// As the name of a file in its folder, which no other run writes meanwhile.
+ptq::result<ptq::run_folder> begin_file(const options& given, const std::string& path) {
+  return begin_run(given, ptq::folder_of(path), std::string(ptq::file_name_of(path)));
+}
+
+ptq::result<void> write(ptq::run_folder& run, const std::string& path,
+                        const ptq::stored_statistics& statistics) {
+  const std::string name(ptq::file_name_of(path));
+  const auto inside = run.path_of(name);
+  if (!inside) return inside.error();
+  if (auto done = ptq::write_statistics(*inside, statistics.layers, statistics.model); !done)
+    return run.seen_from_outside(done.error());
+  if (is_interrupted()) return ptq::error(ptq::errc::stopped, {}, "interrupted.");
+  return run.commit({{}, {}, name, {}});
+}
+
+/// Removes the run's files, since the signal leaves no time for that.
+int give_up(const options& given, ptq::run_folder run, const ptq::error& error) {
+  if (!is_interrupted()) return fail(given, error, failed);
+  std::fputs("ptq: interrupted: the statistics are not written\n", stderr);
+  {
+    const ptq::run_folder ended = std::move(run);
+  }
+  end_by_signal();
+  return failed;
 }
 
 /// Writes the file and says what is in it.
-int finish(const options& given, const std::string& path, const ptq::stored_statistics& statistics) {
-  if (const auto done = ptq::write_statistics(path, statistics.layers, statistics.model); !done)
-    return fail(given, done.error(), failed);
+int finish(const options& given, ptq::run_folder run, const std::string& path,
+           const ptq::stored_statistics& statistics) {
+  if (const auto done = write(run, path, statistics); !done)
+    return give_up(given, std::move(run), done.error());
   print_statistics(given, path, statistics);
   return done;
 }
@@ -103,20 +125,21 @@ int run_calibrate(const options& given) {
   if (!plan.quantizes_activations()) return fail(given, nothing_to_calibrate(*spec), bad_usage);
   if (const auto named = expect_data(*spec, plan); !named) return fail(given, named.error(), bad_usage);
 
-  if (const auto ready = expect_to_write(given, *spec, path); !ready)
-    return fail(given, ready.error(), failed);
-
+  // A calibration can take long, so its folder is seen to before.
   catch_interrupts();
+  if (given.output.empty())
+    if (const auto made = make_results_dir(spec->quantize.results_dir); !made)
+      return fail(given, made.error(), failed);
+  auto run = begin_file(given, path);
+  if (!run) return fail(given, run.error(), failed);
+  if (const auto free = run->path_of(std::string(ptq::file_name_of(path))); !free)
+    return give_up(given, *std::move(run), free.error());
   const auto seen = collect_statistics(*spec, *model, plan);
-  if (is_interrupted()) {
-    std::fputs("ptq: interrupted: the statistics are not written\n", stderr);
-    end_by_signal();
-  }
-  if (!seen) return fail(given, seen.error(), failed);
+  if (!seen) return give_up(given, *std::move(run), seen.error());
   const auto inputs = seen->ranges(spec->ptq.calibration);
-  if (!inputs) return fail(given, inputs.error(), failed);
+  if (!inputs) return give_up(given, *std::move(run), inputs.error());
   print_findings(plan, *inputs);
-  return finish(given, path, {ptq::model_hash(model->layers()), seen->collected()});
+  return finish(given, *std::move(run), path, {ptq::model_hash(model->layers()), seen->collected()});
 }
 
 int run_merge(const options& given) {
@@ -129,9 +152,12 @@ int run_merge(const options& given) {
               ptq::errc::invalid_value, ptq::absolute_path(given.output),
               "this is one of the parts: a second run would count it twice. Give another -o FILE.ptqcal."),
           bad_usage);
+  catch_interrupts();
+  auto run = begin_file(given, given.output);
+  if (!run) return fail(given, run.error(), failed);
   const auto merged = ptq::merge_statistics(given.files);
-  if (!merged) return fail(given, merged.error(), failed);
-  return finish(given, given.output, *merged);
+  if (!merged) return give_up(given, *std::move(run), merged.error());
+  return finish(given, *std::move(run), given.output, *merged);
 }
 
 }  // namespace cli

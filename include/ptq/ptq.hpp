@@ -27,6 +27,7 @@
 #include "ptq/io/output_file.hpp"
 #include "ptq/io/path.hpp"
 #include "ptq/io/recorded.hpp"
+#include "ptq/io/run_folder.hpp"
 #include "ptq/io/samples.hpp"
 #include "ptq/io/scalars.hpp"
 #include "ptq/io/stored_codes.hpp"

@@ -794,6 +794,7 @@ enum class errc : unsigned char {
   cannot_open,
   cannot_read,
   cannot_write,
+  in_use,  ///< another run writes there
   wrong_format,
   wrong_model,  ///< statistics that were collected with another model
 

@@ -28,12 +28,12 @@ class Interruption(CommandTest):
 
     def assertOlderKept(self, older):
         self.assertEqual((self.folder / ARTIFACT).read_bytes(), older)
-        self.assertEqual([f for f in self.written() if "partial" in f], [])
+        self.assertEqual([f for f in self.written() if "ptq-" in f], [])
 
     def test_ctrl_c(self):
         """Signals come while the artifact is being written: its partial file is there."""
         older, model = self.older_artifact(), self.big_model()
-        partial = self.folder / "out/.quantized_model_torchao.safetensors.partial"
+        new = self.folder / "out/.ptq-run/new"
         for sent in SIGNALS:
             with self.subTest(sent.name):
                 stopped = 0
@@ -42,7 +42,7 @@ class Interruption(CommandTest):
                         [PTQ, "quantize", "-e", WEIGHT_ONLY, f"model_path={model}", "results_dir=out"],
                         cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                         preexec_fn=lambda number=sent: signal.signal(number, signal.SIG_DFL))  # if it is ignored here
-                    while process.poll() is None and not partial.exists():
+                    while process.poll() is None and not (new.exists() and list(new.iterdir())):
                         time.sleep(0.001)
                     process.send_signal(sent)
                     _, said = process.communicate(timeout=60)
@@ -60,11 +60,12 @@ class Interruption(CommandTest):
 
     def test_killed_run_is_cleaned_up_by_the_next(self):
         self.older_artifact()
-        stale = [self.write(f"out/.{name}.partial", "half")
-                 for name in ("quantized_model_torchao.safetensors", "quantized_model_modelopt.onnx.data", "status.json")]
+        self.write("out/.ptq-run/lock", "ptq run: pid 1 on a since b\n")
+        for name in ("new/quantized_model_torchao.safetensors", "new/.ptq-0123456789abcdef.partial", "old/status.json"):
+            self.write(f"out/.ptq-run/{name}", "half")
         others = self.write("out/.download.partial", "half")
         self.older_artifact()
-        self.assertEqual([path for path in stale if path.exists()], [])
+        self.assertFalse((self.folder / "out/.ptq-run").exists())
         self.assertTrue(others.exists())
 
     def test_file_size_limit(self):

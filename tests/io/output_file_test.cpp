@@ -2,9 +2,7 @@
 #include "ptq/io/output_file.hpp"
 
 #include <doctest/doctest.h>
-#include <signal.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -41,13 +39,14 @@ std::span<const std::byte> bytes_of(std::string_view text) {
 TEST_CASE("a file appears with commit, whole") {
   const temporary_folder folder;
   ptq::output_file file = created(folder / "a.txt");
-  CHECK(file.partial_path() == folder / ".a.txt.partial");
+  CHECK(file.partial_path().starts_with(folder / ".ptq-"));
+  CHECK(file.partial_path().ends_with(".partial"));
   REQUIRE(file.resize(11));
   REQUIRE(file.write_at(6, bytes_of("world")));
   REQUIRE(file.write_at(0, bytes_of("hello ")));
   REQUIRE(file.write("!"));
   CHECK(file.size() == 12);
-  CHECK(ptq::names_in(folder.path()) == names{".a.txt.partial"});
+  CHECK(ptq::names_in(folder.path()) == names{std::string(ptq::file_name_of(file.partial_path()))});
   ptq::output_file moved = std::move(file);
   REQUIRE(moved.commit());
   CHECK(read_file(folder / "a.txt") == "hello world!");
@@ -77,36 +76,30 @@ TEST_CASE("several files are committed one after the other") {
   CHECK(ptq::names_in(folder.path()) == names{"artifact", "report.json"});
 }
 
-TEST_CASE("what a killed run left behind is overwritten or removed, what a running one writes is not") {
+TEST_CASE("two writers of one file do not touch each other's partials; the last to commit stays") {
   const temporary_folder folder;
-  write_file(folder / ".model_a.partial", "left behind, and longer than what comes");
-  write_file(folder / ".model_b.partial", "left behind");
-  write_file(folder / ".other.partial", "not ours");
-  write_file(folder / "model_c.partial", "not hidden");
-  {
-    ptq::output_file file = created(folder / "model_a");
-    REQUIRE(file.write("new"));
-    ptq::remove_stale_partials(folder.path(), "model_");
-    CHECK(ptq::names_in(folder.path()) == names{".model_a.partial", ".other.partial", "model_c.partial"});
-    CHECK(creation_error(folder / "model_a").what ==
-          folder / "model_a" +
-              ": another process is writing it. Wait for that run, or write to another folder.");
-    REQUIRE(file.commit());
-  }
-  CHECK(read_file(folder / "model_a") == "new");
+  ptq::output_file first = created(folder / "a");
+  ptq::output_file second = created(folder / "a");
+  CHECK(first.partial_path() != second.partial_path());
+  REQUIRE(first.write("first"));
+  REQUIRE(second.write("second"));
+  REQUIRE(second.commit());
+  REQUIRE(first.commit());
+  CHECK(read_file(folder / "a") == "first");
+  CHECK(ptq::names_in(folder.path()) == names{"a"});
 }
 
-TEST_CASE("the partial of a process that was killed counts as stale") {
+TEST_CASE("a name that is known only now; the permissions of the older file") {
   const temporary_folder folder;
-  const pid_t child = ::fork();
-  if (child == 0) {
-    const auto file = ptq::output_file::create(folder / "model");
-    ::kill(::getpid(), SIGKILL);
-  }
-  REQUIRE(::waitpid(child, nullptr, 0) == child);
-  CHECK(ptq::names_in(folder.path()) == names{".model.partial"});
-  ptq::remove_stale_partials(folder.path(), "model");
-  CHECK(ptq::names_in(folder.path()).empty());
+  write_file(folder / "a", "older");
+  REQUIRE(::chmod((folder / "a").c_str(), 0640) == 0);
+  ptq::output_file file = created(folder / "b");
+  REQUIRE(file.write("newer"));
+  REQUIRE(file.commit_as("a"));
+  CHECK(read_file(folder / "a") == "newer");
+  struct stat about{};
+  REQUIRE(::stat((folder / "a").c_str(), &about) == 0);
+  CHECK((about.st_mode & 0777) == 0640);
 }
 
 TEST_CASE("a folder that is missing, no folder, or in the file's place") {

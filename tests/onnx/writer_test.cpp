@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <set>
 #include <span>
 #include <string>
@@ -373,13 +374,24 @@ TEST_CASE("external data move into one file beside the written model") {
   const auto written = work.write(folder / "q.onnx");
   const auto& codes = initializer(written.graph, "a.weight_quantized");
   REQUIRE(codes.external);
-  CHECK(codes.external->file == "q.onnx.data");
+  CHECK(ptq::is_onnx_data_name("q.onnx", codes.external->file));
   CHECK(codes.external->offset % 4096 == 0);
   CHECK(codes.data.size() == 32);
   const auto& kept = initializer(written.graph, "b.weight");
-  CHECK(kept.external->file == "q.onnx.data");
+  CHECK(kept.external->file == codes.external->file);
   CHECK(values_of<float>(kept) == values_of<float>(initializer(source.graph, "b.weight")));
   CHECK_FALSE(has_initializer(written.graph, "a.weight"));
+
+  const std::string name = codes.external->file;  // the same data have the same name, others another one
+  const std::string bytes = read_file(folder / "q.onnx");
+  job again(source);
+  again.quantize_weight(0, "int8");
+  again.write(folder / "q.onnx");
+  CHECK(read_file(folder / "q.onnx") == bytes);
+  job other(source);
+  other.quantize_weight(0, "fp8_e4m3fn");
+  CHECK(initializer(other.write(folder / "q.onnx").graph, "a.weight_quantized").external->file != name);
+  CHECK(std::filesystem::exists(folder / name));
 }
 
 TEST_CASE("codes go to external data where the model file would be too large") {
@@ -428,5 +440,5 @@ TEST_CASE("what cannot be written says why, and leaves no file") {
     CHECK(unfinished.error().what.find("its codes were not written") != std::string::npos);
   }
   CHECK(::access((folder / "q.onnx").c_str(), F_OK) != 0);
-  CHECK(::access((folder / ".q.onnx.partial").c_str(), F_OK) != 0);
+  CHECK(ptq::names_in(folder.path()).empty());
 }

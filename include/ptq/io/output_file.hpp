@@ -4,14 +4,15 @@
 #define PTQ_IO_OUTPUT_FILE_HPP
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -23,6 +24,7 @@
 #include "ptq/error.hpp"
 #include "ptq/io/descriptor.hpp"
 #include "ptq/io/path.hpp"
+#include "ptq/model/word_hash.hpp"
 #include "ptq/result.hpp"
 
 namespace ptq::inline v0_1 {
@@ -59,61 +61,69 @@ inline error cannot_write(const std::string& path, int reason, std::uint64_t siz
       return because(folder + " is not a folder. Write to another one.");
     case EISDIR:
       return because("this is a folder, not a file. Move it away, or write to another folder.");
-    case EWOULDBLOCK:
-      return because("another process is writing it. Wait for that run, or write to another folder.");
     default:
       return because("cannot be written: " + system_text(reason));
   }
 }
 
-/// True if the open file still is the one with this path.
-inline bool is_named(const descriptor& file, const std::string& path) {
-  struct stat open{};
-  struct stat named{};
-  return ::fstat(file.get(), &open) == 0 && ::lstat(path.c_str(), &named) == 0 &&
-         open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+/// Gives a new file the permissions of the older one that it replaces, if there is one.
+inline void take_mode(const std::string& file, const std::string& older) noexcept {
+  struct stat there{};
+  if (::lstat(older.c_str(), &there) == 0 && S_ISREG(there.st_mode))
+    (void)::chmod(file.c_str(), there.st_mode & 0777);
 }
 
-/// Opens (or creates, with O_CREAT) a partial file and locks it for as long as it is open. None, with errno
-/// set, if that fails; EWOULDBLOCK: a running process holds it. The lock goes when its process does, however
-/// that ends, which tells a stale file from one in use. Where there are no locks, all are taken as stale.
-inline descriptor lock_partial(const std::string& partial, int flags) {
-  for (;;) {
-    descriptor file(::open(partial.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags, 0666));
-    if (!file) return file;
-    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return {};
-    if (is_named(file, partial)) return file;  // else another run has committed or removed it meanwhile
+/// A run's own folder (run_folder.hpp), `/out/.ptq-run` say.
+inline constexpr std::string_view run_suffix = ".ptq-run";
+
+/// What a folder holds reaches the disk. Not every file system can do that on request.
+inline result<void> sync_folder(const std::string& folder) {
+  const descriptor open = open_file(folder, O_RDONLY | O_DIRECTORY);
+  if (!open) return {};
+  while (::fsync(open.get()) != 0) {
+    if (errno == EINTR) continue;
+    if (errno == EINVAL || errno == EROFS || errno == EOPNOTSUPP) return {};
+    return cannot_write(folder, errno);
   }
+  return {};
 }
 
-inline constexpr std::string_view partial_suffix = ".partial";
+/// A name that no other file has had: 16 hexadecimal digits of the time, the process and a count.
+inline std::string unused_digits() {
+  static std::atomic<std::uint64_t> count = 0;
+  word_hash hash;
+  hash.add(static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()));
+  hash.add(static_cast<std::uint64_t>(::getpid()));
+  hash.add(count.fetch_add(1));
+  return hex_text(hash.value());
+}
 
 }  // namespace detail
 
-/// Written beside its final place as `.<name>.partial`, then flushed to the disk and renamed. Until `commit`
-/// an older file of that name stays as it is; without `commit` the destructor removes the partial. The next
-/// run overwrites the partial that a killed one left behind.
+/// Written beside its final place under a name that nobody has used, `.ptq-<16 digits>.partial`, then flushed
+/// to the disk and renamed. Until `commit` an older file of that name stays as it is, and its permissions
+/// pass to the new one; without `commit` the destructor removes the partial. What is there is never opened:
+/// partials are created exclusively. One that a killed process leaves behind stays; a `run_folder` (which
+/// also makes several files appear together) removes those of its own.
 ///
 /// Interrupts: nothing is registered and no signal is touched. A command sets a flag in its handler of SIGINT
 /// and stops at the next layer (a sink that returns `stopped`), and the destructors clean up. Who must leave
 /// a handler at once may unlink `partial_path()`.
-///
-/// To write several files, create all, write all, then commit them in order, the most important last.
 class output_file {
  public:
-  /// @return cannot_write: missing or read-only folder, a folder of that name, another process at it
+  /// @return cannot_write: missing or read-only folder, a folder of that name
   static result<output_file> create(const std::string& path) {
     struct stat there{};
     if (::stat(path.c_str(), &there) == 0 && S_ISDIR(there.st_mode))
       return detail::cannot_write(path, EISDIR);
-    output_file file(path);
-    file.descriptor_ = detail::lock_partial(file.partial_, O_CREAT);
-    if (!file.descriptor_) {
-      file.partial_.clear();  // not ours to remove
-      return detail::cannot_write(path, errno);
+    constexpr int most_tries = 16;
+    for (int i = 0; i < most_tries; ++i) {
+      const std::string partial = folder_of(path) + "/.ptq-" + detail::unused_digits() + ".partial";
+      detail::descriptor file = detail::open_file(partial, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
+      if (file) return output_file(path, partial, std::move(file));
+      if (errno != EEXIST) break;
     }
-    if (::ftruncate(file.descriptor_.get(), 0) != 0) return detail::cannot_write(path, errno);
-    return file;
+    return detail::cannot_write(path, errno);
   }
 
   output_file(output_file&& other) noexcept
@@ -173,22 +183,28 @@ class output_file {
 
   /// Flushes and renames: from here on the file is at its path, whole. Call it once.
   result<void> commit() {
+    detail::take_mode(partial_, path_);
     while (::fsync(descriptor_.get()) != 0)
       if (errno != EINTR) return detail::cannot_write(path_, errno, size_);
     if (std::rename(partial_.c_str(), path_.c_str()) != 0) return detail::cannot_write(path_, errno, size_);
     partial_.clear();
     descriptor_ = detail::descriptor();
-    // The new name reaches the disk with its folder. Not every file system can do that on request.
-    const detail::descriptor folder(::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (folder) ::fsync(folder.get());
+    const std::string folder = folder_of(path_);
+    const bool is_in_run = folder.find(std::string(detail::run_suffix) + "/") != folder.npos ||
+                           folder.ends_with(detail::run_suffix);    // which syncs it once for all its files
+    if (!is_in_run) (void)detail::sync_folder(folder).has_value();  // the file is there, whatever comes of it
     return {};
   }
 
+  /// As above, but under another name in the same folder: one that depends on what was written, say.
+  result<void> commit_as(std::string_view name) {
+    path_ = folder_of(path_) + "/" + std::string(name);
+    return commit();
+  }
+
  private:
-  explicit output_file(const std::string& path)
-      : path_(path),
-        partial_(folder_of(path) + "/." + std::string(file_name_of(path)) +
-                 std::string(detail::partial_suffix)) {}
+  output_file(std::string path, std::string partial, detail::descriptor file)
+      : path_(std::move(path)), partial_(std::move(partial)), descriptor_(std::move(file)) {}
 
   /// Past this limit a write does not fail but kills the process (SIGXFSZ), so it is asked first.
   static bool exceeds_limit(std::uint64_t size) {
@@ -201,18 +217,6 @@ class output_file {
   detail::descriptor descriptor_;
   std::uint64_t size_ = 0;
 };
-
-/// Removes the partials `.<prefix>*.partial` that killed runs left in a folder; not those that a running
-/// process is writing.
-inline void remove_stale_partials(const std::string& folder, std::string_view prefix) {
-  std::string start(1, '.');
-  start += prefix;
-  for (const std::string& name : names_in(folder)) {
-    if (!name.starts_with(start) || !name.ends_with(detail::partial_suffix)) continue;
-    const std::string partial = folder + "/" + name;
-    if (const detail::descriptor file = detail::lock_partial(partial, 0)) ::unlink(partial.c_str());
-  }
-}
 
 }  // namespace ptq::inline v0_1
 

@@ -20,6 +20,7 @@
 #include "ptq/detail/platform.hpp"
 #include "ptq/error.hpp"
 #include "ptq/io/onnx/build.hpp"
+#include "ptq/io/onnx/data_name.hpp"
 #include "ptq/io/onnx/edit.hpp"
 #include "ptq/io/onnx/layers.hpp"
 #include "ptq/io/onnx/links.hpp"
@@ -32,6 +33,7 @@
 #include "ptq/io/path.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/model/plan.hpp"
+#include "ptq/model/word_hash.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/result.hpp"
 
@@ -81,6 +83,8 @@ class onnx_layout {
   const std::vector<onnx_piece>& pieces() const noexcept { return pieces_; }
   const std::vector<onnx_weight_place>& places() const noexcept { return places_; }
   const std::vector<onnx_copy>& copies() const noexcept { return copies_; }
+  /// Where the model says how its data file is called.
+  const std::vector<std::uint64_t>& data_names() const noexcept { return data_names_; }
 
  private:
   static bool has_external(const onnx_graph& graph) {
@@ -113,6 +117,12 @@ class onnx_layout {
       else
         keep(std::get<std::string_view>(piece));
     }
+  }
+
+  /// Adds a tensor that lies in the data file: what is known about its place comes last.
+  void add_located(std::string text) {
+    data_names_.push_back(size_ + text.rfind(data_name_));
+    add(std::move(text));
   }
 
   /// Takes room in the data file.
@@ -167,7 +177,7 @@ class onnx_layout {
     if (!tensor.external) return keep(raw);
     const onnx_location location = place_data(tensor.data.size());
     copies_.push_back({location.offset, tensor.data});
-    add(move_initializer(tensor.source, location));
+    add_located(move_initializer(tensor.source, location));
   }
 
   void lay_weight(const onnx_coded_weight& weight) {
@@ -180,8 +190,8 @@ class onnx_layout {
     if (codes_are_external_) {
       const onnx_location location = place_data(size);
       at.codes = location.offset;
-      add(make_field(5, describe_tensor(weight.quantized, weight.type, weight.source->dims) +
-                            location_fields(location)));
+      add_located(make_field(5, describe_tensor(weight.quantized, weight.type, weight.source->dims) +
+                                    location_fields(location)));
     } else {
       add(initializer_header(weight.quantized, weight.type, weight.source->dims, size), size);
       at.codes = size_ - size;
@@ -202,6 +212,7 @@ class onnx_layout {
           at.scales += size_;
           if (!at.codes_are_external) at.codes += size_;
         }
+        for (std::uint64_t& at : data_names_) at += size_;
         pieces_.insert(pieces_.end(), graph.begin(), graph.end());
         size_ += graph_size;
       } else if (field.tag == 1 && edits_->ir_version != 0) {
@@ -240,6 +251,7 @@ class onnx_layout {
   std::uint64_t data_size_ = 0;
   std::vector<onnx_weight_place> places_;
   std::vector<onnx_copy> copies_;
+  std::vector<std::uint64_t> data_names_;
 };
 
 /// Data files can be moved only where this library looks: not inside bodies and attributes.
@@ -279,7 +291,8 @@ inline result<void> check_movable(const onnx_graph& graph, const onnx_edits& edi
 /// the file is the source.
 class onnx_writer {
  public:
-  /// @param path         the file to write; external data, if there are any, lie beside it in `<name>.data`
+  /// @param path         the file to write; external data, if there are any, lie beside it in a file whose
+  ///                     name depends on them (`onnx_data_name`)
   /// @param layers       of this model
   /// @param planned      for these layers
   /// @param input_scales one for each layer, looked at where the plan quantizes its activations
@@ -301,7 +314,7 @@ class onnx_writer {
     if (const auto movable = detail::check_movable(model.graph, *edits); !movable)
       return movable.error().in(where);
 
-    const std::string data_name = std::string(file_name_of(path)) + ".data";
+    const std::string data_name = onnx_data_name(file_name_of(path), 0);
     detail::onnx_layout layout(model, *edits, data_name, false);
     if (layout.size() > largest_file || layout.data_size() > 0)
       layout = detail::onnx_layout(model, *edits, data_name, true);
@@ -348,12 +361,17 @@ class onnx_writer {
                    "has " + std::to_string(weight.size) + " bytes of codes; " +
                        std::to_string(q.codes.size()) + " were given.");
     weight.is_written = true;
-    output_file& codes = weight.place.codes_are_external ? *data_ : file_;
-    if (auto written = codes.write_at(weight.place.codes, q.codes); !written) return written;
+    auto written = weight.place.codes_are_external ? write_data(weight.place.codes, q.codes)
+                                                   : file_.write_at(weight.place.codes, q.codes);
+    if (!written) return written;
     return file_.write_at(weight.place.scales, std::as_bytes(q.scales));
   }
 
-  /// Makes the files appear, the model last (`output_file::commit`).
+  /// The name of the file with external data; empty until `commit`, and where there is none.
+  const std::string& data_name() const noexcept { return data_name_; }
+
+  /// Makes the files appear, the model last (`output_file::commit`). Data of an older model file stay:
+  /// nothing points to them any more.
   ///
   /// @return size_mismatch if a layer was not written, cannot_write
   result<void> commit() {
@@ -361,7 +379,11 @@ class onnx_writer {
       if (!weight.is_written)
         return error(errc::size_mismatch, "layer \"" + name + "\"", "its codes were not written.");
     if (data_) {
-      if (auto done = data_->commit(); !done) return done;
+      const std::string name = onnx_data_name(file_name_of(path()), data_hash_);
+      for (const std::uint64_t at : data_names_)
+        if (auto written = file_.write_at(at, std::as_bytes(std::span(name))); !written) return written;
+      if (auto done = data_->commit_as(name); !done) return done;
+      data_name_ = name;
     }
     return file_.commit();
   }
@@ -383,7 +405,9 @@ class onnx_writer {
       at += piece.text.size() + piece.room;
     }
     if (layout.data_size() == 0) return {};
-    auto data = output_file::create(path() + ".data");
+    data_names_ = layout.data_names();
+    data_hash_ = layout.data_size();
+    auto data = output_file::create(path() + ".data");  // until its name is known
     if (!data) return data.error();
     data_ = *std::move(data);
     if (auto taken = data_->resize(layout.data_size()); !taken) return taken;
@@ -400,15 +424,28 @@ class onnx_writer {
       const bool is_zero =
           std::all_of(part.begin(), part.end(), [](std::byte b) { return b == std::byte{0}; });
       if (!is_zero) {
-        if (auto written = data_->write_at(copy.offset + at, part); !written) return written;
+        if (auto written = write_data(copy.offset + at, part); !written) return written;
       }
       model.release(part);
     }
     return {};
   }
 
+  /// The hash is a sum over pieces, so that their order does not matter.
+  result<void> write_data(std::uint64_t at, std::span<const std::byte> bytes) {
+    detail::word_hash piece;
+    piece.add(at);
+    piece.add(std::uint64_t{bytes.size()});
+    piece.add(bytes);
+    data_hash_ += piece.value();
+    return data_->write_at(at, bytes);
+  }
+
   output_file file_;
   std::optional<output_file> data_;
+  std::vector<std::uint64_t> data_names_;
+  std::uint64_t data_hash_ = 0;
+  std::string data_name_;
   std::map<std::string, awaited, std::less<>> weights_;
   std::uint64_t tensor_bytes_ = 0;
   std::vector<std::string> notes_;

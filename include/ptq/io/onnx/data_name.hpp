@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file data_name.hpp How the file with external data of a written model is called.
+#ifndef PTQ_IO_ONNX_DATA_NAME_HPP
+#define PTQ_IO_ONNX_DATA_NAME_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "ptq/model/word_hash.hpp"
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+inline constexpr std::string_view onnx_suffix = ".onnx";
+inline constexpr std::string_view onnx_data_suffix = ".onnx.data";
+
+inline std::string_view onnx_stem(std::string_view model) {
+  if (model.ends_with(onnx_suffix)) model.remove_suffix(onnx_suffix.size());
+  return model;
+}
+
+}  // namespace detail
+
+/// "q.onnx" -> "q.0123456789abcdef.onnx.data". Other data have another name, so that no older model file ever
+/// points to them; the same data have the same.
+///
+/// @param model   name of the model file, without its folder
+/// @param content a hash of the data
+inline std::string onnx_data_name(std::string_view model, std::uint64_t content) {
+  return std::string(detail::onnx_stem(model)) + "." + detail::hex_text(content) +
+         std::string(detail::onnx_data_suffix);
+}
+
+/// Whether a file is named as the data of a model file are.
+inline bool is_onnx_data_name(std::string_view model, std::string_view name) {
+  const std::string_view stem = detail::onnx_stem(model);
+  constexpr std::size_t digits = 16;
+  if (name.size() != stem.size() + 1 + digits + detail::onnx_data_suffix.size()) return false;
+  if (!name.starts_with(stem) || !name.ends_with(detail::onnx_data_suffix)) return false;
+  name = name.substr(stem.size(), 1 + digits);
+  return name.front() == '.' && name.find_first_not_of("0123456789abcdef", 1) == name.npos;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_ONNX_DATA_NAME_HPP
