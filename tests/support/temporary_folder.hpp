@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A new folder that goes, with all in it, at the end of the scope; and whole files as strings.
+// A new folder that goes, with all in it, at the end of the scope.
 #ifndef PTQ_TESTS_SUPPORT_TEMPORARY_FOLDER_HPP
 #define PTQ_TESTS_SUPPORT_TEMPORARY_FOLDER_HPP
 
@@ -7,9 +7,9 @@
 #include <stdlib.h>
 
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
+
+#include "support/files.hpp"
 
 class temporary_folder {
  public:
@@ -30,14 +30,5 @@ class temporary_folder {
  private:
   std::string path_;
 };
-
-inline void write_file(const std::string& path, const std::string& content) {
-  std::ofstream(path, std::ios::binary) << content;
-}
-
-inline std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
 
 #endif  // PTQ_TESTS_SUPPORT_TEMPORARY_FOLDER_HPP

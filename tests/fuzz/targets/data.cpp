@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Data files in every format: each array is read to its end, or refused in words.
+#include "ptq/io/data_file.hpp"
+#include "ptq/io/npy.hpp"
+#include "ptq/io/npz.hpp"
+#include "ptq/io/safetensors_data.hpp"
+#include "target.hpp"
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string path = fuzz::folder() + "/data";
+  write_file(path, fuzz::text_of(data, size));
+  const auto file = ptq::data_file::open(path, ptq::list<ptq::npy, ptq::npz, ptq::safetensors_data>{});
+  if (!fuzz::succeeded(file)) return 0;
+  for (const std::string_view name : file->names()) {
+    auto reader = file->read(name);
+    if (!fuzz::succeeded(reader)) continue;
+    const auto samples = ptq::count_samples(*reader, std::size_t{1000}, "array");
+    if (!fuzz::succeeded(samples)) continue;
+    double sum = 0;
+    for (std::size_t first = 0; first < *samples; first += 100) {
+      const auto rows = reader->next(100);
+      if (!fuzz::succeeded(rows)) break;
+      ptq::for_each_element(*rows, [&](auto x) { sum += static_cast<double>(ptq::number_of(x)); });
+    }
+    fuzz::require(sum == sum || sum != sum, "its values can be read");
+  }
+  return 0;
+}
