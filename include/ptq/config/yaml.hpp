@@ -280,19 +280,22 @@ inline std::string syntax_hint(const YAML::Exception& refused, std::string_view 
   return (advice.empty() ? "" : " ") + advice;
 }
 
+/// UTF-8 without zeros: what YAML, and so a specification that is written again, can hold.
+inline result<void> check_text(std::string_view text) {
+  const std::size_t zero = text.find('\0');
+  const std::size_t stray = find_invalid_utf8(text).value_or(std::string_view::npos);
+  if (zero == stray) return {};
+  return error(errc::syntax, {},
+               "byte " + std::to_string((std::min)(zero, stray)) + " is " +
+                   (zero < stray ? "0" : "not UTF-8") + ": this is not a text.");
+}
+
 /// A text as a tree. `where` of an error is "line:column".
 inline result<tree> parse_tree(std::string_view text, const yaml_limits& limits) {
   if (text.size() > limits.bytes)
     return error(errc::invalid_value, {},
                  "the text is larger than " + std::to_string(limits.bytes >> 20) + " MiB.");
-  for (std::size_t at = 0; at < text.size();) {
-    const code_point c = first_code_point(text.substr(at));
-    if (c.value == 0 || is_stray(c))
-      return error(errc::syntax, {},
-                   "byte " + std::to_string(at) + " is " + (c.value == 0 ? "0" : "not UTF-8") +
-                       ": this is not a text.");
-    at += c.length;
-  }
+  if (const auto is_text = check_text(text); !is_text) return is_text.error();
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
@@ -378,6 +381,7 @@ inline error in_file(const error& found, const std::string& file) {
 inline result<tree> value_of(const assignment& given) {
   if (given.value.empty() || !is_path_setting(given.path, given.value))
     return parse_tree(given.value, spec_limits);
+  if (const auto is_text = check_text(given.value); !is_text) return is_text.error();
   tree path;
   path.kind = tree::kind_type::word;
   path.word = given.value;

@@ -15,6 +15,7 @@
 #include "ptq/io/file_kind.hpp"
 #include "ptq/io/mapped_file.hpp"
 #include "ptq/io/onnx/external.hpp"
+#include "ptq/io/onnx/form.hpp"
 #include "ptq/io/onnx/links.hpp"
 #include "ptq/io/onnx/model.hpp"
 #include "ptq/io/onnx/parse.hpp"
@@ -97,6 +98,7 @@ inline bool read_constant(onnx_model& model, const onnx_node& node, onnx_tensor&
 }
 
 inline result<void> check_model(onnx_model& model) {
+  if (const auto formed = check_form(model); !formed) return formed;
   onnx_graph& graph = model.graph;
   for (onnx_tensor& tensor : graph.initializers)
     if (const auto sound = check_tensor(model, tensor, "initializer \"" + tensor.name + "\""); !sound)
@@ -126,7 +128,8 @@ inline result<void> check_model(onnx_model& model) {
 ///
 /// @param bytes the file
 /// @param file  its path, for messages; external data is looked for in its folder
-/// @return wrong_format (no protobuf, cut short, a cycle, a tensor made twice or with too few bytes),
+/// @return wrong_format (no protobuf, cut short, of another form than ONNX asks for, a cycle, a tensor made
+/// twice or with too few bytes),
 ///         tensor_not_found, validation_overflow, cannot_open (external data): the message names file, node
 ///         and tensor
 inline result<onnx_model> read_onnx(std::span<const std::byte> bytes, const std::string& file) {
