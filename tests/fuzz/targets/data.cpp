@@ -9,7 +9,7 @@
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string path = fuzz::folder() + "/data";
   write_file(path, fuzz::text_of(data, size));
-  const auto file = ptq::data_file::open(path, ptq::list<ptq::npy, ptq::npz, ptq::safetensors_data>{});
+  const auto file = ptq::data_file::open(path, ptq::list<ptq::npy, ptq::npz, ptq::safetensors>{});
   if (!fuzz::succeeded(file)) return 0;
   for (const std::string_view name : file->names()) {
     auto reader = file->read(name);

@@ -2,9 +2,9 @@
 // An ONNX graph through all that the command does with it: read, layers, match, write, read again, roundings,
 // run.
 #include "ptq/io/onnx.hpp"
-#include "../../examples/tiny_engine/engine.hpp"
 #include "ptq/model/match.hpp"
 #include "target.hpp"
+#include "tiny_engine/engine.hpp"
 
 namespace {
 

@@ -8,7 +8,7 @@
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string file = fuzz::folder() + "/file";
   write_file(file, fuzz::text_of(data, size));
-  const auto content = ptq::parse_safetensors(fuzz::bytes_of(data, size));
+  const auto content = ptq::parse_safetensors(fuzz::bytes_of(data, size), "file");
   if (fuzz::succeeded(content)) {
     unsigned sum = 0;
     for (const ptq::stored_tensor& tensor : content->tensors)
