@@ -5723,6 +5723,477 @@ inline const char* why_not_finite(const any_view& view, std::size_t at) noexcept
 
 #endif  // PTQ_MODEL_ANY_VIEW_HPP
 
+// ---- ptq/io/onnx/tensor.hpp ----
+
+/// @file tensor.hpp ONNX element types, and a constant tensor of an ONNX file.
+#ifndef PTQ_IO_ONNX_TENSOR_HPP
+#define PTQ_IO_ONNX_TENSOR_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// TensorProto.DataType: the specification's numbers. Others that a file holds are kept as they are.
+enum class onnx_type : std::int32_t {
+  undefined = 0,
+  float32 = 1,
+  uint8 = 2,
+  int8 = 3,
+  uint16 = 4,
+  int16 = 5,
+  int32 = 6,
+  int64 = 7,
+  string = 8,
+  boolean = 9,
+  float16 = 10,
+  float64 = 11,
+  uint32 = 12,
+  uint64 = 13,
+  complex64 = 14,
+  complex128 = 15,
+  bfloat16 = 16,
+  fp8_e4m3fn = 17,
+  fp8_e4m3fnuz = 18,
+  fp8_e5m2 = 19,
+  fp8_e5m2fnuz = 20,
+  uint4 = 21,
+  int4 = 22,
+  fp4_e2m1 = 23,
+  fp8_e8m0 = 24,
+  uint2 = 25,
+  int2 = 26,
+};
+
+/// The bits of one element; 0 where there is no fixed size (strings) or it is not known.
+constexpr std::size_t bits_of(onnx_type type) noexcept {
+  switch (type) {
+    case onnx_type::int2:
+    case onnx_type::uint2:
+      return 2;
+    case onnx_type::int4:
+    case onnx_type::uint4:
+    case onnx_type::fp4_e2m1:
+      return 4;
+    case onnx_type::uint8:
+    case onnx_type::int8:
+    case onnx_type::boolean:
+    case onnx_type::fp8_e4m3fn:
+    case onnx_type::fp8_e4m3fnuz:
+    case onnx_type::fp8_e5m2:
+    case onnx_type::fp8_e5m2fnuz:
+    case onnx_type::fp8_e8m0:
+      return 8;
+    case onnx_type::uint16:
+    case onnx_type::int16:
+    case onnx_type::float16:
+    case onnx_type::bfloat16:
+      return 16;
+    case onnx_type::float32:
+    case onnx_type::int32:
+    case onnx_type::uint32:
+      return 32;
+    case onnx_type::float64:
+    case onnx_type::int64:
+    case onnx_type::uint64:
+    case onnx_type::complex64:
+      return 64;
+    case onnx_type::complex128:
+      return 128;
+    case onnx_type::undefined:
+    case onnx_type::string:
+      break;
+  }
+  return 0;
+}
+
+namespace detail {
+
+/// Empty for numbers that are no type yet.
+constexpr std::string_view word_of(onnx_type type) noexcept {
+  constexpr const char* names[] = {
+      "undefined", "float32",    "uint8",    "int8",       "uint16",       "int16",    "int32",
+      "int64",     "string",     "boolean",  "float16",    "float64",      "uint32",   "uint64",
+      "complex64", "complex128", "bfloat16", "fp8_e4m3fn", "fp8_e4m3fnuz", "fp8_e5m2", "fp8_e5m2fnuz",
+      "uint4",     "int4",       "fp4_e2m1", "fp8_e8m0",   "uint2",        "int2"};
+  const auto number = static_cast<std::int32_t>(type);
+  if (number < 0 || static_cast<std::size_t>(number) >= std::size(names)) return {};
+  return names[number];
+}
+
+}  // namespace detail
+
+inline std::string name_of(onnx_type type) {
+  const std::string_view word = detail::word_of(type);
+  return word.empty() ? "type " + std::to_string(static_cast<std::int32_t>(type)) : std::string(word);
+}
+
+/// Nothing for types that are not floats we can quantize.
+constexpr std::optional<element_type> element_of(onnx_type type) noexcept {
+  switch (type) {
+    case onnx_type::float32:
+      return element_type::float32;
+    case onnx_type::float64:
+      return element_type::float64;
+    case onnx_type::float16:
+      return element_type::float16;
+    case onnx_type::bfloat16:
+      return element_type::bfloat16;
+    default:
+      return std::nullopt;
+  }
+}
+
+/// The entries of TensorProto.external_data.
+struct onnx_location {
+  std::string file;  ///< relative to the model's folder
+  std::uint64_t offset = 0;
+  std::optional<std::uint64_t> length;  ///< nothing: up to the end of the file
+};
+
+/// TensorProto, of an initializer or of an attribute.
+struct onnx_tensor {
+  std::string name;
+  onnx_type type = onnx_type::undefined;
+  std::vector<std::size_t> dims;          ///< empty: a scalar
+  std::span<const std::byte> data;        ///< row-major, little-endian, of any alignment; empty for strings
+  std::optional<onnx_location> external;  ///< where the bytes lie, if not in the model's own file
+  std::string_view source;  ///< the message as it stands in the file; empty for a list in an attribute
+
+  /// The number of elements.
+  std::size_t size() const noexcept {
+    std::size_t product = 1;
+    for (const std::size_t extent : dims) product *= extent;
+    return product;
+  }
+
+  /// "float32[64, 3, 5, 5]"
+  std::string type_text() const {
+    std::string text = name_of(type) + "[";
+    for (std::size_t i = 0; i < dims.size(); ++i) {
+      if (i > 0) text += ", ";
+      text += std::to_string(static_cast<std::int64_t>(dims[i]));
+    }
+    return text + "]";
+  }
+
+  /// Beyond `max_rank` dimensions the view has no type.
+  any_view view() const {
+    if (dims.size() > max_rank) return {};
+    return {data.data(), element_of(type), tensor_shape(std::span<const std::size_t>(dims)),
+            detail::word_of(type)};
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_ONNX_TENSOR_HPP
+
+// ---- ptq/io/onnx/model.hpp ----
+
+/// @file model.hpp An ONNX model as plain structs. Names and fields follow the specification's `onnx.proto`.
+#ifndef PTQ_IO_ONNX_MODEL_HPP
+#define PTQ_IO_ONNX_MODEL_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// An extent that is a number, or a symbol such as "batch", or neither.
+struct onnx_extent {
+  std::optional<std::int64_t> number;
+  std::string symbol;
+};
+
+/// ValueInfoProto: what the file declares about a tensor.
+struct onnx_value {
+  std::string name;
+  onnx_type type = onnx_type::undefined;          ///< undefined also for sequences and other non-tensors
+  std::optional<std::vector<onnx_extent>> shape;  ///< nothing: not even the rank is known
+};
+
+struct onnx_node;
+
+/// A GraphProto inside an attribute (the branches of If, the body of Loop and Scan). It is kept as it is.
+struct onnx_body {
+  std::string_view source;  ///< the message as it stands in the file
+  std::vector<onnx_node> nodes;
+  std::vector<std::string> names;     ///< of its own inputs and initializers
+  std::vector<std::string> captures;  ///< tensors of the graphs around it that it uses
+  std::vector<std::string> outputs;
+  std::vector<onnx_value> values;         ///< what it declares about its tensors
+  std::vector<onnx_tensor> initializers;  ///< its own
+  std::vector<onnx_tensor> sparse_initializers;
+  bool has_external = false;  ///< some of its initializers lie in another file
+};
+
+/// AttributeProto. The member that `type` names is set, the others are empty.
+struct onnx_attribute {
+  enum class type : std::int32_t {
+    undefined = 0,
+    real = 1,
+    integer = 2,
+    text = 3,
+    tensor = 4,
+    graph = 5,
+    reals = 6,
+    integers = 7,
+    texts = 8,
+    tensors = 9,
+    graphs = 10,
+  };
+
+  std::string name;
+  std::string reference;        ///< inside a function: its parameter that gives the value
+  type kind = type::undefined;  ///< other numbers (types) are kept and not read
+  float real = 0;
+  std::int64_t integer = 0;
+  std::string text;
+  std::vector<float> reals;
+  std::vector<std::int64_t> integers;
+  std::vector<std::string> texts;
+  std::vector<onnx_tensor> tensors;  ///< one for `tensor`
+  std::vector<onnx_body> bodies;     ///< one for `graph`
+  std::vector<onnx_tensor> sparse;   ///< the value of a sparse constant, without values
+};
+
+struct onnx_node {
+  std::string name;
+  std::string op_type;
+  std::string domain;                ///< "" and "ai.onnx" are the standard operators
+  std::vector<std::string> inputs;   ///< an empty name is an optional input that is left out
+  std::vector<std::string> outputs;  ///< likewise
+  std::vector<onnx_attribute> attributes;
+  std::vector<std::pair<std::string_view, std::string_view>> metadata;  ///< keys and values
+  std::string_view source;  ///< the message as it stands in the file
+
+  bool is_standard() const noexcept { return domain.empty() || domain == "ai.onnx"; }
+
+  const onnx_attribute* find_attribute(std::string_view wanted) const noexcept {
+    for (const onnx_attribute& a : attributes)
+      if (a.name == wanted) return &a;
+    return nullptr;
+  }
+
+  /// Empty where there is no such key.
+  std::string_view find_metadata(std::string_view wanted) const noexcept {
+    for (const auto& [key, value] : metadata)
+      if (key == wanted) return value;
+    return {};
+  }
+
+  std::int64_t integer(std::string_view attribute, std::int64_t otherwise) const noexcept {
+    const onnx_attribute* const found = find_attribute(attribute);
+    return found != nullptr ? found->integer : otherwise;
+  }
+
+  float real(std::string_view attribute, float otherwise) const noexcept {
+    const onnx_attribute* const found = find_attribute(attribute);
+    return found != nullptr ? found->real : otherwise;
+  }
+
+  /// Empty where the attribute is absent.
+  std::span<const std::int64_t> integers(std::string_view attribute) const noexcept {
+    const onnx_attribute* const found = find_attribute(attribute);
+    return found != nullptr ? std::span<const std::int64_t>(found->integers)
+                            : std::span<const std::int64_t>();
+  }
+
+  /// The name of an input; empty where it is left out.
+  std::string_view input(std::size_t slot) const noexcept {
+    return slot < inputs.size() ? std::string_view(inputs[slot]) : std::string_view();
+  }
+};
+
+/// Calls f(inner node) for the nodes of all bodies of a node, at any depth.
+template <class F>
+void for_each_body_node(const onnx_node& node, F&& f) {
+  for (const onnx_attribute& attribute : node.attributes) {
+    for (const onnx_body& body : attribute.bodies) {
+      for (const onnx_node& inner : body.nodes) {
+        f(inner);
+        for_each_body_node(inner, f);
+      }
+    }
+  }
+}
+
+struct onnx_graph {
+  std::string name;
+  std::vector<onnx_node> nodes;  ///< in topological order
+  std::vector<onnx_tensor> initializers;
+  std::vector<onnx_tensor> constants;  ///< the values of `Constant` nodes, named after their outputs
+  std::vector<onnx_tensor> sparse_initializers;  ///< without values
+  std::vector<onnx_value> inputs;                ///< those with an initializer of that name have a default
+  std::vector<onnx_value> outputs;
+  std::vector<onnx_value> values;  ///< inner tensors
+  std::string_view source;         ///< the message as it stands in the file
+};
+
+struct onnx_opset {
+  std::string domain;
+  std::int64_t version = 0;
+};
+
+/// The version of the standard operators in a list of imports; 0 if they are not imported.
+inline std::int64_t standard_opset(const std::vector<onnx_opset>& imports) noexcept {
+  for (const onnx_opset& imported : imports)
+    if (imported.domain.empty() || imported.domain == "ai.onnx") return imported.version;
+  return 0;
+}
+
+/// FunctionProto: an operator that the model brings along.
+struct onnx_function {
+  std::string name;
+  std::vector<std::string> inputs;
+  std::vector<std::string> outputs;
+  std::vector<onnx_node> nodes;
+  std::vector<onnx_opset> opsets;
+  std::string_view source;  ///< the message as it stands in the file
+};
+
+/// Move-only. Views stay valid as it moves; they end with the model, or with the bytes it was read from.
+struct onnx_model {
+  std::string file;  ///< as messages show it
+  std::int64_t ir_version = 0;
+  std::string producer;  ///< name and version
+  std::vector<onnx_opset> opsets;
+  onnx_graph graph;
+  std::vector<onnx_function> functions;
+  std::string_view source;  ///< the whole file
+
+  std::vector<mapped_file> files;              ///< behind the views: the model itself and its external data
+  std::deque<std::vector<std::byte>> decoded;  ///< behind tensors that are not stored as plain bytes
+
+  onnx_model() = default;
+  // NOLINTBEGIN(performance-noexcept-move-constructor): moving a std::deque may allocate
+  onnx_model(onnx_model&&) = default;
+  onnx_model& operator=(onnx_model&&) = default;
+  // NOLINTEND(performance-noexcept-move-constructor)
+
+  /// Gives the memory behind tensor data back (`mapped_file::release`).
+  void release(std::span<const std::byte> data) const noexcept {
+    for (const mapped_file& mapped : files) mapped.release(data);
+  }
+
+  /// Of the standard operators; 0 if the model imports none.
+  std::int64_t opset() const noexcept { return standard_opset(opsets); }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_IO_ONNX_MODEL_HPP
+
+// ---- ptq/engine/openvino_faults.hpp ----
+
+/// @file openvino_faults.hpp The operators that OpenVINO (2026.4) computes otherwise than ONNX defines them,
+/// found beside ONNX Runtime (tests/engine/engines_test.py): refused, since nobody would notice the numbers.
+#ifndef PTQ_ENGINE_OPENVINO_FAULTS_HPP
+#define PTQ_ENGINE_OPENVINO_FAULTS_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+inline bool has_same_padding(const onnx_node& node) {
+  const onnx_attribute* const padding = node.find_attribute("auto_pad");
+  return padding != nullptr && padding->text.starts_with("SAME");
+}
+
+/// Whether, rounded up, a window may begin behind the image: there are more strides than the last window
+/// covers. ONNX leaves such windows out.
+inline bool may_begin_in_padding(const onnx_node& pool) {
+  const auto kernel = pool.integers("kernel_shape");
+  const auto entry = [&](std::string_view name, std::size_t i, std::int64_t otherwise) {
+    const std::span<const std::int64_t> list = pool.integers(name);
+    return i < list.size() ? list[i] : otherwise;
+  };
+  for (std::size_t i = 0; i < kernel.size(); ++i) {
+    const std::int64_t covered = (kernel[i] - 1) * entry("dilations", i, 1) + 1;
+    if (entry("pads", kernel.size() + i, 0) + entry("strides", i, 1) > covered) return true;
+  }
+  return false;
+}
+
+/// Whether the padding holds a whole window, which has no maximum.
+inline bool has_windows_in_padding(const onnx_node& pool) {
+  const auto kernel = pool.integers("kernel_shape");
+  const auto dilations = pool.integers("dilations");
+  const auto pads = pool.integers("pads");
+  for (std::size_t i = 0; i < pads.size() && !kernel.empty(); ++i) {
+    const std::size_t axis = i % kernel.size();
+    const std::int64_t dilation = axis < dilations.size() ? dilations[axis] : 1;
+    if (pads[i] > (kernel[axis] - 1) * dilation) return true;
+  }
+  return false;
+}
+
+inline std::string_view pooling_fault(const onnx_node& node) {
+  if (node.op_type == "MaxPool" && has_windows_in_padding(node)) return "a window that lies in the padding";
+  if (node.integer("ceil_mode", 0) == 0) return {};  // rounded down
+  if (node.op_type == "LpPool") return "ceil_mode = 1";
+  if (node.op_type == "AveragePool" && node.integer("count_include_pad", 0) != 0)
+    return "ceil_mode = 1 with count_include_pad = 1";
+  if (node.op_type == "MaxPool" && may_begin_in_padding(node))
+    return "ceil_mode = 1 with windows that may begin in the padding";
+  return {};
+}
+
+/// Before opset 13 the axes from `axis` on are one.
+inline std::string_view softmax_fault(const onnx_node& node, std::int64_t opset,
+                                      std::optional<std::size_t> rank) {
+  if (opset >= 13) return {};
+  const std::int64_t axis = node.integer("axis", 1);
+  const bool is_last = axis == -1 || (rank && axis == static_cast<std::int64_t>(*rank) - 1);
+  return is_last ? "" : "before opset 13, along another axis than the last";
+}
+
+}  // namespace detail
+
+/// What OpenVINO gets wrong about a node, in words; empty where nothing is known.
+///
+/// @param rank of its output, if it is known
+inline std::string_view find_openvino_fault(const onnx_node& node, std::int64_t opset,
+                                            std::optional<std::size_t> rank) {
+  if (!node.is_standard()) return {};
+  const std::string_view op = node.op_type;
+  if (op.ends_with("Pool")) return detail::pooling_fault(node);
+  if (op == "Softmax" || op == "LogSoftmax" || op == "Hardmax")
+    return detail::softmax_fault(node, opset, rank);
+  if (op == "ConvTranspose" && detail::has_same_padding(node)) return "auto_pad";
+  if (op == "ConvTranspose" && !node.integers("output_shape").empty()) return "output_shape";
+  if ((op == "LSTM" || op == "GRU" || op == "RNN") && !node.input(4).empty()) return "sequence_lens";
+  if (op == "ReduceLogSum" && node.integer("noop_with_empty_axes", 0) != 0) return "noop_with_empty_axes = 1";
+  if (op == "Resize" && node.integer("antialias", 0) != 0) return "antialias = 1";
+  if (op == "Resize" && node.integer("exclude_outside", 0) != 0) return "exclude_outside = 1";
+  if (op == "RoiAlign") return "its samples";
+  return {};
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_ENGINE_OPENVINO_FAULTS_HPP
+
 // ---- ptq/model/shape_text.hpp ----
 
 /// @file shape_text.hpp Shapes and places in tensors, as messages show them.
@@ -5770,6 +6241,350 @@ inline std::string index_text(std::size_t at, const tensor_shape& shape) {
 }  // namespace ptq::inline v0_1::detail
 
 #endif  // PTQ_MODEL_SHAPE_TEXT_HPP
+
+// ---- ptq/text/utf8.hpp ----
+
+/// @file utf8.hpp UTF-8 as RFC 3629 has it: overlong forms, surrogates and code points above U+10FFFF are
+/// none.
+#ifndef PTQ_TEXT_UTF8_HPP
+#define PTQ_TEXT_UTF8_HPP
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+namespace ptq::inline v0_1::detail {
+
+struct code_point {
+  char32_t value = 0;
+  std::size_t length = 0;  ///< in bytes
+};
+
+/// The code point at the front of a UTF-8 text. A byte that is not UTF-8 counts as one of its own, U+DC00
+/// plus the byte, as in Python's "surrogateescape".
+constexpr code_point first_code_point(std::string_view text) noexcept {
+  const auto byte = [&](std::size_t i) -> char32_t { return static_cast<unsigned char>(text[i]); };
+  const char32_t lead = byte(0);
+  if (lead < 0x80) return {lead, 1};
+  const code_point stray{0xdc00 + lead, 1};
+  if (lead < 0xc2 || lead > 0xf4) return stray;
+  const std::size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  if (text.size() < length) return stray;
+  char32_t value = lead & (0x7fu >> length);
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return stray;
+    value = value << 6 | (byte(i) & 0x3f);
+  }
+  const bool overlong = value < (length == 2 ? 0x80u : length == 3 ? 0x800u : 0x10000u);
+  const bool surrogate = value >= 0xd800 && value < 0xe000;
+  return overlong || surrogate || value > 0x10ffff ? stray : code_point{value, length};
+}
+
+/// Whether it is a byte that is not UTF-8: no code point has the value of a surrogate.
+constexpr bool is_stray(const code_point& c) noexcept {
+  return c.value >= 0xdc00 && c.value < 0xdd00;
+}
+
+/// The first byte that does not continue UTF-8 text, if there is one.
+constexpr std::optional<std::size_t> find_invalid_utf8(std::string_view text) noexcept {
+  for (std::size_t at = 0; at < text.size();) {
+    const code_point c = first_code_point(text.substr(at));
+    if (is_stray(c)) return at;
+    at += c.length;
+  }
+  return {};
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_TEXT_UTF8_HPP
+
+// ---- ptq/text/printable.hpp ----
+
+/// @file printable.hpp Text of files and arguments, made harmless for a terminal: what could colour, move,
+/// break or reorder its lines is shown, not obeyed.
+#ifndef PTQ_TEXT_PRINTABLE_HPP
+#define PTQ_TEXT_PRINTABLE_HPP
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// Control characters (C0, DEL and C1), and what breaks or reorders a line: U+2028 and U+2029, the marks,
+/// embeddings, overrides and isolates of the bidirectional algorithm (Unicode Standard Annex 9).
+constexpr bool is_control(char32_t c) noexcept {
+  return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c || c == 0x200e || c == 0x200f ||
+         (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+/// The lowest `count` hexadecimal digits of a number.
+inline std::string hex_digits(char32_t value, std::size_t count) {
+  std::string text(count, '0');
+  for (std::size_t i = count; i-- > 0; value >>= 4) text[i] = "0123456789abcdef"[value & 15u];
+  return text;
+}
+
+/// "\n", "\x1b", "\u202e".
+inline std::string escape_of(char32_t c) {
+  switch (c) {
+    case '\n':
+      return "\\n";
+    case '\t':
+      return "\\t";
+    case '\r':
+      return "\\r";
+    default:
+      return c < 0x100 ? "\\x" + hex_digits(c, 2) : "\\u" + hex_digits(c, 4);
+  }
+}
+
+/// Control characters but those in `kept` as escapes, and bytes that are not UTF-8 as "\x9b".
+inline std::string without_controls(std::string_view text, std::string_view kept) {
+  std::string out;
+  while (!text.empty()) {
+    const code_point c = first_code_point(text);
+    if (is_stray(c))
+      out += escape_of(c.value - 0xdc00);
+    else if (is_control(c.value) && (c.value > 0x7f || kept.find(text.front()) == std::string_view::npos))
+      out += escape_of(c.value);
+    else
+      out += text.substr(0, c.length);
+    text.remove_prefix(c.length);
+  }
+  return out;
+}
+
+}  // namespace detail
+
+/// Text as one line of a terminal.
+inline std::string printable(std::string_view text) {
+  return detail::without_controls(text, "");
+}
+
+/// Text as lines of a terminal: line breaks stay.
+inline std::string printable_lines(std::string_view text) {
+  return detail::without_controls(text, "\n");
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TEXT_PRINTABLE_HPP
+
+// ---- ptq/report/table.hpp ----
+
+/// @file table.hpp Rows of text as aligned columns, and numbers as people read them.
+#ifndef PTQ_REPORT_TABLE_HPP
+#define PTQ_REPORT_TABLE_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+namespace detail {
+
+constexpr bool begins_code_point(char c) noexcept {
+  return (static_cast<unsigned char>(c) & 0xc0u) != 0x80u;
+}
+
+/// In code points, so that names in any script align.
+inline std::size_t width_of(std::string_view text) noexcept {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), begins_code_point));
+}
+
+/// The byte at which code point `n` begins.
+inline std::size_t offset_of(std::string_view text, std::size_t n) noexcept {
+  std::size_t at = 0;
+  for (; at < text.size(); ++at)
+    if (begins_code_point(text[at]) && n-- == 0) break;
+  return at;
+}
+
+}  // namespace detail
+
+/// A name on one line; where it is longer than `widest` code points, "..." stands for its middle.
+inline std::string name_text(std::string_view name, std::size_t widest = 60) {
+  std::string text = printable(name);
+  const std::size_t width = detail::width_of(text);
+  if (width <= widest) return text;
+  const std::size_t tail = (widest - 3) / 2;
+  const std::size_t head = widest - 3 - tail;
+  return text.substr(0, detail::offset_of(text, head)) + "..." +
+         text.substr(detail::offset_of(text, width - tail));
+}
+
+/// "a, b, c, ...": the first six names.
+inline std::string names_text(const std::vector<std::string>& names) {
+  constexpr std::size_t shown = 6;
+  std::string text;
+  for (std::size_t i = 0; i < (std::min)(names.size(), shown); ++i)
+    text += (i == 0 ? "" : ", ") + name_text(names[i]);
+  return names.size() > shown ? text + ", ..." : text;
+}
+
+/// Columns two spaces apart, a rule under the header, numbers to the right. The first column holds names:
+/// they are shown as `name_text` does, other cells as `printable` does.
+class text_table {
+ public:
+  enum class align : unsigned char { left, right };
+  struct column {
+    std::string title;
+    align side = align::left;
+  };
+
+  explicit text_table(std::vector<column> columns) : columns_(std::move(columns)) {}
+
+  /// Cells beyond the last column are dropped; missing ones are empty.
+  void add(std::vector<std::string> row) {
+    row.resize(columns_.size());
+    for (std::size_t i = 0; i < row.size(); ++i) row[i] = i == 0 ? name_text(row[i]) : printable(row[i]);
+    rows_.push_back(std::move(row));
+  }
+
+  bool empty() const noexcept { return rows_.empty(); }
+
+  std::string text() const {
+    std::vector<std::size_t> widths;
+    std::vector<std::string> titles;
+    for (const column& c : columns_) {
+      widths.push_back(detail::width_of(c.title));
+      titles.push_back(c.title);
+    }
+    for (const auto& row : rows_)
+      for (std::size_t i = 0; i < row.size(); ++i)
+        widths[i] = (std::max)(widths[i], detail::width_of(row[i]));
+    std::string out = line(titles, widths);
+    std::vector<std::string> rules;
+    rules.reserve(widths.size());
+    for (const std::size_t width : widths) rules.emplace_back(width, '-');
+    out += line(rules, widths);
+    for (const auto& row : rows_) out += line(row, widths);
+    return out;
+  }
+
+ private:
+  std::string line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths) const {
+    std::string out;
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      const std::string padding(widths[i] - detail::width_of(cells[i]), ' ');
+      if (i > 0) out += "  ";
+      out += columns_[i].side == align::right ? padding + cells[i] : cells[i] + padding;
+    }
+    out.erase(out.find_last_not_of(' ') + 1);
+    return out + '\n';
+  }
+
+  std::vector<column> columns_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+/// "37.52", or "inf" and "nan".
+inline std::string fixed_text(double value, int digits) {
+  char buffer[64] = {};
+  std::snprintf(static_cast<char*>(buffer), sizeof buffer, "%.*f", digits, value);
+  return static_cast<char*>(buffer);
+}
+
+/// "0.00123", "1.5e-09": up to `digits` significant digits.
+inline std::string short_text(double value, int digits = 3) {
+  char buffer[64] = {};
+  std::snprintf(static_cast<char*>(buffer), sizeof buffer, "%.*g", digits, value);
+  return static_cast<char*>(buffer);
+}
+
+/// "512 B", "80.2 KB", "90.9 MB": decimal units.
+inline std::string bytes_text(std::uint64_t bytes) {
+  if (bytes < 1000) return std::to_string(bytes) + " B";
+  constexpr const char* units[] = {"KB", "MB", "GB", "TB", "PB", "EB"};
+  double value = static_cast<double>(bytes) / 1000;
+  std::size_t unit = 0;
+  while (value >= 999.95 && unit + 1 < std::size(units)) {
+    value /= 1000;
+    ++unit;
+  }
+  return fixed_text(value, 1) + " " + units[unit];
+}
+
+/// "64 x 256"; "scalar" for rank 0.
+inline std::string shape_text(const tensor_shape& shape) {
+  if (shape.rank == 0) return "scalar";
+  if (shape.rank > max_rank) return std::to_string(shape.rank) + " axes";
+  std::string text;
+  for (std::size_t i = 0; i < shape.rank; ++i) text += (i == 0 ? "" : " x ") + std::to_string(shape[i]);
+  return text;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_REPORT_TABLE_HPP
+
+// ---- ptq/engine/outputs.hpp ----
+
+/// @file outputs.hpp What is checked of the tensors that engines make: that they hold plausible numbers.
+#ifndef PTQ_ENGINE_OUTPUTS_HPP
+#define PTQ_ENGINE_OUTPUTS_HPP
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace ptq::inline v0_1 {
+
+/// Beyond it a number made by a graph is absurd. Trained networks stay below 1e10; an engine answers
+/// -3.4028e+38, the lowest float32, where there is no number: for the maximum of a pooling window that lies
+/// in the padding.
+inline constexpr double largest_plausible = 1e30;
+
+/// A value that is no plausible number.
+struct implausible_value {
+  std::size_t at = 0;  ///< its row-major index
+  std::string text;    ///< "[2, 0, 7] is NaN"
+};
+
+namespace detail {
+
+/// By its bits, since -ffast-math takes every number for finite. Empty for a plausible number.
+inline std::string why_implausible(double value) {
+  const std::uint64_t size = std::bit_cast<std::uint64_t>(value) & ~(std::uint64_t{1} << 63);
+  constexpr std::uint64_t infinite = 0x7ff0000000000000u;
+  if (size <= std::bit_cast<std::uint64_t>(largest_plausible)) return {};
+  if (size > infinite) return "NaN";
+  return size == infinite ? "infinite" : short_text(value, 5) + ", beyond 1e30";
+}
+
+}  // namespace detail
+
+/// The first value of a tensor that is NaN, infinite, or of a magnitude above `largest_plausible`; nothing
+/// where all are plausible, or are integers.
+inline std::optional<implausible_value> find_implausible(const array_view& made) {
+  std::optional<implausible_value> found;
+  if (!is_float(made.type)) return found;
+  std::size_t at = 0;
+  for_each_element(made, [&](auto value) {
+    if (!found)
+      if (const std::string why = detail::why_implausible(static_cast<double>(number_of(value)));
+          !why.empty())
+        found = implausible_value{at, detail::index_text(at, made.shape) + " is " + why};
+    ++at;
+  });
+  return found;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_ENGINE_OUTPUTS_HPP
 
 // ---- ptq/io/stored_tensor.hpp ----
 
@@ -9695,63 +10510,6 @@ inline std::optional<std::string> pattern_of_regular_expression(std::string_view
 
 #endif  // PTQ_MODEL_REGULAR_EXPRESSION_HPP
 
-// ---- ptq/text/utf8.hpp ----
-
-/// @file utf8.hpp UTF-8 as RFC 3629 has it: overlong forms, surrogates and code points above U+10FFFF are
-/// none.
-#ifndef PTQ_TEXT_UTF8_HPP
-#define PTQ_TEXT_UTF8_HPP
-
-#include <cstddef>
-#include <optional>
-#include <string_view>
-
-namespace ptq::inline v0_1::detail {
-
-struct code_point {
-  char32_t value = 0;
-  std::size_t length = 0;  ///< in bytes
-};
-
-/// The code point at the front of a UTF-8 text. A byte that is not UTF-8 counts as one of its own, U+DC00
-/// plus the byte, as in Python's "surrogateescape".
-constexpr code_point first_code_point(std::string_view text) noexcept {
-  const auto byte = [&](std::size_t i) -> char32_t { return static_cast<unsigned char>(text[i]); };
-  const char32_t lead = byte(0);
-  if (lead < 0x80) return {lead, 1};
-  const code_point stray{0xdc00 + lead, 1};
-  if (lead < 0xc2 || lead > 0xf4) return stray;
-  const std::size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  if (text.size() < length) return stray;
-  char32_t value = lead & (0x7fu >> length);
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return stray;
-    value = value << 6 | (byte(i) & 0x3f);
-  }
-  const bool overlong = value < (length == 2 ? 0x80u : length == 3 ? 0x800u : 0x10000u);
-  const bool surrogate = value >= 0xd800 && value < 0xe000;
-  return overlong || surrogate || value > 0x10ffff ? stray : code_point{value, length};
-}
-
-/// Whether it is a byte that is not UTF-8: no code point has the value of a surrogate.
-constexpr bool is_stray(const code_point& c) noexcept {
-  return c.value >= 0xdc00 && c.value < 0xdd00;
-}
-
-/// The first byte that does not continue UTF-8 text, if there is one.
-constexpr std::optional<std::size_t> find_invalid_utf8(std::string_view text) noexcept {
-  for (std::size_t at = 0; at < text.size();) {
-    const code_point c = first_code_point(text.substr(at));
-    if (is_stray(c)) return at;
-    at += c.length;
-  }
-  return {};
-}
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_TEXT_UTF8_HPP
-
 // ---- ptq/model/pattern.hpp ----
 
 /// @file pattern.hpp Shell patterns over names, as Python's `fnmatch.fnmatchcase` reads them.
@@ -10290,235 +11048,6 @@ inline std::string model_hash(std::span<const layer> layers) {
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_MODEL_MODEL_HASH_HPP
-
-// ---- ptq/text/printable.hpp ----
-
-/// @file printable.hpp Text of files and arguments, made harmless for a terminal: what could colour, move,
-/// break or reorder its lines is shown, not obeyed.
-#ifndef PTQ_TEXT_PRINTABLE_HPP
-#define PTQ_TEXT_PRINTABLE_HPP
-
-#include <cstddef>
-#include <string>
-#include <string_view>
-
-namespace ptq::inline v0_1 {
-namespace detail {
-
-/// Control characters (C0, DEL and C1), and what breaks or reorders a line: U+2028 and U+2029, the marks,
-/// embeddings, overrides and isolates of the bidirectional algorithm (Unicode Standard Annex 9).
-constexpr bool is_control(char32_t c) noexcept {
-  return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c || c == 0x200e || c == 0x200f ||
-         (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
-}
-
-/// The lowest `count` hexadecimal digits of a number.
-inline std::string hex_digits(char32_t value, std::size_t count) {
-  std::string text(count, '0');
-  for (std::size_t i = count; i-- > 0; value >>= 4) text[i] = "0123456789abcdef"[value & 15u];
-  return text;
-}
-
-/// "\n", "\x1b", "\u202e".
-inline std::string escape_of(char32_t c) {
-  switch (c) {
-    case '\n':
-      return "\\n";
-    case '\t':
-      return "\\t";
-    case '\r':
-      return "\\r";
-    default:
-      return c < 0x100 ? "\\x" + hex_digits(c, 2) : "\\u" + hex_digits(c, 4);
-  }
-}
-
-/// Control characters but those in `kept` as escapes, and bytes that are not UTF-8 as "\x9b".
-inline std::string without_controls(std::string_view text, std::string_view kept) {
-  std::string out;
-  while (!text.empty()) {
-    const code_point c = first_code_point(text);
-    if (is_stray(c))
-      out += escape_of(c.value - 0xdc00);
-    else if (is_control(c.value) && (c.value > 0x7f || kept.find(text.front()) == std::string_view::npos))
-      out += escape_of(c.value);
-    else
-      out += text.substr(0, c.length);
-    text.remove_prefix(c.length);
-  }
-  return out;
-}
-
-}  // namespace detail
-
-/// Text as one line of a terminal.
-inline std::string printable(std::string_view text) {
-  return detail::without_controls(text, "");
-}
-
-/// Text as lines of a terminal: line breaks stay.
-inline std::string printable_lines(std::string_view text) {
-  return detail::without_controls(text, "\n");
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_TEXT_PRINTABLE_HPP
-
-// ---- ptq/report/table.hpp ----
-
-/// @file table.hpp Rows of text as aligned columns, and numbers as people read them.
-#ifndef PTQ_REPORT_TABLE_HPP
-#define PTQ_REPORT_TABLE_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <cstdio>
-#include <iterator>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-namespace detail {
-
-constexpr bool begins_code_point(char c) noexcept {
-  return (static_cast<unsigned char>(c) & 0xc0u) != 0x80u;
-}
-
-/// In code points, so that names in any script align.
-inline std::size_t width_of(std::string_view text) noexcept {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), begins_code_point));
-}
-
-/// The byte at which code point `n` begins.
-inline std::size_t offset_of(std::string_view text, std::size_t n) noexcept {
-  std::size_t at = 0;
-  for (; at < text.size(); ++at)
-    if (begins_code_point(text[at]) && n-- == 0) break;
-  return at;
-}
-
-}  // namespace detail
-
-/// A name on one line; where it is longer than `widest` code points, "..." stands for its middle.
-inline std::string name_text(std::string_view name, std::size_t widest = 60) {
-  std::string text = printable(name);
-  const std::size_t width = detail::width_of(text);
-  if (width <= widest) return text;
-  const std::size_t tail = (widest - 3) / 2;
-  const std::size_t head = widest - 3 - tail;
-  return text.substr(0, detail::offset_of(text, head)) + "..." +
-         text.substr(detail::offset_of(text, width - tail));
-}
-
-/// "a, b, c, ...": the first six names.
-inline std::string names_text(const std::vector<std::string>& names) {
-  constexpr std::size_t shown = 6;
-  std::string text;
-  for (std::size_t i = 0; i < (std::min)(names.size(), shown); ++i)
-    text += (i == 0 ? "" : ", ") + name_text(names[i]);
-  return names.size() > shown ? text + ", ..." : text;
-}
-
-/// Columns two spaces apart, a rule under the header, numbers to the right. The first column holds names:
-/// they are shown as `name_text` does, other cells as `printable` does.
-class text_table {
- public:
-  enum class align : unsigned char { left, right };
-  struct column {
-    std::string title;
-    align side = align::left;
-  };
-
-  explicit text_table(std::vector<column> columns) : columns_(std::move(columns)) {}
-
-  /// Cells beyond the last column are dropped; missing ones are empty.
-  void add(std::vector<std::string> row) {
-    row.resize(columns_.size());
-    for (std::size_t i = 0; i < row.size(); ++i) row[i] = i == 0 ? name_text(row[i]) : printable(row[i]);
-    rows_.push_back(std::move(row));
-  }
-
-  bool empty() const noexcept { return rows_.empty(); }
-
-  std::string text() const {
-    std::vector<std::size_t> widths;
-    std::vector<std::string> titles;
-    for (const column& c : columns_) {
-      widths.push_back(detail::width_of(c.title));
-      titles.push_back(c.title);
-    }
-    for (const auto& row : rows_)
-      for (std::size_t i = 0; i < row.size(); ++i)
-        widths[i] = (std::max)(widths[i], detail::width_of(row[i]));
-    std::string out = line(titles, widths);
-    std::vector<std::string> rules;
-    rules.reserve(widths.size());
-    for (const std::size_t width : widths) rules.emplace_back(width, '-');
-    out += line(rules, widths);
-    for (const auto& row : rows_) out += line(row, widths);
-    return out;
-  }
-
- private:
-  std::string line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths) const {
-    std::string out;
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-      const std::string padding(widths[i] - detail::width_of(cells[i]), ' ');
-      if (i > 0) out += "  ";
-      out += columns_[i].side == align::right ? padding + cells[i] : cells[i] + padding;
-    }
-    out.erase(out.find_last_not_of(' ') + 1);
-    return out + '\n';
-  }
-
-  std::vector<column> columns_;
-  std::vector<std::vector<std::string>> rows_;
-};
-
-/// "37.52", or "inf" and "nan".
-inline std::string fixed_text(double value, int digits) {
-  char buffer[64] = {};
-  std::snprintf(static_cast<char*>(buffer), sizeof buffer, "%.*f", digits, value);
-  return static_cast<char*>(buffer);
-}
-
-/// "0.00123", "1.5e-09": up to `digits` significant digits.
-inline std::string short_text(double value, int digits = 3) {
-  char buffer[64] = {};
-  std::snprintf(static_cast<char*>(buffer), sizeof buffer, "%.*g", digits, value);
-  return static_cast<char*>(buffer);
-}
-
-/// "512 B", "80.2 KB", "90.9 MB": decimal units.
-inline std::string bytes_text(std::uint64_t bytes) {
-  if (bytes < 1000) return std::to_string(bytes) + " B";
-  constexpr const char* units[] = {"KB", "MB", "GB", "TB", "PB", "EB"};
-  double value = static_cast<double>(bytes) / 1000;
-  std::size_t unit = 0;
-  while (value >= 999.95 && unit + 1 < std::size(units)) {
-    value /= 1000;
-    ++unit;
-  }
-  return fixed_text(value, 1) + " " + units[unit];
-}
-
-/// "64 x 256"; "scalar" for rank 0.
-inline std::string shape_text(const tensor_shape& shape) {
-  if (shape.rank == 0) return "scalar";
-  if (shape.rank > max_rank) return std::to_string(shape.rank) + " axes";
-  std::string text;
-  for (std::size_t i = 0; i < shape.rank; ++i) text += (i == 0 ? "" : " x ") + std::to_string(shape[i]);
-  return text;
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_REPORT_TABLE_HPP
 
 // ---- ptq/report/text.hpp ----
 
