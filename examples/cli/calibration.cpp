@@ -46,6 +46,7 @@ ptq::any_view view_of(const ptq::array_view& array) {
   if (array.type == ptq::scalar_type::float32) type = ptq::element_type::float32;
   if (array.type == ptq::scalar_type::float64) type = ptq::element_type::float64;
   if (array.type == ptq::scalar_type::float16) type = ptq::element_type::float16;
+  if (array.type == ptq::scalar_type::bfloat16) type = ptq::element_type::bfloat16;
   return {array.data, type, array.shape};
 }
 

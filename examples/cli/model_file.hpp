@@ -40,9 +40,9 @@ class model_file {
     if (opened.path_.ends_with(".onnx")) {
       auto model = ptq::read_onnx(spec.quantize.model_path);
       if (!model) return model.error();
-      if (auto floats = expect_floats(spec, *model); !floats) return floats.error();
       auto layers = ptq::layers_of(*model);
       if (!layers) return layers.error();
+      if (auto floats = expect_floats(spec, *model, *layers); !floats) return floats.error();
       name_classes(spec.ptq.module_types, *layers);
       opened.onnx_ = onnx_graph_file{*std::move(model), *std::move(layers)};
       return opened;

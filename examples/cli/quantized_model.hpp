@@ -83,25 +83,59 @@ inline ptq::layer layer_of(const ptq::onnx_node& node, std::string_view class_na
   return made;
 }
 
+/// The listed layer that a node computes; null if there is none.
+inline ptq::layer* layer_at(ptq::onnx_layers& layers, std::size_t node) {
+  for (std::size_t i = 0; i < layers.sources.size(); ++i)
+    for (const ptq::onnx_call& call : layers.sources[i].calls)
+      if (call.node == node) return &layers.layers[i];
+  return nullptr;
+}
+
+/// The pattern that matches one name alone.
+inline std::string pattern_for(std::string_view name) {
+  std::string pattern;
+  for (const char c : name)
+    pattern += c == '[' || c == '*' || c == '?' ? std::string{'[', c, ']'} : std::string{c};
+  return pattern;
+}
+
 /// Codes elsewhere in the graph do no harm: they count only at layers that a rule quantizes.
 ///
-/// @return unsupported: a weight that a rule quantizes holds codes already
-inline ptq::result<void> expect_floats(const ptq::spec& spec, const ptq::onnx_model& model) {
+/// @param layers those of the model. Layers whose weights hold codes get the reason, and the codes' name as
+/// alias
+/// @return unsupported: weights that a rule quantizes hold codes already; the message ends with the names
+/// that
+///         keep the rules off them
+inline ptq::result<void> expect_floats(const ptq::spec& spec, const ptq::onnx_model& model,
+                                       ptq::onnx_layers& layers) {
   const auto links = ptq::links_of(model.graph);
   if (!links) return links.error().in(ptq::absolute_path(model.file));
+  std::string first;
+  std::string names;
   for (std::size_t i = 0; i < model.graph.nodes.size(); ++i) {
     const ptq::onnx_node& node = model.graph.nodes[i];
     const auto [codes, class_name] = find_quantized_weight(model.graph, *links, node);
     if (codes == nullptr) continue;
-    const auto rule = ptq::resolve(spec.quantize, layer_of(node, class_name, *codes)).weights;
+    ptq::layer candidate = layer_of(node, class_name, *codes);
+    if (ptq::layer* const listed = layer_at(layers, i)) {
+      for (const std::string& name : {candidate.name, codes->name})
+        if (!listed->is_called(name)) listed->aliases.push_back(name);
+      if (listed->reason.empty()) listed->reason = "its weight \"" + codes->name + "\" is quantized already";
+      listed->class_name = candidate.class_name;  // with the rank of the codes
+      candidate = *listed;
+    }
+    const auto rule = ptq::resolve(spec.quantize, candidate).weights;
     if (!rule || spec.quantize.layers[*rule].weights->dtype == "native") continue;
-    return ptq::error(ptq::errc::unsupported,
-                      ptq::absolute_path(model.file) + ": " + ptq::node_text(model.graph, i),
-                      "its weight \"" + codes->name +
-                          "\" holds codes: this model is quantized already. Give the float model as "
-                          "model_path, or keep the rules off this layer (quantize.skip_names).");
+    if (first.empty())
+      first = ptq::node_text(model.graph, i) + ": its weight \"" + codes->name + "\" holds codes";
+    names += (names.empty() ? "\"" : ", \"") + pattern_for(candidate.name) + "\"";
   }
-  return {};
+  if (first.empty()) return {};
+  return ptq::error(ptq::errc::unsupported, ptq::absolute_path(model.file),
+                    first +
+                        ": this model is quantized already. Give the float model as model_path, or keep the "
+                        "rules off what is quantized: quantize.skip_names: [" +
+                        names + "]");
 }
 
 }  // namespace cli

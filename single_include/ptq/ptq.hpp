@@ -7754,6 +7754,7 @@ struct layer {
   bool weight_is_left = false;  ///< it is multiplied from the left: inputs have their channels last but one
   std::string reason{};         ///< why nothing of it can be quantized, where its class does not say so
   std::string axis_reason{};    ///< why no axis of the weight counts output channels, where none does
+  std::string input_reason{};   ///< why its input cannot be quantized, where the file says so
   layer_origin origin{};        ///< patterns match its names, too
   std::vector<std::string> aliases{};  ///< all other names that rules, data and statistics may use
 
@@ -10865,7 +10866,7 @@ inline std::string obstacle(slot which, const slot_config& wanted, const layer& 
   const class_traits traits = traits_of_class(candidate.class_name);
   if (!traits.is_quantizable()) return std::string(why_never(candidate.class_name));
   if (std::string text = rank_contradiction(candidate); !text.empty()) return text;
-  if (which == slot::activations) return {};
+  if (which == slot::activations) return candidate.input_reason;
   if (!traits.weights) return "only the activations of " + candidate.class_name + " can be quantized";
   if (!candidate.has_weight()) return "it has no constant weight";
   if (candidate.weight.misfit)

@@ -33,6 +33,7 @@ struct layer {
   bool weight_is_left = false;  ///< it is multiplied from the left: inputs have their channels last but one
   std::string reason{};         ///< why nothing of it can be quantized, where its class does not say so
   std::string axis_reason{};    ///< why no axis of the weight counts output channels, where none does
+  std::string input_reason{};   ///< why its input cannot be quantized, where the file says so
   layer_origin origin{};        ///< patterns match its names, too
   std::vector<std::string> aliases{};  ///< all other names that rules, data and statistics may use
 

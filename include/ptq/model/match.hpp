@@ -91,7 +91,7 @@ inline std::string obstacle(slot which, const slot_config& wanted, const layer& 
   const class_traits traits = traits_of_class(candidate.class_name);
   if (!traits.is_quantizable()) return std::string(why_never(candidate.class_name));
   if (std::string text = rank_contradiction(candidate); !text.empty()) return text;
-  if (which == slot::activations) return {};
+  if (which == slot::activations) return candidate.input_reason;
   if (!traits.weights) return "only the activations of " + candidate.class_name + " can be quantized";
   if (!candidate.has_weight()) return "it has no constant weight";
   if (candidate.weight.misfit)

@@ -132,7 +132,7 @@ class onnx_editor {
       if (decided.activations.is_quantized()) {
         const auto pair = quantize_activation(decided, *call, input_scales[at]);
         if (!pair) return pair.error();
-        if (!pair->empty()) use_instead(node, call->input, *pair);
+        use_instead(node, call->input, *pair);
       }
     }
     for (const onnx_coded_weight& weight : made_.weights) drop_if_unused(weight);
@@ -260,15 +260,15 @@ class onnx_editor {
     return rename_node(node.source, {{0, input}}, output, name);
   }
 
-  /// The dequantized form of a call's input; empty if it is no float.
+  /// The dequantized form of a call's input.
   result<std::string> quantize_activation(const planned_layer& decided, const onnx_call& call, float scale) {
     const std::string& tensor = graph_->nodes[call.node].inputs[call.input];
-    const onnx_type type = call.type == onnx_type::undefined ? onnx_type::float32 : call.type;
-    if (!element_of(type)) {
-      made_.notes.push_back(node_text(*graph_, call.node) + ": its input \"" + tensor + "\" holds " +
-                            name_of(type) + " and is left as it is");
-      return std::string();
-    }
+    const onnx_type type = call.type;
+    if (!element_of(type))  // a plan of `match` leaves it as it is
+      return error(errc::unsupported, "layer \"" + decided.name + "\"",
+                   "its input \"" + tensor +
+                       "\" does not hold floats, as far as the file tells. Give the plan "
+                       "that `match` makes of these layers.");
     const auto codes = code_type(decided.activations.dtype, decided.name);
     if (!codes) return codes.error();
     if (!(scale > 0) || scale > 3.4e38F)

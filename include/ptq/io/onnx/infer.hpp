@@ -12,8 +12,8 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <utility>
 
+#include "ptq/io/onnx/element_types.hpp"
 #include "ptq/io/onnx/links.hpp"
 #include "ptq/io/onnx/model.hpp"
 #include "ptq/io/onnx/tensor.hpp"
@@ -42,16 +42,19 @@ class onnx_declarations {
     }
   }
 
+  /// Undefined where nothing says it: behind an operator of another domain, in a sequence.
   onnx_type type_of(std::string_view name) const {
     for (;;) {
       if (const onnx_tensor* const constant = links_->constant(name)) return constant->type;
       const onnx_value* const value = declared(name);
       if (value != nullptr && value->type != onnx_type::undefined) return value->type;
       const onnx_node* const node = links_->producer(name, *graph_);
-      if (node == nullptr || !node->is_standard()) return onnx_type::undefined;
-      if (node->op_type == "Cast") return static_cast<onnx_type>(node->integer("to", 0));
-      if (makes_indices(node->op_type)) return onnx_type::int64;
-      name = typed_input(*node);
+      if (node == nullptr) return onnx_type::undefined;
+      const auto output = std::find(node->outputs.begin(), node->outputs.end(), name) - node->outputs.begin();
+      const onnx_typing found = typing_of(*node, static_cast<std::size_t>(output));
+      if (found.input == onnx_typing::no_slot) return found.type;
+      name = node->input(found.input);
+      if (name.empty()) return onnx_type::undefined;
     }
   }
 
@@ -66,21 +69,6 @@ class onnx_declarations {
     for (const std::string& name : node.inputs)
       if (!name.empty() && links_->constant(name) == nullptr) return name;
     return node.input(0);
-  }
-
-  static bool makes_indices(std::string_view op_type) noexcept {
-    constexpr std::string_view ops[] = {"ArgMax", "ArgMin", "NonZero", "Shape", "Size"};
-    return std::find(std::begin(ops), std::end(ops), op_type) != std::end(ops);
-  }
-
-  /// The input whose type is that of the output.
-  std::string_view typed_input(const onnx_node& node) const {
-    constexpr std::pair<std::string_view, std::size_t> ops[] = {{"CastLike", 1}, {"DequantizeLinear", 1},
-                                                                {"Gather", 0},   {"GatherElements", 0},
-                                                                {"GatherND", 0}, {"Where", 1}};
-    for (const auto& [op_type, slot] : ops)
-      if (node.op_type == op_type) return node.input(slot);
-    return varying_input(node);
   }
 
   static bool keeps_rank(std::string_view op_type) noexcept {

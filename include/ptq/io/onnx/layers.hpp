@@ -76,6 +76,7 @@ class onnx_layer_builder {
                    "it is inside " + node_text(*graph_, i) + ", and only the main graph is quantized"});
     }
     for (const onnx_function& function : functions) list_function(function);
+    judge_inputs();
     onnx_namer(*graph_, *links_).name(made_.layers, places_);
     return std::move(made_);
   }
@@ -180,6 +181,22 @@ class onnx_layer_builder {
     at.calls.push_back(std::move(call));
     made_.layers.push_back(std::move(found));
     made_.sources.push_back(std::move(at));
+  }
+
+  /// An input that holds no floats, as far as anything says, is left as it is: the plan says so.
+  void judge_inputs() {
+    for (std::size_t i = 0; i < made_.layers.size(); ++i) {
+      if (!made_.layers[i].reason.empty()) continue;
+      for (const onnx_call& call : made_.sources[i].calls) {
+        if (element_of(call.type)) continue;
+        const std::string tensor = "its input \"" + graph_->nodes[call.node].inputs[call.input] + "\" ";
+        made_.layers[i].input_reason =
+            call.type != onnx_type::undefined
+                ? tensor + "holds " + name_of(call.type)
+                : tensor + "is of a type that the file does not tell (onnx.shape_inference can add it)";
+        break;
+      }
+    }
   }
 
   result<void> check_rank(std::size_t at, const onnx_operator& kind, const onnx_weight& weight) const {
