@@ -16,7 +16,6 @@
 #include "ptq/core.hpp"
 #include "ptq/engine/accuracy.hpp"
 #include "ptq/engine/inputs.hpp"
-#include "ptq/engine/openvino_faults.hpp"
 #include "ptq/engine/outputs.hpp"
 #include "ptq/io/array.hpp"
 #include "ptq/io/byte_order.hpp"

@@ -5577,623 +5577,6 @@ inline array_view batch_of(const named_array& input, std::size_t first, std::siz
 
 #endif  // PTQ_ENGINE_INPUTS_HPP
 
-// ---- ptq/io/byte_order.hpp ----
-
-/// @file byte_order.hpp Every file format here stores little-endian numbers, which are read and written as
-/// they lie in memory. What includes this file does not compile where that would be wrong.
-#ifndef PTQ_IO_BYTE_ORDER_HPP
-#define PTQ_IO_BYTE_ORDER_HPP
-
-#include <bit>
-
-static_assert(std::endian::native == std::endian::little,
-              "ptq reads and writes files on little-endian machines only. What works here is the core, "
-              "ptq/core.hpp, with the same bits as anywhere.");
-
-#endif  // PTQ_IO_BYTE_ORDER_HPP
-
-// ---- ptq/model/any_view.hpp ----
-
-/// @file any_view.hpp A read-only tensor whose element type is known at run time: where different tensor
-/// types meet.
-#ifndef PTQ_MODEL_ANY_VIEW_HPP
-#define PTQ_MODEL_ANY_VIEW_HPP
-
-#include <array>
-#include <bit>
-#include <concepts>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <optional>
-#include <string_view>
-#include <type_traits>
-#include <utility>
-
-namespace ptq::inline v0_1 {
-
-/// An element at any address: files need not align their tensors.
-template <element T>
-struct unaligned {
-  std::array<std::byte, sizeof(T)> bytes;
-};
-
-template <element T>
-struct element_traits<unaligned<T>> {
-  static constexpr element_type type = element_traits<T>::type;
-  static constexpr float to_float(unaligned<T> x) noexcept {
-    return element_traits<T>::to_float(std::bit_cast<T>(x));
-  }
-  static constexpr unaligned<T> from_float(float x) noexcept {
-    return std::bit_cast<unaligned<T>>(element_traits<T>::from_float(x));
-  }
-};
-
-/// Non-owning. Without data it is the weight of a layer that has none, or one that cannot be read as floats.
-struct any_view {
-  const void* data = nullptr;
-  std::optional<element_type> type;  ///< nothing: not a tensor of floats that can be quantized
-  std::string_view type_name;        ///< as its file calls it; empty where no file does
-  tensor_shape shape;
-  tensor_strides strides{};
-  std::optional<std::size_t> misfit;  ///< how many elements the memory has, where the shape asks for others
-
-  any_view() = default;
-
-  /// From any adaptable tensor that lives on.
-  template <class Tensor>
-    requires(!std::same_as<std::remove_cvref_t<Tensor>, any_view>) && named_tensor_or_view<Tensor>
-  any_view(Tensor&& tensor)  // NOLINT(google-explicit-constructor): layers are lists of tensors
-  {
-    const auto view = view_of(tensor);
-    data = view.data;
-    type = element_traits<typename decltype(view)::value_type>::type;
-    shape = view.shape;
-    strides = view.strides;
-  }
-
-  /// From flat memory (rank 1, without gaps) and its row-major shape. Where the sizes do not agree there is
-  /// nothing to view: `misfit` tells, and whatever is given the tensor answers size_mismatch. A shape of more
-  /// than `max_rank` axes has no size; the answer is wrong_rank then.
-  template <named_tensor_or_view Tensor>
-  any_view(Tensor&& flat, const tensor_shape& extents) : any_view(std::forward<Tensor>(flat)) {
-    PTQ_ASSERT(shape.rank == 1 && (strides[0] == 1 || shape[0] <= 1));
-    if (extents.rank <= max_rank && shape.size() != extents.size()) {
-      misfit = shape.size();
-      data = nullptr;
-      type.reset();
-    }
-    shape = extents;
-    strides = row_major(extents);
-  }
-
-  /// @param name a text that outlives the view
-  any_view(const void* first, std::optional<element_type> element, const tensor_shape& extents,
-           std::string_view name = {})
-      : data(first), type(element), type_name(name), shape(extents), strides(row_major(extents)) {}
-
-  std::size_t size() const noexcept { return shape.size(); }
-
-  /// T must have the layout that `type` says, and the alignment that the data has.
-  template <element T>
-  tensor_view<const T> as() const noexcept {
-    return {static_cast<const T*>(data), shape, strides};
-  }
-};
-
-/// Calls f(tensor_view<const T>) with the element type of the view, which must have one. T is float for
-/// aligned floats, the common case; everything else comes as `unaligned`.
-template <class F>
-decltype(auto) visit(const any_view& view, F&& f) {
-  PTQ_ASSERT(view.type.has_value());
-  switch (*view.type) {
-    case element_type::float64:
-      return f(view.as<unaligned<double>>());
-    case element_type::float16:
-      return f(view.as<unaligned<half>>());
-    case element_type::bfloat16:
-      return f(view.as<unaligned<bfloat16>>());
-    case element_type::float32:
-      break;
-  }
-  if (reinterpret_cast<std::uintptr_t>(view.data) % alignof(float) == 0) return f(view.as<float>());
-  return f(view.as<unaligned<float>>());
-}
-
-namespace detail {
-
-/// What is wrong with the element at a row-major index, which is not finite as float32.
-inline const char* why_not_finite(const any_view& view, std::size_t at) noexcept {
-  if (view.type == element_type::float64) {
-    std::ptrdiff_t offset = 0;
-    for (std::size_t axis = view.shape.rank; axis-- > 0; at /= view.shape[axis])
-      offset += static_cast<std::ptrdiff_t>(at % view.shape[axis]) * view.strides[axis];
-    std::uint64_t bits = 0;
-    // By bytes: no pointer to double may point at data that is not aligned.
-    std::memcpy(&bits,
-                static_cast<const std::byte*>(view.data) + offset * static_cast<std::ptrdiff_t>(sizeof bits),
-                sizeof bits);
-    if ((bits >> 52 & 0x7FF) != 0x7FF) return "does not fit float32";
-  }
-  return "is NaN or infinite";
-}
-
-}  // namespace detail
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_MODEL_ANY_VIEW_HPP
-
-// ---- ptq/io/onnx/tensor.hpp ----
-
-/// @file tensor.hpp ONNX element types, and a constant tensor of an ONNX file.
-#ifndef PTQ_IO_ONNX_TENSOR_HPP
-#define PTQ_IO_ONNX_TENSOR_HPP
-
-#include <cstddef>
-#include <cstdint>
-#include <iterator>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// TensorProto.DataType: the specification's numbers. Others that a file holds are kept as they are.
-enum class onnx_type : std::int32_t {
-  undefined = 0,
-  float32 = 1,
-  uint8 = 2,
-  int8 = 3,
-  uint16 = 4,
-  int16 = 5,
-  int32 = 6,
-  int64 = 7,
-  string = 8,
-  boolean = 9,
-  float16 = 10,
-  float64 = 11,
-  uint32 = 12,
-  uint64 = 13,
-  complex64 = 14,
-  complex128 = 15,
-  bfloat16 = 16,
-  fp8_e4m3fn = 17,
-  fp8_e4m3fnuz = 18,
-  fp8_e5m2 = 19,
-  fp8_e5m2fnuz = 20,
-  uint4 = 21,
-  int4 = 22,
-  fp4_e2m1 = 23,
-  fp8_e8m0 = 24,
-  uint2 = 25,
-  int2 = 26,
-};
-
-/// The bits of one element; 0 where there is no fixed size (strings) or it is not known.
-constexpr std::size_t bits_of(onnx_type type) noexcept {
-  switch (type) {
-    case onnx_type::int2:
-    case onnx_type::uint2:
-      return 2;
-    case onnx_type::int4:
-    case onnx_type::uint4:
-    case onnx_type::fp4_e2m1:
-      return 4;
-    case onnx_type::uint8:
-    case onnx_type::int8:
-    case onnx_type::boolean:
-    case onnx_type::fp8_e4m3fn:
-    case onnx_type::fp8_e4m3fnuz:
-    case onnx_type::fp8_e5m2:
-    case onnx_type::fp8_e5m2fnuz:
-    case onnx_type::fp8_e8m0:
-      return 8;
-    case onnx_type::uint16:
-    case onnx_type::int16:
-    case onnx_type::float16:
-    case onnx_type::bfloat16:
-      return 16;
-    case onnx_type::float32:
-    case onnx_type::int32:
-    case onnx_type::uint32:
-      return 32;
-    case onnx_type::float64:
-    case onnx_type::int64:
-    case onnx_type::uint64:
-    case onnx_type::complex64:
-      return 64;
-    case onnx_type::complex128:
-      return 128;
-    case onnx_type::undefined:
-    case onnx_type::string:
-      break;
-  }
-  return 0;
-}
-
-namespace detail {
-
-/// Empty for numbers that are no type yet.
-constexpr std::string_view word_of(onnx_type type) noexcept {
-  constexpr const char* names[] = {
-      "undefined", "float32",    "uint8",    "int8",       "uint16",       "int16",    "int32",
-      "int64",     "string",     "boolean",  "float16",    "float64",      "uint32",   "uint64",
-      "complex64", "complex128", "bfloat16", "fp8_e4m3fn", "fp8_e4m3fnuz", "fp8_e5m2", "fp8_e5m2fnuz",
-      "uint4",     "int4",       "fp4_e2m1", "fp8_e8m0",   "uint2",        "int2"};
-  const auto number = static_cast<std::int32_t>(type);
-  if (number < 0 || static_cast<std::size_t>(number) >= std::size(names)) return {};
-  return names[number];
-}
-
-}  // namespace detail
-
-inline std::string name_of(onnx_type type) {
-  const std::string_view word = detail::word_of(type);
-  return word.empty() ? "type " + std::to_string(static_cast<std::int32_t>(type)) : std::string(word);
-}
-
-/// Nothing for types that are not floats we can quantize.
-constexpr std::optional<element_type> element_of(onnx_type type) noexcept {
-  switch (type) {
-    case onnx_type::float32:
-      return element_type::float32;
-    case onnx_type::float64:
-      return element_type::float64;
-    case onnx_type::float16:
-      return element_type::float16;
-    case onnx_type::bfloat16:
-      return element_type::bfloat16;
-    default:
-      return std::nullopt;
-  }
-}
-
-/// The entries of TensorProto.external_data.
-struct onnx_location {
-  std::string file;  ///< relative to the model's folder
-  std::uint64_t offset = 0;
-  std::optional<std::uint64_t> length;  ///< nothing: up to the end of the file
-};
-
-/// TensorProto, of an initializer or of an attribute.
-struct onnx_tensor {
-  std::string name;
-  onnx_type type = onnx_type::undefined;
-  std::vector<std::size_t> dims;          ///< empty: a scalar
-  std::span<const std::byte> data;        ///< row-major, little-endian, of any alignment; empty for strings
-  std::optional<onnx_location> external;  ///< where the bytes lie, if not in the model's own file
-  std::string_view source;  ///< the message as it stands in the file; empty for a list in an attribute
-
-  /// The number of elements.
-  std::size_t size() const noexcept {
-    std::size_t product = 1;
-    for (const std::size_t extent : dims) product *= extent;
-    return product;
-  }
-
-  /// "float32[64, 3, 5, 5]"
-  std::string type_text() const {
-    std::string text = name_of(type) + "[";
-    for (std::size_t i = 0; i < dims.size(); ++i) {
-      if (i > 0) text += ", ";
-      text += std::to_string(static_cast<std::int64_t>(dims[i]));
-    }
-    return text + "]";
-  }
-
-  /// Beyond `max_rank` dimensions the view has no type.
-  any_view view() const {
-    if (dims.size() > max_rank) return {};
-    return {data.data(), element_of(type), tensor_shape(std::span<const std::size_t>(dims)),
-            detail::word_of(type)};
-  }
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_IO_ONNX_TENSOR_HPP
-
-// ---- ptq/io/onnx/model.hpp ----
-
-/// @file model.hpp An ONNX model as plain structs. Names and fields follow the specification's `onnx.proto`.
-#ifndef PTQ_IO_ONNX_MODEL_HPP
-#define PTQ_IO_ONNX_MODEL_HPP
-
-#include <cstddef>
-#include <cstdint>
-#include <deque>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// An extent that is a number, or a symbol such as "batch", or neither.
-struct onnx_extent {
-  std::optional<std::int64_t> number;
-  std::string symbol;
-};
-
-/// ValueInfoProto: what the file declares about a tensor.
-struct onnx_value {
-  std::string name;
-  onnx_type type = onnx_type::undefined;          ///< undefined also for sequences and other non-tensors
-  std::optional<std::vector<onnx_extent>> shape;  ///< nothing: not even the rank is known
-};
-
-struct onnx_node;
-
-/// A GraphProto inside an attribute (the branches of If, the body of Loop and Scan). It is kept as it is.
-struct onnx_body {
-  std::string_view source;  ///< the message as it stands in the file
-  std::vector<onnx_node> nodes;
-  std::vector<std::string> names;     ///< of its own inputs and initializers
-  std::vector<std::string> captures;  ///< tensors of the graphs around it that it uses
-  std::vector<std::string> outputs;
-  std::vector<onnx_value> values;         ///< what it declares about its tensors
-  std::vector<onnx_tensor> initializers;  ///< its own
-  std::vector<onnx_tensor> sparse_initializers;
-  bool has_external = false;  ///< some of its initializers lie in another file
-};
-
-/// AttributeProto. The member that `type` names is set, the others are empty.
-struct onnx_attribute {
-  enum class type : std::int32_t {
-    undefined = 0,
-    real = 1,
-    integer = 2,
-    text = 3,
-    tensor = 4,
-    graph = 5,
-    reals = 6,
-    integers = 7,
-    texts = 8,
-    tensors = 9,
-    graphs = 10,
-  };
-
-  std::string name;
-  std::string reference;        ///< inside a function: its parameter that gives the value
-  type kind = type::undefined;  ///< other numbers (types) are kept and not read
-  float real = 0;
-  std::int64_t integer = 0;
-  std::string text;
-  std::vector<float> reals;
-  std::vector<std::int64_t> integers;
-  std::vector<std::string> texts;
-  std::vector<onnx_tensor> tensors;  ///< one for `tensor`
-  std::vector<onnx_body> bodies;     ///< one for `graph`
-  std::vector<onnx_tensor> sparse;   ///< the value of a sparse constant, without values
-};
-
-struct onnx_node {
-  std::string name;
-  std::string op_type;
-  std::string domain;                ///< "" and "ai.onnx" are the standard operators
-  std::vector<std::string> inputs;   ///< an empty name is an optional input that is left out
-  std::vector<std::string> outputs;  ///< likewise
-  std::vector<onnx_attribute> attributes;
-  std::vector<std::pair<std::string_view, std::string_view>> metadata;  ///< keys and values
-  std::string_view source;  ///< the message as it stands in the file
-
-  bool is_standard() const noexcept { return domain.empty() || domain == "ai.onnx"; }
-
-  const onnx_attribute* find_attribute(std::string_view wanted) const noexcept {
-    for (const onnx_attribute& a : attributes)
-      if (a.name == wanted) return &a;
-    return nullptr;
-  }
-
-  /// Empty where there is no such key.
-  std::string_view find_metadata(std::string_view wanted) const noexcept {
-    for (const auto& [key, value] : metadata)
-      if (key == wanted) return value;
-    return {};
-  }
-
-  std::int64_t integer(std::string_view attribute, std::int64_t otherwise) const noexcept {
-    const onnx_attribute* const found = find_attribute(attribute);
-    return found != nullptr ? found->integer : otherwise;
-  }
-
-  float real(std::string_view attribute, float otherwise) const noexcept {
-    const onnx_attribute* const found = find_attribute(attribute);
-    return found != nullptr ? found->real : otherwise;
-  }
-
-  /// Empty where the attribute is absent.
-  std::span<const std::int64_t> integers(std::string_view attribute) const noexcept {
-    const onnx_attribute* const found = find_attribute(attribute);
-    return found != nullptr ? std::span<const std::int64_t>(found->integers)
-                            : std::span<const std::int64_t>();
-  }
-
-  /// The name of an input; empty where it is left out.
-  std::string_view input(std::size_t slot) const noexcept {
-    return slot < inputs.size() ? std::string_view(inputs[slot]) : std::string_view();
-  }
-};
-
-/// Calls f(inner node) for the nodes of all bodies of a node, at any depth.
-template <class F>
-void for_each_body_node(const onnx_node& node, F&& f) {
-  for (const onnx_attribute& attribute : node.attributes) {
-    for (const onnx_body& body : attribute.bodies) {
-      for (const onnx_node& inner : body.nodes) {
-        f(inner);
-        for_each_body_node(inner, f);
-      }
-    }
-  }
-}
-
-struct onnx_graph {
-  std::string name;
-  std::vector<onnx_node> nodes;  ///< in topological order
-  std::vector<onnx_tensor> initializers;
-  std::vector<onnx_tensor> constants;  ///< the values of `Constant` nodes, named after their outputs
-  std::vector<onnx_tensor> sparse_initializers;  ///< without values
-  std::vector<onnx_value> inputs;                ///< those with an initializer of that name have a default
-  std::vector<onnx_value> outputs;
-  std::vector<onnx_value> values;  ///< inner tensors
-  std::string_view source;         ///< the message as it stands in the file
-};
-
-struct onnx_opset {
-  std::string domain;
-  std::int64_t version = 0;
-};
-
-/// The version of the standard operators in a list of imports; 0 if they are not imported.
-inline std::int64_t standard_opset(const std::vector<onnx_opset>& imports) noexcept {
-  for (const onnx_opset& imported : imports)
-    if (imported.domain.empty() || imported.domain == "ai.onnx") return imported.version;
-  return 0;
-}
-
-/// FunctionProto: an operator that the model brings along.
-struct onnx_function {
-  std::string name;
-  std::vector<std::string> inputs;
-  std::vector<std::string> outputs;
-  std::vector<onnx_node> nodes;
-  std::vector<onnx_opset> opsets;
-  std::string_view source;  ///< the message as it stands in the file
-};
-
-/// Move-only. Views stay valid as it moves; they end with the model, or with the bytes it was read from.
-struct onnx_model {
-  std::string file;  ///< as messages show it
-  std::int64_t ir_version = 0;
-  std::string producer;  ///< name and version
-  std::vector<onnx_opset> opsets;
-  onnx_graph graph;
-  std::vector<onnx_function> functions;
-  std::string_view source;  ///< the whole file
-
-  std::vector<mapped_file> files;              ///< behind the views: the model itself and its external data
-  std::deque<std::vector<std::byte>> decoded;  ///< behind tensors that are not stored as plain bytes
-
-  onnx_model() = default;
-  // NOLINTBEGIN(performance-noexcept-move-constructor): moving a std::deque may allocate
-  onnx_model(onnx_model&&) = default;
-  onnx_model& operator=(onnx_model&&) = default;
-  // NOLINTEND(performance-noexcept-move-constructor)
-
-  /// Gives the memory behind tensor data back (`mapped_file::release`).
-  void release(std::span<const std::byte> data) const noexcept {
-    for (const mapped_file& mapped : files) mapped.release(data);
-  }
-
-  /// Of the standard operators; 0 if the model imports none.
-  std::int64_t opset() const noexcept { return standard_opset(opsets); }
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_IO_ONNX_MODEL_HPP
-
-// ---- ptq/engine/openvino_faults.hpp ----
-
-/// @file openvino_faults.hpp The operators that OpenVINO (2026.4) computes otherwise than ONNX defines them,
-/// found beside ONNX Runtime (tests/engine/engines_test.py): refused, since nobody would notice the numbers.
-#ifndef PTQ_ENGINE_OPENVINO_FAULTS_HPP
-#define PTQ_ENGINE_OPENVINO_FAULTS_HPP
-
-#include <cstddef>
-#include <cstdint>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
-
-namespace ptq::inline v0_1 {
-namespace detail {
-
-inline bool has_same_padding(const onnx_node& node) {
-  const onnx_attribute* const padding = node.find_attribute("auto_pad");
-  return padding != nullptr && padding->text.starts_with("SAME");
-}
-
-/// Whether, rounded up, a window may begin behind the image: there are more strides than the last window
-/// covers. ONNX leaves such windows out.
-inline bool may_begin_in_padding(const onnx_node& pool) {
-  const auto kernel = pool.integers("kernel_shape");
-  const auto entry = [&](std::string_view name, std::size_t i, std::int64_t otherwise) {
-    const std::span<const std::int64_t> list = pool.integers(name);
-    return i < list.size() ? list[i] : otherwise;
-  };
-  for (std::size_t i = 0; i < kernel.size(); ++i) {
-    const std::int64_t covered = (kernel[i] - 1) * entry("dilations", i, 1) + 1;
-    if (entry("pads", kernel.size() + i, 0) + entry("strides", i, 1) > covered) return true;
-  }
-  return false;
-}
-
-/// Whether the padding holds a whole window, which has no maximum.
-inline bool has_windows_in_padding(const onnx_node& pool) {
-  const auto kernel = pool.integers("kernel_shape");
-  const auto dilations = pool.integers("dilations");
-  const auto pads = pool.integers("pads");
-  for (std::size_t i = 0; i < pads.size() && !kernel.empty(); ++i) {
-    const std::size_t axis = i % kernel.size();
-    const std::int64_t dilation = axis < dilations.size() ? dilations[axis] : 1;
-    if (pads[i] > (kernel[axis] - 1) * dilation) return true;
-  }
-  return false;
-}
-
-inline std::string_view pooling_fault(const onnx_node& node) {
-  if (node.op_type == "MaxPool" && has_windows_in_padding(node)) return "a window that lies in the padding";
-  if (node.integer("ceil_mode", 0) == 0) return {};  // rounded down
-  if (node.op_type == "LpPool") return "ceil_mode = 1";
-  if (node.op_type == "AveragePool" && node.integer("count_include_pad", 0) != 0)
-    return "ceil_mode = 1 with count_include_pad = 1";
-  if (node.op_type == "MaxPool" && may_begin_in_padding(node))
-    return "ceil_mode = 1 with windows that may begin in the padding";
-  return {};
-}
-
-/// Before opset 13 the axes from `axis` on are one.
-inline std::string_view softmax_fault(const onnx_node& node, std::int64_t opset,
-                                      std::optional<std::size_t> rank) {
-  if (opset >= 13) return {};
-  const std::int64_t axis = node.integer("axis", 1);
-  const bool is_last = axis == -1 || (rank && axis == static_cast<std::int64_t>(*rank) - 1);
-  return is_last ? "" : "before opset 13, along another axis than the last";
-}
-
-}  // namespace detail
-
-/// What OpenVINO gets wrong about a node, in words; empty where nothing is known.
-///
-/// @param rank of its output, if it is known
-inline std::string_view find_openvino_fault(const onnx_node& node, std::int64_t opset,
-                                            std::optional<std::size_t> rank) {
-  if (!node.is_standard()) return {};
-  const std::string_view op = node.op_type;
-  if (op.ends_with("Pool")) return detail::pooling_fault(node);
-  if (op == "Softmax" || op == "LogSoftmax" || op == "Hardmax")
-    return detail::softmax_fault(node, opset, rank);
-  if (op == "ConvTranspose" && detail::has_same_padding(node)) return "auto_pad";
-  if (op == "ConvTranspose" && !node.integers("output_shape").empty()) return "output_shape";
-  if ((op == "LSTM" || op == "GRU" || op == "RNN") && !node.input(4).empty()) return "sequence_lens";
-  if (op == "ReduceLogSum" && node.integer("noop_with_empty_axes", 0) != 0) return "noop_with_empty_axes = 1";
-  if (op == "Resize" && node.integer("antialias", 0) != 0) return "antialias = 1";
-  if (op == "Resize" && node.integer("exclude_outside", 0) != 0) return "exclude_outside = 1";
-  if (op == "RoiAlign") return "its samples";
-  return {};
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_ENGINE_OPENVINO_FAULTS_HPP
-
 // ---- ptq/model/shape_text.hpp ----
 
 /// @file shape_text.hpp Shapes and places in tensors, as messages show them.
@@ -6585,6 +5968,152 @@ inline std::optional<implausible_value> find_implausible(const array_view& made)
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_ENGINE_OUTPUTS_HPP
+
+// ---- ptq/io/byte_order.hpp ----
+
+/// @file byte_order.hpp Every file format here stores little-endian numbers, which are read and written as
+/// they lie in memory. What includes this file does not compile where that would be wrong.
+#ifndef PTQ_IO_BYTE_ORDER_HPP
+#define PTQ_IO_BYTE_ORDER_HPP
+
+#include <bit>
+
+static_assert(std::endian::native == std::endian::little,
+              "ptq reads and writes files on little-endian machines only. What works here is the core, "
+              "ptq/core.hpp, with the same bits as anywhere.");
+
+#endif  // PTQ_IO_BYTE_ORDER_HPP
+
+// ---- ptq/model/any_view.hpp ----
+
+/// @file any_view.hpp A read-only tensor whose element type is known at run time: where different tensor
+/// types meet.
+#ifndef PTQ_MODEL_ANY_VIEW_HPP
+#define PTQ_MODEL_ANY_VIEW_HPP
+
+#include <array>
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace ptq::inline v0_1 {
+
+/// An element at any address: files need not align their tensors.
+template <element T>
+struct unaligned {
+  std::array<std::byte, sizeof(T)> bytes;
+};
+
+template <element T>
+struct element_traits<unaligned<T>> {
+  static constexpr element_type type = element_traits<T>::type;
+  static constexpr float to_float(unaligned<T> x) noexcept {
+    return element_traits<T>::to_float(std::bit_cast<T>(x));
+  }
+  static constexpr unaligned<T> from_float(float x) noexcept {
+    return std::bit_cast<unaligned<T>>(element_traits<T>::from_float(x));
+  }
+};
+
+/// Non-owning. Without data it is the weight of a layer that has none, or one that cannot be read as floats.
+struct any_view {
+  const void* data = nullptr;
+  std::optional<element_type> type;  ///< nothing: not a tensor of floats that can be quantized
+  std::string_view type_name;        ///< as its file calls it; empty where no file does
+  tensor_shape shape;
+  tensor_strides strides{};
+  std::optional<std::size_t> misfit;  ///< how many elements the memory has, where the shape asks for others
+
+  any_view() = default;
+
+  /// From any adaptable tensor that lives on.
+  template <class Tensor>
+    requires(!std::same_as<std::remove_cvref_t<Tensor>, any_view>) && named_tensor_or_view<Tensor>
+  any_view(Tensor&& tensor)  // NOLINT(google-explicit-constructor): layers are lists of tensors
+  {
+    const auto view = view_of(tensor);
+    data = view.data;
+    type = element_traits<typename decltype(view)::value_type>::type;
+    shape = view.shape;
+    strides = view.strides;
+  }
+
+  /// From flat memory (rank 1, without gaps) and its row-major shape. Where the sizes do not agree there is
+  /// nothing to view: `misfit` tells, and whatever is given the tensor answers size_mismatch. A shape of more
+  /// than `max_rank` axes has no size; the answer is wrong_rank then.
+  template <named_tensor_or_view Tensor>
+  any_view(Tensor&& flat, const tensor_shape& extents) : any_view(std::forward<Tensor>(flat)) {
+    PTQ_ASSERT(shape.rank == 1 && (strides[0] == 1 || shape[0] <= 1));
+    if (extents.rank <= max_rank && shape.size() != extents.size()) {
+      misfit = shape.size();
+      data = nullptr;
+      type.reset();
+    }
+    shape = extents;
+    strides = row_major(extents);
+  }
+
+  /// @param name a text that outlives the view
+  any_view(const void* first, std::optional<element_type> element, const tensor_shape& extents,
+           std::string_view name = {})
+      : data(first), type(element), type_name(name), shape(extents), strides(row_major(extents)) {}
+
+  std::size_t size() const noexcept { return shape.size(); }
+
+  /// T must have the layout that `type` says, and the alignment that the data has.
+  template <element T>
+  tensor_view<const T> as() const noexcept {
+    return {static_cast<const T*>(data), shape, strides};
+  }
+};
+
+/// Calls f(tensor_view<const T>) with the element type of the view, which must have one. T is float for
+/// aligned floats, the common case; everything else comes as `unaligned`.
+template <class F>
+decltype(auto) visit(const any_view& view, F&& f) {
+  PTQ_ASSERT(view.type.has_value());
+  switch (*view.type) {
+    case element_type::float64:
+      return f(view.as<unaligned<double>>());
+    case element_type::float16:
+      return f(view.as<unaligned<half>>());
+    case element_type::bfloat16:
+      return f(view.as<unaligned<bfloat16>>());
+    case element_type::float32:
+      break;
+  }
+  if (reinterpret_cast<std::uintptr_t>(view.data) % alignof(float) == 0) return f(view.as<float>());
+  return f(view.as<unaligned<float>>());
+}
+
+namespace detail {
+
+/// What is wrong with the element at a row-major index, which is not finite as float32.
+inline const char* why_not_finite(const any_view& view, std::size_t at) noexcept {
+  if (view.type == element_type::float64) {
+    std::ptrdiff_t offset = 0;
+    for (std::size_t axis = view.shape.rank; axis-- > 0; at /= view.shape[axis])
+      offset += static_cast<std::ptrdiff_t>(at % view.shape[axis]) * view.strides[axis];
+    std::uint64_t bits = 0;
+    // By bytes: no pointer to double may point at data that is not aligned.
+    std::memcpy(&bits,
+                static_cast<const std::byte*>(view.data) + offset * static_cast<std::ptrdiff_t>(sizeof bits),
+                sizeof bits);
+    if ((bits >> 52 & 0x7FF) != 0x7FF) return "does not fit float32";
+  }
+  return "is NaN or infinite";
+}
+
+}  // namespace detail
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_ANY_VIEW_HPP
 
 // ---- ptq/io/stored_tensor.hpp ----
 
