@@ -252,7 +252,7 @@ inline const onnx_type_rule* find_type_rule(std::string_view op_type, std::size_
       {"Where", any, like(1)},
       {"Xor", any, boolean},
   };
-  const auto found = std::find_if(std::begin(rules), std::end(rules), [&](const onnx_type_rule& rule) {
+  const auto* const found = std::find_if(std::begin(rules), std::end(rules), [&](const onnx_type_rule& rule) {
     return rule.op_type == op_type && (rule.output == any || rule.output == output);
   });
   return found != std::end(rules) ? found : nullptr;
