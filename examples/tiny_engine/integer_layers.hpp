@@ -25,7 +25,7 @@ struct int8_source {
   std::string_view codes;
   std::string_view scales;
   const ptq::onnx_tensor* scale_values;
-  std::size_t axis;
+  std::int64_t axis;  ///< negative: from the end
 
   static std::optional<int8_source> of(std::string_view name, const ptq::onnx_graph& graph,
                                        const ptq::onnx_links& links) {
@@ -35,8 +35,7 @@ struct int8_source {
     if (scales == nullptr || scales->type != onnx_type::float32 || node->integer("block_size", 0) != 0)
       return {};
     if (!is_int8(*node, graph, links)) return {};
-    return int8_source{node->input(0), node->input(1), scales,
-                       static_cast<std::size_t>(node->integer("axis", 1))};
+    return int8_source{node->input(0), node->input(1), scales, node->integer("axis", 1)};
   }
 
  private:
@@ -76,7 +75,8 @@ inline std::optional<integer_layer> find_integer_layer(const ptq::onnx_node& nod
     return {};
   const std::size_t out_axis = is_conv || (is_gemm && node.integer("transB", 0) != 0) ? 0 : 1;
   const std::size_t scales = w->scale_values->size();
-  if (scales != 1 && (w->axis != out_axis || scales != codes->dims[out_axis])) return {};
+  const auto axis = axis_of(w->axis, codes->dims.size());
+  if (scales != 1 && (!axis || *axis != out_axis || scales != codes->dims[out_axis])) return {};
   if (codes->size() / codes->dims[out_axis] > most_int8_products) return {};
   return integer_layer{is_conv   ? int8_conv
                        : is_gemm ? int8_gemm

@@ -39,6 +39,7 @@ inline constexpr known_operator known_operators[] = {
     {"Reshape", reshape},
     {"Softmax", softmax},
     {"Sub", subtract},
+    {"Sum", sum},
     {"Transpose", transpose},
 };
 

@@ -2,77 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """onnxruntime_test.py QUANTIZE_MODEL GOLDEN_DIR MODELS_DIR
 
-Quantized models pass the checker of onnx and run in ONNX Runtime, with its optimizations off (the pass that fuses Q/DQ
-has no float8 kernels): golden outputs, odd models against their float selves, shipped models against what they must reach.
+Quantized models pass the checker of onnx and run in ONNX Runtime, with its optimizations off (levels_test.py has them on):
+golden outputs, odd models against their float selves, shipped models against what they must reach.
 """
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 
-TOOL, GOLDEN, MODELS = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+from artifacts import calibrate, check, failures, layer_inputs, quantize, run, sqnr
+
+GOLDEN, MODELS = (Path(argument) for argument in sys.argv[2:4])
 DTYPES = ("int8", "fp8_e4m3fn", "fp8_e5m2")
-failures = []
-
-
-def check(condition, text):
-    print("ok  " if condition else "FAIL", text)
-    if not condition:
-        failures.append(text)
-
-
-def run(model, feeds, level=ort.GraphOptimizationLevel.ORT_DISABLE_ALL):
-    """The outputs of a model: a path, or a model in memory."""
-    options = ort.SessionOptions()
-    options.graph_optimization_level = level
-    options.log_severity_level = 3
-    source = str(model) if isinstance(model, Path) else model.SerializeToString()
-    return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"]).run(None, feeds)
-
-
-def tool(*arguments):
-    done = subprocess.run([TOOL, *map(str, arguments)], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr)
-    return done.stdout
-
-
-def layer_inputs(model):
-    """(layer, its input tensor) pairs."""
-    return [line.split("\t") for line in tool(model).splitlines()]
-
-
-def calibrate(path, feeds):
-    """The largest magnitude of each layer's input, as LAYER=AMAX."""
-    model = onnx.load(path)
-    pairs = layer_inputs(path)
-    known = {output.name for output in model.graph.output}
-    tapped = sorted({tensor for _, tensor in pairs} - set(feeds))
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tapped if name not in known)
-    names = [output.name for output in model.graph.output]
-    values = dict(zip(names, run(model, feeds))) | feeds
-    amax = {}
-    for layer, tensor in pairs:
-        if values[tensor].dtype in (np.float32, np.float16, np.float64):
-            amax[layer] = max(amax.get(layer, 0.0), float(np.abs(values[tensor]).max()))
-    return [f"{layer}={value!r}" for layer, value in amax.items()]
-
-
-def quantize(source, target, backend, dtype, granularity="default", amax=()):
-    notes = tool(source, target, backend, dtype, granularity, *amax)
-    onnx.checker.check_model(str(target), full_check=True)
-    return notes
-
-
-def sqnr(wanted, got):
-    wanted, got = wanted.astype(np.float64), got.astype(np.float64)
-    noise = np.sum((wanted - got) ** 2)
-    return float("inf") if noise == 0 else 10 * np.log10(np.sum(wanted ** 2) / noise)
 
 
 def test_goldens(folder):
@@ -151,8 +95,6 @@ def test_shipped_models(folder):
                     f"logits {sqnr(wanted, got):.1f} dB")
             if dtype == "int8":
                 check(agree >= agreement and sqnr(wanted, got) >= decibels, text)
-                fused, = run(target, feeds, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
-                check(np.mean(fused.argmax(1) == got.argmax(1)) >= 0.99, f"{name} {dtype}, fused by ONNX Runtime")
             else:
                 check(agree >= 95, text)
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // quantize_model IN                                              prints each layer and its input tensor
-// quantize_model IN OUT BACKEND DTYPE GRANULARITY [LAYER=AMAX...] quantizes all weights; with amaxes, all
-// inputs too
+// quantize_model IN OUT BACKEND DTYPE[/DTYPE] GRANULARITY [LAYER=AMAX...]
+//   quantizes all weights; with amaxes, all inputs too, in the second dtype if there is one
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -43,14 +43,19 @@ int main(int count, char** arguments) {
 
   ptq::spec spec;
   spec.quantize.backend = words[2];
-  const ptq::slot_config slot{words[3], {}};
-  spec.quantize.layers.push_back({"*", slot, words.size() > 5 ? std::optional(slot) : std::nullopt});
+  const std::string of_weights = words[3].substr(0, words[3].find('/'));
+  const std::string of_inputs = words[3].substr(words[3].find('/') + 1);
+  const ptq::slot_config weights{of_weights, {}};
+  const ptq::slot_config inputs{of_inputs, {}};
+  spec.quantize.layers.push_back({"*", weights, words.size() > 5 ? std::optional(inputs) : std::nullopt});
   auto planned = ptq::match(spec, layers->layers);
-  const auto how = ptq::find_instantiation(words[3], words[2]);
+  const auto how = ptq::find_instantiation(of_inputs, words[2]);
   std::vector<float> input_scales(layers->layers.size());
   for (std::size_t i = 0; i < layers->layers.size(); ++i) {
-    if (words[4] == "per_channel" && planned.layers[i].weights.is_quantized())
-      planned.layers[i].weights.grain = ptq::per_channel(layers->layers[i].output_axis.value_or(0));
+    if (words[4] != "default" && planned.layers[i].weights.is_quantized())
+      planned.layers[i].weights.grain = words[4] == "per_channel"
+                                            ? ptq::per_channel(layers->layers[i].output_axis.value_or(0))
+                                            : ptq::per_tensor();
     if (!planned.layers[i].activations.is_quantized()) continue;
     const std::string start = layers->layers[i].name + "=";
     const auto given = std::find_if(words.begin() + 5, words.end(),

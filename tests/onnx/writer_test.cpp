@@ -255,7 +255,7 @@ TEST_CASE("outputs stay floats; declarations of tensors that are gone declare no
         });
   REQUIRE(work.notes.size() == 1);
   CHECK(work.notes[0] ==
-        "\"seen.weight\" is quantized and kept as a float tensor too, for an output of the graph");
+        "\"seen.weight\" is quantized and kept as a float tensor too, for graph output \"seen.weight\"");
 }
 
 TEST_CASE("the bytes of constants: what layers share counts once, what is kept counts too") {
@@ -287,9 +287,12 @@ TEST_CASE("a weight is quantized where it is stored; what brought it to its laye
     CAPTURE(line);
     CHECK(std::find(lines.begin(), lines.end(), line) != lines.end());
   };
-  has("DequantizeLinear turned.weight_quantized turned.weight_scale -> turned.weight_dequantized");
+  // Both the zero point and the Sum are there for fusions of ONNX Runtime: levels_test.py
+  has("DequantizeLinear turned.weight_quantized turned.weight_scale int8_zero_point -> "
+      "turned.weight_dequantized");
   has("Transpose turned.weight_dequantized -> turned_t_dequantized");
-  has("MatMul f1 turned_t_dequantized -> y4");
+  has("Sum turned_t_dequantized -> turned_t_dequantized_passed_on");
+  has("MatMul f1 turned_t_dequantized_passed_on -> y4");
   has("DequantizeLinear fixed_quantized fixed_scale -> fixed_dequantized");
   has("Cast kept.weight_dequantized -> kept.weight_dequantized_float16");
   has("Identity kept.weight_dequantized_float16 -> kept_i_dequantized");
@@ -413,6 +416,64 @@ TEST_CASE("codes go to external data where the model file would be too large") {
         std::string::npos);
 }
 
+TEST_CASE("what keeps the float form of a weight is named, whatever it is") {
+  const auto source = read_odd("shared");
+  job work(source);
+  for (std::size_t i = 0; i < work.layers.layers.size(); ++i) {
+    if (work.layers.layers[i].name == "head") work.quantize_weight(i, "int8");
+    if (work.layers.layers[i].name == "table") work.quantize_input(i, "int8", 0.25F);  // the table itself
+  }
+  const temporary_folder folder;
+  work.write(folder / "q.onnx");
+  REQUIRE(work.notes.size() == 1);
+  CHECK(work.notes[0] ==
+        "\"table.weight\" is quantized and kept as a float tensor too, for node \"look_up\" (Gather), whose "
+        "quantized input it is");
+}
+
+TEST_CASE("a plan without granularities is carried out with those of its backend") {
+  const auto source = read_model(PTQ_MODELS_DIR "/lenet-digits/model.onnx");
+  job work(source);
+  work.quantize_weights("int8");
+  for (ptq::planned_layer& decided : work.planned.layers) decided.weights.grain = {};
+  const temporary_folder folder;
+  auto written = ptq::write_onnx(folder / "q.onnx", source, work.layers, work.planned,
+                                 [](const ptq::quantized_layer&) {});
+  INFO(written.error().what);
+  REQUIRE(written);
+  REQUIRE(written->commit());
+  const auto read = read_model(folder / "q.onnx");
+  CHECK(initializer(read.graph, "conv1.weight_scale").dims == std::vector<std::size_t>{8});
+
+  // The writer alone takes it for one scale, and refuses more.
+  auto alone = ptq::onnx_writer::create(folder / "alone.onnx", source, work.layers, work.planned);
+  REQUIRE(alone);
+  const auto refused = ptq::apply(work.planned, work.layers.layers,
+                                  [&](const ptq::quantized_layer& q) { return alone->write(q); });
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().what.find("layer \"conv1\": has 200 bytes of codes and 1 scales; 200 and 8 were "
+                                  "given") != std::string::npos);
+}
+
+TEST_CASE("what a sink returns stops the run, as it is") {
+  const auto source = read_model(PTQ_MODELS_DIR "/lenet-digits/model.onnx");
+  job work(source);
+  work.quantize_weights("int8");
+  const temporary_folder folder;
+  const auto stopped =
+      ptq::write_onnx(folder / "q.onnx", source, work.layers, work.planned,
+                      [](const ptq::quantized_layer&) -> ptq::result<void> {
+                        return ptq::error(ptq::errc::unsupported, "the sink", "wants no more.");
+                      });
+  REQUIRE_FALSE(stopped);
+  CHECK(stopped.error().what == "the sink: wants no more.");
+  const auto by_status =
+      ptq::write_onnx(folder / "q.onnx", source, work.layers, work.planned,
+                      [](const ptq::quantized_layer&) { return ptq::status{ptq::errc::stopped}; });
+  REQUIRE_FALSE(by_status);
+  CHECK(by_status.error().what.find("layer \"conv1\": the sink stopped the run") != std::string::npos);
+}
+
 TEST_CASE("what cannot be written says why, and leaves no file") {
   const temporary_folder folder;
   const auto source = read_odd("layers");
@@ -424,6 +485,11 @@ TEST_CASE("what cannot be written says why, and leaves no file") {
   uncalibrated.quantize_input(0, "int8", 0.0F);
   CHECK(uncalibrated.refused(folder / "q.onnx").find("layer \"conv1d\": the scale of its input") !=
         std::string::npos);
+  uncalibrated.input_scales.clear();
+  CHECK(uncalibrated.refused(folder / "q.onnx").find("0 scales of inputs were given for") !=
+        std::string::npos);
+  uncalibrated.planned.layers.pop_back();
+  CHECK(uncalibrated.refused(folder / "q.onnx").find("layers, and the model has") != std::string::npos);
   job beyond(source);
   beyond.quantize_weight(0, "int8");
   beyond.planned.layers[0].weights.grain = ptq::per_channel(3);

@@ -22,6 +22,7 @@
 #include "ptq/backend/recipe.hpp"
 #include "ptq/error.hpp"
 #include "ptq/io/onnx/build.hpp"
+#include "ptq/io/onnx/fusions.hpp"
 #include "ptq/io/onnx/layers.hpp"
 #include "ptq/io/onnx/links.hpp"
 #include "ptq/io/onnx/model.hpp"
@@ -42,13 +43,14 @@ struct onnx_code_type {
   onnx_type type = onnx_type::undefined;
   std::int64_t opset = 0;
   std::int64_t ir_version = 0;
+  int code_bits = 0;  ///< the binary logarithm of the largest code, rounded up
 };
 
 inline const onnx_code_type* find_code_type(std::string_view dtype) noexcept {
   static constexpr onnx_code_type types[] = {
-      {"int8", onnx_type::int8, 13, 4},  // since IR version 4 an initializer need not be an input
-      {"fp8_e4m3fn", onnx_type::fp8_e4m3fn, 21, 10},
-      {"fp8_e5m2", onnx_type::fp8_e5m2, 21, 10},
+      {"int8", onnx_type::int8, 13, 4, 7},  // since IR version 4 an initializer need not be an input
+      {"fp8_e4m3fn", onnx_type::fp8_e4m3fn, 21, 10, 9},
+      {"fp8_e5m2", onnx_type::fp8_e5m2, 21, 10, 16},
   };
   for (const onnx_code_type& known : types)
     if (known.dtype == dtype) return &known;
@@ -85,6 +87,7 @@ struct onnx_coded_weight {
 /// Everything that is not as it was. Nodes and constants are those of the graph.
 struct onnx_edits {
   std::map<std::size_t, std::vector<std::string>> inserted;  ///< GraphProto.node fields, before a node
+  std::map<std::size_t, std::string> outputs;                ///< node -> other name of its only output
   std::map<std::size_t, std::map<std::size_t, std::string>> renamed;  ///< node -> slot -> tensor
   std::map<std::size_t, onnx_text> moved;            ///< GraphProto.node fields, in place of a node
   std::map<std::size_t, onnx_text> moved_functions;  ///< ModelProto.functions fields, likewise
@@ -127,12 +130,17 @@ class onnx_editor {
       if (decided.weights.is_quantized()) {
         const auto weight = code_weight(at, decided, node);
         if (!weight) return weight.error();
-        use_instead(node, source.weight_slot, bring(*weight, *call));
+        const bool is_apart = !decided.activations.is_quantized() &&
+                              fuses_with_float_input(graph_->nodes[node], *made_.weights[*weight].source,
+                                                     made_.weights[*weight].grain, !call->path.empty());
+        const std::string arrived = bring(*weight, *call);
+        use_instead(node, source.weight_slot, is_apart ? pass_on(node, arrived) : arrived);
       }
       if (decided.activations.is_quantized()) {
         const auto pair = quantize_activation(decided, *call, input_scales[at]);
         if (!pair) return pair.error();
         use_instead(node, call->input, *pair);
+        if (is_quantized_otherwise(decided, source, node, input_scales[at])) set_apart(node);
       }
     }
     for (const onnx_coded_weight& weight : made_.weights) drop_if_unused(weight);
@@ -193,6 +201,32 @@ class onnx_editor {
     ++released_[graph_->nodes[node].inputs[slot]];
   }
 
+  /// The same tensor as a Sum of one: fusions do not look through it.
+  std::string pass_on(std::size_t node, const std::string& name) {
+    std::string output = fresh(name + "_passed_on");
+    insert_before(node, make_node("Sum", fresh(output + "_Sum"), {name}, output));
+    return output;
+  }
+
+  /// The same behind a node: whoever uses its output gets the Sum's.
+  void set_apart(std::size_t node) {
+    const std::string& name = graph_->nodes[node].outputs.front();
+    const std::string output = made_.outputs[node] = fresh(name + "_apart");
+    insert_before(node + 1, make_node("Sum", fresh(name + "_Sum"), {output}, name));
+  }
+
+  /// Whether ONNX Runtime would quantize what stays float in a layer, and not as it is written.
+  bool is_quantized_otherwise(const planned_layer& decided, const onnx_layer& source, std::size_t node,
+                              float input_scale) const {
+    const onnx_tensor* const weight = links_->constant(source.weight);
+    if (weight == nullptr || !is_quantized_by_neighbours(graph_->nodes[node])) return false;
+    if (!decided.weights.is_quantized()) return true;
+    const onnx_tensor* const bias = bias_of(*graph_, *links_, graph_->nodes[node]);
+    return bias != nullptr && overflows_int32(*bias, *weight, decided.weights.grain.value_or(per_tensor()),
+                                              std::bit_cast<std::uint32_t>(input_scale),
+                                              find_code_type(decided.weights.dtype)->code_bits);
+  }
+
   /// The index of the coded form of a layer's weight; the same weight with the same decision is coded once.
   result<std::size_t> code_weight(std::size_t layer, const planned_layer& decided, std::size_t node) {
     const std::string& constant = layers_->sources[layer].weight;
@@ -214,14 +248,31 @@ class onnx_editor {
     weight.quantized = fresh(constant + "_quantized");
     weight.scale = fresh(constant + "_scale");
     weight.arrives_as = fresh(constant + "_dequantized");
-    onnx_integer axis;
-    if (grain.is_per_channel()) axis = {"axis", static_cast<std::int64_t>(grain.axis)};
-    insert_before(node, make_node("DequantizeLinear", fresh(constant + "_DequantizeLinear"),
-                                  {weight.quantized, weight.scale}, weight.arrives_as, axis));
+    std::vector<std::string> inputs{weight.quantized, weight.scale};
+    if (is_carried(constant)) inputs.push_back(zero_point(*codes, weight.scale_dims()));
+    insert_before(node, make_node("DequantizeLinear", fresh(constant + "_DequantizeLinear"), inputs,
+                                  weight.arrives_as, axis_attribute(weight)));
     if (weight.source->type != onnx_type::float32)
       weight.arrives_as = cast(node, weight.arrives_as, weight.source->type);
     made_.weights.push_back(std::move(weight));
     return made_.weights.size() - 1;
+  }
+
+  /// Counted from the end where it is the last: `fuses_with_float_input`.
+  static onnx_integer axis_attribute(const onnx_coded_weight& weight) {
+    if (!weight.grain.is_per_channel()) return {};
+    const bool is_last = weight.grain.axis + 1 == weight.source->dims.size();
+    return {"axis", is_last ? -1 : static_cast<std::int64_t>(weight.grain.axis)};
+  }
+
+  /// Whether nodes bring a constant to some layer. ONNX Runtime moves DequantizeLinear behind those, by a
+  /// QuantizeLinear that takes the type of its codes from the zero point, if there is one.
+  bool is_carried(const std::string& constant) const {
+    return std::any_of(layers_->sources.begin(), layers_->sources.end(), [&](const onnx_layer& source) {
+      return source.weight == constant &&
+             std::any_of(source.calls.begin(), source.calls.end(),
+                         [](const onnx_call& call) { return !call.path.empty(); });
+    });
   }
 
   std::string cast(std::size_t node, const std::string& name, onnx_type type) {
@@ -305,12 +356,13 @@ class onnx_editor {
     return make_node("QuantizeLinear", fresh(tensor + "_QuantizeLinear"), inputs, output, type);
   }
 
-  /// All of a type share one.
-  std::string zero_point(const onnx_code_type& codes) {
-    std::string& name = zeros_[codes.type];
+  /// All of a type and size share one.
+  std::string zero_point(const onnx_code_type& codes, const std::vector<std::size_t>& dims = {}) {
+    const std::size_t size = dims.empty() ? 1 : dims.front();
+    std::string& name = zeros_[{codes.type, dims}];
     if (name.empty()) {
       name = fresh(std::string(codes.dtype) + "_zero_point");
-      made_.initializers.push_back(make_initializer(name, codes.type, {}, std::string_view("\0", 1)));
+      made_.initializers.push_back(make_initializer(name, codes.type, dims, std::string(size, '\0')));
     }
     return name;
   }
@@ -345,15 +397,33 @@ class onnx_editor {
     }
   }
 
+  /// Whether a use is the activation of a layer.
+  bool is_input(const onnx_use& use) const {
+    return std::any_of(layers_->sources.begin(), layers_->sources.end(), [&](const onnx_layer& source) {
+      return std::any_of(source.calls.begin(), source.calls.end(), [&](const onnx_call& call) {
+        return call.node == use.node && call.input == use.slot;
+      });
+    });
+  }
+
+  /// What the float form of a weight is kept for. Nodes that only bring it to others are looked through.
   std::string remaining_user(std::string_view name) const {
+    if (links_->outputs.contains(name)) return "graph output \"" + std::string(name) + "\"";
+    std::string reader;
     if (const auto uses = links_->uses.find(name); uses != links_->uses.end()) {
       for (const onnx_use& use : uses->second) {
+        if (made_.dropped_nodes.contains(use.node)) continue;
         const auto renamed = made_.renamed.find(use.node);
-        if (renamed != made_.renamed.end() && renamed->second.contains(use.slot)) continue;
-        if (!made_.dropped_nodes.contains(use.node)) return node_text(*graph_, use.node);
+        if (renamed != made_.renamed.end() && renamed->second.contains(use.slot)) {
+          if (is_input(use)) reader = node_text(*graph_, use.node) + ", whose quantized input it is";
+        } else if (paths_.contains(use.node)) {
+          return remaining_user(graph_->nodes[use.node].outputs.front());
+        } else {
+          return node_text(*graph_, use.node);
+        }
       }
     }
-    return "an output of the graph";
+    return reader;
   }
 
   /// Both only as far as the written types need it.
@@ -391,6 +461,8 @@ class onnx_editor {
       } else {
         onnx_node node = graph_->nodes[i];
         for (const auto& [slot, name] : renamed->second) node.inputs[slot] = name;
+        if (const auto output = made_.outputs.find(i); output != made_.outputs.end())
+          node.outputs.front() = output->second;
         moved = mover_->move(node);
       }
       if (moved) made_.moved.emplace(i, *std::move(moved));
@@ -416,7 +488,7 @@ class onnx_editor {
   std::map<std::tuple<std::string, std::string, bool, std::size_t>, std::size_t> coded_;
   std::map<std::pair<std::size_t, std::size_t>, std::string> copies_;  // weight, node -> output
   std::map<std::tuple<std::string, onnx_type, std::uint32_t>, std::string> pairs_;
-  std::map<onnx_type, std::string> zeros_;
+  std::map<std::pair<onnx_type, std::vector<std::size_t>>, std::string> zeros_;
 };
 
 }  // namespace detail

@@ -156,6 +156,8 @@ class onnx_layout {
           break;
       }
     });
+    if (const auto last = edits_->inserted.find(node); last != edits_->inserted.end())
+      for (const std::string& field : last->second) add(field);  // behind the last node
     for (const std::string& field : edits_->initializers) add(field);
     for (const onnx_coded_weight& weight : edits_->weights) lay_weight(weight);
   }
@@ -166,10 +168,10 @@ class onnx_layout {
     if (edits_->dropped_nodes.contains(node)) return;
     if (const auto moved = edits_->moved.find(node); moved != edits_->moved.end()) return lay(moved->second);
     const auto renamed = edits_->renamed.find(node);
-    if (renamed == edits_->renamed.end())
-      keep(raw);
-    else
-      add(rename_node(model_->graph.nodes[node].source, renamed->second));
+    if (renamed == edits_->renamed.end()) return keep(raw);
+    const auto output = edits_->outputs.find(node);
+    add(rename_node(model_->graph.nodes[node].source, renamed->second,
+                    output != edits_->outputs.end() ? output->second : std::string()));
   }
 
   void lay_initializer(const onnx_tensor& tensor, std::string_view raw) {
@@ -298,15 +300,20 @@ class onnx_writer {
   /// @param input_scales one for each layer, looked at where the plan quantizes its activations
   /// @param largest_file codes go to external data where the model file would be larger
   /// @return unsupported (a graph that cannot be moved to the operator set it needs, see `check_opset`; a
-  /// dtype that ONNX lacks),
-  ///         axis_out_of_range, invalid_value (a scale), cannot_write
+  /// dtype that ONNX lacks), axis_out_of_range, invalid_value (a scale), size_mismatch (layers or scales of
+  /// another number), cannot_write
   static result<onnx_writer> create(const std::string& path, const onnx_model& model,
                                     const onnx_layers& layers, const plan& planned,
                                     std::span<const float> input_scales = {},
                                     std::uint64_t largest_file = largest_onnx_file) {
-    PTQ_ASSERT(planned.layers.size() == layers.layers.size());
-    PTQ_ASSERT(input_scales.size() == layers.layers.size() || !planned.quantizes_activations());
     const std::string where = absolute_path(model.file);
+    if (const auto same = detail::check_same_layers(planned, layers.layers); !same)
+      return same.error().in(where);
+    if (input_scales.size() != layers.layers.size() && planned.quantizes_activations())
+      return error(errc::size_mismatch, where,
+                   "the plan quantizes activations, and " + std::to_string(input_scales.size()) +
+                       " scales of inputs were given for " + std::to_string(layers.layers.size()) +
+                       " layers. Calibrate, and give one for each layer.");
     const auto links = links_of(model.graph);
     if (!links) return links.error().in(where);
     auto edits = detail::onnx_editor(model, *links, layers).edit(planned, input_scales);
@@ -334,7 +341,8 @@ class onnx_writer {
       const detail::onnx_coded_weight& weight = edits->weights[i];
       const std::uint64_t size = weight.source->size() * bits_of(weight.type) / 8;
       writer.tensor_bytes_ += size + weight.scale_count() * sizeof(float);
-      writer.weights_.emplace(layers.layers[weight.layer].name, awaited{layout.places()[i], size});
+      writer.weights_.emplace(layers.layers[weight.layer].name,
+                              awaited{layout.places()[i], size, weight.scale_count()});
     }
     writer.notes_ = std::move(edits->notes);
     return writer;
@@ -356,10 +364,12 @@ class onnx_writer {
     const auto found = weights_.find(q.source.name);
     if (found == weights_.end()) return {};
     awaited& weight = found->second;
-    if (q.codes.size() != weight.size)
+    if (q.codes.size() != weight.size || q.scales.size() != weight.scales)
       return error(errc::size_mismatch, "layer \"" + q.source.name + "\"",
-                   "has " + std::to_string(weight.size) + " bytes of codes; " +
-                       std::to_string(q.codes.size()) + " were given.");
+                   "has " + std::to_string(weight.size) + " bytes of codes and " +
+                       std::to_string(weight.scales) + " scales; " + std::to_string(q.codes.size()) +
+                       " and " + std::to_string(q.scales.size()) +
+                       " were given. Say in the plan what its scales are for (weights.grain).");
     weight.is_written = true;
     auto written = weight.place.codes_are_external ? write_data(weight.place.codes, q.codes)
                                                    : file_.write_at(weight.place.codes, q.codes);
@@ -392,6 +402,7 @@ class onnx_writer {
   struct awaited {
     detail::onnx_weight_place place;
     std::uint64_t size = 0;
+    std::size_t scales = 0;
     bool is_written = false;
   };
 
@@ -451,36 +462,51 @@ class onnx_writer {
   std::vector<std::string> notes_;
 };
 
+namespace detail {
+inline namespace PTQ_BUILD {
+
+/// The plan, with the granularity that `apply` uses where it names none.
+template <class Policies>
+result<plan> with_granularities(plan planned, std::span<const layer> layers) {
+  if (auto same = check_same_layers(planned, layers); !same) return same.error();
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    planned_layer& decided = planned.layers[i];
+    if (!decided.weights.is_quantized() || decided.weights.grain) continue;
+    const auto how = instantiation_for<Policies>(layers[i], decided, planned.backend);
+    if (!how) return how.error();
+    decided.weights.grain = how->numbers.weights;
+  }
+  return planned;
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+
 inline namespace PTQ_BUILD {
 
 /// Carries out a plan: writes the model, but does not let it appear yet. Call commit() on what is returned,
 /// last of all.
 ///
 /// @param layers       those the plan was made from (`layers_of`)
-/// @param on_layer     called with each `quantized_layer`; it may return a status, and anything but ok stops
-///                     the run
+/// @param on_layer     called with each `quantized_layer`; what it returns is that of a sink of `apply`
 /// @param input_scales as for `onnx_writer::create`
 /// @return what `onnx_writer` and `apply` return
 template <class Policies = builtin, layer_sink OnLayer>
 result<onnx_writer> write_onnx(const std::string& path, const onnx_model& model, const onnx_layers& layers,
                                const plan& planned, OnLayer&& on_layer,
                                std::span<const float> input_scales = {}) {
-  auto writer = onnx_writer::create(path, model, layers, planned, input_scales);
+  const auto complete = detail::with_granularities<Policies>(planned, layers.layers);
+  if (!complete) return complete.error();
+  auto writer = onnx_writer::create(path, model, layers, *complete, input_scales);
   if (!writer) return writer;
-  result<void> written;
-  const auto applied = apply<Policies>(planned, layers.layers, [&](const quantized_layer& q) -> status {
-    written = writer->write(q);
-    if (!written) return {errc::stopped, 0};
-    status told;
-    if constexpr (std::same_as<std::invoke_result_t<OnLayer&, const quantized_layer&>, status>)
-      told = on_layer(q);
-    else
-      on_layer(q);
-    const std::size_t size = q.source.weight.size() * size_of(*q.source.weight.type);
-    model.release({static_cast<const std::byte*>(q.source.weight.data), size});
-    return told;
-  });
-  if (!written) return written.error();
+  const auto applied =
+      apply<Policies>(*complete, layers.layers, [&](const quantized_layer& q) -> result<void> {
+        if (auto written = writer->write(q); !written) return written;
+        auto told = detail::deliver(q, on_layer);
+        const std::size_t size = q.source.weight.size() * size_of(*q.source.weight.type);
+        model.release({static_cast<const std::byte*>(q.source.weight.data), size});
+        return told;
+      });
   if (!applied) return applied.error();
   return writer;
 }
