@@ -36,7 +36,8 @@ Activations too (modelopt), with calibration data:
   ptq calibrate -e static.yaml model_path=model.onnx -o a.ptqcal dataset.quant_calibration_dataset.inputs=a.npy
   ptq merge     -o all.ptqcal a.ptqcal b.ptqcal                              parts of the data become one run
   ptq quantize  -e static.yaml model_path=model.onnx results_dir=out --statistics all.ptqcal
-  ONNX Runtime runs the artifacts as they are: int8 in operator set 13 and up, fp8 in 21 (ONNX Runtime 1.18).
+  ONNX Runtime runs the artifacts as they are: int8 in operator set 13 and up, fp8 in 21 (ONNX Runtime 1.32; older
+  ones at graph optimization level basic).
 
 A specification:
   quantize:
