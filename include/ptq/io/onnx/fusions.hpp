@@ -24,8 +24,8 @@ namespace detail {
 /// bits. With a scale per column it does not, where the axis is counted from the end.
 inline bool fuses_with_float_input(const onnx_node& node, const onnx_tensor& weight, granularity grain,
                                    bool is_carried) {
-  return (node.op_type == "MatMul" || node.op_type == "Gemm") && weight.dims.size() == 2 &&
-         (!grain.is_per_channel() || is_carried);
+  return (node.op_type == "MatMul" || node.op_type == "Gemm") &&
+         (is_carried || (weight.dims.size() == 2 && !grain.is_per_channel()));
 }
 
 /// Operators whose float weights and biases are quantized too, where their inputs and outputs are. A MatMul
