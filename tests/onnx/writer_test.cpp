@@ -437,8 +437,12 @@ TEST_CASE("a plan without granularities is carried out with those of its backend
   work.quantize_weights("int8");
   for (ptq::planned_layer& decided : work.planned.layers) decided.weights.grain = {};
   const temporary_folder folder;
-  auto written = ptq::write_onnx(folder / "q.onnx", source, work.layers, work.planned,
-                                 [](const ptq::quantized_layer&) {});
+  auto written = ptq::write_onnx(
+      folder / "q.onnx", source, work.layers, work.planned,
+      [&](const ptq::quantized_layer& q) {  // of the caller's plan
+        CHECK(&q.planned ==
+              &work.planned.layers[static_cast<std::size_t>(&q.source - work.layers.layers.data())]);
+      });
   INFO(written.error().what);
   REQUIRE(written);
   REQUIRE(written->commit());

@@ -499,14 +499,13 @@ result<onnx_writer> write_onnx(const std::string& path, const onnx_model& model,
   if (!complete) return complete.error();
   auto writer = onnx_writer::create(path, model, layers, *complete, input_scales);
   if (!writer) return writer;
-  const auto applied =
-      apply<Policies>(*complete, layers.layers, [&](const quantized_layer& q) -> result<void> {
-        if (auto written = writer->write(q); !written) return written;
-        auto told = detail::deliver(q, on_layer);
-        const std::size_t size = q.source.weight.size() * size_of(*q.source.weight.type);
-        model.release({static_cast<const std::byte*>(q.source.weight.data), size});
-        return told;
-      });
+  const auto applied = apply<Policies>(planned, layers.layers, [&](const quantized_layer& q) -> result<void> {
+    if (auto written = writer->write(q); !written) return written;
+    auto told = detail::deliver(q, on_layer);
+    const std::size_t size = q.source.weight.size() * size_of(*q.source.weight.type);
+    model.release({static_cast<const std::byte*>(q.source.weight.data), size});
+    return told;
+  });
   if (!applied) return applied.error();
   return writer;
 }
