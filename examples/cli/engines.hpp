@@ -61,6 +61,9 @@ class any_engine {
   std::span<const ptq::graph_input> inputs() const { return running_->inputs(); }
   std::span<const std::string> outputs() const { return running_->outputs(); }
 
+  /// Whether tensors reach the sink a sample at a time, or as many as the graph insists on.
+  bool makes_samples_alone() const noexcept { return is_tiny_; }
+
   /// As `ptq::engine` says. Some of what tiny_engine lacks shows only now; then OpenVINO takes over.
   ptq::result<void> run(std::span<const ptq::named_array> given, std::span<const std::string> wanted,
                         const tensor_sink& sink);

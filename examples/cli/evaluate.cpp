@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ptq evaluate: the model and its artifact on the same inputs, sample by sample.
+#include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -12,10 +12,14 @@
 
 #include "checkpoint_file.hpp"
 #include "command.hpp"
+#include "compared_output.hpp"
 #include "data_formats.hpp"
 #include "engines.hpp"
 #include "ptq/config/yaml.hpp"
 #include "ptq/engine/accuracy.hpp"
+#include "ptq/engine/batch_axis.hpp"
+#include "ptq/engine/inputs.hpp"
+#include "ptq/engine/outputs.hpp"
 #include "ptq/io/onnx.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/table.hpp"
@@ -33,64 +37,148 @@ const ptq::onnx_tensor* find_tensor(const ptq::onnx_graph& graph, std::string_vi
   return nullptr;
 }
 
-/// The first output of a batch, sample after sample.
-ptq::result<std::vector<float>> outputs_of(any_engine& engine, std::span<const ptq::named_array> batch) {
-  std::vector<float> values;
-  const std::string wanted = engine.outputs()[0];
-  const auto ran =
-      engine.run(batch, std::span(&wanted, 1), [&](const ptq::named_array& made) -> ptq::result<void> {
-        if (!ptq::is_float(made.array.type))
-          return ptq::error(ptq::errc::wrong_type, "output \"" + made.name + "\"",
-                            std::string("holds ") + ptq::name_of(made.array.type) + ", so it has no error.");
-        ptq::for_each_element(made.array,
-                              [&](auto x) { values.push_back(static_cast<float>(ptq::number_of(x))); });
-        return {};
-      });
-  if (!ran) return ran.error();
-  return values;
+/// What stands in an output that is no number, and for which sample.
+ptq::error implausible(const std::string& output, const ptq::implausible_value& found, std::size_t first,
+                       std::size_t count) {
+  return {
+      ptq::errc::not_finite,
+      (count == 1 ? "sample " + std::to_string(first)
+                  : "samples " + std::to_string(first) + " to " + std::to_string(first + count - 1)) +
+          ": output \"" + output + "\"",
+      found.text +
+          ", so there is nothing to compare. If the model itself answers so, leave the sample out; if its "
+          "artifact alone does, leave layers before the output as floats (skip_names)."};
 }
 
-ptq::error wrong_label(const ptq::data_config& data, std::size_t sample, std::int64_t label,
-                       std::size_t classes) {
-  return {ptq::errc::invalid_value, ptq::absolute_path(data.labels),
-          "sample " + std::to_string(sample) + ": the label is " + std::to_string(label) +
-              ", but the model has " + std::to_string(classes) + " classes: labels are numbers from 0 to " +
-              std::to_string(classes - 1) + "."};
+/// All outputs of a batch, as an engine makes them: in pieces of one or more samples.
+class outputs_of_batch {
+ public:
+  outputs_of_batch(std::span<const ptq::onnx_value> declared, const std::string& dimension)
+      : declared_(declared), dimension_(dimension) {}
+
+  /// @param first of the samples in the batch
+  ptq::result<std::vector<output_values>> run(any_engine& engine, std::span<const ptq::named_array> batch,
+                                              std::size_t first, std::size_t count) {
+    std::vector<std::string> wanted;
+    for (const ptq::onnx_value& output : declared_) wanted.push_back(output.name);
+    std::vector<output_values> made(wanted.size());
+    std::vector<std::size_t> begun(wanted.size());
+    std::size_t next = 0;  // the outputs come in order, again and again
+    const auto ran = engine.run(batch, wanted, [&](const ptq::named_array& piece) -> ptq::result<void> {
+      const std::size_t step = step_of(engine, batch, count);  // another engine may have taken over
+      const std::size_t i = next++ % wanted.size();
+      if (const auto found = ptq::find_implausible(piece.array)) {
+        const std::size_t begin = first + begun[i];
+        return implausible(wanted[i], *found, begin + sample_in(piece.array, i, *found, step),
+                           axis_of(piece.array, i, step) ? 1 : step);
+      }
+      made[i].batch_axis = axis_of(piece.array, i, step);
+      made[i].add(piece.array);
+      begun[i] += step;
+      return {};
+    });
+    if (!ran) return ran.error();
+    return made;
+  }
+
+ private:
+  /// Samples in a piece.
+  static std::size_t step_of(const any_engine& engine, std::span<const ptq::named_array> batch,
+                             std::size_t count) {
+    return ptq::fixed_batch(engine.inputs(), batch).value_or(engine.makes_samples_alone() ? 1 : count);
+  }
+
+  std::optional<std::size_t> axis_of(const ptq::array_view& piece, std::size_t output,
+                                     std::size_t step) const {
+    std::vector<std::string> symbols;
+    for (const ptq::onnx_extent& e : declared_[output].shape.value_or(std::vector<ptq::onnx_extent>()))
+      symbols.push_back(e.symbol);
+    return ptq::find_batch_axis(symbols, piece.shape, step, dimension_);
+  }
+
+  /// The sample of a value, in its piece.
+  std::size_t sample_in(const ptq::array_view& piece, std::size_t output, const ptq::implausible_value& found,
+                        std::size_t step) const {
+    const auto axis = axis_of(piece, output, step);
+    if (!axis) return 0;
+    std::size_t behind = 1;
+    for (std::size_t i = *axis + 1; i < piece.shape.rank; ++i) behind *= piece.shape[i];
+    return found.at / behind % piece.shape[*axis];
+  }
+
+  std::span<const ptq::onnx_value> declared_;
+  std::string dimension_;
+};
+
+struct evaluation {
+  std::size_t samples = 0;
+  std::vector<compared_output> outputs;
+};
+
+/// Each name in a setting is that of an output.
+ptq::result<void> check_outputs(const ptq::spec& spec, std::span<const ptq::onnx_value> outputs) {
+  std::vector<std::string_view> names;
+  std::string all;
+  for (const ptq::onnx_value& output : outputs) {
+    names.emplace_back(output.name);
+    all += (all.empty() ? "\"" : ", \"") + output.name + "\"";
+  }
+  const auto check = [&](const char* field, const auto& settings) -> ptq::result<void> {
+    for (const auto& [name, value] : settings)
+      if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end())
+        return ptq::error(ptq::errc::unknown_word, spec.where(std::string("evaluate.") + field + "." + name),
+                          "the graph has no output \"" + name + "\"; it has " + all + ".",
+                          ptq::nearest_word(name, names));
+    return {};
+  };
+  if (auto known = check("task", spec.evaluation_data->task); !known) return known;
+  return check("class_axis", spec.evaluation_data->class_axis);
 }
 
-ptq::result<ptq::accuracy> evaluate(const ptq::spec& spec, any_engine& reference, any_engine& quantized) {
+/// Settings stand in the specification, labels in a file.
+ptq::error placed(const ptq::spec& spec, const ptq::error& found) {
+  const std::string text = found.where.empty()
+                               ? found.what
+                               : found.what.substr(std::min(found.where.size() + 2, found.what.size()));
+  if (found.where == "labels") return {found.code, ptq::absolute_path(spec.evaluation_data->labels), text};
+  if (found.where == "task" || found.where == "class_axis")
+    return {found.code, spec.where("evaluate." + found.where), text};
+  return found;
+}
+
+ptq::result<evaluation> evaluate(const ptq::spec& spec, const ptq::onnx_model& model, any_engine& reference,
+                                 any_engine& quantized) {
   const ptq::data_config& data = *spec.evaluation_data;
+  const auto& declared = model.graph.outputs;
+  if (auto known = check_outputs(spec, declared); !known) return known.error();
   auto samples = open_samples(spec, data, reference.inputs());
   if (!samples) return samples.error();
   print_notes(samples->notes());
-  std::vector<std::int64_t> labels;
+  std::optional<ptq::label_array> labels;
   if (!data.labels.empty()) {
-    auto read = ptq::read_labels(data.labels, samples->total(), data_formats{});
+    auto read = ptq::read_label_array(data.labels, samples->total(), data_formats{});
     if (!read) return read.error();
     labels = *std::move(read);
   }
-  ptq::accuracy_accumulator sums;
+  outputs_of_batch outputs(declared, samples->axes().dimension);
+  evaluation found;
+  for (const ptq::onnx_value& output : declared)
+    found.outputs.emplace_back(output, data, found.outputs.empty() && labels ? &*labels : nullptr);
   sample_progress shown(samples->count());
   for (;;) {
-    std::size_t at = samples->position();
+    const std::size_t first = samples->position();
     const auto batch = samples->next();
     if (!batch) return batch.error();
-    if (batch->empty()) return sums.metrics();
-    const auto expected = outputs_of(reference, *batch);
-    if (!expected) return expected.error();
-    const auto found = outputs_of(quantized, *batch);
-    if (!found) return found.error();
-    const std::size_t count = samples->position() - at;
-    const std::size_t width = expected->size() / count;
-    if (found->size() != expected->size())
-      return ptq::error(ptq::errc::size_mismatch, {},
-                        "the model and its artifact have outputs of different sizes.");
-    for (std::size_t i = 0; i < count; ++i, ++at) {
-      if (!labels.empty() && !(labels[at] >= 0 && std::cmp_less(labels[at], width)))
-        return wrong_label(data, at, labels[at], width);
-      sums.add(std::span(*expected).subspan(i * width, width), std::span(*found).subspan(i * width, width),
-               labels.empty() ? std::optional<std::int64_t>() : labels[at]);
-    }
+    if (batch->empty()) return found;
+    const std::size_t count = samples->position() - first;
+    const auto expected = outputs.run(reference, *batch, first, count);
+    if (!expected) return expected.error().in(ptq::absolute_path(model.file));
+    const auto made = outputs.run(quantized, *batch, first, count);
+    if (!made) return made.error().in(ptq::absolute_path(artifact_path(spec)));
+    for (std::size_t i = 0; i < found.outputs.size(); ++i)
+      if (auto added = found.outputs[i].add((*expected)[i], (*made)[i], first); !added)
+        return placed(spec, added.error());
+    found.samples += count;
     shown.step(count);
   }
 }
@@ -141,27 +229,89 @@ ptq::result<void> check_origin(const ptq::onnx_model& artifact, const ptq::onnx_
   return {};
 }
 
-nlohmann::json json_of(const ptq::accuracy& a) {
-  return {{"samples", a.samples},
-          {"float_top1", ptq::detail::optional_json(a.float_top1)},
-          {"quantized_top1", ptq::detail::optional_json(a.quantized_top1)},
-          {"agreement", a.agreement},
-          {"sqnr_db", ptq::detail::finite_or_null(a.outputs.sqnr_db)},
-          {"cosine", a.outputs.cosine},
-          {"max_abs_error", a.outputs.max_abs}};
+/// Figures that do not exist are null. SQNR is so where outputs are equal, and where those of the model are
+/// all zero: max_abs_error tells which.
+nlohmann::json json_of(const compared_output& output) {
+  const ptq::accuracy a = output.metrics();
+  const bool has_answers = output.task() != ptq::task::regression;
+  nlohmann::json row = {{"name", output.name()},
+                        {"task", name_of(output.task())},
+                        {"compared", output.text()},
+                        {"batch_axis", nullptr},
+                        {"class_axis", nullptr},
+                        {"threshold", nullptr},
+                        {"answers", has_answers ? a.samples : 0},
+                        {"float_top1", ptq::detail::optional_json(a.float_top1)},
+                        {"quantized_top1", ptq::detail::optional_json(a.quantized_top1)},
+                        {"agreement", nullptr},
+                        {"sqnr_db", nullptr},
+                        {"cosine", nullptr},
+                        {"max_abs_error", nullptr}};
+  if (const auto axis = output.batch_axis()) row["batch_axis"] = *axis;
+  if (const auto axis = output.class_axis()) row["class_axis"] = *axis;
+  if (output.task() == ptq::task::binary) row["threshold"] = a.threshold;
+  if (has_answers && a.samples > 0) row["agreement"] = a.agreement;
+  if (a.outputs.count == 0) return row;
+  row["sqnr_db"] = ptq::detail::finite_or_null(a.outputs.sqnr_db);
+  row["cosine"] = a.outputs.cosine;
+  row["max_abs_error"] = ptq::detail::finite_or_null(a.outputs.max_abs);
+  return row;
+}
+
+/// The figures of the first output stand beside the list of all.
+nlohmann::json json_of(const evaluation& found) {
+  auto rows = nlohmann::json::array();
+  for (const compared_output& output : found.outputs) rows.push_back(json_of(output));
+  nlohmann::json all = {{"samples", found.samples}, {"outputs", rows}};
+  for (const char* key : {"float_top1", "quantized_top1", "agreement", "sqnr_db", "cosine", "max_abs_error"})
+    all[key] = rows.empty() ? nlohmann::json() : rows[0][key];
+  return all;
 }
 
 std::string percent(double share) {
   return ptq::fixed_text(100 * share, 2) + " %";
 }
 
-void print(const ptq::accuracy& a) {
-  std::printf("samples           %zu\n", a.samples);
-  if (a.float_top1) std::printf("top-1, float      %s\n", percent(*a.float_top1).c_str());
-  if (a.quantized_top1) std::printf("top-1, quantized  %s\n", percent(*a.quantized_top1).c_str());
-  std::printf("agreement         %s\noutput SQNR       %s dB\noutput cosine     %s\n",
-              percent(a.agreement).c_str(), ptq::fixed_text(a.outputs.sqnr_db, 1).c_str(),
-              ptq::fixed_text(a.outputs.cosine, 6).c_str());
+/// "36.8 dB"
+std::string ratio_text(const ptq::error_metrics& m) {
+  if (m.count == 0) return "none (no values)";
+  if (m.max_abs > 0 && m.sqnr_db < -1e300) return "none (the model's output is all zero)";
+  return ptq::fixed_text(m.sqnr_db, 1) + " dB";
+}
+
+void print_one(const compared_output& output) {
+  const ptq::accuracy a = output.metrics();
+  std::printf("compared          %s\n", output.text().c_str());
+  if (output.task() != ptq::task::regression) {
+    if (a.float_top1) std::printf("top-1, float      %s\n", percent(*a.float_top1).c_str());
+    if (a.quantized_top1) std::printf("top-1, quantized  %s\n", percent(*a.quantized_top1).c_str());
+    std::printf("agreement         %s\n", a.samples > 0 ? percent(a.agreement).c_str() : "none (no answers)");
+  }
+  std::printf("output SQNR       %s\noutput cosine     %s\nlargest error     %s\n",
+              ratio_text(a.outputs).c_str(), ptq::fixed_text(a.outputs.cosine, 6).c_str(),
+              ptq::short_text(a.outputs.max_abs).c_str());
+}
+
+void print(const evaluation& found) {
+  std::printf("samples           %zu\n", found.samples);
+  if (found.outputs.size() == 1) return print_one(found.outputs[0]);
+  using column = ptq::text_table::column;
+  constexpr auto right = ptq::text_table::align::right;
+  ptq::text_table table({column{"output"}, column{"compared"}, column{"top-1, float", right},
+                         column{"top-1, quantized", right}, column{"agreement", right},
+                         column{"output SQNR", right}, column{"cosine", right},
+                         column{"largest error", right}});
+  for (const compared_output& output : found.outputs) {
+    const ptq::accuracy a = output.metrics();
+    const bool has_answers = output.task() != ptq::task::regression && a.samples > 0;
+    const std::string text = output.text();
+    table.add({output.name(), text.substr(output.name().size() + 1),
+               has_answers && a.float_top1 ? percent(*a.float_top1) : "-",
+               has_answers && a.quantized_top1 ? percent(*a.quantized_top1) : "-",
+               has_answers ? percent(a.agreement) : "-", ratio_text(a.outputs),
+               ptq::fixed_text(a.outputs.cosine, 6), ptq::short_text(a.outputs.max_abs)});
+  }
+  std::printf("\n%s", table.text().c_str());
 }
 
 }  // namespace
@@ -204,7 +354,7 @@ int run_evaluate(const options& given) {
   const auto model = ptq::read_onnx(spec->quantize.model_path);
   if (!model) return fail(given, model.error(), failed);
   if (const auto same = check_origin(*artifact, *model); !same) return fail(given, same.error(), failed);
-  const auto measured = evaluate(*spec, *reference, *quantized);
+  const auto measured = evaluate(*spec, *model, *reference, *quantized);
   if (!measured) return fail(given, measured.error(), failed);
   if (given.json)
     std::fputs(json_text(json_of(*measured)).c_str(), stdout);

@@ -195,7 +195,10 @@ SQNR, cosine and largest error of each layer that differs, worst first.)");
       "Run the model and its artifact on the evaluation data; say how much accuracy was kept", given,
       R"(Example:
   ptq evaluate -e static.yaml model_path=model.onnx results_dir=out evaluate.inputs=test.npy evaluate.labels=labels.npy
-The artifact is the one that `ptq quantize` with this specification wrote to results_dir.)");
+The artifact is the one that `ptq quantize` with this specification wrote to results_dir.
+Every output is compared by what it seems to hold, which is said. To say it yourself, for all outputs or one by one:
+  evaluate.task=regression               or classification, binary
+  evaluate.class_axis={logits: 2}        the axis of the classes)");
 
   quantize
       ->add_option(

@@ -3784,6 +3784,7 @@ class interpolator {
 #define PTQ_CONFIG_SPEC_HPP
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -3842,6 +3843,10 @@ struct data_config {
   std::string activations;  ///< recorded layer inputs, keyed by layer name
   std::string images_dir;   ///< a folder of pictures, read where there are neither inputs nor activations
   std::string labels;       ///< `evaluate` only
+  /// What outputs mean, `evaluate` only: graph output -> "classification", "binary" or "regression"; the key
+  /// is "" where one word is given for all.
+  std::map<std::string, std::string> task;
+  std::map<std::string, std::int64_t> class_axis;  ///< likewise; negative ones count from the end
   std::size_t batch_size = 32;
   std::optional<std::size_t> max_samples;
   channel_values scale{1.0};
@@ -4040,6 +4045,9 @@ class validator {
     if (data.max_samples == std::size_t{0})
       fail(errc::invalid_value, path + ".max_samples", "must be at least 1, or the word all.");
     check_unused(path, data);
+    static constexpr std::string_view tasks[] = {"binary", "classification", "regression"};
+    for (const auto& [output, word] : data.task)
+      check_word(path + ".task" + (output.empty() ? "" : "." + output), word, {tasks, tasks + 3});
     check_channels(path + ".scale", data.scale, false);
     check_channels(path + ".mean", data.mean, true);
     check_channels(path + ".std", data.std, false);
@@ -4180,6 +4188,7 @@ class spec_reader {
       "input_size",      "json_file",   "names",        "nolabel_folder", "normalization", "num_classes",
       "num_workers",     "pin_memory",  "pipeline",     "root_dir",       "sampler",       "shuffle",
       "split",           "transforms",  "type",         "workers"};
+  static constexpr std::string_view answer_keys[] = {"labels", "task", "class_axis"};
   static constexpr std::string_view ptq_keys[] = {"module_types", "calibration", "data"};
   static constexpr std::string_view calibration_keys[] = {"algorithm", "percentile", "bins", "statistics"};
   static constexpr std::string_view layout_keys[] = {"batch_axis"};
@@ -4283,22 +4292,43 @@ class spec_reader {
   /// TAO keeps other things in this section, too. It is data of ours only if it names inputs.
   void read_evaluation_data() {
     static constexpr std::string_view telling[] = {"inputs",      "activations", "batch_size", "labels",
-                                                   "max_samples", "scale",       "images_dir"};
+                                                   "max_samples", "scale",       "images_dir", "class_axis"};
     const tree* section = root_.member("evaluate");
     if (section) warn_of_near_keys(*section, "evaluate", telling);
     if (!section ||
         (!section->member("inputs") && !section->member("activations") && !section->member("images_dir")))
       return;
     tree ours = *section;
-    const auto is_foreign = [](const tree& m) { return m.key != "labels" && !contains(data_keys, m.key); };
+    const auto is_foreign = [](const tree& m) {
+      return !contains(answer_keys, m.key) && !contains(data_keys, m.key);
+    };
     ours.members.erase(std::remove_if(ours.members.begin(), ours.members.end(), is_foreign),
                        ours.members.end());
     data_config& out = spec_.evaluation_data.emplace();
     read_normalization(*section, "evaluate", out);
     each_member(ours, "evaluate", {}, [&](const tree& value, const std::string& field) {
       if (value.key == "labels") read_text(value, field, out.labels);
+      if (value.key == "task")
+        read_for_outputs(value, field, out.task, [&](const tree& word, const std::string& at, auto& task) {
+          read_lower(word, at, task);
+        });
+      if (value.key == "class_axis")
+        read_for_outputs(value, field, out.class_axis,
+                         [&](const tree& number, const std::string& at, auto& axis) {
+                           read_parsed(number, at, "an axis (0, 1, -1, ...)", axis);
+                         });
       read_data(value, field, out);
     });
+  }
+
+  /// One value for all outputs, or a map of outputs to values.
+  template <class Map, class Read>
+  void read_for_outputs(const tree& value, const std::string& path, Map& out, Read&& read) {
+    if (value.is_null()) return;
+    if (!value.is_map()) return read(value, path, out[""]);
+    spec_.places[path] = position_of(value.at);
+    each_member(value, path, {},
+                [&](const tree& one, const std::string& field) { read(one, field, out[one.key]); });
   }
 
   void read_data(const tree& value, const std::string& path, data_config& out) {
@@ -4875,6 +4905,16 @@ inline std::string yaml_data(const data_config& data, const std::string& indent)
   if (!data.activations.empty()) add("activations", yaml_word(data.activations));
   if (!data.images_dir.empty()) add("images_dir", yaml_word(data.images_dir));
   if (!data.labels.empty()) add("labels", yaml_word(data.labels));
+  const auto add_for_outputs = [&](std::string_view key, std::map<std::string, std::string> values) {
+    if (values.size() == 1 && values.begin()->first.empty())
+      add(key, values.begin()->second);
+    else if (!values.empty())
+      add(key, yaml_map(values));
+  };
+  add_for_outputs("task", data.task);
+  std::map<std::string, std::string> axes;
+  for (const auto& [output, axis] : data.class_axis) axes[output] = std::to_string(axis);
+  add_for_outputs("class_axis", axes);
   add("batch_size", std::to_string(data.batch_size));
   add("max_samples", data.max_samples ? std::to_string(*data.max_samples) : "all");
   add("scale", channels(data.scale));
@@ -5407,58 +5447,110 @@ error_metrics quantization_error(const Tensor& tensor, std::span<const typename 
 #ifndef PTQ_ENGINE_ACCURACY_HPP
 #define PTQ_ENGINE_ACCURACY_HPP
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
-#include <utility>
 
 namespace ptq::inline v0_1 {
 
-/// Shares are of 1.
+/// What the values of an output mean, and so by which answers two models are compared.
+enum class task : unsigned char {
+  classification,  ///< one value a class: the answer is the class with the largest
+  binary,          ///< one value for yes or no: the answer is whether it lies above a threshold
+  regression,      ///< numbers: there are no answers, errors alone
+};
+
+/// Shares are of 1, and of answers: one a sample, or one a position of a map.
 struct accuracy {
-  std::size_t samples = 0;
-  std::optional<double> float_top1;      ///< share of samples whose largest output is at the label
+  std::size_t samples = 0;               ///< answers that were compared
+  std::optional<double> float_top1;      ///< share of answers of the float model that are the label
   std::optional<double> quantized_top1;  ///< the same for the quantized model; nothing without labels
-  double agreement = 0;   ///< share of samples for which both models' largest output is the same
+  double agreement = 0;                  ///< share of answers that both models give
+  double threshold = 0;   ///< of yes, if the task is binary: 0.5 where all float values lie in [0, 1]
   error_metrics outputs;  ///< of all outputs; `sqnr_db` is the logit SQNR
 };
 
-/// The position of the largest value; the first of several.
-inline std::size_t top1(std::span<const float> outputs) noexcept {
-  return static_cast<std::size_t>(std::max_element(outputs.begin(), outputs.end()) - outputs.begin());
+/// The position of the largest value; the first of several. NaN is smaller than every number.
+template <class Values>
+std::size_t top1(const Values& outputs) noexcept {
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < outputs.size(); ++i)
+    if (outputs[i] > outputs[best] || (outputs[best] != outputs[best] && outputs[i] == outputs[i])) best = i;
+  return best;
 }
 
-/// Compares two models sample by sample.
+namespace detail {
+
+/// Answers of two models, counted.
+struct answer_counts {
+  std::size_t all = 0;
+  std::size_t agreeing = 0;
+  std::size_t labelled = 0;
+  std::size_t float_right = 0;
+  std::size_t quantized_right = 0;
+
+  void add(std::int64_t expected, std::int64_t found, std::optional<std::int64_t> label) noexcept {
+    ++all;
+    agreeing += expected == found ? 1u : 0u;
+    if (!label) return;
+    ++labelled;
+    float_right += expected == *label ? 1u : 0u;
+    quantized_right += found == *label ? 1u : 0u;
+  }
+};
+
+}  // namespace detail
+
+/// Compares two models answer by answer. Each kind of output has an `add` of its own; one accumulator serves
+/// one of them.
 class accuracy_accumulator {
  public:
-  /// @param reference outputs of the float model for one sample
+  /// Classification.
+  ///
+  /// @param reference outputs of the float model for one sample, or one position of it
   /// @param quantized as many of the quantized model
   /// @param label     the right position; for all samples or for none
-  void add(std::span<const float> reference, std::span<const float> quantized,
+  template <class Values>
+  void add(const Values& reference, const Values& quantized,
            std::optional<std::int64_t> label = {}) noexcept {
     PTQ_ASSERT(reference.size() == quantized.size());
     for (std::size_t i = 0; i < reference.size(); ++i)
-      errors_.add(static_cast<double>(reference[i]), static_cast<double>(quantized[i]));
-    const std::size_t expected = top1(reference);
-    const std::size_t found = top1(quantized);
-    ++samples_;
-    agreeing_ += expected == found ? 1u : 0u;
-    if (!label) return;
-    ++labelled_;
-    float_right_ += std::cmp_equal(expected, *label) ? 1u : 0u;
-    quantized_right_ += std::cmp_equal(found, *label) ? 1u : 0u;
+      add_number(static_cast<double>(reference[i]), static_cast<double>(quantized[i]));
+    answers_.add(static_cast<std::int64_t>(top1(reference)), static_cast<std::int64_t>(top1(quantized)),
+                 label);
   }
 
+  /// A yes or no.
+  void add_binary(double reference, double quantized, std::optional<std::int64_t> label = {}) noexcept {
+    add_number(reference, quantized);
+    is_probability_ = is_probability_ && reference >= 0 && reference <= 1;
+    answers_.add(reference > 0 ? 1 : 0, quantized > 0 ? 1 : 0, label);
+    halves_.add(reference > 0.5 ? 1 : 0, quantized > 0.5 ? 1 : 0, label);
+  }
+
+  /// A class, as models that answer with integers give it.
+  void add_answer(std::int64_t reference, std::int64_t quantized,
+                  std::optional<std::int64_t> label = {}) noexcept {
+    add_number(static_cast<double>(reference), static_cast<double>(quantized));
+    answers_.add(reference, quantized, label);
+  }
+
+  /// A number that is no answer.
+  void add_number(double reference, double quantized) noexcept { errors_.add(reference, quantized); }
+
+  /// Whether all binary values of the float model lie in [0, 1].
+  bool is_probability() const noexcept { return halves_.all > 0 && is_probability_; }
+
   accuracy metrics() const noexcept {
+    const detail::answer_counts& counts = is_probability() ? halves_ : answers_;
     accuracy a;
-    a.samples = samples_;
+    a.samples = counts.all;
     a.outputs = errors_.metrics();
-    if (samples_ > 0) a.agreement = share(agreeing_, samples_);
-    if (labelled_ > 0) {
-      a.float_top1 = share(float_right_, labelled_);
-      a.quantized_top1 = share(quantized_right_, labelled_);
+    a.threshold = is_probability() ? 0.5 : 0.0;
+    if (counts.all > 0) a.agreement = share(counts.agreeing, counts.all);
+    if (counts.labelled > 0) {
+      a.float_top1 = share(counts.float_right, counts.labelled);
+      a.quantized_top1 = share(counts.quantized_right, counts.labelled);
     }
     return a;
   }
@@ -5469,11 +5561,9 @@ class accuracy_accumulator {
   }
 
   error_accumulator errors_;
-  std::size_t samples_ = 0;
-  std::size_t agreeing_ = 0;
-  std::size_t labelled_ = 0;
-  std::size_t float_right_ = 0;
-  std::size_t quantized_right_ = 0;
+  detail::answer_counts answers_;  // binary: above 0
+  detail::answer_counts halves_;   // above 0.5
+  bool is_probability_ = true;
 };
 
 }  // namespace ptq::inline v0_1
@@ -5938,11 +6028,15 @@ struct implausible_value {
 
 namespace detail {
 
-/// By its bits, since -ffast-math takes every number for finite. Empty for a plausible number.
-inline std::string why_implausible(double value) {
-  const std::uint64_t size = std::bit_cast<std::uint64_t>(value) & ~(std::uint64_t{1} << 63);
+/// By its bits, since -ffast-math takes every number for finite.
+inline std::uint64_t magnitude_bits(const double& value) noexcept {
+  return std::bit_cast<std::uint64_t>(value) & ~(std::uint64_t{1} << 63);
+}
+
+/// "NaN", "infinite" or "-3.4028e+38, beyond 1e30".
+inline std::string implausible_text(double value) {
   constexpr std::uint64_t infinite = 0x7ff0000000000000u;
-  if (size <= std::bit_cast<std::uint64_t>(largest_plausible)) return {};
+  const std::uint64_t size = magnitude_bits(value);
   if (size > infinite) return "NaN";
   return size == infinite ? "infinite" : short_text(value, 5) + ", beyond 1e30";
 }
@@ -5956,10 +6050,10 @@ inline std::optional<implausible_value> find_implausible(const array_view& made)
   if (!is_float(made.type)) return found;
   std::size_t at = 0;
   for_each_element(made, [&](auto value) {
-    if (!found)
-      if (const std::string why = detail::why_implausible(static_cast<double>(number_of(value)));
-          !why.empty())
-        found = implausible_value{at, detail::index_text(at, made.shape) + " is " + why};
+    const auto x = static_cast<double>(number_of(value));
+    if (detail::magnitude_bits(x) > std::bit_cast<std::uint64_t>(largest_plausible) && !found)
+      found =
+          implausible_value{at, detail::index_text(at, made.shape) + " is " + detail::implausible_text(x)};
     ++at;
   });
   return found;
@@ -8773,9 +8867,15 @@ class samples {
   std::size_t next_ = 0;
 };
 
+/// The right answers: the first axis counts samples.
+struct label_array {
+  tensor_shape shape;
+  std::vector<std::int64_t> values;  ///< row-major
+};
+
 namespace detail {
 
-inline result<std::vector<std::int64_t>> labels_in(const data_file& file, std::size_t total) {
+inline result<label_array> labels_in(const data_file& file, std::size_t total) {
   const auto names = file.names();
   auto reader = file.read(names.size() == 1 ? names[0] : "labels");
   if (!reader) return reader.error();
@@ -8784,31 +8884,46 @@ inline result<std::vector<std::int64_t>> labels_in(const data_file& file, std::s
     return error(errc::wrong_type, file.path(),
                  std::string("labels are integers, but it holds ") + name_of(reader->type()) +
                      ". Convert: np.save(path, a.astype(\"int64\")).");
-  if (shape.rank == 0 || shape.size() != shape[0])
-    return error(errc::wrong_rank, file.path(),
-                 "labels are one integer a sample, but it holds " + extents_text(shape) + ".");
+  if (shape.rank == 0)
+    return error(errc::wrong_rank, file.path(), "it holds a single number; labels are one integer a sample.");
   if (shape[0] != total)
     return error(
         errc::size_mismatch, file.path(),
         "it holds " + std::to_string(shape[0]) + " labels for " + std::to_string(total) + " samples.");
   const auto rows = reader->next(total);
   if (!rows) return rows.error();
-  std::vector<std::int64_t> labels;
-  labels.reserve(total);
-  for_each_element(*rows, [&](auto value) { labels.push_back(static_cast<std::int64_t>(number_of(value))); });
+  label_array labels{shape, {}};
+  labels.values.reserve(shape.size());
+  for_each_element(*rows,
+                   [&](auto value) { labels.values.push_back(static_cast<std::int64_t>(number_of(value))); });
   return labels;
 }
 
 }  // namespace detail
 
-/// Reads the right answers: one integer a sample, from the only array of a file or the one named "labels".
+/// Reads the right answers, one integer a sample or a map of them, from the only array of a file or the one
+/// named "labels".
 ///
 /// @param total samples in the files that the labels belong to
-/// @return as many labels; wrong_rank, wrong_type or size_mismatch
+/// @return wrong_rank, wrong_type or size_mismatch
 template <class Formats>
-result<std::vector<std::int64_t>> read_labels(const std::string& path, std::size_t total, Formats formats) {
+result<label_array> read_label_array(const std::string& path, std::size_t total, Formats formats) {
   const auto file = data_file::open(path, formats);
   return file ? detail::labels_in(*file, total) : file.error();
+}
+
+/// Reads right answers of which there is one a sample.
+///
+/// @return as many as samples; what `read_label_array` returns, wrong_rank for maps
+template <class Formats>
+result<std::vector<std::int64_t>> read_labels(const std::string& path, std::size_t total, Formats formats) {
+  auto labels = read_label_array(path, total, formats);
+  if (!labels) return labels.error();
+  if (labels->values.size() != total)
+    return error(
+        errc::wrong_rank, absolute_path(path),
+        "labels are one integer a sample, but it holds " + detail::extents_text(labels->shape) + ".");
+  return std::move(labels->values);
 }
 
 }  // namespace ptq::inline v0_1

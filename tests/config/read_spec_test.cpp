@@ -238,7 +238,7 @@ quantize:
   skip_names: ["*head*", "true", "1"]
 dataset:
   quant_calibration_dataset: {inputs: {"x: y": a.npy, b: b}, scale: 0.00392156862745098, mean: [0.485, 0.456], std: 1e-30, max_samples: 7}
-evaluate: {inputs: e.npy, labels: l.npy}
+evaluate: {inputs: e.npy, labels: l.npy, task: {y: binary}, class_axis: {y: -1, z: 1}}
 ptq:
   module_types: {"a: b": Conv2d}
   calibration: {algorithm: mse, percentile: 99.999, bins: 512, statistics: "a: b.ptqcal"}

@@ -289,4 +289,8 @@ TEST_CASE("labels are one integer a sample") {
         std::string::npos);
   CHECK(ptq::read_labels(folder + "float32.npy", 2, formats).error().code == ptq::errc::wrong_type);
   CHECK(ptq::read_labels(folder + "int32.npy", 2, formats).error().code == ptq::errc::wrong_rank);
+  const auto map = ptq::read_label_array(folder + "int32.npy", 2, formats);
+  REQUIRE(map);
+  CHECK(map->values.size() == map->shape.size());
+  CHECK(map->shape.rank > 1);
 }

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "ptq/concepts.hpp"
 
@@ -69,4 +70,27 @@ TEST_CASE("without labels there is agreement only; nothing seen gives zeros; tie
   CHECK(sums.metrics().agreement == 1);
   CHECK_FALSE(sums.metrics().float_top1.has_value());
   CHECK_FALSE(sums.metrics().quantized_top1.has_value());
+}
+
+TEST_CASE("a yes is above 0.5 where all values are probabilities, else above 0") {
+  ptq::accuracy_accumulator shares;
+  shares.add_binary(0.75, 0.25, 1);
+  shares.add_binary(0.25, 0.375, 0);
+  CHECK(shares.is_probability());
+  CHECK(shares.metrics().threshold == 0.5);
+  CHECK(shares.metrics().agreement == 0.5);
+  CHECK(shares.metrics().float_top1 == 1.0);
+  CHECK(shares.metrics().quantized_top1 == 0.5);
+  ptq::accuracy_accumulator logits;
+  logits.add_binary(0.25, 0.75);
+  logits.add_binary(-1, 0.25);
+  CHECK_FALSE(logits.is_probability());
+  CHECK(logits.metrics().threshold == 0);
+  CHECK(logits.metrics().agreement == 0.5);
+}
+
+TEST_CASE("NaN is never the largest") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  CHECK(ptq::top1(row{nan, 1, 2}) == 2);
+  CHECK(ptq::top1(row{3, nan, 2}) == 0);
 }

@@ -88,6 +88,7 @@ class spec_reader {
       "input_size",      "json_file",   "names",        "nolabel_folder", "normalization", "num_classes",
       "num_workers",     "pin_memory",  "pipeline",     "root_dir",       "sampler",       "shuffle",
       "split",           "transforms",  "type",         "workers"};
+  static constexpr std::string_view answer_keys[] = {"labels", "task", "class_axis"};
   static constexpr std::string_view ptq_keys[] = {"module_types", "calibration", "data"};
   static constexpr std::string_view calibration_keys[] = {"algorithm", "percentile", "bins", "statistics"};
   static constexpr std::string_view layout_keys[] = {"batch_axis"};
@@ -191,22 +192,43 @@ class spec_reader {
   /// TAO keeps other things in this section, too. It is data of ours only if it names inputs.
   void read_evaluation_data() {
     static constexpr std::string_view telling[] = {"inputs",      "activations", "batch_size", "labels",
-                                                   "max_samples", "scale",       "images_dir"};
+                                                   "max_samples", "scale",       "images_dir", "class_axis"};
     const tree* section = root_.member("evaluate");
     if (section) warn_of_near_keys(*section, "evaluate", telling);
     if (!section ||
         (!section->member("inputs") && !section->member("activations") && !section->member("images_dir")))
       return;
     tree ours = *section;
-    const auto is_foreign = [](const tree& m) { return m.key != "labels" && !contains(data_keys, m.key); };
+    const auto is_foreign = [](const tree& m) {
+      return !contains(answer_keys, m.key) && !contains(data_keys, m.key);
+    };
     ours.members.erase(std::remove_if(ours.members.begin(), ours.members.end(), is_foreign),
                        ours.members.end());
     data_config& out = spec_.evaluation_data.emplace();
     read_normalization(*section, "evaluate", out);
     each_member(ours, "evaluate", {}, [&](const tree& value, const std::string& field) {
       if (value.key == "labels") read_text(value, field, out.labels);
+      if (value.key == "task")
+        read_for_outputs(value, field, out.task, [&](const tree& word, const std::string& at, auto& task) {
+          read_lower(word, at, task);
+        });
+      if (value.key == "class_axis")
+        read_for_outputs(value, field, out.class_axis,
+                         [&](const tree& number, const std::string& at, auto& axis) {
+                           read_parsed(number, at, "an axis (0, 1, -1, ...)", axis);
+                         });
       read_data(value, field, out);
     });
+  }
+
+  /// One value for all outputs, or a map of outputs to values.
+  template <class Map, class Read>
+  void read_for_outputs(const tree& value, const std::string& path, Map& out, Read&& read) {
+    if (value.is_null()) return;
+    if (!value.is_map()) return read(value, path, out[""]);
+    spec_.places[path] = position_of(value.at);
+    each_member(value, path, {},
+                [&](const tree& one, const std::string& field) { read(one, field, out[one.key]); });
   }
 
   void read_data(const tree& value, const std::string& path, data_config& out) {

@@ -6,6 +6,7 @@
 #define PTQ_CONFIG_SPEC_HPP
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -64,6 +65,10 @@ struct data_config {
   std::string activations;  ///< recorded layer inputs, keyed by layer name
   std::string images_dir;   ///< a folder of pictures, read where there are neither inputs nor activations
   std::string labels;       ///< `evaluate` only
+  /// What outputs mean, `evaluate` only: graph output -> "classification", "binary" or "regression"; the key
+  /// is "" where one word is given for all.
+  std::map<std::string, std::string> task;
+  std::map<std::string, std::int64_t> class_axis;  ///< likewise; negative ones count from the end
   std::size_t batch_size = 32;
   std::optional<std::size_t> max_samples;
   channel_values scale{1.0};

@@ -105,6 +105,16 @@ inline std::string yaml_data(const data_config& data, const std::string& indent)
   if (!data.activations.empty()) add("activations", yaml_word(data.activations));
   if (!data.images_dir.empty()) add("images_dir", yaml_word(data.images_dir));
   if (!data.labels.empty()) add("labels", yaml_word(data.labels));
+  const auto add_for_outputs = [&](std::string_view key, std::map<std::string, std::string> values) {
+    if (values.size() == 1 && values.begin()->first.empty())
+      add(key, values.begin()->second);
+    else if (!values.empty())
+      add(key, yaml_map(values));
+  };
+  add_for_outputs("task", data.task);
+  std::map<std::string, std::string> axes;
+  for (const auto& [output, axis] : data.class_axis) axes[output] = std::to_string(axis);
+  add_for_outputs("class_axis", axes);
   add("batch_size", std::to_string(data.batch_size));
   add("max_samples", data.max_samples ? std::to_string(*data.max_samples) : "all");
   add("scale", channels(data.scale));

@@ -134,6 +134,9 @@ class validator {
     if (data.max_samples == std::size_t{0})
       fail(errc::invalid_value, path + ".max_samples", "must be at least 1, or the word all.");
     check_unused(path, data);
+    static constexpr std::string_view tasks[] = {"binary", "classification", "regression"};
+    for (const auto& [output, word] : data.task)
+      check_word(path + ".task" + (output.empty() ? "" : "." + output), word, {tasks, tasks + 3});
     check_channels(path + ".scale", data.scale, false);
     check_channels(path + ".mean", data.mean, true);
     check_channels(path + ".std", data.std, false);

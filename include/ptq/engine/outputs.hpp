@@ -28,11 +28,15 @@ struct implausible_value {
 
 namespace detail {
 
-/// By its bits, since -ffast-math takes every number for finite. Empty for a plausible number.
-inline std::string why_implausible(double value) {
-  const std::uint64_t size = std::bit_cast<std::uint64_t>(value) & ~(std::uint64_t{1} << 63);
+/// By its bits, since -ffast-math takes every number for finite.
+inline std::uint64_t magnitude_bits(const double& value) noexcept {
+  return std::bit_cast<std::uint64_t>(value) & ~(std::uint64_t{1} << 63);
+}
+
+/// "NaN", "infinite" or "-3.4028e+38, beyond 1e30".
+inline std::string implausible_text(double value) {
   constexpr std::uint64_t infinite = 0x7ff0000000000000u;
-  if (size <= std::bit_cast<std::uint64_t>(largest_plausible)) return {};
+  const std::uint64_t size = magnitude_bits(value);
   if (size > infinite) return "NaN";
   return size == infinite ? "infinite" : short_text(value, 5) + ", beyond 1e30";
 }
@@ -46,10 +50,10 @@ inline std::optional<implausible_value> find_implausible(const array_view& made)
   if (!is_float(made.type)) return found;
   std::size_t at = 0;
   for_each_element(made, [&](auto value) {
-    if (!found)
-      if (const std::string why = detail::why_implausible(static_cast<double>(number_of(value)));
-          !why.empty())
-        found = implausible_value{at, detail::index_text(at, made.shape) + " is " + why};
+    const auto x = static_cast<double>(number_of(value));
+    if (detail::magnitude_bits(x) > std::bit_cast<std::uint64_t>(largest_plausible) && !found)
+      found =
+          implausible_value{at, detail::index_text(at, made.shape) + " is " + detail::implausible_text(x)};
     ++at;
   });
   return found;

@@ -527,9 +527,15 @@ class samples {
   std::size_t next_ = 0;
 };
 
+/// The right answers: the first axis counts samples.
+struct label_array {
+  tensor_shape shape;
+  std::vector<std::int64_t> values;  ///< row-major
+};
+
 namespace detail {
 
-inline result<std::vector<std::int64_t>> labels_in(const data_file& file, std::size_t total) {
+inline result<label_array> labels_in(const data_file& file, std::size_t total) {
   const auto names = file.names();
   auto reader = file.read(names.size() == 1 ? names[0] : "labels");
   if (!reader) return reader.error();
@@ -538,31 +544,46 @@ inline result<std::vector<std::int64_t>> labels_in(const data_file& file, std::s
     return error(errc::wrong_type, file.path(),
                  std::string("labels are integers, but it holds ") + name_of(reader->type()) +
                      ". Convert: np.save(path, a.astype(\"int64\")).");
-  if (shape.rank == 0 || shape.size() != shape[0])
-    return error(errc::wrong_rank, file.path(),
-                 "labels are one integer a sample, but it holds " + extents_text(shape) + ".");
+  if (shape.rank == 0)
+    return error(errc::wrong_rank, file.path(), "it holds a single number; labels are one integer a sample.");
   if (shape[0] != total)
     return error(
         errc::size_mismatch, file.path(),
         "it holds " + std::to_string(shape[0]) + " labels for " + std::to_string(total) + " samples.");
   const auto rows = reader->next(total);
   if (!rows) return rows.error();
-  std::vector<std::int64_t> labels;
-  labels.reserve(total);
-  for_each_element(*rows, [&](auto value) { labels.push_back(static_cast<std::int64_t>(number_of(value))); });
+  label_array labels{shape, {}};
+  labels.values.reserve(shape.size());
+  for_each_element(*rows,
+                   [&](auto value) { labels.values.push_back(static_cast<std::int64_t>(number_of(value))); });
   return labels;
 }
 
 }  // namespace detail
 
-/// Reads the right answers: one integer a sample, from the only array of a file or the one named "labels".
+/// Reads the right answers, one integer a sample or a map of them, from the only array of a file or the one
+/// named "labels".
 ///
 /// @param total samples in the files that the labels belong to
-/// @return as many labels; wrong_rank, wrong_type or size_mismatch
+/// @return wrong_rank, wrong_type or size_mismatch
 template <class Formats>
-result<std::vector<std::int64_t>> read_labels(const std::string& path, std::size_t total, Formats formats) {
+result<label_array> read_label_array(const std::string& path, std::size_t total, Formats formats) {
   const auto file = data_file::open(path, formats);
   return file ? detail::labels_in(*file, total) : file.error();
+}
+
+/// Reads right answers of which there is one a sample.
+///
+/// @return as many as samples; what `read_label_array` returns, wrong_rank for maps
+template <class Formats>
+result<std::vector<std::int64_t>> read_labels(const std::string& path, std::size_t total, Formats formats) {
+  auto labels = read_label_array(path, total, formats);
+  if (!labels) return labels.error();
+  if (labels->values.size() != total)
+    return error(
+        errc::wrong_rank, absolute_path(path),
+        "labels are one integer a sample, but it holds " + detail::extents_text(labels->shape) + ".");
+  return std::move(labels->values);
 }
 
 }  // namespace ptq::inline v0_1

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compared_output.hpp"
+
+#include <algorithm>
+
+#include "ptq/model/shape_text.hpp"
+#include "ptq/report/table.hpp"
+
+namespace cli {
+namespace {
+
+/// The extents that are not 1, without one axis.
+std::vector<std::size_t> extents_without(const ptq::tensor_shape& shape, std::size_t left_out) {
+  std::vector<std::size_t> extents;
+  for (std::size_t axis = 0; axis < shape.rank; ++axis)
+    if (axis != left_out && shape[axis] != 1) extents.push_back(shape[axis]);
+  return extents;
+}
+
+std::size_t product(const ptq::tensor_shape& shape, std::size_t first, std::size_t last) {
+  std::size_t all = 1;
+  for (std::size_t axis = first; axis < last; ++axis) all *= shape[axis];
+  return all;
+}
+
+/// The entry of an output, or the one for all.
+template <class Value>
+const Value* setting_of(const std::map<std::string, Value>& settings, const std::string& output) {
+  const auto own = settings.find(output);
+  const auto found = own != settings.end() ? own : settings.find("");
+  return found != settings.end() ? &found->second : nullptr;
+}
+
+}  // namespace
+
+const char* name_of(ptq::task task) noexcept {
+  return task == ptq::task::classification ? "classification"
+         : task == ptq::task::binary       ? "binary"
+                                           : "regression";
+}
+
+void output_values::add(const ptq::array_view& piece) {
+  type = piece.type;
+  ptq::array_view moved = piece;  // with the batch axis in front
+  sample = piece.shape;
+  if (batch_axis) {
+    for (std::size_t axis = *batch_axis; axis > 0; --axis) {
+      moved.shape.extents[axis] = moved.shape.extents[axis - 1];
+      moved.strides[axis] = moved.strides[axis - 1];
+    }
+    moved.shape.extents[0] = piece.shape[*batch_axis];
+    moved.strides[0] = piece.strides[*batch_axis];
+    for (std::size_t axis = 1; axis < piece.shape.rank; ++axis) sample.extents[axis - 1] = moved.shape[axis];
+    --sample.rank;
+  }
+  samples += batch_axis ? piece.shape[*batch_axis] : 1;
+  ptq::for_each_element(moved,
+                        [&](auto value) { values.push_back(static_cast<double>(ptq::number_of(value))); });
+}
+
+compared_output::compared_output(const ptq::onnx_value& declared, const ptq::data_config& settings,
+                                 const ptq::label_array* labels)
+    : declared_(declared), labels_(labels) {
+  if (const std::string* const word = setting_of(settings.task, declared.name))
+    given_task_ = *word == "binary"       ? ptq::task::binary
+                  : *word == "regression" ? ptq::task::regression
+                                          : ptq::task::classification;
+  if (const std::int64_t* const axis = setting_of(settings.class_axis, declared.name)) given_axis_ = *axis;
+}
+
+ptq::result<void> compared_output::settle(const output_values& made) {
+  is_settled_ = true;
+  batch_axis_ = made.batch_axis;
+  sample_ = made.sample;
+  is_integer_ = !ptq::is_float(made.type);
+  outer_ = sample_.size();
+  const bool takes_labels = labels_ != nullptr && given_task_ != ptq::task::regression;
+  if (given_task_ == ptq::task::regression || (!batch_axis_ && !given_task_ && !labels_)) {
+    task_ = ptq::task::regression;
+  } else if (is_integer_) {
+    task_ = ptq::task::classification;  // each value is an answer
+  } else if (given_task_ == ptq::task::binary ||
+             (sample_.size() <= 1 && !given_axis_ && given_task_ != ptq::task::classification)) {
+    task_ = ptq::task::binary;
+  } else if (auto settled = settle_classes(sample_); !settled) {
+    return settled;
+  }
+  if (!takes_labels) return {};
+  const std::size_t answers = outer_ * inner_;
+  const std::size_t given = labels_->shape[0] > 0 ? labels_->values.size() / labels_->shape[0] : 0;
+  if (given == answers) return {};
+  return ptq::error(ptq::errc::size_mismatch, "labels",
+                    "they are " + ptq::detail::extents_text(labels_->shape) + ", " + std::to_string(given) +
+                        " a sample, but the output " + text() + " has " + std::to_string(answers) +
+                        " answers a sample. Give as many, or set evaluate.class_axis or evaluate.task.");
+}
+
+ptq::result<void> compared_output::settle_classes(const ptq::tensor_shape& sample) {
+  std::optional<std::size_t> axis;  // in the sample
+  if (given_axis_) {
+    const auto rank = static_cast<std::int64_t>(sample.rank + (batch_axis_ ? 1 : 0));
+    const std::int64_t counted = *given_axis_ < 0 ? *given_axis_ + rank : *given_axis_;
+    const bool is_batch = batch_axis_ && counted == static_cast<std::int64_t>(*batch_axis_);
+    if (counted < 0 || counted >= rank || is_batch)
+      return ptq::error(
+          ptq::errc::axis_out_of_range, "class_axis",
+          "is " + std::to_string(*given_axis_) + ", but the output \"" + name() + "\" " +
+              (is_batch ? "counts samples along it." : "has axes 0 to " + std::to_string(rank - 1) + "."));
+    const auto at = static_cast<std::size_t>(counted);
+    axis = batch_axis_ && at > *batch_axis_ ? at - 1 : at;
+  } else if (sample.rank == 0) {
+    return ptq::error(ptq::errc::invalid_value, "task",
+                      "is classification, but the output \"" + name() +
+                          "\" has one value a sample. Write binary or regression.");
+  } else {
+    axis = labels_ != nullptr ? axis_for_labels(sample) : usual_axis(sample);
+  }
+  if (!axis || (sample[*axis] == 1 && !given_task_)) {
+    task_ = ptq::task::binary;  // a label for each value, or one value in the place of classes
+    return {};
+  }
+  task_ = ptq::task::classification;
+  classes_ = sample[*axis];
+  class_axis_ = in_output(*axis);
+  outer_ = product(sample, 0, *axis);
+  inner_ = product(sample, *axis + 1, sample.rank);
+  return {};
+}
+
+/// The axis without which a sample has the shape of its labels; nothing where it has that shape itself.
+std::optional<std::size_t> compared_output::axis_for_labels(const ptq::tensor_shape& sample) const {
+  ptq::tensor_shape wanted = labels_->shape;
+  wanted.extents[0] = 1;
+  const std::vector<std::size_t> extents = extents_without(wanted, 0);
+  const std::size_t usual = usual_axis(sample);
+  if (extents_without(sample, usual) == extents && sample[usual] > 1) return usual;
+  for (std::size_t axis = 0; axis < sample.rank; ++axis)
+    if (sample[axis] > 1 && extents_without(sample, axis) == extents) return axis;
+  return extents_without(sample, sample.rank) == extents ? std::nullopt : std::optional(usual);
+}
+
+/// The only axis whose extent the graph fixes; else the last of two, as of sequences, and the first of more,
+/// as of images.
+std::size_t compared_output::usual_axis(const ptq::tensor_shape& sample) const {
+  std::vector<std::size_t> fixed;
+  for (std::size_t axis = 0; declared_.shape && axis < sample.rank; ++axis)
+    if (in_output(axis) < declared_.shape->size() && (*declared_.shape)[in_output(axis)].number)
+      fixed.push_back(axis);
+  if (fixed.size() == 1) return fixed[0];
+  return sample.rank <= 2 ? sample.rank - 1 : 0;
+}
+
+std::size_t compared_output::in_output(std::size_t axis) const {
+  return batch_axis_ && axis >= *batch_axis_ ? axis + 1 : axis;
+}
+
+ptq::result<std::optional<std::int64_t>> compared_output::label(std::size_t sample,
+                                                                std::size_t answer) const {
+  if (labels_ == nullptr || task_ == ptq::task::regression) return std::optional<std::int64_t>();
+  const std::size_t count = outer_ * inner_;
+  const std::int64_t label = labels_->values[sample * count + answer];
+  const std::size_t classes = task_ == ptq::task::binary ? 2 : classes_;
+  if (is_integer_ || (label >= 0 && std::cmp_less(label, classes))) return std::optional(label);
+  ptq::tensor_shape one = labels_->shape;
+  one.extents[0] = 1;
+  const std::string place =
+      count > 1 ? ", answer " + std::to_string(answer) + " of " + std::to_string(count) : std::string();
+  return ptq::error(
+      ptq::errc::invalid_value, "labels",
+      "sample " + std::to_string(sample) + place + ": the label is " + std::to_string(label) +
+          ", but the model has " + std::to_string(classes) + " classes: labels are numbers from 0 to " +
+          std::to_string(classes - 1) + "." +
+          (task_ == ptq::task::binary ? " For numbers that are no classes, set evaluate.task=regression."
+                                      : ""));
+}
+
+ptq::result<void> compared_output::add(const output_values& reference, const output_values& quantized,
+                                       std::size_t first) {
+  if (!is_settled_)
+    if (auto settled = settle(reference); !settled) return settled;
+  if (reference.values.size() != quantized.values.size())
+    return ptq::error(ptq::errc::size_mismatch, "output \"" + name() + "\"",
+                      "the model and its artifact make a different number of values.");
+  const std::size_t answers = outer_ * inner_;
+  std::vector<double> expected(classes_);
+  std::vector<double> found(classes_);
+  for (std::size_t i = 0; i < reference.samples; ++i) {
+    const double* const x = reference.values.data() + i * answers * classes_;
+    const double* const y = quantized.values.data() + i * answers * classes_;
+    for (std::size_t answer = 0; answer < answers; ++answer) {
+      const auto right = label(first + i, answer);
+      if (!right) return right.error();
+      if (task_ == ptq::task::regression) {
+        sums_.add_number(x[answer], y[answer]);
+      } else if (is_integer_) {
+        sums_.add_answer(static_cast<std::int64_t>(x[answer]), static_cast<std::int64_t>(y[answer]), *right);
+      } else if (task_ == ptq::task::binary) {
+        sums_.add_binary(x[answer], y[answer], *right);
+      } else {
+        const std::size_t at = answer / inner_ * classes_ * inner_ + answer % inner_;
+        for (std::size_t c = 0; c < classes_; ++c) {
+          expected[c] = x[at + c * inner_];
+          found[c] = y[at + c * inner_];
+        }
+        sums_.add(expected, found, *right);
+      }
+    }
+  }
+  return {};
+}
+
+ptq::task compared_output::task() const {
+  const bool is_guess = task_ == ptq::task::binary && !given_task_ && labels_ == nullptr;
+  return is_guess && !sums_.is_probability() ? ptq::task::regression : task_;
+}
+
+std::string compared_output::shape_text() const {
+  std::string text;
+  for (std::size_t axis = 0; axis < sample_.rank + (batch_axis_ ? 1 : 0); ++axis) {
+    const bool is_batch = batch_axis_ == axis;
+    const std::size_t in_sample = batch_axis_ && axis > *batch_axis_ ? axis - 1 : axis;
+    text.append(text.empty() ? "" : ", ").append(is_batch ? "N" : std::to_string(sample_[in_sample]));
+  }
+  return name() + " [" + text + "]";
+}
+
+std::string compared_output::text() const {
+  if (task() == ptq::task::regression)
+    return shape_text() + ": numbers" +
+           (task_ == ptq::task::binary ? "; evaluate.task=binary decides at 0" : "");
+  if (is_integer_) return shape_text() + ": integers, each an answer";
+  if (task() == ptq::task::binary)
+    return shape_text() + ": above " + (sums_.is_probability() ? "0.5 (all lie in [0, 1])" : "0");
+  return shape_text() + ": the largest of " + std::to_string(classes_) + " along axis " +
+         std::to_string(*class_axis_);
+}
+
+}  // namespace cli
