@@ -89,22 +89,12 @@ inline std::string system_text(int reason) {
   return std::generic_category().message(reason) + ".";
 }
 
-/// What a symbolic link says; empty if the path is none.
-inline std::string target_of_link(const std::string& path) {
-  std::error_code none;
-  return std::filesystem::read_symlink(path, none).string();
-}
-
 /// Why a file could not be opened for reading.
 inline error cannot_open(const std::string& path, int reason) {
   const std::string where = absolute_path(path);
   const std::string folder = folder_of(where);
   switch (reason) {
     case ENOENT:
-      if (const std::string target = target_of_link(where); !target.empty())
-        return {
-            errc::cannot_open, where,
-            "this is a symbolic link to \"" + target + "\", where there is no file. Is a download complete?"};
       if (::access(folder.c_str(), F_OK) != 0)
         return {errc::cannot_open, where, "no such file; the folder " + folder + " does not exist either."};
       if (const std::string target = link_target(path); !target.empty())
