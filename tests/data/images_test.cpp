@@ -218,6 +218,22 @@ TEST_CASE("pictures that cannot be read are named and counted, and the others ar
   CHECK(holds(failure_of(temporary / "", {any, 3, 8, 8}), ": none of its pictures can be read. "));
 }
 
+TEST_CASE("links lead to pictures, and a link that leads back brings none twice") {
+  const temporary_folder temporary;
+  const temporary_folder elsewhere;
+  std::filesystem::create_directories(temporary / "a/b");
+  bitmap(2, 2).write_png(temporary / "a/b/one.png");
+  bitmap(2, 2).write_png(elsewhere / "two.png");
+  std::filesystem::create_directory_symlink(temporary / "", temporary / "a/b/up");
+  std::filesystem::create_directory_symlink(elsewhere / "", temporary / "linked");
+  const auto source = samples_of(temporary / "", {any, 3, 2, 2});
+  INFO(source.error().what);
+  REQUIRE(source);
+  CHECK(source->count() == 2);
+  CHECK(source->place_of(1) == temporary / "linked/two.png");
+  CHECK(source->notes().empty());
+}
+
 TEST_CASE("what is no folder of pictures, or no input for them, is refused with what to do") {
   const temporary_folder temporary;
   const extents shape{any, 3, 8, 8};

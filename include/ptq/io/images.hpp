@@ -223,29 +223,37 @@ class picture_stream final : public byte_stream {
 };
 
 /// The files of a folder and of those in it, sorted by name.
-struct picture_folder {
+class picture_folder {
+ public:
   std::vector<std::string> pictures;
   std::vector<std::string> strangers;  // files with other endings
   std::vector<std::string> closed;     // folders that cannot be read
 
-  void list(const std::string& folder, std::size_t depth = 0) {
-    constexpr std::size_t deepest = 32;  // links may lead in circles
-    if (depth == deepest || ::access(folder.c_str(), R_OK | X_OK) != 0) return closed.push_back(folder);
-    for (const std::string& name : names_in(folder)) {
-      if (name.starts_with('.')) continue;
-      const std::string path = folder + (folder.ends_with('/') ? "" : "/") + name;
-      struct stat about{};
-      if (::stat(path.c_str(), &about) == 0 && S_ISDIR(about.st_mode)) {
-        list(path, depth + 1);
-        continue;
-      }
-      const std::string lower = lower_cased(name);
-      bool has_ending = false;
-      for (const char* ending : {".jpg", ".jpeg", ".png", ".bmp"})
-        has_ending = has_ending || lower.ends_with(ending);
-      (has_ending ? pictures : strangers).push_back(path);
-    }
+  /// A folder that a link leads back to is listed already.
+  void list(const std::string& folder) {
+    struct stat about{};
+    if (::access(folder.c_str(), R_OK | X_OK) != 0 || ::stat(folder.c_str(), &about) != 0)
+      return closed.push_back(folder);
+    const std::pair own(about.st_dev, about.st_ino);
+    if (std::find(around_.begin(), around_.end(), own) != around_.end()) return;
+    around_.push_back(own);
+    for (const std::string& name : names_in(folder))
+      if (!name.starts_with('.')) add(folder + (folder.ends_with('/') ? "" : "/") + name);
+    around_.pop_back();
   }
+
+ private:
+  void add(const std::string& path) {
+    struct stat about{};
+    if (::stat(path.c_str(), &about) == 0 && S_ISDIR(about.st_mode)) return list(path);
+    const std::string lower = lower_cased(path);
+    bool has_ending = false;
+    for (const char* ending : {".jpg", ".jpeg", ".png", ".bmp"})
+      has_ending = has_ending || lower.ends_with(ending);
+    (has_ending ? pictures : strangers).push_back(path);
+  }
+
+  std::vector<std::pair<dev_t, ino_t>> around_;  // folders on the way
 };
 
 /// "3 of 10 pictures cannot be read and are left out: FILE: why; ..."
