@@ -66,6 +66,9 @@ TEST_CASE("the batch axis is found over all inputs together, in whatever order t
       {{"x 1 T", "h0 2 1 128"}, {0, 1}, false},
       {{"x T 1 6", "h0 2 1 5"}, {1, 1}, false},
       {{"x 4 5", "h0 2 4 5"}, {0, 1}, false},
+      {{"x 2 7 6", "h0 2 2 5"}, {0, 0}, false},  // layers or samples
+      {{"x 1 7 6", "h0 1 1 5"}, {0, 0}},         // the same either way
+      {{"x 1 s5 80", "y 1 s5 4"}, {1, 1}, false},
       {{"x 1 3 8 8", "size 1 2"}, {0, 0}},
       {{"x 1 3 8 8", "table 4 10"}, {0, none}},
       {{"x N 3 height width"}, {0}},

@@ -203,7 +203,8 @@ class batch_search {
       if (given_for(i)) return true;
       moves = moves || found.inputs[i].value_or(0) > 0;
     }
-    if (batch.is_number && moves) return false;
+    if (batch.is_number && (moves || (inputs_.size() > 1 && is_twice(batch)))) return false;
+    if (!batch.is_number && leads_nowhere(batch) && is_led_by_number()) return false;
     if (!batch.is_number && (batch.says_batch() || batch.is_batch_letter())) return true;
     if (!batch.is_number && batch.says_time()) return false;
     for (std::size_t i = 0; i < inputs_.size(); ++i)
@@ -211,6 +212,27 @@ class batch_search {
         if (axis != found.inputs[i] && !labels_[i][axis].is_number && !labels_[i][axis].says_time())
           return false;
     return true;
+  }
+
+  /// Whether an input has a number at two of its axes: either may count samples. (It is the same if both are
+  /// 1.)
+  bool is_twice(const dimension_label& number) const {
+    return number.text != "1" && std::any_of(labels_.begin(), labels_.end(), [&](const auto& labels) {
+             return std::count(labels.begin(), labels.end(), number) > 1;
+           });
+  }
+
+  bool leads_nowhere(const dimension_label& label) const {
+    for (std::size_t i = 0; i < inputs_.size(); ++i)
+      if (leads(i, label)) return false;
+    return true;
+  }
+
+  /// Whether all inputs begin with one number, which may be the batch as well.
+  bool is_led_by_number() const {
+    return std::all_of(labels_.begin(), labels_.end(), [&](const auto& labels) {
+      return !labels.empty() && labels[0].is_number && labels[0] == labels_[0][0];
+    });
   }
 
   std::string note_on(const batch_axes& found) const {
