@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -385,10 +386,19 @@ TEST_CASE("a weight that is computed is named after its node, with what it is co
   made.add("Conv", {"x", "w_turned"}, {"b"});
   made.add("MatMul", {"x", "y"}, {"varies"});
   made.add("MatMul", {"w1", "w2"}, {"nobody_uses_it"});
+  for (const auto& [from, to, type] : {std::tuple{"w1", "w_whole", ptq::onnx_type::int64},
+                                       {"w_whole", "w_rounded", ptq::onnx_type::float32}}) {
+    ptq::onnx_node& cast = made.add("Cast", {from}, {to});
+    cast.attributes.emplace_back().name = "to";
+    cast.attributes.back().integer = static_cast<std::int64_t>(type);
+  }
+  made.add("MatMul", {"x", "w_rounded"}, {"c"}).name = "rounded";
   CHECK(made.rows() == rows{"fc Linear: its weight is computed from \"w1\", \"w2\" and 1 more by a Concat: "
                             "fold constants first, for instance with onnxsim",
                             "w_kernel Conv1d: its weight is computed from \"w_kernel\" by node \"turn\" "
-                            "(Neg): fold constants first, for instance with onnxsim"});
+                            "(Neg): fold constants first, for instance with onnxsim",
+                            "w1 Linear: its weight is computed from \"w1\" by a Cast: fold constants first, "
+                            "for instance with onnxsim"});
 }
 
 TEST_CASE("weights inside functions, nested bodies and the outputs of bodies are layers") {
