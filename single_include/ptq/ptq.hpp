@@ -3177,22 +3177,12 @@ inline std::string system_text(int reason) {
   return std::generic_category().message(reason) + ".";
 }
 
-/// What a symbolic link says; empty if the path is none.
-inline std::string target_of_link(const std::string& path) {
-  std::error_code none;
-  return std::filesystem::read_symlink(path, none).string();
-}
-
 /// Why a file could not be opened for reading.
 inline error cannot_open(const std::string& path, int reason) {
   const std::string where = absolute_path(path);
   const std::string folder = folder_of(where);
   switch (reason) {
     case ENOENT:
-      if (const std::string target = target_of_link(where); !target.empty())
-        return {
-            errc::cannot_open, where,
-            "this is a symbolic link to \"" + target + "\", where there is no file. Is a download complete?"};
       if (::access(folder.c_str(), F_OK) != 0)
         return {errc::cannot_open, where, "no such file; the folder " + folder + " does not exist either."};
       if (const std::string target = link_target(path); !target.empty())
@@ -8262,7 +8252,8 @@ class batch_search {
       if (given_for(i)) return true;
       moves = moves || found.inputs[i].value_or(0) > 0;
     }
-    if (batch.is_number && moves) return false;
+    if (batch.is_number && (moves || (inputs_.size() > 1 && is_twice(batch)))) return false;
+    if (!batch.is_number && leads_nowhere(batch) && is_led_by_number()) return false;
     if (!batch.is_number && (batch.says_batch() || batch.is_batch_letter())) return true;
     if (!batch.is_number && batch.says_time()) return false;
     for (std::size_t i = 0; i < inputs_.size(); ++i)
@@ -8270,6 +8261,27 @@ class batch_search {
         if (axis != found.inputs[i] && !labels_[i][axis].is_number && !labels_[i][axis].says_time())
           return false;
     return true;
+  }
+
+  /// Whether an input has a number at two of its axes: either may count samples. (It is the same if both are
+  /// 1.)
+  bool is_twice(const dimension_label& number) const {
+    return number.text != "1" && std::any_of(labels_.begin(), labels_.end(), [&](const auto& labels) {
+             return std::count(labels.begin(), labels.end(), number) > 1;
+           });
+  }
+
+  bool leads_nowhere(const dimension_label& label) const {
+    for (std::size_t i = 0; i < inputs_.size(); ++i)
+      if (leads(i, label)) return false;
+    return true;
+  }
+
+  /// Whether all inputs begin with one number, which may be the batch as well.
+  bool is_led_by_number() const {
+    return std::all_of(labels_.begin(), labels_.end(), [&](const auto& labels) {
+      return !labels.empty() && labels[0].is_number && labels[0] == labels_[0][0];
+    });
   }
 
   std::string note_on(const batch_axes& found) const {

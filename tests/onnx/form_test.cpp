@@ -56,6 +56,7 @@ TEST_CASE("nodes make something, of what they need") {
   CHECK(fault_in(node_of("BatchNormalization", {"x", "s", "b", "m", "v"}, {"y"})).empty());
   CHECK(fault_in(node_of("Relu", {""}, {"y"})).find("first input has no name") != std::string::npos);
   CHECK(fault_in(node_of("Loop", {"", ""}, {"y"})).empty());
+  CHECK(fault_in(node_of("Scan", {"", "x"}, {"y"})).empty());  // of operator set 8
   CHECK(fault_in(node_of("Constant", {}, {"y"})).empty());
   CHECK(fault_in(node_of("", {"x"}, {"y"})).find("names no operator") != std::string::npos);
   ptq::onnx_node foreign = node_of("MatMul", {}, {"", "y"});  // what others' operators take is theirs to say

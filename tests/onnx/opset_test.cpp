@@ -248,7 +248,9 @@ TEST_CASE("functions move from their own operator set, and only where it is olde
   CHECK(moved.nodes[1].attributes.empty());
   CHECK(std::string(written.functions[1].source) == function(21, ""));
 
-  const std::string given = make_field(5, make_field(1, "axes") + make_field(21, "its_axes"));
+  std::string is_integers;
+  protozero::pbf_writer(is_integers).add_enum(20, 7);
+  const std::string given = make_field(5, make_field(1, "axes") + make_field(21, "its_axes") + is_integers);
   const source parameter(model_of(17, {call}, onnx_type::float32, {function(17, given)}));
   CHECK(contains(
       parameter.refusal("fp8_e4m3fn"),
@@ -302,6 +304,12 @@ TEST_CASE("what cannot be moved is refused with its place, the reason and what t
 
   const source ancient(model_of(6, {node("Relu", {"x"}, {"y"})}, onnx_type::float32));
   CHECK(contains(ancient.refusal(), "operators of before version 7 mean something else now"));
+  for (const char* op_type : {"Affine", "ImageScaler"}) {  // on trial in ONNX until operator set 10
+    const std::string floats = make_field(5, make_field(1, "bias") + make_field(7, std::string(4, '\0')));
+    const source trial(model_of(9, {node(op_type, {"x"}, {"y"}, floats)}, onnx_type::float32));
+    CHECK(contains(trial.refusal(), "it was on trial, and is gone since operator set 10. Export the model"));
+    CHECK(source(model_of(13, {node(op_type, {"x"}, {"y"})}, onnx_type::float32)).refusal().empty());
+  }
   const source unknown(model_of(10,
                                 {node("Odd", {"x"}, {"h"}, make_field(7, "custom")),
                                  node("Pad", {"h"}, {"y"}, integers("pads", {0, 0}) + real("value", 1))},

@@ -16,6 +16,7 @@
 #include "ptq/config/text.hpp"
 #include "ptq/error.hpp"
 #include "ptq/io/onnx/model.hpp"
+#include "ptq/io/onnx/operators.hpp"
 #include "ptq/result.hpp"
 
 namespace ptq::inline v0_1 {
@@ -177,13 +178,13 @@ class onnx_form {
     if (node.inputs.size() < least)
       return "it has " + counted(node.inputs.size(), "input") + "; " + node.op_type + " takes " +
              std::to_string(least) + " or more.";
-    if (least > 0 && node.inputs.front().empty() && node.op_type != "Loop")
-      return "its first input has no name.";
+    const bool may_lack_first = has_listed("Loop Scan", node.op_type);  // of Scan 8: the lengths of sequences
+    if (least > 0 && node.inputs.front().empty() && !may_lack_first) return "its first input has no name.";
     return {};
   }
 
   static std::string fault_of(const onnx_node& node, const onnx_attribute& attribute) {
-    if (!node.is_standard()) return {};
+    if (!node.is_standard() || is_experimental(node)) return {};
     const auto wanted = type_of_attribute(node.op_type, attribute.name);
     if (!wanted || attribute.kind == *wanted) return {};
     return "its attribute \"" + attribute.name + "\" is " + text_of(attribute.kind) + "; it must be " +

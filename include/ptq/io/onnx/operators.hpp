@@ -3,7 +3,10 @@
 #ifndef PTQ_IO_ONNX_OPERATORS_HPP
 #define PTQ_IO_ONNX_OPERATORS_HPP
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <iterator>
 #include <string_view>
 
 #include "ptq/io/onnx/model.hpp"
@@ -70,6 +73,27 @@ inline const onnx_operator* find_operator(const onnx_node& node) noexcept {
         (known.domain.empty() ? node.is_standard() : node.domain == known.domain))
       return &known;
   return nullptr;
+}
+
+/// The operator set that has experimental operators no more.
+inline constexpr std::int64_t without_experiments = 10;
+
+/// Whether an operator of the standard domain is one of those that ONNX once had on trial. They have no
+/// schemas; ONNX Runtime computes most of them in graphs of operator sets before `without_experiments`.
+inline bool is_experimental(const onnx_node& node) noexcept {
+  constexpr std::string_view operators[] = {"ATen",
+                                            "Affine",
+                                            "ConstantFill",
+                                            "Crop",
+                                            "DynamicSlice",
+                                            "GRUUnit",
+                                            "GivenTensorFill",
+                                            "ImageScaler",
+                                            "ParametricSoftplus",
+                                            "Scale",
+                                            "ScaledTanh"};
+  return node.is_standard() &&
+         std::find(std::begin(operators), std::end(operators), node.op_type) != std::end(operators);
 }
 
 }  // namespace detail

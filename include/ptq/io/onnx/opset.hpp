@@ -21,6 +21,7 @@
 #include "ptq/io/onnx/links.hpp"
 #include "ptq/io/onnx/model.hpp"
 #include "ptq/io/onnx/moving_node.hpp"
+#include "ptq/io/onnx/operators.hpp"
 #include "ptq/io/onnx/scope.hpp"
 #include "ptq/io/onnx/text.hpp"
 #include "ptq/io/onnx/wire.hpp"
@@ -132,7 +133,11 @@ class onnx_mover {
   std::optional<onnx_text> move(const onnx_node& node, const onnx_scope& scope, std::int64_t from,
                                 protozero::pbf_tag_type tag) {
     onnx_moving_node moving(node, scope, *names_);
-    if (node.is_standard() && !node.outputs.empty()) adapt(moving, from, to_);
+    if (is_experimental(node) && from < without_experiments)
+      moving.refuse("it was on trial, and is gone since operator set " + std::to_string(without_experiments),
+                    "Export the model with operators that stayed.");
+    else if (node.is_standard() && !node.outputs.empty())
+      adapt(moving, from, to_);
     if (!moving.refusal().empty()) {
       const std::string place = place_of(node);
       refuse((place == where_ ? place : place + " in " + where_) + " cannot be moved: " + moving.refusal(),
