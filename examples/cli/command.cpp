@@ -2,13 +2,13 @@
 #include "command.hpp"
 
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <thread>
 #include <utility>
 
+#include "output.hpp"
 #include "ptq/config/text.hpp"
 #include "ptq/io/json.hpp"
 #include "ptq/io/path.hpp"
@@ -22,17 +22,16 @@ ptq::error out_of_memory() {
 }
 
 int fail(const options& given, const ptq::error& error, exit_code code) {
-  std::fprintf(stderr, "ptq: error: %s\n", ptq::printable(error.what).c_str());
+  say("error", error.what);
   if (given.json) {
     const nlohmann::json report = {{"error", {{"where", error.where}, {"message", error.what}}}};
-    std::fputs(json_text(report).c_str(), stdout);
+    print_json(report);
   }
   return code;
 }
 
 int warn(const options& given, const std::vector<std::string>& warnings) {
-  for (const std::string& warning : warnings)
-    std::fprintf(stderr, "ptq: warning: %s\n", ptq::printable(warning).c_str());
+  for (const std::string& warning : warnings) say("warning", warning);
   if (!given.strict || warnings.empty()) return done;
   return fail(given,
               ptq::error(ptq::errc::invalid_value, "--strict",
@@ -41,7 +40,7 @@ int warn(const options& given, const std::vector<std::string>& warnings) {
 }
 
 void note(std::string_view text) {
-  std::fprintf(stderr, "ptq: note: %s\n", ptq::printable(text).c_str());
+  say("note", text);
 }
 
 void print_notes(std::span<const std::string> notes) {

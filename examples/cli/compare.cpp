@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -18,6 +17,7 @@
 #include "checkpoint_file.hpp"
 #include "command.hpp"
 #include "onnx_file.hpp"
+#include "output.hpp"
 #include "ptq/io/artifact.hpp"
 #include "ptq/quantize/error.hpp"
 #include "ptq/report/json.hpp"
@@ -282,7 +282,7 @@ nlohmann::json json_of(const comparison& found) {
 
 void print_names(const char* title, const std::vector<std::string>& names) {
   if (names.empty()) return;
-  std::printf("%s: %zu (%s)\n", title, names.size(), ptq::names_text(names).c_str());
+  print(std::string(title) + ": " + std::to_string(names.size()) + " (" + ptq::names_text(names) + ")\n");
 }
 
 /// Why a row has no figures; else empty.
@@ -296,7 +296,7 @@ std::string note_of(const difference& d) {
   return d.error ? d.identical ? "same values" : "" : "not floats";
 }
 
-void print(const comparison& found) {
+void print_comparison(const comparison& found) {
   using column = ptq::text_table::column;
   constexpr auto right = ptq::text_table::align::right;
   ptq::text_table table({column{"layer"}, column{"A"}, column{"B"}, column{"SQNR dB", right},
@@ -317,11 +317,11 @@ void print(const comparison& found) {
     }
     table.add(row);
   }
-  if (!table.empty()) std::printf("%s\n", table.text().c_str());
+  if (!table.empty()) print(table.text() + "\n");
   if (found.differences.empty() && found.only_in_a.empty() && found.only_in_b.empty())
-    std::puts("all tensors are identical");
-  std::printf("differ: %zu, %s -> %s\nidentical: %zu\n", found.differences.size(),
-              ptq::bytes_text(bytes_a).c_str(), ptq::bytes_text(bytes_b).c_str(), found.identical);
+    print("all tensors are identical\n");
+  print("differ: " + std::to_string(found.differences.size()) + ", " + ptq::bytes_text(bytes_a) + " -> " +
+        ptq::bytes_text(bytes_b) + "\nidentical: " + std::to_string(found.identical) + "\n");
   print_names("only in A", found.only_in_a);
   print_names("only in B", found.only_in_b);
 }
@@ -346,9 +346,9 @@ int run_compare(const options& given) {
               return std::pair(rank(x), x.name) < std::pair(rank(y), y.name);
             });
   if (given.json)
-    std::fputs(json_text(json_of(found)).c_str(), stdout);
+    print_json(json_of(found));
   else
-    print(found);
+    print_comparison(found);
   return done;
 }
 

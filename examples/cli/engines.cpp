@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engines.hpp"
 
-#include <cstdio>
-
+#include "command.hpp"
 #include "ptq/io/path.hpp"
 #include "tiny_engine/engine.hpp"
 

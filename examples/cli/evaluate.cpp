@@ -2,7 +2,6 @@
 // ptq evaluate: the model and its artifact on the same inputs, sample by sample.
 #include <algorithm>
 #include <cstddef>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -15,6 +14,7 @@
 #include "compared_output.hpp"
 #include "data_formats.hpp"
 #include "engines.hpp"
+#include "output.hpp"
 #include "ptq/config/yaml.hpp"
 #include "ptq/engine/accuracy.hpp"
 #include "ptq/engine/batch_axis.hpp"
@@ -279,21 +279,29 @@ std::string ratio_text(const ptq::error_metrics& m) {
   return ptq::fixed_text(m.sqnr_db, 1) + " dB";
 }
 
-void print_one(const compared_output& output) {
-  const ptq::accuracy a = output.metrics();
-  std::printf("compared          %s\n", output.text().c_str());
-  if (output.task() != ptq::task::regression) {
-    if (a.float_top1) std::printf("top-1, float      %s\n", percent(*a.float_top1).c_str());
-    if (a.quantized_top1) std::printf("top-1, quantized  %s\n", percent(*a.quantized_top1).c_str());
-    std::printf("agreement         %s\n", a.samples > 0 ? percent(a.agreement).c_str() : "none (no answers)");
-  }
-  std::printf("output SQNR       %s\noutput cosine     %s\nlargest error     %s\n",
-              ratio_text(a.outputs).c_str(), ptq::fixed_text(a.outputs.cosine, 6).c_str(),
-              ptq::short_text(a.outputs.max_abs).c_str());
+/// "agreement         99.40 %": the values of all lines begin in one column.
+void print_row(const char* title, const std::string& value) {
+  constexpr std::size_t width = 18;
+  std::string line = title;
+  line.resize(width, ' ');
+  print(line + ptq::printable(value) + "\n");
 }
 
-void print(const evaluation& found) {
-  std::printf("samples           %zu\n", found.samples);
+void print_one(const compared_output& output) {
+  const ptq::accuracy a = output.metrics();
+  print_row("compared", output.text());
+  if (output.task() != ptq::task::regression) {
+    if (a.float_top1) print_row("top-1, float", percent(*a.float_top1));
+    if (a.quantized_top1) print_row("top-1, quantized", percent(*a.quantized_top1));
+    print_row("agreement", a.samples > 0 ? percent(a.agreement) : "none (no answers)");
+  }
+  print_row("output SQNR", ratio_text(a.outputs));
+  print_row("output cosine", ptq::fixed_text(a.outputs.cosine, 6));
+  print_row("largest error", ptq::short_text(a.outputs.max_abs));
+}
+
+void print_evaluation(const evaluation& found) {
+  print_row("samples", std::to_string(found.samples));
   if (found.outputs.size() == 1) return print_one(found.outputs[0]);
   using column = ptq::text_table::column;
   constexpr auto right = ptq::text_table::align::right;
@@ -311,7 +319,7 @@ void print(const evaluation& found) {
                has_answers ? percent(a.agreement) : "-", ratio_text(a.outputs),
                ptq::fixed_text(a.outputs.cosine, 6), ptq::short_text(a.outputs.max_abs)});
   }
-  std::printf("\n%s", table.text().c_str());
+  print("\n" + table.text());
 }
 
 }  // namespace
@@ -357,9 +365,9 @@ int run_evaluate(const options& given) {
   const auto measured = evaluate(*spec, *model, *reference, *quantized);
   if (!measured) return fail(given, measured.error(), failed);
   if (given.json)
-    std::fputs(json_text(json_of(*measured)).c_str(), stdout);
+    print_json(json_of(*measured));
   else
-    print(*measured);
+    print_evaluation(*measured);
   return done;
 }
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -16,6 +15,7 @@
 #include "checkpoint_file.hpp"
 #include "command.hpp"
 #include "onnx_file.hpp"
+#include "output.hpp"
 #include "ptq/io/artifact.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/table.hpp"
@@ -118,8 +118,9 @@ ptq::result<listing> list(const ptq::checkpoint& file) {
   if (ptq::is_artifact(file)) {
     const auto made = ptq::read_artifact(file);
     if (!made) return made.error();
-    found.title =
-        "artifact of ptq " + made->version + ", backend " + made->backend + ", mode " + made->mode + "\n";
+    found.title = ptq::printable("artifact of ptq " + made->version + ", backend " + made->backend +
+                                 ", mode " + made->mode) +
+                  "\n";
     found.layers = list_layers(*made);
   } else {
     found.layers = list_layers(file);
@@ -161,8 +162,8 @@ listing list(const onnx_file& file) {
     for (const ptq::onnx_value& value : *values) {
       if (stored.contains(value.name)) continue;  // the default of an input
       rows.push_back({{"name", value.name}, {"type", value_text(value)}});
-      found.title += std::string(title).substr(0, std::string_view(title).size() - 1) + " " + value.name +
-                     ": " + ptq::printable(value_text(value)) + "\n";
+      const std::string noun(title, std::string_view(title).size() - 1);  // "input"
+      found.title += ptq::printable(noun + " " + value.name + ": " + value_text(value)) + "\n";
     }
   }
   return found;
@@ -216,13 +217,13 @@ ptq::text_table table_of(const std::vector<listed_layer>& layers) {
   return table;
 }
 
-void print(const listing& found) {
-  if (!found.title.empty()) std::printf("%s\n", found.title.c_str());
+void print_listing(const listing& found) {
+  if (!found.title.empty()) print(found.title + "\n");
   const bool has_inferred =
       std::ranges::any_of(found.layers, [](const listed_layer& l) { return l.inferred; });
   if (const auto layers = table_of(found.layers); !layers.empty())
-    std::printf("%s%s%s\n", layers.text().c_str(), ptq::detail::inferred_text(has_inferred).c_str(),
-                ptq::detail::made_up_text(found.layers).c_str());
+    print(layers.text() + ptq::detail::inferred_text(has_inferred) + ptq::detail::made_up_text(found.layers) +
+          "\n");
   using column = ptq::text_table::column;
   ptq::text_table table(
       {column{"tensor"}, column{"type"}, column{"shape"}, column{"bytes", ptq::text_table::align::right}});
@@ -231,9 +232,8 @@ void print(const listing& found) {
     bytes += tensor.bytes;
     table.add({tensor.name, tensor.type, extents_text(tensor.shape), ptq::bytes_text(tensor.bytes)});
   }
-  std::printf("%s\n%s, %s\n", table.text().c_str(),
-              ptq::detail::count_text(found.tensors.size(), "tensor").c_str(),
-              ptq::bytes_text(bytes).c_str());
+  print(table.text() + "\n" + ptq::detail::count_text(found.tensors.size(), "tensor") + ", " +
+        ptq::bytes_text(bytes) + "\n");
 }
 
 nlohmann::json json_of(const listed_layer& layer) {
@@ -265,9 +265,9 @@ nlohmann::json json_of(const listing& found) {
 
 int show(const options& given, const listing& found) {
   if (given.json)
-    std::fputs(json_text(json_of(found)).c_str(), stdout);
+    print_json(json_of(found));
   else
-    print(found);
+    print_listing(found);
   return done;
 }
 

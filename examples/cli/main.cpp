@@ -7,6 +7,7 @@
 #include <cstring>
 #include <new>
 #include <span>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "command.hpp"
 #include "engines.hpp"
 #include "images.hpp"
+#include "output.hpp"
 #include "ptq/config/words.hpp"
 #include "ptq/version.hpp"
 #include "terminal.hpp"
@@ -138,9 +140,8 @@ ptq::error usage_error(const CLI::App& app, const CLI::ParseError& wrong, std::s
 
 /// The exit code, if what was printed has arrived.
 int checked(const cli::options& given, int code) {
-  errno = 0;
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
-  const std::string reason = errno != 0 ? std::strerror(errno) : "an earlier write failed";
+  const std::string reason = cli::print_failure();
+  if (reason.empty()) return code;
   return cli::fail(given,
                    ptq::error(ptq::errc::cannot_write, "standard output",
                               reason + ". What was to be printed is not all there; files are."),
@@ -226,7 +227,10 @@ The bytes are those of one run over all data.)");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {  // --help, --version
-    return checked(given, app.exit(e));
+    std::ostringstream text;
+    const int code = app.exit(e, text, text);
+    cli::print(text.str());
+    return checked(given, code);
   } catch (const CLI::ParseError& e) {
     const std::span arguments(argv + 1, argv + argc);
     given.json = std::find(arguments.begin(), arguments.end(), std::string_view("--json")) != arguments.end();

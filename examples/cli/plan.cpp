@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // ptq plan: what would happen to each layer, and why.
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "calibration.hpp"
 #include "command.hpp"
 #include "model_file.hpp"
+#include "output.hpp"
 #include "ptq/config/yaml.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/text.hpp"
@@ -28,9 +28,9 @@ int run_plan(const options& given) {
   print_notes(plan.notes);
   if (const int code = warn(given, plan.warnings); code != done) return code;
   if (given.json)
-    std::fputs(json_text(ptq::to_json(plan)).c_str(), stdout);
+    print_json(ptq::to_json(plan));
   else
-    std::fputs(ptq::to_text(plan).c_str(), stdout);
+    print(ptq::to_text(plan));
   return done;
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <filesystem>
 #include <new>
 #include <nlohmann/json.hpp>
@@ -17,6 +16,7 @@
 #include "calibration.hpp"
 #include "command.hpp"
 #include "model_file.hpp"
+#include "output.hpp"
 #include "ptq/config/to_yaml.hpp"
 #include "ptq/config/yaml.hpp"
 #include "ptq/io/artifact_writer.hpp"
@@ -228,7 +228,7 @@ template <class Run>
 int give_up(const options& given, Run run, const ptq::error& error) {
   record_failure(run, is_interrupted() ? "interrupted" : error.what);
   if (!is_interrupted()) return fail(given, error, failed);
-  std::fputs("ptq: interrupted: the artifact is not written\n", stderr);
+  say("interrupted", "the artifact is not written");
   {
     const Run ended = std::move(run);
   }  // removes its files: the signal leaves no time for that
@@ -271,12 +271,12 @@ int quantize(const options& given, const ptq::spec& spec) {
   print_notes(std::span(report.notes).subspan(plan.notes.size()));
 
   if (given.json) {
-    std::fputs(json_text(ptq::to_json(report)).c_str(), stdout);
+    print_json(ptq::to_json(report));
     return done;
   }
-  std::printf("%s\nartifact: %s\nreport:   %s\n", ptq::to_text(report).c_str(),
-              ptq::absolute_path(artifact_path(spec)).c_str(),
-              ptq::absolute_path(result_path(spec, "quantize_report.json")).c_str());
+  const auto shown = [](const std::string& path) { return ptq::printable(ptq::absolute_path(path)) + "\n"; };
+  print(ptq::to_text(report) + "\nartifact: " + shown(artifact_path(spec)) +
+        "report:   " + shown(result_path(spec, "quantize_report.json")));
   return done;
 }
 

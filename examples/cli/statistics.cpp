@@ -3,7 +3,6 @@
 // in parts if need be.
 #include "statistics.hpp"
 
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -12,6 +11,7 @@
 
 #include "calibration.hpp"
 #include "model_file.hpp"
+#include "output.hpp"
 #include "ptq/config/yaml.hpp"
 #include "ptq/io/path.hpp"
 #include "ptq/io/run_folder.hpp"
@@ -70,7 +70,7 @@ ptq::result<void> write(ptq::run_folder& run, const std::string& path,
 /// Removes the run's files, since the signal leaves no time for that.
 int give_up(const options& given, ptq::run_folder run, const ptq::error& error) {
   if (!is_interrupted()) return fail(given, error, failed);
-  std::fputs("ptq: interrupted: the statistics are not written\n", stderr);
+  say("interrupted", "the statistics are not written");
   {
     const ptq::run_folder ended = std::move(run);
   }
@@ -92,7 +92,7 @@ int finish(const options& given, ptq::run_folder run, const std::string& path,
 void print_statistics(const options& given, const std::string& path,
                       const ptq::stored_statistics& statistics) {
   if (given.json) {
-    std::fputs(json_text(json_of(path, statistics)).c_str(), stdout);
+    print_json(json_of(path, statistics));
     return;
   }
   using column = ptq::text_table::column;
@@ -100,8 +100,8 @@ void print_statistics(const options& given, const std::string& path,
   ptq::text_table table({column{"layer"}, column{"values", right}, column{"largest", right}});
   for (const auto& [name, seen] : statistics.layers)
     table.add({name, std::to_string(seen.count), ptq::short_text(static_cast<double>(seen.absmax), 6)});
-  std::printf("%s\nstatistics: %s\nmodel:      %s\n", table.text().c_str(), ptq::absolute_path(path).c_str(),
-              statistics.model.c_str());
+  print(table.text() + "\nstatistics: " + ptq::printable(ptq::absolute_path(path)) +
+        "\nmodel:      " + ptq::printable(statistics.model) + "\n");
 }
 
 int run_calibrate(const options& given) {

@@ -11,10 +11,10 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
-#include <cstdio>
 #include <string>
 #include <string_view>
 
+#include "output.hpp"
 #include "ptq/report/table.hpp"
 
 namespace cli {
@@ -38,12 +38,11 @@ class progress {
   void step(std::string_view name) {
     ++count_;
     if (!shown_) return;
-    std::fprintf(stderr, "\r\033[K[%zu/%zu] %s", count_, total_, ptq::name_text(name).c_str());
-    std::fflush(stderr);
+    show_progress("[" + std::to_string(count_) + "/" + std::to_string(total_) + "] " + ptq::name_text(name));
   }
 
   void clear() {
-    if (shown_ && count_ > 0) std::fputs("\r\033[K", stderr);
+    if (shown_ && count_ > 0) show_progress("");
     count_ = 0;
   }
 
@@ -60,7 +59,7 @@ class sample_progress {
   sample_progress(const sample_progress&) = delete;
   sample_progress& operator=(const sample_progress&) = delete;
   ~sample_progress() {
-    if (shown_ && done_ > 0) std::fputs("\r\033[K", stderr);
+    if (shown_ && done_ > 0) show_progress("");
   }
 
   void step(std::size_t samples) {
@@ -68,9 +67,9 @@ class sample_progress {
     if (!shown_) return;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
     const double rate = static_cast<double>(done_) / std::max(seconds, 1e-9);
-    std::fprintf(stderr, "\r\033[Krunning the model: %zu/%zu samples, %.0f/s, %.0f s left", done_, total_,
-                 rate, static_cast<double>(total_ - std::min(done_, total_)) / rate);
-    std::fflush(stderr);
+    const double left = static_cast<double>(total_ - std::min(done_, total_)) / rate;
+    show_progress("running the model: " + std::to_string(done_) + "/" + std::to_string(total_) +
+                  " samples, " + ptq::fixed_text(rate, 0) + "/s, " + ptq::fixed_text(left, 0) + " s left");
   }
 
  private:

@@ -23,12 +23,12 @@ class Names(CommandTest):
 
     def setUp(self):
         super().setUp()
-        self.names = ["a\nb\tc", "\x1b[31mred", "\x7f\x9b", "é" * 200]
+        self.names = ["a\nb\tc", "\x1b[31mred", "\x7f\x9b", "\u202egnp", "é" * 200]
         self.model = self.write("model.safetensors", safetensors(
             {name + ".weight": ("F32", [1, 2], floats(1, 2)) for name in self.names}))
 
     def assertTame(self, text):
-        self.assertFalse(re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", text), text)
+        self.assertFalse(re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text), text)
 
     def test_tables(self):
         spec = self.write("spec.yaml", "quantize: {layers: [{module_name: Linear, weights: {dtype: int8}}]}\n")
@@ -39,13 +39,15 @@ class Names(CommandTest):
                 run = self.ptq(*command)
                 self.assertEqual(run.returncode, 0, run.stderr)
                 self.assertTame(run.stdout)
-                for shown in (r"a\nb\tc", r"\x1b[31mred", r"\x7f\x9b", "é" * 20 + "..." + "é" * 20):
+                for shown in (r"a\nb\tc", r"\x1b[31mred", r"\x7f\x9b", r"\u202egnp", "é" * 20 + "..." + "é" * 20):
                     self.assertIn(shown, run.stdout)
                 name = next(line for line in run.stdout.splitlines() if "é" in line).split()[0]
                 self.assertEqual(len(name), 60)
 
     def test_json_keeps_them(self):
-        layers = json.loads(self.ptq("inspect", "--json", self.model).stdout)["layers"]
+        printed = self.ptq("inspect", "--json", self.model).stdout
+        self.assertTame(printed)
+        layers = json.loads(printed)["layers"]
         self.assertEqual(sorted(l["name"] for l in layers), sorted(self.names))
 
     def test_errors(self):
@@ -53,6 +55,21 @@ class Names(CommandTest):
         run = self.quantize("quantize: {layers: [{module_name: '*', weights: {dtype: int8}}]}\n", model=model)
         self.assertFails(run, 1, r"\x1b[31m\nfc", "NaN")
         self.assertTame(run.stderr)
+
+    def test_lone_bytes_of_graphs(self):
+        whole = GRAPH.read_bytes().replace(b"input", b"i\x9b[2J").replace(b"logits", b"l\xe2\x80\xaex\n")
+        graph = self.write("model.onnx", whole)
+        for command in (["inspect", graph], ["inspect", "--json", graph], ["plan", "-e", WEIGHT_ONLY, f"model_path={graph}"]):
+            run = self.ptq(*command)
+            self.assertEqual(run.returncode, 0, run.stderr)
+            self.assertTame(run.stdout + run.stderr)
+        self.assertIn(r"input i\x9b[2J: float32", self.ptq("inspect", graph).stdout)
+        self.assertIn(r"output l\u202ex\n: float32", self.ptq("inspect", graph).stdout)
+
+    def test_long_lines_are_cut_in_the_middle(self):
+        run = self.ptq("inspect", "x" * 5000)
+        self.assertFails(run, 1, "ptq: error: ", "x...x")
+        self.assertLess(max(map(len, run.stderr.splitlines())), 2100)
 
     def test_warnings(self):
         run = self.ptq("plan", "-e", self.write("spec.yaml", 'quantize: {skip_names: ["\\e[31m"]}\n'), f"model_path={LENET}")

@@ -22,6 +22,10 @@ FORBIDDEN = [
     (re.compile(r"\bpypi\.or[g]|pythonhosted\.or[g]|deb\.debian\.or[g]"), "a host of packages"),
 ]
 
+# The command prints foreign text, so only one of its files prints at all.
+COMMAND, PRINTER = "examples/cli/", "examples/cli/output.cpp"
+PRINTS = re.compile(r"\b(f?printf|f?puts|f?putc|putchar|fwrite|perror|cout|cerr|clog|stdout|stderr)\b|::write\(")
+
 
 def source_files(root):
     for path in sorted(root.rglob("*")):
@@ -43,6 +47,8 @@ def wrong_form(name, text):
         for pattern, what in FORBIDDEN:
             if pattern.search(line):
                 yield f"{name}:{number}: names {what}: {line.strip()}"
+        if name.startswith(COMMAND) and name != PRINTER and PRINTS.search(re.sub(r'"[^"]*"|//.*', "", line)):
+            yield f"{name}:{number}: prints; only {PRINTER} does, so that no name reaches a terminal as it is"
 
 
 def wrong_header(name, text):

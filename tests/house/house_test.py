@@ -143,6 +143,14 @@ class HouseTest(unittest.TestCase):
         (self.root / "tool.py").write_text("print()\n")
         self.assert_files("tool.py: does not start with SPDX-License-Identifier: Apache-2.0")
 
+    def test_a_second_printer(self):
+        command = self.root / "examples/cli"
+        command.mkdir(parents=True)
+        for name in ("plan.cpp", "output.cpp"):
+            (command / name).write_text("// SPDX-License-Identifier: Apache-2.0\nvoid f() { std::puts(\"name\"); }\n")
+        self.assert_files("examples/cli/plan.cpp:2: prints; only examples/cli/output.cpp does, so that no name reaches a terminal "
+                          "as it is")
+
     def test_a_long_file(self):
         self.add("model/layer.hpp", "\n" * files.MOST_LINES)
         self.assertRegex(files.violations(self.root)[0], r"^include/ptq/model/layer.hpp: has 9\d\d lines")
