@@ -143,6 +143,7 @@ class onnx_editor {
         if (is_quantized_otherwise(decided, source, node, input_scales[at])) set_apart(node);
       }
     }
+    drop_unused_paths();
     for (const onnx_coded_weight& weight : made_.weights) drop_if_unused(weight);
     if (const auto moved = raise_versions(); !moved) return moved.error();
     return std::move(made_);
@@ -375,13 +376,17 @@ class onnx_editor {
            (released == released_.end() || released->second < uses->second.size());
   }
 
-  /// Drops the float form of a weight, and the nodes that brought it to its users, as far as nobody uses it.
-  void drop_if_unused(const onnx_coded_weight& weight) {
+  /// Drops the nodes that brought weights to their users, as far as nobody uses them any more.
+  void drop_unused_paths() {
     for (auto step = paths_.rbegin(); step != paths_.rend(); ++step) {
       const onnx_node& node = graph_->nodes[*step];
       if (is_used(node.outputs.front()) || !made_.dropped_nodes.insert(*step).second) continue;
       ++released_[node.inputs.front()];
     }
+  }
+
+  /// Drops the float form of a weight if nobody uses it.
+  void drop_if_unused(const onnx_coded_weight& weight) {
     const std::string_view name = weight.source->name;
     if (!is_used(name)) {
       if (!made_.dropped_constants.insert(name).second) return;
