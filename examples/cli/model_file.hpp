@@ -72,6 +72,7 @@ class model_file {
     std::uint64_t bytes = 0;
     if (checkpoint_)
       for (const ptq::stored_tensor& tensor : checkpoint_->tensors()) bytes += tensor.data.size();
+    if (onnx_) bytes += ptq::bytes_in_bodies(onnx_->model.graph.nodes);
     if (onnx_)
       for (const auto* list : {&onnx_->model.graph.initializers, &onnx_->model.graph.constants})
         for (const ptq::onnx_tensor& tensor : *list) bytes += tensor.data.size();

@@ -286,6 +286,7 @@ TEST_CASE("weights in bodies are layers that stay as they are") {
   CHECK(found.layers[1].weight.shape == ptq::tensor_shape{3, 3});
   REQUIRE(found.notes.size() == 1);
   CHECK(found.notes[0] == "node \"choose\" (If): its bodies (5 nodes) are left as they are");
+  CHECK(ptq::bytes_in_bodies(model.graph.nodes) >= 3 * 3 * sizeof(float));
 }
 
 namespace {

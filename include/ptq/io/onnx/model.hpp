@@ -3,6 +3,7 @@
 #ifndef PTQ_IO_ONNX_MODEL_HPP
 #define PTQ_IO_ONNX_MODEL_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -159,6 +160,24 @@ inline std::int64_t standard_opset(const std::vector<onnx_opset>& imports) noexc
   for (const onnx_opset& imported : imports)
     if (imported.domain.empty() || imported.domain == "ai.onnx") return imported.version;
   return 0;
+}
+
+/// The bytes of the tensors that the bodies of nodes hold, those within bodies included.
+inline std::uint64_t bytes_in_bodies(std::span<const onnx_node> nodes) {
+  std::uint64_t bytes = 0;
+  const auto add = [&](const onnx_tensor& tensor) { bytes += tensor.data.size(); };
+  for (const onnx_node& node : nodes) {
+    for (const onnx_attribute& attribute : node.attributes) {
+      for (const onnx_body& body : attribute.bodies) {
+        std::for_each(body.initializers.begin(), body.initializers.end(), add);
+        for (const onnx_node& inner : body.nodes)
+          for (const onnx_attribute& own : inner.attributes)
+            std::for_each(own.tensors.begin(), own.tensors.end(), add);
+        bytes += bytes_in_bodies(body.nodes);
+      }
+    }
+  }
+  return bytes;
 }
 
 /// FunctionProto: an operator that the model brings along.

@@ -337,6 +337,7 @@ class onnx_writer {
     for (const auto* list : {&model.graph.initializers, &model.graph.constants})
       for (const onnx_tensor& tensor : *list)
         if (!edits->dropped_constants.contains(tensor.name)) writer.tensor_bytes_ += tensor.data.size();
+    writer.tensor_bytes_ += bytes_in_bodies(model.graph.nodes);
     for (std::size_t i = 0; i < edits->weights.size(); ++i) {
       const detail::onnx_coded_weight& weight = edits->weights[i];
       const std::uint64_t size = weight.source->size() * bits_of(weight.type) / 8;
