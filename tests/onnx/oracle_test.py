@@ -3,7 +3,8 @@
 """oracle_test.py PTQ RUN_MODEL EXAMPLES
 
 What `ptq quantize` writes for the shipped models, run by ONNX Runtime with its optimizations off, against tiny_engine and
-against what `ptq evaluate` says: layer by layer on the same inputs, and end to end on the test set.
+against what `ptq evaluate` says: layer by layer on the same inputs, and end to end on the test set. At every other level of
+ONNX Runtime the artifacts, weight-only ones too, give the same top-1, without any option of the session.
 """
 import json
 import subprocess
@@ -41,14 +42,14 @@ def command(*words):
     return done.stdout
 
 
-def run_oracle(model, feeds, wanted):
+def run_oracle(model, feeds, wanted, level="DISABLE_ALL"):
     """The wanted tensors of a model, inner ones too, as ONNX Runtime computes them."""
     tapped = onnx.ModelProto()
     tapped.CopyFrom(model)
     known = {output.name for output in model.graph.output}
     tapped.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted if name not in known)
     options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, f"ORT_{level}")
     options.log_severity_level = 3
     session = ort.InferenceSession(tapped.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return session.run(list(wanted), feeds)
@@ -177,9 +178,33 @@ def check_end_to_end(graph, path, data, title, folder, evaluated):
         check(abs(evaluated[name] - wanted) <= slack, f"{title}: evaluate says {name} {evaluated[name]:.5g}, the oracle {wanted:.5g}")
 
 
+def check_levels(model, data, title, evaluated):
+    """Top-1 is what `evaluate` says, and the logits are those of the level that changes nothing."""
+    inputs, labels = data
+    plain, = run_oracle(model, inputs, ["logits"])
+    for level in ("ENABLE_BASIC", "ENABLE_EXTENDED", "ENABLE_ALL"):
+        got, = run_oracle(model, inputs, ["logits"], level)
+        top1 = np.mean(got.argmax(1) == labels)
+        check(abs(top1 - evaluated["quantized_top1"]) <= 1.5 / len(labels) and sqnr(plain, got) >= 40,
+              f"{title}: level {level}: top-1 {100 * top1:.2f} %, evaluate says {100 * evaluated['quantized_top1']:.2f} %; "
+              f"{sqnr(plain, got):.0f} dB apart from level none")
+
+
+def check_weight_only(name, data, test_words, folder):
+    for dtype in LEVELS:
+        spec = folder / f"{name}_{dtype}.yaml"
+        spec.write_text(f"quantize: {{layers: [{{module_name: '*', weights: {{dtype: {dtype}}}}}]}}\n")
+        words = ["-e", spec, f"model_path={EXAMPLES / 'models' / name / 'model.onnx'}", f"results_dir={folder / spec.stem}"]
+        command(PTQ, "quantize", *words)
+        evaluated = json.loads(command(PTQ, "evaluate", "--json", *words, *test_words))
+        model = onnx.load(folder / spec.stem / "quantized_model_torchao.onnx")
+        check_levels(model, data, f"{name} {dtype} weight-only", evaluated)
+
+
 def sqnr(wanted, got):
     wanted, got = wanted.astype(np.float64), got.astype(np.float64)
-    return 10 * np.log10(np.sum(wanted ** 2) / np.sum((wanted - got) ** 2))
+    noise = np.sum((wanted - got) ** 2)
+    return float("inf") if noise == 0 else 10 * np.log10(np.sum(wanted ** 2) / noise)
 
 
 def main(folder):
@@ -188,6 +213,8 @@ def main(folder):
         inputs, seen = ({"input": (np.load(model / file).astype(np.float64) * scale).astype(np.float32).reshape(-1, *shape)}
                         for file in (test_file, "calib.npy"))
         few = {"input": inputs["input"][:LAYER_SAMPLES]}
+        data = inputs, np.load(model / "test_labels.npy")
+        test_words = [f"evaluate.inputs={model / test_file}", f"evaluate.labels={model / 'test_labels.npy'}", f"evaluate.scale={scale}"]
         for dtype, algorithm in CONFIGURATIONS:
             title = f"{name} {dtype} {algorithm}"
             results = folder / title.replace(" ", "_")
@@ -196,15 +223,16 @@ def main(folder):
             words += [f"quantize.layers.{rule}.{slot}.dtype={dtype}" for rule in (0, 1) for slot in ("weights", "activations")]
             calibration = "dataset.quant_calibration_dataset"
             command(PTQ, "quantize", *words, f"{calibration}.inputs={model / 'calib.npy'}", f"{calibration}.scale={scale}")
-            evaluated = json.loads(command(PTQ, "evaluate", "--json", *words, f"evaluate.inputs={model / test_file}",
-                                           f"evaluate.labels={model / 'test_labels.npy'}", f"evaluate.scale={scale}"))
+            evaluated = json.loads(command(PTQ, "evaluate", "--json", *words, *test_words))
             graph = Graph(results / "quantized_model_modelopt.onnx")
             report = json.loads((results / "quantize_report.json").read_text())
             planned = sum(layer["weights"]["dtype"] == dtype for layer in report["layers"])
             check(len(graph.layers) == planned >= 4, f"{title}: {planned} layers")
             check_report(graph, model / "model.onnx", seen, title, report)
             check_layers(graph, few, title, folder, dtype)
-            check_end_to_end(graph, model / "model.onnx", (inputs, np.load(model / "test_labels.npy")), title, folder, evaluated)
+            check_end_to_end(graph, model / "model.onnx", data, title, folder, evaluated)
+            check_levels(graph.model, data, title, evaluated)
+        check_weight_only(name, data, test_words, folder)
 
 
 with tempfile.TemporaryDirectory() as scratch:

@@ -10,6 +10,7 @@ import onnxruntime
 
 PTQ = pathlib.Path(sys.argv[1]).resolve()
 LAYERS = ("Conv*", "Linear")
+LEVELS = ("DISABLE_ALL", "ENABLE_BASIC", "ENABLE_ALL")
 
 
 def needs_openvino():
@@ -19,17 +20,17 @@ def needs_openvino():
         sys.exit(77)
 
 
-def session(path):
+def session(path, level="DISABLE_ALL"):
     """With optimizations off: what the file says, and nothing else."""
     options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, f"ORT_{level}")
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def quantize(model, folder, backend, mode, inputs=None, more_rules="", settings=()):
+def quantize(model, folder, backend, mode, inputs=None, more_rules="", settings=(), dtype="int8"):
     """The artifact, checked, and its quantized layers."""
-    slots = "weights: {dtype: int8}" + (", activations: {dtype: int8}" if inputs else "")
+    slots = f"weights: {{dtype: {dtype}}}" + (f", activations: {{dtype: {dtype}}}" if inputs else "")
     rules = "".join(f"{{module_name: '{pattern}', {slots}}}, " for pattern in LAYERS) + more_rules
     spec = folder / f"{backend}.yaml"
     spec.write_text(f"quantize: {{backend: {backend}, mode: {mode}, layers: [{rules}]}}\n")
