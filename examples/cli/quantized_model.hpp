@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "ptq/config/spec.hpp"
 #include "ptq/io/artifact.hpp"
@@ -83,14 +84,6 @@ inline ptq::layer layer_of(const ptq::onnx_node& node, std::string_view class_na
   return made;
 }
 
-/// The listed layer that a node computes; null if there is none.
-inline ptq::layer* layer_at(ptq::onnx_layers& layers, std::size_t node) {
-  for (std::size_t i = 0; i < layers.sources.size(); ++i)
-    for (const ptq::onnx_call& call : layers.sources[i].calls)
-      if (call.node == node) return &layers.layers[i];
-  return nullptr;
-}
-
 /// The pattern that matches one name alone.
 inline std::string pattern_for(std::string_view name) {
   std::string pattern;
@@ -110,6 +103,10 @@ inline ptq::result<void> expect_floats(const ptq::spec& spec, const ptq::onnx_mo
                                        ptq::onnx_layers& layers) {
   const auto links = ptq::links_of(model.graph);
   if (!links) return links.error().in(ptq::absolute_path(model.file));
+  const ptq::resolver rules(spec.quantize);
+  std::unordered_map<std::size_t, std::size_t> layer_at;  // node -> layer
+  for (std::size_t i = 0; i < layers.sources.size(); ++i)
+    for (const ptq::onnx_call& call : layers.sources[i].calls) layer_at.emplace(call.node, i);
   std::string first;
   std::string names;
   for (std::size_t i = 0; i < model.graph.nodes.size(); ++i) {
@@ -117,14 +114,15 @@ inline ptq::result<void> expect_floats(const ptq::spec& spec, const ptq::onnx_mo
     const auto [codes, class_name] = find_quantized_weight(model.graph, *links, node);
     if (codes == nullptr) continue;
     ptq::layer candidate = layer_of(node, class_name, *codes);
-    if (ptq::layer* const listed = layer_at(layers, i)) {
+    if (const auto at = layer_at.find(i); at != layer_at.end()) {
+      ptq::layer* const listed = &layers.layers[at->second];
       for (const std::string& name : {candidate.name, codes->name})
         if (!listed->is_called(name)) listed->aliases.push_back(name);
       if (listed->reason.empty()) listed->reason = "its weight \"" + codes->name + "\" is quantized already";
       listed->class_name = candidate.class_name;  // with the rank of the codes
       candidate = *listed;
     }
-    const auto rule = ptq::resolve(spec.quantize, candidate).weights;
+    const auto rule = rules.resolve(candidate).weights;
     if (!rule || spec.quantize.layers[*rule].weights->dtype == "native") continue;
     if (first.empty())
       first = ptq::node_text(model.graph, i) + ": its weight \"" + codes->name + "\" holds codes";

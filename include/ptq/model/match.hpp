@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -140,20 +141,61 @@ inline bool is_blocked(const rule_config& rule, const layer& candidate, const ba
   return asks;
 }
 
+/// Of many rules, whether they are blocked at a layer: rules that ask for the same have one answer.
+class rule_judge {
+ public:
+  rule_judge(std::span<const rule_config> rules, const backend_profile& backend)
+      : rules_(rules), backend_(&backend) {
+    std::unordered_map<std::string, std::size_t> known;
+    for (std::size_t i = 0; i < rules.size(); ++i)
+      same_as_.push_back(known.emplace(text_of(rules[i].weights) + "/" + text_of(rules[i].activations), i)
+                             .first->second);
+    answers_.resize(rules.size());
+  }
+
+  /// @param at the number of the layer: each is asked about in turn
+  bool is_blocked(std::size_t rule, const layer& candidate, std::size_t at) {
+    answer& known = answers_[same_as_[rule]];
+    if (known.layer != at) known = {at, detail::is_blocked(rules_[rule], candidate, *backend_)};
+    return known.is_blocked;
+  }
+
+ private:
+  struct answer {
+    std::size_t layer = static_cast<std::size_t>(-1);
+    bool is_blocked = false;
+  };
+
+  static std::string text_of(const std::optional<slot_config>& wanted) {
+    if (!wanted) return {};
+    return wanted->dtype + " " + std::to_string(static_cast<int>(wanted->quant_axis.kind)) + " " +
+           std::to_string(wanted->quant_axis.axis);
+  }
+
+  std::span<const rule_config> rules_;
+  const backend_profile* backend_;
+  std::vector<std::size_t> same_as_;  // rule -> the first that asks for the same
+  std::vector<answer> answers_;
+};
+
 inline plan match(const spec& wanted, std::span<const layer> layers, const backend_profile& backend) {
   const quantize_config& config = wanted.quantize;
   plan made{config.backend, config.mode, config.algorithm, {}, {}, {}, wanted.warnings, {}};
   for (const rule_config& rule : config.layers) made.rules.push_back({rule.module_name});
   for (const std::string& pattern : config.skip_names) made.skip_names.push_back({pattern});
   std::vector<rule_outcome> outcomes(config.layers.size());
-  for (const layer& candidate : layers) {
-    const resolution found = resolve(config, candidate);
+  const resolver rules(config);
+  rule_judge judge(config.layers, backend);
+  made.layers.reserve(layers.size());
+  for (std::size_t at = 0; at < layers.size(); ++at) {
+    const layer& candidate = layers[at];
+    const resolution found = rules.resolve(candidate);
     for (const std::size_t i : found.skips) ++made.skip_names[i].matched;
     for (const std::size_t i : found.rules) {
       ++made.rules[i].matched;
       if (!found.skips.empty()) continue;
       ++outcomes[i].kept;
-      if (is_blocked(config.layers[i], candidate, backend)) ++outcomes[i].blocked;
+      if (judge.is_blocked(i, candidate, at)) ++outcomes[i].blocked;
     }
     planned_layer& planned = made.layers.emplace_back();
     planned.name = candidate.name;

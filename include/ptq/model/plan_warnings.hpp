@@ -7,16 +7,12 @@
 #include <cstddef>
 #include <span>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "ptq/config/spec.hpp"
 #include "ptq/config/text.hpp"
-#include "ptq/config/words.hpp"
 #include "ptq/model/layer.hpp"
+#include "ptq/model/pattern_hints.hpp"
 #include "ptq/model/plan.hpp"
-#include "ptq/model/regular_expression.hpp"
-#include "ptq/model/resolve.hpp"
 
 namespace ptq::inline v0_1::detail {
 
@@ -26,49 +22,12 @@ struct rule_outcome {
   std::size_t blocked = 0;  ///< nothing that the rule asks of the layer can be done
 };
 
-/// `"*fc" would match 2 layers.`; nothing if it would match none.
-inline std::string would_match(const std::string& pattern, std::span<const layer> layers) {
-  const auto n = static_cast<std::size_t>(
-      std::count_if(layers.begin(), layers.end(), [&](const layer& l) { return hits(pattern, l); }));
-  return n == 0 ? std::string() : in_quotes(pattern) + " would match " + counted(n, "layer") + ".";
-}
-
-/// Of a regular expression: what it would be as a pattern.
-inline std::string regular_expression_hint(const std::string& expression, std::span<const layer> layers) {
-  const std::string said =
-      " It looks like a regular expression, but patterns are fnmatch's (*, ?, [abc], [!abc]): ";
-  const auto pattern = pattern_of_regular_expression(expression);
-  if (!pattern) return said + "write one for each alternative.";
-  const std::string found = would_match(*pattern, layers);
-  return said + (found.empty() ? "it would be " + in_quotes(*pattern) + "." : found);
-}
-
-/// What to write instead of a pattern that matches nothing.
-inline std::string pattern_hint(const std::string& pattern, std::span<const layer> layers) {
-  if (looks_like_regular_expression(pattern)) return regular_expression_hint(pattern, layers);
-  const std::size_t first = pattern.find_first_not_of('*');
-  if (first == std::string::npos) return {};
-  if (const std::string found = would_match(pattern.substr(pattern.rfind('.') + 1), layers);
-      !found.empty() && (pattern.starts_with("nn.") || pattern.starts_with("torch.nn.")))
-    return " Classes have no package in their names; " + found;
-  const std::string core = pattern.substr(first, pattern.find_last_not_of('*') + 1 - first);
-  for (const std::string& wider : {"*" + core, core + ".*", "*" + core + "*"})
-    if (const std::string found = would_match(wider, layers); !found.empty())
-      return " Patterns match whole names; " + found;
-  std::vector<std::string_view> words;
-  for (const layer& l : layers) {
-    words.insert(words.end(), {l.class_name, l.op_type, l.origin.module_class, l.name});
-    words.insert(words.end(), l.aliases.begin(), l.aliases.end());
-  }
-  const std::string_view nearest = nearest_word(pattern, words);
-  return nearest.empty() ? std::string() : " Did you mean " + in_quotes(nearest) + "?";
-}
-
 inline void warn_of_dead_patterns(plan& made, std::span<const layer> layers) {
+  pattern_hints hints(layers);
   const auto warn = [&](const std::string& path, const pattern_count& count) {
     if (count.matched > 0) return;
     made.warnings.push_back(path + " " + in_quotes(count.pattern) + " matches no layer." +
-                            pattern_hint(count.pattern, layers));
+                            hints.hint(count.pattern));
   };
   for (std::size_t i = 0; i < made.rules.size(); ++i) warn(rule_path(i) + ".module_name", made.rules[i]);
   for (std::size_t i = 0; i < made.skip_names.size(); ++i) warn(skip_path(i), made.skip_names[i]);

@@ -3,15 +3,16 @@
 #ifndef PTQ_MODEL_RESOLVE_HPP
 #define PTQ_MODEL_RESOLVE_HPP
 
-#include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "ptq/config/spec.hpp"
 #include "ptq/model/layer.hpp"
 #include "ptq/model/pattern.hpp"
+#include "ptq/model/pattern_set.hpp"
 
 namespace ptq::inline v0_1 {
 
@@ -23,29 +24,62 @@ struct resolution {
   std::optional<std::size_t> activations;  ///< the entry that wins the activations, likewise
 };
 
-/// Whether a pattern matches one of a layer's names, its class or that of its module, or its ONNX operator.
-inline bool hits(std::string_view pattern, const layer& candidate) noexcept {
-  const auto takes = [&](std::string_view word) { return !word.empty() && matches(pattern, word); };
-  return takes(candidate.name) || takes(candidate.class_name) || takes(candidate.op_type) ||
-         takes(candidate.origin.module_class) ||
-         std::any_of(candidate.aliases.begin(), candidate.aliases.end(), takes);
+/// Calls f(word) for all that patterns are matched with: a layer's names, its class and that of its module, its
+/// ONNX operator. Some may be empty, and match nothing.
+template <class F>
+void for_each_word(const layer& candidate, F&& f) {
+  f(candidate.name);
+  f(candidate.class_name);
+  f(candidate.op_type);
+  f(candidate.origin.module_class);
+  for (const std::string& alias : candidate.aliases) f(alias);
 }
 
-/// Entries apply in order and the last one wins, for weights and activations apart; an entry without a slot
-/// leaves that slot alone. A skip pattern always wins.
-inline resolution resolve(const quantize_config& config, const layer& candidate) {
-  resolution found;
-  for (std::size_t i = 0; i < config.skip_names.size(); ++i)
-    if (hits(config.skip_names[i], candidate)) found.skips.push_back(i);
-  for (std::size_t i = 0; i < config.layers.size(); ++i) {
-    const rule_config& rule = config.layers[i];
-    if (!hits(rule.module_name, candidate)) continue;
-    found.rules.push_back(i);
-    if (!found.skips.empty()) continue;
-    if (rule.weights) found.weights = i;
-    if (rule.activations) found.activations = i;
-  }
+/// Whether a pattern matches one of a layer's words.
+inline bool hits(std::string_view pattern, const layer& candidate) noexcept {
+  bool found = false;
+  for_each_word(candidate, [&](std::string_view word) {
+    found = found || (!word.empty() && matches(pattern, word));
+  });
   return found;
+}
+
+/// Says what rules say of one layer after the other: their patterns are made ready once. It looks into the
+/// configuration.
+class resolver {
+ public:
+  explicit resolver(const quantize_config& config) : config_(&config) {
+    for (const std::string& pattern : config.skip_names) skips_.add(pattern);
+    for (const rule_config& rule : config.layers) rules_.add(rule.module_name);
+  }
+
+  /// Entries apply in order and the last one wins, for weights and activations apart; an entry without a slot
+  /// leaves that slot alone. A skip pattern always wins.
+  resolution resolve(const layer& candidate) const {
+    std::vector<detail::lettered_word> words;
+    for_each_word(candidate, [&](std::string_view word) {
+      if (!word.empty()) words.emplace_back(word);
+    });
+    resolution found;
+    found.skips = skips_.find(words);
+    found.rules = rules_.find(words);
+    if (!found.skips.empty()) return found;
+    for (const std::size_t i : found.rules) {
+      if (config_->layers[i].weights) found.weights = i;
+      if (config_->layers[i].activations) found.activations = i;
+    }
+    return found;
+  }
+
+ private:
+  const quantize_config* config_;
+  detail::pattern_set skips_;
+  detail::pattern_set rules_;
+};
+
+/// As `resolver` does, of one layer alone.
+inline resolution resolve(const quantize_config& config, const layer& candidate) {
+  return resolver(config).resolve(candidate);
 }
 
 }  // namespace ptq::inline v0_1
