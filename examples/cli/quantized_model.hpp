@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "ptq/config/spec.hpp"
 #include "ptq/io/artifact.hpp"
@@ -25,49 +26,77 @@ inline ptq::result<void> expect_floats(const ptq::checkpoint& checkpoint, const 
       "this model is quantized already, by ptq. Give the float model that it was made from as model_path.");
 }
 
-/// The constant that reaches a slot through DequantizeLinear; null if none does.
-inline const ptq::onnx_tensor* dequantized_constant(const ptq::onnx_graph& graph,
-                                                    const ptq::onnx_links& links, std::string_view name) {
-  bool is_dequantized = false;
-  while (links.constant(name) == nullptr) {
-    const ptq::onnx_node* const made = links.producer(name, graph);
-    if (made == nullptr) return nullptr;
-    const std::string_view op = made->op_type;
-    if (op == "DequantizeLinear")
-      is_dequantized = true;
-    else if (op != "QuantizeLinear" && op != "Transpose" && op != "Reshape" && op != "Identity" &&
-             op != "Cast")
-      return nullptr;
-    name = made->input(0);
-  }
-  return is_dequantized ? links.constant(name) : nullptr;
-}
-
 /// A weight that is quantized already.
 struct quantized_weight {
   const ptq::onnx_tensor* codes = nullptr;  ///< null: there is none
   std::string_view class_name;              ///< of its layer, without the number of dimensions
 };
 
-/// What a node takes through DequantizeLinear, or what it computes with as it is.
-inline quantized_weight find_quantized_weight(const ptq::onnx_graph& graph, const ptq::onnx_links& links,
-                                              const ptq::onnx_node& node) {
-  struct integer_operator {
-    std::string_view op_type;
-    std::string_view class_name;
-    std::size_t slot;
+/// Finds the quantized weights of nodes. No way through the graph is walked twice.
+class quantized_weight_finder {
+ public:
+  quantized_weight_finder(const ptq::onnx_graph& graph, const ptq::onnx_links& links)
+      : graph_(&graph), links_(&links), tracer_(graph, links) {}
+
+  /// What a node takes through DequantizeLinear, or what it computes with as it is.
+  quantized_weight find(const ptq::onnx_node& node) {
+    struct integer_operator {
+      std::string_view op_type;
+      std::string_view class_name;
+      std::size_t slot;
+    };
+    static constexpr integer_operator operators[] = {{"QLinearConv", "Conv", 3},
+                                                     {"ConvInteger", "Conv", 1},
+                                                     {"QLinearMatMul", "Linear", 3},
+                                                     {"MatMulInteger", "Linear", 1}};
+    for (const integer_operator& known : operators)
+      if (node.is_standard() && node.op_type == known.op_type)
+        return {tracer_.trace(node.input(known.slot)).tensor, known.class_name};
+    const auto* const kind = ptq::detail::find_operator(node);
+    if (kind == nullptr || kind->slot == ptq::detail::onnx_operator::no_slot) return {};
+    const way found = way_to(node.input(kind->slot));
+    return {found.is_dequantized ? found.constant : nullptr, kind->class_name};
+  }
+
+ private:
+  /// How a tensor comes from a constant, through nodes that code it, decode it or pass it on.
+  struct way {
+    const ptq::onnx_tensor* constant = nullptr;  ///< null: it does not
+    bool is_dequantized = false;
   };
-  static constexpr integer_operator operators[] = {{"QLinearConv", "Conv", 3},
-                                                   {"ConvInteger", "Conv", 1},
-                                                   {"QLinearMatMul", "Linear", 3},
-                                                   {"MatMulInteger", "Linear", 1}};
-  for (const integer_operator& known : operators)
-    if (node.is_standard() && node.op_type == known.op_type)
-      return {ptq::detail::trace(graph, links, node.input(known.slot)).tensor, known.class_name};
-  const auto* const kind = ptq::detail::find_operator(node);
-  if (kind == nullptr || kind->slot == ptq::detail::onnx_operator::no_slot) return {};
-  return {dequantized_constant(graph, links, node.input(kind->slot)), kind->class_name};
-}
+
+  way way_to(std::string_view name) {
+    std::vector<std::size_t> nodes;  // back from the tensor
+    way found;
+    while ((found.constant = links_->constant(name)) == nullptr) {
+      const auto maker = links_->producers.find(name);
+      if (maker == links_->producers.end()) break;
+      if (const auto known = ways_.find(maker->second); known != ways_.end()) {
+        found = known->second;
+        break;
+      }
+      const ptq::onnx_node& node = graph_->nodes[maker->second];
+      if (!passes(node.op_type)) break;
+      nodes.push_back(maker->second);
+      name = node.input(0);
+    }
+    for (std::size_t i = nodes.size(); i-- > 0;) {
+      found.is_dequantized = found.is_dequantized || graph_->nodes[nodes[i]].op_type == "DequantizeLinear";
+      ways_.emplace(nodes[i], found);
+    }
+    return found;
+  }
+
+  static bool passes(std::string_view op) {
+    return op == "DequantizeLinear" || op == "QuantizeLinear" || op == "Transpose" || op == "Reshape" ||
+           op == "Identity" || op == "Cast";
+  }
+
+  const ptq::onnx_graph* graph_;
+  const ptq::onnx_links* links_;
+  ptq::detail::onnx_tracer tracer_;
+  std::unordered_map<std::size_t, way> ways_;  // by the node at their end
+};
 
 /// The layer that a node would be if its weight were not quantized, as far as rules look at it.
 inline ptq::layer layer_of(const ptq::onnx_node& node, std::string_view class_name,
@@ -103,6 +132,7 @@ inline ptq::result<void> expect_floats(const ptq::spec& spec, const ptq::onnx_mo
                                        ptq::onnx_layers& layers) {
   const auto links = ptq::links_of(model.graph);
   if (!links) return links.error().in(ptq::absolute_path(model.file));
+  quantized_weight_finder weights(model.graph, *links);
   const ptq::resolver rules(spec.quantize);
   std::unordered_map<std::size_t, std::size_t> layer_at;  // node -> layer
   for (std::size_t i = 0; i < layers.sources.size(); ++i)
@@ -111,7 +141,7 @@ inline ptq::result<void> expect_floats(const ptq::spec& spec, const ptq::onnx_mo
   std::string names;
   for (std::size_t i = 0; i < model.graph.nodes.size(); ++i) {
     const ptq::onnx_node& node = model.graph.nodes[i];
-    const auto [codes, class_name] = find_quantized_weight(model.graph, *links, node);
+    const auto [codes, class_name] = weights.find(node);
     if (codes == nullptr) continue;
     ptq::layer candidate = layer_of(node, class_name, *codes);
     if (const auto at = layer_at.find(i); at != layer_at.end()) {

@@ -39,8 +39,8 @@ std::vector<std::size_t> find_plainly(const std::vector<std::string>& patterns,
 TEST_CASE("a set of patterns finds what the patterns match") {
   // few letters, so that much matches; stray bytes and parts of code points; wild cards of all kinds
   static constexpr const char* letters[] = {"a", "b", "A", ".", "1", "\xc3\xa9", "\xc3", "\xa9", "[", "]"};
-  static constexpr const char* pieces[] = {"a",  "b",    "A",     ".",     "1", "\xc3\xa9", "\xc3",
-                                           "\xa9", "*", "*", "*", "?", "[ab]", "[!a]", "[*]", "[", "]", "!"};
+  static constexpr const char* pieces[] = {"a", "b", "A", ".",    "1",    "\xc3\xa9", "\xc3", "\xa9", "*",
+                                           "*", "*", "?", "[ab]", "[!a]", "[*]",      "[",    "]",    "!"};
   std::mt19937 random(20261129);
   std::size_t hits = 0;
   for (int round = 0; round < 300; ++round) {

@@ -148,8 +148,8 @@ class rule_judge {
       : rules_(rules), backend_(&backend) {
     std::unordered_map<std::string, std::size_t> known;
     for (std::size_t i = 0; i < rules.size(); ++i)
-      same_as_.push_back(known.emplace(text_of(rules[i].weights) + "/" + text_of(rules[i].activations), i)
-                             .first->second);
+      same_as_.push_back(
+          known.emplace(text_of(rules[i].weights) + "/" + text_of(rules[i].activations), i).first->second);
     answers_.resize(rules.size());
   }
 

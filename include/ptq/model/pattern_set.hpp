@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file pattern_set.hpp Many patterns, made ready once, so that a word costs little more than a look at each.
+/// @file pattern_set.hpp Many patterns, made ready once, so that a word costs little more than a look at
+/// each.
 #ifndef PTQ_MODEL_PATTERN_SET_HPP
 #define PTQ_MODEL_PATTERN_SET_HPP
 

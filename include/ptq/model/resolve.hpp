@@ -24,8 +24,8 @@ struct resolution {
   std::optional<std::size_t> activations;  ///< the entry that wins the activations, likewise
 };
 
-/// Calls f(word) for all that patterns are matched with: a layer's names, its class and that of its module, its
-/// ONNX operator. Some may be empty, and match nothing.
+/// Calls f(word) for all that patterns are matched with: a layer's names, its class and that of its module,
+/// its ONNX operator. Some may be empty, and match nothing.
 template <class F>
 void for_each_word(const layer& candidate, F&& f) {
   f(candidate.name);
@@ -38,9 +38,8 @@ void for_each_word(const layer& candidate, F&& f) {
 /// Whether a pattern matches one of a layer's words.
 inline bool hits(std::string_view pattern, const layer& candidate) noexcept {
   bool found = false;
-  for_each_word(candidate, [&](std::string_view word) {
-    found = found || (!word.empty() && matches(pattern, word));
-  });
+  for_each_word(candidate,
+                [&](std::string_view word) { found = found || (!word.empty() && matches(pattern, word)); });
   return found;
 }
 

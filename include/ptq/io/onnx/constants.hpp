@@ -6,11 +6,12 @@
 
 #include <algorithm>
 #include <iterator>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "ptq/io/onnx/links.hpp"
@@ -19,6 +20,17 @@
 
 namespace ptq::inline v0_1 {
 namespace detail {
+
+/// Whether a tensor holds codes of a quantized one.
+inline bool holds_codes(const onnx_tensor& tensor) noexcept {
+  const std::size_t bits = bits_of(tensor.type);
+  return bits > 0 && bits <= 8 && tensor.type != onnx_type::boolean;
+}
+
+/// Whether a constant may be somebody's weight: floats or codes, of two axes and more, and no mere number.
+inline bool is_weight_like(const onnx_tensor& tensor) noexcept {
+  return tensor.dims.size() >= 2 && tensor.size() > 1 && (element_of(tensor.type) || holds_codes(tensor));
+}
 
 /// A constant by the name that it has where it is used.
 struct onnx_named_constant {
@@ -66,21 +78,21 @@ class onnx_constants {
     return outer_ != nullptr ? outer_->maker(name) : nullptr;
   }
 
-  /// The constants that a tensor is computed from, in the order of inputs.
-  std::vector<onnx_named_constant> behind(std::string_view name) const {
-    std::vector<onnx_named_constant> found;
-    std::vector<std::string_view> open{name};
-    std::set<std::string_view> seen;
-    while (!open.empty()) {
-      const std::string_view next = open.back();
-      open.pop_back();
-      if (!seen.insert(next).second) continue;
-      if (const onnx_tensor* const tensor = find(next))
-        found.push_back({next, tensor});
-      else if (const onnx_node* const node = maker(next))
-        open.insert(open.end(), node->inputs.rbegin(), node->inputs.rend());
-    }
-    return found;
+  /// The constants which may be weights that a tensor is, or is computed from, in the order of inputs; of
+  /// more than `most_behind` the best and the first.
+  std::vector<onnx_named_constant> weights_behind(std::string_view name) const {
+    if (const onnx_tensor* const tensor = find(name))
+      return is_weight_like(*tensor) ? std::vector<onnx_named_constant>{{name, tensor}}
+                                     : std::vector<onnx_named_constant>();
+    return list_of(name);
+  }
+
+  static constexpr std::size_t most_behind = 8;
+
+  /// Of two constants, whether the second is the better one to show: codes, else the larger.
+  static bool is_better(const onnx_named_constant& a, const onnx_named_constant& b) {
+    return std::pair(holds_codes(*a.tensor), a.tensor->size()) <
+           std::pair(holds_codes(*b.tensor), b.tensor->size());
   }
 
  private:
@@ -89,20 +101,66 @@ class onnx_constants {
     sparse_.insert(&tensor);
   }
 
+  using list = std::vector<onnx_named_constant>;
+
+  /// Of a computed tensor.
+  const list& list_of(std::string_view name) const {
+    const auto found = computed_.find(name);
+    if (found == computed_.end() && outer_ != nullptr) return outer_->list_of(name);
+    return lists_[found != computed_.end() ? found->second : 0];
+  }
+
+  /// The list for what a node computes from constants: where all of it comes from one input, the list of
+  /// that.
+  std::size_t make_list(const onnx_node& node) {
+    list made;
+    std::size_t sources = 0;
+    std::size_t last = 0;  // the list of the last of them, if it is one of ours
+    for (const std::string& name : node.inputs) {
+      if (name.empty()) continue;
+      const auto own = find(name) == nullptr ? computed_.find(name) : computed_.end();
+      const std::size_t number = own != computed_.end() ? own->second : 0;
+      if (number != 0 && number == last) continue;
+      const list behind = weights_behind(name);
+      if (behind.empty()) continue;
+      ++sources;
+      last = number;
+      for (const onnx_named_constant& one : behind) add_to(made, one);
+    }
+    if (sources == 0 || (sources == 1 && last != 0)) return last;
+    lists_.push_back(std::move(made));
+    return lists_.size() - 1;
+  }
+
+  static void add_to(list& made, const onnx_named_constant& one) {
+    const bool is_known = std::any_of(
+        made.begin(), made.end(), [&](const onnx_named_constant& other) { return other.name == one.name; });
+    if (is_known) return;
+    if (made.size() < most_behind)
+      made.push_back(one);
+    else if (is_better(*std::max_element(made.begin(), made.end(), is_better), one))
+      made.back() = one;
+  }
+
   void settle(std::span<const onnx_node> nodes) {
     for (const onnx_node& node : nodes) {
       for (const std::string& output : node.outputs) makers_.emplace(output, &node);
       if (node.is_standard() && node.op_type == "Constant")
         add_value(node);
       else if (!is_random(node) && !has_body(node) && has_input(node) && !varies(node))
-        computed_.insert(node.outputs.begin(), node.outputs.end());
+        add_computed(node);
     }
     computed_.erase(std::string_view());
   }
 
+  void add_computed(const onnx_node& node) {
+    const std::size_t made_from = make_list(node);
+    for (const std::string& output : node.outputs) computed_.emplace(output, made_from);
+  }
+
   void add_value(const onnx_node& node) {
     if (node.outputs.size() != 1) return;
-    computed_.insert(node.outputs.front());  // strings and lists, which nobody looks into
+    computed_.emplace(node.outputs.front(), 0);  // strings and lists, which nobody looks into
     for (const onnx_attribute& attribute : node.attributes) {
       for (const onnx_tensor& tensor : attribute.tensors) tensors_.emplace(node.outputs.front(), &tensor);
       for (const onnx_tensor& tensor : attribute.sparse) add_sparse(node.outputs.front(), tensor);
@@ -124,9 +182,10 @@ class onnx_constants {
 
   const onnx_constants* outer_ = nullptr;  // of the graph around
   std::unordered_map<std::string_view, const onnx_tensor*> tensors_;
-  std::set<const onnx_tensor*> sparse_;
+  std::unordered_set<const onnx_tensor*> sparse_;
   std::unordered_map<std::string_view, const onnx_node*> makers_;
-  std::set<std::string_view> computed_;
+  std::unordered_map<std::string_view, std::size_t> computed_;  // tensor -> its list
+  std::vector<list> lists_{{}};                                 // the first is empty
 };
 
 }  // namespace detail

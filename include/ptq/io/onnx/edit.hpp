@@ -29,6 +29,7 @@
 #include "ptq/io/onnx/opset.hpp"
 #include "ptq/io/onnx/tensor.hpp"
 #include "ptq/io/onnx/text.hpp"
+#include "ptq/io/onnx/trace.hpp"
 #include "ptq/io/path.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/result.hpp"
@@ -105,7 +106,10 @@ struct onnx_edits {
 class onnx_editor {
  public:
   onnx_editor(const onnx_model& model, const onnx_links& links, const onnx_layers& layers)
-      : model_(&model), graph_(&model.graph), links_(&links), layers_(&layers) {
+      : model_(&model), graph_(&model.graph), links_(&links), layers_(&layers), tracer_(model.graph, links) {
+    for (const onnx_layer& source : layers.sources)
+      for (const onnx_call& call : source.calls)
+        if (call.carrier) carried_.insert(source.weight);
     for (const auto& [name, node] : links.producers) names_.emplace(name);
     for (const auto& [name, tensor] : links.constants) names_.emplace(name);
     // Declarations of tensors that are gone are no tensors, but would declare ours.
@@ -132,7 +136,7 @@ class onnx_editor {
         if (!weight) return weight.error();
         const bool is_apart = !decided.activations.is_quantized() &&
                               fuses_with_float_input(graph_->nodes[node], *made_.weights[*weight].source,
-                                                     made_.weights[*weight].grain, !call->path.empty());
+                                                     made_.weights[*weight].grain, call->carrier.has_value());
         const std::string arrived = bring(*weight, *call);
         use_instead(node, source.weight_slot, is_apart ? pass_on(node, arrived) : arrived);
       }
@@ -218,11 +222,11 @@ class onnx_editor {
 
   /// Whether ONNX Runtime would quantize what stays float in a layer, and not as it is written.
   bool is_quantized_otherwise(const planned_layer& decided, const onnx_layer& source, std::size_t node,
-                              float input_scale) const {
+                              float input_scale) {
     const onnx_tensor* const weight = links_->constant(source.weight);
     if (weight == nullptr || !is_quantized_by_neighbours(graph_->nodes[node])) return false;
     if (!decided.weights.is_quantized()) return true;
-    const onnx_tensor* const bias = bias_of(*graph_, *links_, graph_->nodes[node]);
+    const onnx_tensor* const bias = bias_of(*graph_, *links_, tracer_, graph_->nodes[node]);
     return bias != nullptr && overflows_int32(*bias, *weight, decided.weights.grain.value_or(per_tensor()),
                                               std::bit_cast<std::uint32_t>(input_scale),
                                               find_code_type(decided.weights.dtype)->code_bits);
@@ -268,13 +272,7 @@ class onnx_editor {
 
   /// Whether nodes bring a constant to some layer. ONNX Runtime moves DequantizeLinear behind those, by a
   /// QuantizeLinear that takes the type of its codes from the zero point, if there is one.
-  bool is_carried(const std::string& constant) const {
-    return std::any_of(layers_->sources.begin(), layers_->sources.end(), [&](const onnx_layer& source) {
-      return source.weight == constant &&
-             std::any_of(source.calls.begin(), source.calls.end(),
-                         [](const onnx_call& call) { return !call.path.empty(); });
-    });
-  }
+  bool is_carried(const std::string& constant) const { return carried_.contains(constant); }
 
   std::string cast(std::size_t node, const std::string& name, onnx_type type) {
     const std::string output = fresh(name + "_" + name_of(type));
@@ -286,7 +284,8 @@ class onnx_editor {
   /// The name under which a coded weight reaches a call: its path is walked by copies of the nodes on it.
   std::string bring(std::size_t weight, const onnx_call& call) {
     std::string name = made_.weights[weight].arrives_as;
-    for (const std::size_t step : call.path) {
+    const std::vector<std::size_t> path = path_to(*graph_, *links_, call.carrier);
+    for (const std::size_t step : path) {
       const onnx_node& node = graph_->nodes[step];
       std::string& copy = copies_[{weight, step}];
       if (copy.empty()) {
@@ -295,7 +294,7 @@ class onnx_editor {
       }
       name = copy;
     }
-    paths_.insert(call.path.begin(), call.path.end());
+    paths_.insert(path.begin(), path.end());
     return name;
   }
 
@@ -482,6 +481,8 @@ class onnx_editor {
   const onnx_graph* graph_;
   const onnx_links* links_;
   const onnx_layers* layers_;
+  onnx_tracer tracer_;
+  std::set<std::string_view> carried_;  // constants that nodes bring to some layer
   onnx_edits made_;
   const onnx_code_type* needed_ = nullptr;            // the one with the highest versions
   std::optional<onnx_mover> mover_;                   // if its operator set is newer than the model's

@@ -36,14 +36,15 @@ inline bool is_quantized_by_neighbours(const onnx_node& node) {
 }
 
 /// The constant that a layer adds to its products; null if there is none.
-inline const onnx_tensor* bias_of(const onnx_graph& graph, const onnx_links& links, const onnx_node& node) {
-  if (node.op_type != "MatMul") return trace(graph, links, node.input(2)).tensor;
+inline const onnx_tensor* bias_of(const onnx_graph& graph, const onnx_links& links, onnx_tracer& tracer,
+                                  const onnx_node& node) {
+  if (node.op_type != "MatMul") return tracer.trace(node.input(2)).tensor;
   const auto uses = links.uses.find(node.outputs.front());
   if (uses == links.uses.end()) return nullptr;
   for (const onnx_use& use : uses->second) {
     const onnx_node& next = graph.nodes[use.node];
     if (next.op_type == "Add" && use.slot <= 1)
-      if (const onnx_tensor* const found = trace(graph, links, next.input(1 - use.slot)).tensor) return found;
+      if (const onnx_tensor* const found = tracer.trace(next.input(1 - use.slot)).tensor) return found;
   }
   return nullptr;
 }

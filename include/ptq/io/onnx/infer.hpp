@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "ptq/io/onnx/element_types.hpp"
 #include "ptq/io/onnx/links.hpp"
@@ -21,7 +22,7 @@
 namespace ptq::inline v0_1 {
 namespace detail {
 
-/// The views are those of the graph and its links.
+/// The views are those of the graph and its links. Answers are kept: an object is for one thread.
 class onnx_declarations {
  public:
   onnx_declarations(const onnx_graph& graph, const onnx_links& links) : graph_(&graph), links_(&links) {
@@ -30,38 +31,86 @@ class onnx_declarations {
   }
 
   std::optional<std::size_t> rank_of(std::string_view name) const {
+    std::vector<std::size_t> way;  // nodes whose outputs are as their inputs
+    std::optional<std::size_t> rank;
     for (;;) {
-      if (const onnx_tensor* const constant = links_->constant(name)) return constant->dims.size();
+      if (const onnx_tensor* const constant = links_->constant(name)) {
+        rank = constant->dims.size();
+        break;
+      }
       const onnx_value* const value = declared(name);
-      if (value != nullptr && value->shape) return value->shape->size();
-      const onnx_node* const node = links_->producer(name, *graph_);
-      if (node == nullptr || !node->is_standard()) return std::nullopt;
-      if (node->op_type == "Gemm" || node->op_type == "Flatten") return 2;
-      if (!keeps_rank(node->op_type)) return std::nullopt;
-      name = varying_input(*node);
+      if (value != nullptr && value->shape) {
+        rank = value->shape->size();
+        break;
+      }
+      const auto maker = links_->producers.find(name);
+      if (maker == links_->producers.end()) break;
+      if (const auto known = ranks_.find(maker->second); known != ranks_.end()) {
+        rank = known->second;
+        break;
+      }
+      const onnx_node& node = graph_->nodes[maker->second];
+      if (!node.is_standard()) break;
+      if (node.op_type == "Gemm" || node.op_type == "Flatten") {
+        rank = 2;
+        break;
+      }
+      if (!keeps_rank(node.op_type)) break;
+      way.push_back(maker->second);
+      name = varying_input(node);
     }
+    for (const std::size_t node : way) ranks_.emplace(node, rank);
+    return rank;
   }
 
   /// Undefined where nothing says it: behind an operator of another domain, in a sequence.
   onnx_type type_of(std::string_view name) const {
+    std::vector<std::string_view> way;  // tensors of the type of those before them
+    onnx_type type = onnx_type::undefined;
     for (;;) {
-      if (const onnx_tensor* const constant = links_->constant(name)) return constant->type;
+      if (const onnx_tensor* const constant = links_->constant(name)) {
+        type = constant->type;
+        break;
+      }
       const onnx_value* const value = declared(name);
-      if (value != nullptr && value->type != onnx_type::undefined) return value->type;
+      if (value != nullptr && value->type != onnx_type::undefined) {
+        type = value->type;
+        break;
+      }
+      if (const auto known = types_.find(name); known != types_.end()) {
+        type = known->second;
+        break;
+      }
       const onnx_node* const node = links_->producer(name, *graph_);
-      if (node == nullptr) return onnx_type::undefined;
-      const auto output = std::find(node->outputs.begin(), node->outputs.end(), name) - node->outputs.begin();
-      const onnx_typing found = typing_of(*node, static_cast<std::size_t>(output));
-      if (found.input == onnx_typing::no_slot) return found.type;
+      if (node == nullptr) break;
+      const std::size_t output = slot_of(*node, name);
+      const onnx_typing found = typing_of(*node, output);
+      if (found.input == onnx_typing::no_slot) {
+        type = found.type;
+        break;
+      }
+      way.push_back(node->outputs[output]);
       name = node->input(found.input);
-      if (name.empty()) return onnx_type::undefined;
+      if (name.empty()) break;
     }
+    for (const std::string_view tensor : way) types_.emplace(tensor, type);
+    return type;
   }
 
  private:
   const onnx_value* declared(std::string_view name) const {
     const auto found = declared_.find(name);
     return found != declared_.end() ? found->second : nullptr;
+  }
+
+  /// Which output of its node a tensor is. Nodes of very many outputs are looked through once.
+  std::size_t slot_of(const onnx_node& node, std::string_view name) const {
+    constexpr std::size_t many = 16;
+    if (node.outputs.size() > many && !slots_.contains(name))
+      for (std::size_t i = 0; i < node.outputs.size(); ++i) slots_.emplace(node.outputs[i], i);
+    if (node.outputs.size() > many) return slots_.find(name)->second;
+    return static_cast<std::size_t>(std::find(node.outputs.begin(), node.outputs.end(), name) -
+                                    node.outputs.begin());
   }
 
   /// The first input that is no constant; of an addition it may be any.
@@ -123,6 +172,10 @@ class onnx_declarations {
   const onnx_graph* graph_;
   const onnx_links* links_;
   std::unordered_map<std::string_view, const onnx_value*> declared_;
+  // What was found out, so that nobody walks a long way twice; none of it is an answer of its own.
+  mutable std::unordered_map<std::size_t, std::optional<std::size_t>> ranks_;  // node -> rank of its outputs
+  mutable std::unordered_map<std::string_view, onnx_type> types_;
+  mutable std::unordered_map<std::string_view, std::size_t> slots_;  // of outputs of nodes that have many
 };
 
 }  // namespace detail

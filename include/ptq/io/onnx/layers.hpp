@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -36,8 +38,8 @@ namespace ptq::inline v0_1 {
 struct onnx_call {
   std::size_t node = 0;
   std::size_t input = 0;  ///< that is the layer's activation
-  std::vector<std::size_t>
-      path;  ///< nodes between the constant and the weight's slot, the constant's end first
+  std::optional<std::size_t>
+      carrier{};  ///< the last node on the way of the constant to the weight's slot, if any
   onnx_type type = onnx_type::undefined;  ///< of the activation; undefined where nothing says it
 };
 
@@ -61,7 +63,11 @@ namespace detail {
 class onnx_layer_builder {
  public:
   onnx_layer_builder(const onnx_graph& graph, const onnx_links& links)
-      : graph_(&graph), links_(&links), declared_(graph, links), constants_(graph, links) {}
+      : graph_(&graph),
+        links_(&links),
+        declared_(graph, links),
+        constants_(graph, links),
+        tracer_(graph, links) {}
 
   result<onnx_layers> build(std::span<const onnx_function> functions) {
     for (std::size_t i = 0; i < graph_->nodes.size(); ++i) {
@@ -103,27 +109,34 @@ class onnx_layer_builder {
   struct onnx_weight {
     std::size_t slot = 0;
     traced_constant traced;
-    std::vector<onnx_dims> shapes;  ///< `shapes_along` its path
 
     const onnx_tensor* tensor() const noexcept { return traced.tensor; }
-    const onnx_dims& arrives_as() const noexcept { return shapes.back(); }
+    const onnx_dims& arrives_as() const noexcept { return traced.dims; }
   };
 
-  result<onnx_weight> find_weight(const onnx_node& node, const onnx_operator& kind) const {
+  result<onnx_weight> find_weight(const onnx_node& node, const onnx_operator& kind) {
     onnx_weight found;
     if (kind.slot == onnx_operator::no_slot) return found;
     found.slot = kind.slot;
-    found.traced = trace(*graph_, *links_, node.input(kind.slot));
+    found.traced = tracer_.trace(node.input(kind.slot));
     if (found.tensor() == nullptr && kind.use == use::on_a_side && !constants_.holds(node.input(1))) {
       found.slot = 0;
-      found.traced = trace(*graph_, *links_, node.input(0));
+      found.traced = tracer_.trace(node.input(0));
     }
     if (found.tensor() == nullptr) return found;
-    auto shapes = shapes_along(*graph_, *links_, found.traced);
-    if (!shapes) return shapes.error();
-    found.shapes = *std::move(shapes);
+    if (found.traced.misfit) return misfit(*found.tensor(), *found.traced.misfit);
     if (kind.use == use::on_a_side && found.slot == 0 && found.arrives_as().size() < 2) return onnx_weight{};
     return found;
+  }
+
+  error misfit(const onnx_tensor& tensor, std::size_t step) const {
+    const std::string& op_type = graph_->nodes[step].op_type;
+    return {errc::invalid_value, node_text(*graph_, step),
+            std::string("its ") +
+                (op_type == "Transpose" ? "perm does"
+                 : op_type == "Reshape" ? "shape does"
+                                        : "axes do") +
+                " not fit \"" + tensor.name + "\", which is " + tensor.type_text() + "."};
   }
 
   /// Whether the node is no layer by this row of the table.
@@ -155,7 +168,7 @@ class onnx_layer_builder {
     onnx_call call{at, found.weight_is_left ? std::size_t{1} : 0, {}, {}};
     call.type = tensor != nullptr && kind.multiplies() ? weight->traced.type
                                                        : declared_.type_of(node.input(call.input));
-    call.path = std::move(weight->traced.path);
+    call.carrier = weight->traced.carrier;
     add_call(std::move(found), {constant, weight->slot, {}}, std::move(call), constant);
     return true;
   }
@@ -165,22 +178,37 @@ class onnx_layer_builder {
   /// @param named_after the constant that gives the layer its name; empty: the node does
   void add_call(layer found, onnx_layer at, onnx_call call, const std::string& named_after) {
     const std::size_t node = call.node;
-    for (std::size_t i = 0; i < made_.layers.size() && !at.weight.empty(); ++i) {
-      const layer& known = made_.layers[i];
-      onnx_layer& source = made_.sources[i];
-      if (source.weight != at.weight || source.weight_slot != at.weight_slot ||
-          known.op_type != found.op_type || known.output_axis != found.output_axis ||
-          known.reason != found.reason)
-        continue;
-      source.calls.push_back(std::move(call));
-      places_[i].nodes.push_back(node);
-      return;
+    if (!at.weight.empty()) {
+      const std::size_t key = hash_of(found, at);
+      const auto [first, end] = by_weight_.equal_range(key);
+      const auto same =
+          std::find_if(first, end, [&](const auto& row) { return is_same(row.second, found, at); });
+      if (same != end) {
+        made_.sources[same->second].calls.push_back(std::move(call));
+        places_[same->second].nodes.push_back(node);
+        return;
+      }
+      by_weight_.emplace(key, made_.layers.size());
+      weights_.insert(at.weight);
     }
     places_.push_back({named_after, {}});
     if (found.name.empty()) places_.back().nodes.push_back(node);
     at.calls.push_back(std::move(call));
     made_.layers.push_back(std::move(found));
     made_.sources.push_back(std::move(at));
+  }
+
+  static std::size_t hash_of(const layer& found, const onnx_layer& at) {
+    return std::hash<std::string>()(at.weight + "\n" + found.op_type + "\n" + std::to_string(at.weight_slot));
+  }
+
+  /// Whether a layer uses the weight as another one that is known does.
+  bool is_same(std::size_t known, const layer& found, const onnx_layer& at) const {
+    const layer& other = made_.layers[known];
+    const onnx_layer& source = made_.sources[known];
+    return source.weight == at.weight && source.weight_slot == at.weight_slot &&
+           other.op_type == found.op_type && other.output_axis == found.output_axis &&
+           other.reason == found.reason;
   }
 
   /// An input that holds no floats, as far as anything says, is left as it is: the plan says so.
@@ -236,8 +264,7 @@ class onnx_layer_builder {
     }
     if (used_rank != weight.tensor()->dims.size()) found.used_rank = used_rank;
     if (!found.reason.empty()) return;
-    found.output_axis = axis_before(*graph_, *links_, weight.traced, weight.shapes,
-                                    output_axis(node, kind, weight.slot, dims.size()));
+    found.output_axis = weight.traced.axis_before(output_axis(node, kind, weight.slot, dims.size()));
     if (!found.output_axis)
       found.axis_reason = "no axis of \"" + weight.tensor()->name + "\", " + weight.tensor()->type_text() +
                           ", counts its output channels, as it is used in shape " +
@@ -279,8 +306,7 @@ class onnx_layer_builder {
 
   bool are_listed(const std::vector<onnx_named_constant>& from) const {
     return std::all_of(from.begin(), from.end(), [&](const onnx_named_constant& one) {
-      return std::any_of(made_.sources.begin(), made_.sources.end(),
-                         [&](const onnx_layer& source) { return source.weight == one.name; });
+      return weights_.contains(std::string(one.name));
     });
   }
 
@@ -365,9 +391,12 @@ class onnx_layer_builder {
   const onnx_links* links_;
   onnx_declarations declared_;
   onnx_constants constants_;
+  onnx_tracer tracer_;
   onnx_layers made_;
-  std::vector<onnx_place> places_;  // one for each layer
-  std::set<std::string> names_;     // of what is inside nodes and functions
+  std::unordered_multimap<std::size_t, std::size_t> by_weight_;  // hash -> layers whose weights have names
+  std::unordered_set<std::string> weights_;                      // their names
+  std::vector<onnx_place> places_;                               // one for each layer
+  std::unordered_set<std::string> names_;                        // of what is inside nodes and functions
 };
 
 }  // namespace detail

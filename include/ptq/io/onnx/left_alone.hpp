@@ -26,17 +26,6 @@ struct onnx_left_alone {
   std::string reason;
 };
 
-/// Whether a tensor holds codes of a quantized one.
-inline bool holds_codes(const onnx_tensor& tensor) noexcept {
-  const std::size_t bits = bits_of(tensor.type);
-  return bits > 0 && bits <= 8 && tensor.type != onnx_type::boolean;
-}
-
-/// Whether a constant may be somebody's weight: floats or codes, of two axes and more, and no mere number.
-inline bool is_weight_like(const onnx_tensor& tensor) noexcept {
-  return tensor.dims.size() >= 2 && tensor.size() > 1 && (element_of(tensor.type) || holds_codes(tensor));
-}
-
 /// "Mul", "Attention (com.microsoft)"
 inline std::string operator_text(const onnx_node& node) {
   return node.op_type + (node.is_standard() ? "" : " (" + node.domain + ")");
@@ -48,7 +37,8 @@ inline std::string computed_text(const onnx_constants& constants, std::string_vi
   std::string text = "its weight is computed from ";
   for (std::size_t i = 0; i < from.size() && i < 2; ++i)
     text.append(i == 0 ? "\"" : from.size() == 2 ? "\" and \"" : "\", \"").append(from[i].name);
-  text += from.size() > 2 ? "\" and " + std::to_string(from.size() - 2) + " more" : "\"";
+  const std::string least = from.size() < onnx_constants::most_behind ? "" : "at least ";
+  text += from.size() > 2 ? "\" and " + least + std::to_string(from.size() - 2) + " more" : "\"";
   if (const onnx_node* const maker = constants.maker(name))
     text += " by " + (maker->name.empty() ? "a " + operator_text(*maker)
                                           : "node \"" + maker->name + "\" (" + operator_text(*maker) + ")");
@@ -71,13 +61,8 @@ inline std::string reason_to_leave(const onnx_constants& constants, const onnx_n
 /// The constants behind an input that may be weights, the first the best to show: codes, else the largest.
 inline std::vector<onnx_named_constant> weights_behind(const onnx_constants& constants,
                                                        std::string_view name) {
-  auto from = constants.behind(name);
-  std::erase_if(from, [](const onnx_named_constant& one) { return !is_weight_like(*one.tensor); });
-  const auto worth = [](const onnx_named_constant& one) {
-    return std::pair(holds_codes(*one.tensor), one.tensor->size());
-  };
-  const auto best = std::max_element(from.begin(), from.end(),
-                                     [&](const auto& a, const auto& b) { return worth(a) < worth(b); });
+  auto from = constants.weights_behind(name);
+  const auto best = std::max_element(from.begin(), from.end(), onnx_constants::is_better);
   if (best != from.end()) std::iter_swap(from.begin(), best);
   return from;
 }

@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "ptq/config/words.hpp"
@@ -31,7 +31,7 @@ struct onnx_links {
   std::unordered_map<std::string_view, std::size_t> producers;         ///< tensor -> node
   std::unordered_map<std::string_view, const onnx_tensor*> constants;  ///< initializers, `Constant` values
   std::unordered_map<std::string_view, std::vector<onnx_use>> uses;
-  std::set<std::string_view> outputs;  ///< of the graph
+  std::unordered_set<std::string_view> outputs;  ///< of the graph
 
   const onnx_tensor* constant(std::string_view name) const {
     const auto found = constants.find(name);
@@ -109,7 +109,7 @@ inline error describe_order(const onnx_graph& graph, const onnx_links& links, st
 ///         order): the message names node and tensor
 inline result<onnx_links> links_of(const onnx_graph& graph) {
   onnx_links links;
-  std::set<std::string_view> known;
+  std::unordered_set<std::string_view> known;
   std::vector<std::string_view> all;
   const auto twice = [](std::string_view name) {
     return error(errc::duplicate_key, "tensor \"" + std::string(name) + "\"",
@@ -125,14 +125,15 @@ inline result<onnx_links> links_of(const onnx_graph& graph) {
   }
   for (const onnx_tensor& sparse : graph.sparse_initializers)
     if (!define(sparse.name)) return twice(sparse.name);
-  std::set<std::string_view> inputs;
+  std::unordered_set<std::string_view> inputs;
   for (const onnx_value& input : graph.inputs) {
     if (!inputs.insert(input.name).second) return twice(input.name);
     define(input.name);  // may have an initializer: its default
   }
   for (const onnx_tensor& tensor : graph.constants) links.constants[tensor.name] = &tensor;
 
-  std::set<std::string_view> made = known;
+  links.producers.reserve(graph.nodes.size());
+  links.uses.reserve(graph.nodes.size());
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     for (const std::string& name : graph.nodes[i].outputs) {
       if (name.empty()) continue;
@@ -141,12 +142,13 @@ inline result<onnx_links> links_of(const onnx_graph& graph) {
     }
   }
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-    const onnx_node& node = graph.nodes[i];
     result<void> outcome;
-    detail::for_each_use(node, [&](const std::string& name, std::size_t slot) {
+    detail::for_each_use(graph.nodes[i], [&](const std::string& name, std::size_t slot) {
       links.uses[name].push_back({i, slot});
-      if (!outcome || made.contains(name)) return;
-      if (known.contains(name))
+      if (!outcome) return;
+      const auto maker = links.producers.find(name);
+      if (maker != links.producers.end() ? maker->second < i : known.contains(name)) return;
+      if (maker != links.producers.end())
         outcome = detail::describe_order(graph, links, i, name);
       else
         outcome =
@@ -156,7 +158,6 @@ inline result<onnx_links> links_of(const onnx_graph& graph) {
                   nearest_word(name, all));
     });
     if (!outcome) return outcome.error();
-    for (const std::string& name : node.outputs) made.insert(name);
   }
   for (const onnx_value& output : graph.outputs) {
     if (!known.contains(output.name))

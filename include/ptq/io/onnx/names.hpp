@@ -7,11 +7,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
-#include <map>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -109,13 +110,8 @@ struct onnx_place {
 class onnx_namer {
  public:
   onnx_namer(const onnx_graph& graph, const onnx_links& links) : graph_(&graph), links_(&links) {
-    for (const onnx_node& node : graph.nodes) {
-      std::string outer = origin_of(node).module;
-      while (outer.find('.') != std::string::npos) {
-        outer.resize(outer.rfind('.'));
-        containers_.insert(outer);
-      }
-    }
+    for (const onnx_node& node : graph.nodes)
+      if (std::string module = origin_of(node).module; !module.empty()) modules_.insert(std::move(module));
   }
 
   /// Sets what a layer says of names. Names are unique, and no alias is the name or alias of another layer.
@@ -188,7 +184,7 @@ class onnx_namer {
     if (has_weight && origin.class_name == "MultiheadAttention") return origin.module + ".in_proj";
     const std::string inside = origin.module + "." + origin.call;
     if (origin.class_name.empty()) {
-      if (!has_weight) return containers_.contains(origin.module) ? inside : origin.module;
+      if (!has_weight) return is_container(origin.module) ? inside : origin.module;
     } else if (is_of_class(found.class_name, origin.class_name)) {
       return origin.module;
     } else if (traits_of_class(origin.class_name).is_quantizable() ||
@@ -198,6 +194,13 @@ class onnx_namer {
     const auto weights = weights_in_.find(origin.module);
     const bool is_only = has_weight && weights != weights_in_.end() && weights->second == 1;
     return is_only ? origin.module : inside;
+  }
+
+  /// Whether a module has modules in it.
+  bool is_container(const std::string& module) const {
+    const std::string inside = module + ".";
+    const auto first = modules_.lower_bound(inside);
+    return first != modules_.end() && first->starts_with(inside);
   }
 
   /// "Conv2d" is a class of "LazyConv2d", "BatchNorm" of "BatchNorm2d".
@@ -254,9 +257,9 @@ class onnx_namer {
 
   const onnx_graph* graph_;
   const onnx_links* links_;
-  std::set<std::string> containers_;               // modules with modules in them
-  std::map<std::string, std::size_t> weights_in_;  // module -> layers with a weight
-  std::set<std::string> names_;
+  std::set<std::string> modules_;                            // of nodes
+  std::unordered_map<std::string, std::size_t> weights_in_;  // module -> layers with a weight
+  std::unordered_set<std::string> names_;
 };
 
 }  // namespace detail

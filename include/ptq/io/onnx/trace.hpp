@@ -9,25 +9,21 @@
 #include <cstring>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "ptq/error.hpp"
 #include "ptq/io/onnx/links.hpp"
 #include "ptq/io/onnx/model.hpp"
 #include "ptq/io/onnx/tensor.hpp"
-#include "ptq/result.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {
 
-/// A constant, and the nodes through which it reaches a slot.
-struct traced_constant {
-  const onnx_tensor* tensor = nullptr;    ///< null: what reaches the slot is computed
-  std::vector<std::size_t> path;          ///< the constant's end first
-  onnx_type type = onnx_type::undefined;  ///< as it arrives
-};
+/// Tensors of more axes are not followed through nodes, nor are longer lists of numbers.
+inline constexpr std::size_t most_axes = 64;
 
 /// The numbers of an attribute or, in newer operator sets, of a constant input; nothing where they vary.
 inline std::optional<std::vector<std::int64_t>> fixed_integers(const onnx_node& node, const onnx_links& links,
@@ -38,7 +34,8 @@ inline std::optional<std::vector<std::int64_t>> fixed_integers(const onnx_node& 
   }
   const onnx_tensor* const stored = links.constant(node.input(slot));
   if (stored == nullptr || stored->type != onnx_type::int64 ||
-      stored->data.size() % sizeof(std::int64_t) != 0)
+      stored->data.size() % sizeof(std::int64_t) != 0 ||
+      stored->data.size() > most_axes * sizeof(std::int64_t))
     return std::nullopt;
   std::vector<std::int64_t> values(stored->data.size() / sizeof(std::int64_t));
   if (!values.empty()) std::memcpy(values.data(), stored->data.data(), stored->data.size());
@@ -58,24 +55,6 @@ inline std::optional<std::vector<std::int64_t>> passing_arguments(const onnx_nod
   if (op == "Cast" && element_of(static_cast<onnx_type>(node.integer("to", 0))))
     return std::vector<std::int64_t>();  // to integers it would round
   return std::nullopt;
-}
-
-inline traced_constant trace(const onnx_graph& graph, const onnx_links& links, std::string_view name) {
-  traced_constant traced;
-  while ((traced.tensor = links.constant(name)) == nullptr) {
-    const auto found = links.producers.find(name);
-    if (found == links.producers.end()) return {};
-    const onnx_node& node = graph.nodes[found->second];
-    if (!passing_arguments(node, links)) return {};
-    if (node.op_type == "Cast" && traced.type == onnx_type::undefined)
-      traced.type = static_cast<onnx_type>(node.integer("to", 0));
-    traced.path.push_back(found->second);
-    name = node.inputs.front();
-  }
-  if (traced.tensor->size() == 0) return {};  // nothing to quantize
-  if (traced.type == onnx_type::undefined) traced.type = traced.tensor->type;
-  std::reverse(traced.path.begin(), traced.path.end());
-  return traced;
 }
 
 using onnx_dims = std::vector<std::size_t>;
@@ -169,28 +148,6 @@ inline std::optional<onnx_dims> shape_behind(const onnx_node& node, const onnx_l
   return made;
 }
 
-/// The shapes of a constant on its way: its own first, last as it arrives.
-///
-/// @return invalid_value: a node on the way cannot take it
-inline result<std::vector<onnx_dims>> shapes_along(const onnx_graph& graph, const onnx_links& links,
-                                                   const traced_constant& traced) {
-  std::vector<onnx_dims> shapes{traced.tensor->dims};
-  for (const std::size_t step : traced.path) {
-    const onnx_node& node = graph.nodes[step];
-    auto made = shape_behind(node, links, shapes.back());
-    if (!made)
-      return error(errc::invalid_value, node_text(graph, step),
-                   std::string("its ") +
-                       (node.op_type == "Transpose" ? "perm does"
-                        : node.op_type == "Reshape" ? "shape does"
-                                                    : "axes do") +
-                       " not fit \"" + traced.tensor->name + "\", which is " + traced.tensor->type_text() +
-                       ".");
-    shapes.push_back(*std::move(made));
-  }
-  return shapes;
-}
-
 /// The axis that runs over the same elements in the same order in another shape of the same memory.
 inline std::optional<std::size_t> same_axis(const onnx_dims& dims, std::size_t axis, const onnx_dims& other) {
   const std::size_t inner = product(std::span(dims).subspan(axis + 1));
@@ -200,21 +157,116 @@ inline std::optional<std::size_t> same_axis(const onnx_dims& dims, std::size_t a
   return std::nullopt;
 }
 
-/// Where an axis of a constant as it arrives lies in the constant's own layout; nothing where it is a part of
-/// one of its axes, or of several.
-///
-/// @param shapes of `shapes_along`
-inline std::optional<std::size_t> axis_before(const onnx_graph& graph, const onnx_links& links,
-                                              const traced_constant& traced,
-                                              const std::vector<onnx_dims>& shapes, std::size_t axis) {
-  std::optional<std::size_t> found = axis;
-  for (std::size_t i = traced.path.size(); i-- > 0 && found;) {
-    const onnx_node& node = graph.nodes[traced.path[i]];
-    found = node.op_type == "Transpose"
-                ? (*order_of(*passing_arguments(node, links), shapes[i].size()))[*found]
-                : same_axis(shapes[i + 1], *found, shapes[i]);
+/// A constant as it arrives somewhere, through nodes that only pass it on.
+struct traced_constant {
+  const onnx_tensor* tensor = nullptr;    ///< null: what arrives is computed
+  std::optional<std::size_t> carrier;     ///< the last node on the way; nothing: it comes as it is
+  onnx_type type = onnx_type::undefined;  ///< as it arrives
+  onnx_dims dims;                         ///< likewise
+  std::vector<std::optional<std::size_t>>
+      axes;                           ///< where each of them lies in the constant, if in one axis of it
+  std::optional<std::size_t> misfit;  ///< the first node on the way that cannot take it
+
+  /// Where an axis of it as it arrives lies in the constant's own layout; nothing where it is a part of one
+  /// of its axes, or of several.
+  std::optional<std::size_t> axis_before(std::size_t axis) const {
+    if (!carrier) return axis;
+    return axis < axes.size() ? axes[axis] : std::nullopt;
   }
-  return found;
+};
+
+/// Follows tensors back to constants. Each node is passed once, however many ways lead over it.
+class onnx_tracer {
+ public:
+  onnx_tracer(const onnx_graph& graph, const onnx_links& links) : graph_(&graph), links_(&links) {}
+
+  /// @param name a tensor of the graph
+  traced_constant trace(std::string_view name) {
+    std::vector<std::size_t> way;  // back from the tensor
+    traced_constant found;
+    for (;;) {
+      if (const onnx_tensor* const tensor = links_->constant(name)) {
+        found = start_of(*tensor);
+        break;
+      }
+      const auto maker = links_->producers.find(name);
+      if (maker == links_->producers.end()) break;
+      if (const auto known = passed_.find(maker->second); known != passed_.end()) {
+        found = known->second;
+        break;
+      }
+      const onnx_node& node = graph_->nodes[maker->second];
+      if (!passing_arguments(node, *links_)) break;
+      way.push_back(maker->second);
+      name = node.inputs.front();
+    }
+    for (std::size_t i = way.size(); i-- > 0;) {
+      pass(way[i], found);
+      passed_.emplace(way[i], found);
+    }
+    return found;
+  }
+
+ private:
+  static traced_constant start_of(const onnx_tensor& tensor) {
+    if (tensor.size() == 0) return {};  // nothing to quantize
+    return {&tensor, {}, tensor.type, tensor.dims, {}, {}};
+  }
+
+  void pass(std::size_t step, traced_constant& passed) const {
+    const onnx_node& node = graph_->nodes[step];
+    if (passed.tensor == nullptr) return;
+    if (passed.dims.size() > most_axes) {
+      passed = {};
+      return;
+    }
+    const bool is_first = !passed.carrier;
+    passed.carrier = step;
+    if (passed.misfit) return;
+    if (const auto type = static_cast<onnx_type>(node.integer("to", 0));
+        node.op_type == "Cast" && type != onnx_type::undefined)
+      passed.type = type;
+    auto dims = shape_behind(node, *links_, passed.dims);
+    if (!dims) {
+      passed.misfit = step;
+      return;
+    }
+    passed.axes = axes_behind(node, passed, *dims, is_first);
+    passed.dims = *std::move(dims);
+  }
+
+  std::vector<std::optional<std::size_t>> axes_behind(const onnx_node& node, const traced_constant& passed,
+                                                      const onnx_dims& dims, bool is_first) const {
+    std::vector<std::optional<std::size_t>> axes(dims.size());
+    const auto order = node.op_type == "Transpose"
+                           ? order_of(*passing_arguments(node, *links_), passed.dims.size())
+                           : std::nullopt;
+    for (std::size_t axis = 0; axis < dims.size(); ++axis) {
+      const auto before = order ? std::optional((*order)[axis]) : same_axis(dims, axis, passed.dims);
+      axes[axis] = before && !is_first ? passed.axes[*before] : before;
+    }
+    return axes;
+  }
+
+  const onnx_graph* graph_;
+  const onnx_links* links_;
+  std::unordered_map<std::size_t, traced_constant> passed_;  // by the node that passed it on
+};
+
+/// The nodes that bring a constant somewhere, the constant's end first.
+///
+/// @param carrier of `traced_constant`
+inline std::vector<std::size_t> path_to(const onnx_graph& graph, const onnx_links& links,
+                                        std::optional<std::size_t> carrier) {
+  std::vector<std::size_t> path;
+  while (carrier) {
+    path.push_back(*carrier);
+    const std::string& input = graph.nodes[*carrier].inputs.front();
+    const auto maker = links.constant(input) == nullptr ? links.producers.find(input) : links.producers.end();
+    carrier = maker != links.producers.end() ? std::optional(maker->second) : std::nullopt;
+  }
+  std::reverse(path.begin(), path.end());
+  return path;
 }
 
 }  // namespace detail
