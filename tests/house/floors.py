@@ -37,7 +37,7 @@ SYSTEM = {
     4: "cmath",
     5: "",
     6: "algorithm atomic charconv climits cstdlib cstring deque exception immintrin.h iterator map memory numeric optional"
-       " set string string_view thread tuple unordered_map variant vector",
+       " set string string_view thread tuple unordered_map unordered_set variant vector",
     7: "cerrno chrono cstdio ctime filesystem mutex system_error"
        " dirent.h fcntl.h sys/file.h sys/mman.h sys/resource.h sys/stat.h sys/statvfs.h sys/types.h unistd.h",
 }

@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
@@ -420,4 +422,23 @@ TEST_CASE("names of a backend that go on after a dot, and words that the bundle 
         "\"other\" with \"int8\" is not in this bundle of policies");
   CHECK(named(ptq::match<only_fp8>(weight_only({rule("Linear", "int8")}), zoo()), "encoder.fc")
             .weights.reason == "\"torchao\" with \"int8\" is not in this bundle of policies");
+}
+
+TEST_CASE("very many layers, rules and names to skip") {
+  std::vector<ptq::layer> layers;
+  for (std::size_t i = 0; i < 10'000; ++i)
+    layers.push_back({"encoder.layers." + std::to_string(i) + ".fc", "Linear", shaped({8, 8})});
+  std::vector<ptq::rule_config> rules{rule("Linear", "int8")};
+  std::vector<std::string> skips;
+  for (std::size_t i = 0; i < 1'000; ++i) rules.push_back(rule("*dead." + std::to_string(i) + "*", "int8"));
+  for (std::size_t i = 0; i < 90'000; ++i) skips.push_back("encoder.layers." + std::to_string(2 * i) + ".fc");
+  const auto start = std::chrono::steady_clock::now();
+  const auto made = ptq::match(weight_only(std::move(rules), std::move(skips)), layers);
+  // minutes, if each pattern were tried and hinted at in turn
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
+  CHECK(made.rules[0].matched == 10'000);
+  CHECK(!made.layers[9'999].skipped_by);
+  CHECK(made.layers[9'998].skipped_by == 4'999);
+  REQUIRE(made.warnings.size() == 1'000 + 85'000);
+  CHECK(made.warnings.back() == "quantize.skip_names[89999] \"encoder.layers.179998.fc\" matches no layer.");
 }

@@ -184,6 +184,7 @@ class onnx_form {
   }
 
   static std::string fault_of(const onnx_node& node, const onnx_attribute& attribute) {
+    if (attribute.name.empty()) return "one of its attributes has no name.";
     if (!node.is_standard() || is_experimental(node)) return {};
     const auto wanted = type_of_attribute(node.op_type, attribute.name);
     if (!wanted || attribute.kind == *wanted) return {};

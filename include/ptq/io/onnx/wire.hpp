@@ -25,6 +25,8 @@ struct wire_state {
   const char* at = nullptr;       ///< the start of a field
   const char* message = "";       ///< the kind of message it belongs to
   const char* failure = nullptr;  ///< in words; none so far if null
+  bool is_enough =
+      false;  ///< what was read has a fault of form: no more is read, so that faults take no memory
 
   void fail(const char* text) noexcept {
     if (failure == nullptr) failure = text;
@@ -128,12 +130,12 @@ inline bool read_field(protozero::pbf_reader& reader, wire_state& state, wire_fi
   return is_read;
 }
 
-/// Calls f(field) for each field of a message, until something fails.
+/// Calls f(field) for each field of a message, until something fails or is enough.
 template <class F>
 void for_each_field(std::string_view message, wire_state& state, const char* kind, F&& f) {
   protozero::pbf_reader reader(message.data(), message.size());
   wire_field field;
-  while (state.failure == nullptr) {
+  while (state.failure == nullptr && !state.is_enough) {
     state.at = reader.data().data();
     state.message = kind;
     if (!read_field(reader, state, field)) return;
