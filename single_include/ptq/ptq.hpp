@@ -10077,96 +10077,6 @@ inline std::vector<layer> layers_of(std::span<const named_tensor> tensors,
 
 #endif  // PTQ_MODEL_LAYERS_OF_HPP
 
-// ---- ptq/model/regular_expression.hpp ----
-
-/// @file regular_expression.hpp What somebody meant who wrote a regular expression where patterns are
-/// fnmatch's.
-#ifndef PTQ_MODEL_REGULAR_EXPRESSION_HPP
-#define PTQ_MODEL_REGULAR_EXPRESSION_HPP
-
-#include <cstddef>
-#include <optional>
-#include <string>
-#include <string_view>
-
-namespace ptq::inline v0_1::detail {
-
-/// Other tools mark them with "re:". Without it, by what no name of a layer has.
-constexpr bool looks_like_regular_expression(std::string_view pattern) noexcept {
-  return pattern.starts_with("re:") || pattern.starts_with(".*") ||
-         pattern.find_first_of("^$\\()|+") != std::string_view::npos;
-}
-
-/// Takes a regular expression apart, an atom at a time.
-class expression_translator {
- public:
-  explicit expression_translator(std::string_view expression) : rest_(expression) {}
-
-  std::optional<std::string> run() {
-    while (!rest_.empty()) {
-      if (rest_ == "$") return pattern_;
-      const auto atom = take_atom();
-      if (!atom) return std::nullopt;
-      pattern_ += *atom;
-    }
-    if (!pattern_.ends_with('*')) pattern_ += '*';  // "re:" is matched from the start, not to the end
-    return pattern_;
-  }
-
- private:
-  bool take(std::string_view text) {
-    if (!rest_.starts_with(text)) return false;
-    rest_.remove_prefix(text.size());
-    return true;
-  }
-
-  char take_character() {
-    const char c = rest_.front();
-    rest_.remove_prefix(1);
-    return c;
-  }
-
-  /// An atom with its quantifier; nothing where patterns cannot say it.
-  std::optional<std::string> take_atom() {
-    if (take(".*")) return "*";
-    if (take(".+")) return "?*";
-    std::string atom;
-    if (take("\\d")) {
-      atom = "[0-9]";
-    } else if (take(".") || take("\\w")) {
-      atom = "?";
-    } else if (take("[")) {
-      const std::size_t end = rest_.find(']');
-      if (end == std::string_view::npos) return std::nullopt;
-      atom = take("^") ? "[!" : "[";
-      while (!atom.ends_with(']')) atom += take_character();
-    } else if (take("\\")) {
-      if (rest_.empty()) return std::nullopt;
-      atom = take_character();
-    } else {
-      atom = take_character();
-      if (std::string_view("()|{}^$*+?").find(atom) != std::string_view::npos) return std::nullopt;
-    }
-    if (take("+")) return atom + "*";
-    if (rest_.starts_with('*') || rest_.starts_with('?') || rest_.starts_with('{')) return std::nullopt;
-    return atom;
-  }
-
-  std::string_view rest_;
-  std::string pattern_;
-};
-
-/// The pattern that takes what a regular expression does, or a little more; nothing where one pattern cannot.
-inline std::optional<std::string> pattern_of_regular_expression(std::string_view expression) {
-  for (const std::string_view start : {"re:", "^"})
-    if (expression.starts_with(start)) expression.remove_prefix(start.size());
-  return expression_translator(expression).run();
-}
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_MODEL_REGULAR_EXPRESSION_HPP
-
 // ---- ptq/model/pattern.hpp ----
 
 /// @file pattern.hpp Shell patterns over names, as Python's `fnmatch.fnmatchcase` reads them.
@@ -10263,15 +10173,258 @@ constexpr bool matches(std::string_view pattern, std::string_view name) noexcept
 
 #endif  // PTQ_MODEL_PATTERN_HPP
 
+// ---- ptq/model/pattern_set.hpp ----
+
+/// @file pattern_set.hpp Many patterns, made ready once, so that a word costs little more than a look at
+/// each.
+#ifndef PTQ_MODEL_PATTERN_SET_HPP
+#define PTQ_MODEL_PATTERN_SET_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace ptq::inline v0_1::detail {
+
+/// Which ASCII letters a text has, some of them sharing a bit: a text that lacks a bit of another does not
+/// contain it.
+constexpr std::uint64_t letters_of(std::string_view text) noexcept {
+  std::uint64_t letters = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80) letters |= std::uint64_t{1} << (byte % 32u + (byte < 0x40 ? 32u : 0u));
+  }
+  return letters;
+}
+
+/// What a pattern is matched with.
+struct lettered_word {
+  std::string_view text;
+  std::uint64_t letters = 0;
+
+  explicit lettered_word(std::string_view word) noexcept : text(word), letters(letters_of(word)) {}
+};
+
+/// Answers as `matches` does, faster. It looks into the pattern's text.
+class prepared_pattern {
+ public:
+  explicit prepared_pattern(std::string_view pattern) noexcept
+      : text_(pattern), letters_(needed_letters(pattern)), has_parts_(is_made_of_parts(pattern)) {}
+
+  /// Every text that it matches has these.
+  std::uint64_t letters() const noexcept { return letters_; }
+
+  bool takes(const lettered_word& word) const noexcept {
+    if ((letters_ & ~word.letters) != 0) return false;
+    return has_parts_ ? takes_parts(word.text) : matches(text_, word.text);
+  }
+
+  /// Whether a pattern matches one text alone, its own.
+  static bool is_literal(std::string_view pattern) noexcept {
+    return pattern.find_first_of("*?[") == std::string_view::npos;
+  }
+
+ private:
+  /// What follows the first "[" may be members of a set.
+  static std::uint64_t needed_letters(std::string_view pattern) noexcept {
+    const std::string_view plain = pattern.substr(0, pattern.find('['));
+    std::uint64_t letters = 0;
+    for (std::size_t i = 0; i < plain.size(); ++i)
+      if (plain[i] != '*' && plain[i] != '?') letters |= letters_of(plain.substr(i, 1));
+    return letters;
+  }
+
+  /// Whether there are only stars between literal parts. In UTF-8, which is valid here, bytes that are equal
+  /// are code points that are.
+  static bool is_made_of_parts(std::string_view pattern) noexcept {
+    return pattern.find('*') != std::string_view::npos &&
+           pattern.find_first_of("?[") == std::string_view::npos && !find_invalid_utf8(pattern);
+  }
+
+  bool takes_parts(std::string_view word) const noexcept {
+    const std::string_view front = text_.substr(0, text_.find('*'));
+    const std::string_view back = text_.substr(text_.rfind('*') + 1);
+    if (word.size() < front.size() + back.size() || !word.starts_with(front) || !word.ends_with(back))
+      return false;
+    word = word.substr(front.size(), word.size() - front.size() - back.size());
+    std::string_view parts = text_.substr(front.size(), text_.size() - front.size() - back.size());
+    while (!parts.empty()) {  // each begins with its star
+      const std::string_view part = parts.substr(1, parts.find('*', 1) - 1);
+      const std::size_t at = word.find(part);
+      if (at == std::string_view::npos) return false;
+      word.remove_prefix(at + part.size());
+      parts.remove_prefix(1 + part.size());
+    }
+    return true;
+  }
+
+  std::string_view text_;
+  std::uint64_t letters_;
+  bool has_parts_;
+};
+
+/// Patterns by number, in the order in which they are added. It looks into their texts. Literal ones are
+/// found by hash; of the others, most are ruled out by their letters.
+class pattern_set {
+ public:
+  void add(std::string_view pattern) {
+    const std::size_t number = size_++;
+    if (prepared_pattern::is_literal(pattern))
+      literals_[pattern].push_back(number);
+    else
+      others_.push_back({prepared_pattern(pattern), number});
+  }
+
+  /// The patterns that match one of the words, ascending.
+  std::vector<std::size_t> find(std::span<const lettered_word> words) const {
+    const std::vector<std::size_t> literals = find_literals(words);
+    const std::vector<std::size_t> others = find_others(words);
+    std::vector<std::size_t> found(literals.size() + others.size());
+    std::merge(literals.begin(), literals.end(), others.begin(), others.end(), found.begin());
+    return found;
+  }
+
+ private:
+  struct numbered {
+    prepared_pattern pattern;
+    std::size_t number = 0;
+  };
+
+  std::vector<std::size_t> find_literals(std::span<const lettered_word> words) const {
+    std::vector<std::size_t> found;
+    for (const lettered_word& word : words)
+      if (const auto same = literals_.find(word.text); same != literals_.end())
+        found.insert(found.end(), same->second.begin(), same->second.end());
+    std::sort(found.begin(), found.end());
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    return found;
+  }
+
+  std::vector<std::size_t> find_others(std::span<const lettered_word> words) const {
+    std::uint64_t letters = 0;
+    for (const lettered_word& word : words) letters |= word.letters;
+    std::vector<std::size_t> found;
+    for (const auto& [pattern, number] : others_) {
+      if ((pattern.letters() & ~letters) != 0) continue;
+      const bool is_hit = std::any_of(words.begin(), words.end(),
+                                      [&](const lettered_word& word) { return pattern.takes(word); });
+      if (is_hit) found.push_back(number);
+    }
+    return found;
+  }
+
+  std::size_t size_ = 0;
+  std::unordered_map<std::string_view, std::vector<std::size_t>> literals_;
+  std::vector<numbered> others_;
+};
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_MODEL_PATTERN_SET_HPP
+
+// ---- ptq/model/regular_expression.hpp ----
+
+/// @file regular_expression.hpp What somebody meant who wrote a regular expression where patterns are
+/// fnmatch's.
+#ifndef PTQ_MODEL_REGULAR_EXPRESSION_HPP
+#define PTQ_MODEL_REGULAR_EXPRESSION_HPP
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace ptq::inline v0_1::detail {
+
+/// Other tools mark them with "re:". Without it, by what no name of a layer has.
+constexpr bool looks_like_regular_expression(std::string_view pattern) noexcept {
+  return pattern.starts_with("re:") || pattern.starts_with(".*") ||
+         pattern.find_first_of("^$\\()|+") != std::string_view::npos;
+}
+
+/// Takes a regular expression apart, an atom at a time.
+class expression_translator {
+ public:
+  explicit expression_translator(std::string_view expression) : rest_(expression) {}
+
+  std::optional<std::string> run() {
+    while (!rest_.empty()) {
+      if (rest_ == "$") return pattern_;
+      const auto atom = take_atom();
+      if (!atom) return std::nullopt;
+      pattern_ += *atom;
+    }
+    if (!pattern_.ends_with('*')) pattern_ += '*';  // "re:" is matched from the start, not to the end
+    return pattern_;
+  }
+
+ private:
+  bool take(std::string_view text) {
+    if (!rest_.starts_with(text)) return false;
+    rest_.remove_prefix(text.size());
+    return true;
+  }
+
+  char take_character() {
+    const char c = rest_.front();
+    rest_.remove_prefix(1);
+    return c;
+  }
+
+  /// An atom with its quantifier; nothing where patterns cannot say it.
+  std::optional<std::string> take_atom() {
+    if (take(".*")) return "*";
+    if (take(".+")) return "?*";
+    std::string atom;
+    if (take("\\d")) {
+      atom = "[0-9]";
+    } else if (take(".") || take("\\w")) {
+      atom = "?";
+    } else if (take("[")) {
+      const std::size_t end = rest_.find(']');
+      if (end == std::string_view::npos) return std::nullopt;
+      atom = take("^") ? "[!" : "[";
+      while (!atom.ends_with(']')) atom += take_character();
+    } else if (take("\\")) {
+      if (rest_.empty()) return std::nullopt;
+      atom = take_character();
+    } else {
+      atom = take_character();
+      if (std::string_view("()|{}^$*+?").find(atom) != std::string_view::npos) return std::nullopt;
+    }
+    if (take("+")) return atom + "*";
+    if (rest_.starts_with('*') || rest_.starts_with('?') || rest_.starts_with('{')) return std::nullopt;
+    return atom;
+  }
+
+  std::string_view rest_;
+  std::string pattern_;
+};
+
+/// The pattern that takes what a regular expression does, or a little more; nothing where one pattern cannot.
+inline std::optional<std::string> pattern_of_regular_expression(std::string_view expression) {
+  for (const std::string_view start : {"re:", "^"})
+    if (expression.starts_with(start)) expression.remove_prefix(start.size());
+  return expression_translator(expression).run();
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_MODEL_REGULAR_EXPRESSION_HPP
+
 // ---- ptq/model/resolve.hpp ----
 
 /// @file resolve.hpp What the rules say about a layer, before anyone asks whether it can be done.
 #ifndef PTQ_MODEL_RESOLVE_HPP
 #define PTQ_MODEL_RESOLVE_HPP
 
-#include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -10285,34 +10438,173 @@ struct resolution {
   std::optional<std::size_t> activations;  ///< the entry that wins the activations, likewise
 };
 
-/// Whether a pattern matches one of a layer's names, its class or that of its module, or its ONNX operator.
-inline bool hits(std::string_view pattern, const layer& candidate) noexcept {
-  const auto takes = [&](std::string_view word) { return !word.empty() && matches(pattern, word); };
-  return takes(candidate.name) || takes(candidate.class_name) || takes(candidate.op_type) ||
-         takes(candidate.origin.module_class) ||
-         std::any_of(candidate.aliases.begin(), candidate.aliases.end(), takes);
+/// Calls f(word) for all that patterns are matched with: a layer's names, its class and that of its module,
+/// its ONNX operator. Some may be empty, and match nothing.
+template <class F>
+void for_each_word(const layer& candidate, F&& f) {
+  f(candidate.name);
+  f(candidate.class_name);
+  f(candidate.op_type);
+  f(candidate.origin.module_class);
+  for (const std::string& alias : candidate.aliases) f(alias);
 }
 
-/// Entries apply in order and the last one wins, for weights and activations apart; an entry without a slot
-/// leaves that slot alone. A skip pattern always wins.
-inline resolution resolve(const quantize_config& config, const layer& candidate) {
-  resolution found;
-  for (std::size_t i = 0; i < config.skip_names.size(); ++i)
-    if (hits(config.skip_names[i], candidate)) found.skips.push_back(i);
-  for (std::size_t i = 0; i < config.layers.size(); ++i) {
-    const rule_config& rule = config.layers[i];
-    if (!hits(rule.module_name, candidate)) continue;
-    found.rules.push_back(i);
-    if (!found.skips.empty()) continue;
-    if (rule.weights) found.weights = i;
-    if (rule.activations) found.activations = i;
-  }
+/// Whether a pattern matches one of a layer's words.
+inline bool hits(std::string_view pattern, const layer& candidate) noexcept {
+  bool found = false;
+  for_each_word(candidate,
+                [&](std::string_view word) { found = found || (!word.empty() && matches(pattern, word)); });
   return found;
+}
+
+/// Says what rules say of one layer after the other: their patterns are made ready once. It looks into the
+/// configuration.
+class resolver {
+ public:
+  explicit resolver(const quantize_config& config) : config_(&config) {
+    for (const std::string& pattern : config.skip_names) skips_.add(pattern);
+    for (const rule_config& rule : config.layers) rules_.add(rule.module_name);
+  }
+
+  /// Entries apply in order and the last one wins, for weights and activations apart; an entry without a slot
+  /// leaves that slot alone. A skip pattern always wins.
+  resolution resolve(const layer& candidate) const {
+    std::vector<detail::lettered_word> words;
+    for_each_word(candidate, [&](std::string_view word) {
+      if (!word.empty()) words.emplace_back(word);
+    });
+    resolution found;
+    found.skips = skips_.find(words);
+    found.rules = rules_.find(words);
+    if (!found.skips.empty()) return found;
+    for (const std::size_t i : found.rules) {
+      if (config_->layers[i].weights) found.weights = i;
+      if (config_->layers[i].activations) found.activations = i;
+    }
+    return found;
+  }
+
+ private:
+  const quantize_config* config_;
+  detail::pattern_set skips_;
+  detail::pattern_set rules_;
+};
+
+/// As `resolver` does, of one layer alone.
+inline resolution resolve(const quantize_config& config, const layer& candidate) {
+  return resolver(config).resolve(candidate);
 }
 
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_MODEL_RESOLVE_HPP
+
+// ---- ptq/model/pattern_hints.hpp ----
+
+/// @file pattern_hints.hpp What to write instead of patterns that match no layer.
+#ifndef PTQ_MODEL_PATTERN_HINTS_HPP
+#define PTQ_MODEL_PATTERN_HINTS_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ptq::inline v0_1::detail {
+
+/// Hints for one list of layers. All of them together may take `effort` steps, tens of milliseconds: of very
+/// many dead patterns, or of some in a very large model, only the first get hints.
+class pattern_hints {
+ public:
+  static constexpr std::size_t effort = 20'000'000;  ///< looks at words, and comparisons of letters
+
+  explicit pattern_hints(std::span<const layer> layers) : layers_(layers) {}
+
+  /// A sentence after a space; empty where there is nothing to say.
+  std::string hint(const std::string& pattern) {
+    prepare();
+    if (looks_like_regular_expression(pattern)) return regular_expression_hint(pattern);
+    const std::size_t first = pattern.find_first_not_of('*');
+    if (first == std::string::npos) return {};
+    if (pattern.starts_with("nn.") || pattern.starts_with("torch.nn.")) {
+      const std::string found = would_match(pattern.substr(pattern.rfind('.') + 1));
+      if (!found.empty()) return " Classes have no package in their names; " + found;
+    }
+    const std::string core = pattern.substr(first, pattern.find_last_not_of('*') + 1 - first);
+    for (const std::string& wider : {"*" + core, core + ".*", "*" + core + "*"})
+      if (const std::string found = would_match(wider); !found.empty())
+        return " Patterns match whole names; " + found;
+    const std::size_t letters = (std::min)(hint_effort, letter_count_ * (1 + pattern.size()));
+    const std::string_view nearest =
+        afford(letters + nearby_.size()) ? nearest_word(pattern, nearby_) : std::string_view();
+    return nearest.empty() ? std::string() : " Did you mean " + in_quotes(nearest) + "?";
+  }
+
+ private:
+  struct word_of_layer {
+    lettered_word word;
+    std::size_t layer = 0;
+  };
+
+  void prepare() {
+    if (is_ready_) return;
+    is_ready_ = true;
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      const layer& l = layers_[i];
+      for_each_word(l, [&](std::string_view word) {
+        if (!word.empty()) words_.push_back({lettered_word(word), i});
+      });
+      if (letter_count_ > hint_effort) continue;  // nobody reads on
+      nearby_.insert(nearby_.end(), {l.class_name, l.op_type, l.origin.module_class, l.name});
+      nearby_.insert(nearby_.end(), l.aliases.begin(), l.aliases.end());
+      letter_count_ += l.class_name.size() + l.op_type.size() + l.origin.module_class.size() + l.name.size();
+      for (const std::string& alias : l.aliases) letter_count_ += alias.size();
+    }
+  }
+
+  bool afford(std::size_t steps) noexcept {
+    left_ = steps > left_ ? 0 : left_ - steps;
+    return left_ > 0;
+  }
+
+  /// `"*fc" would match 2 layers.`; nothing if it would match none, or that takes too long.
+  std::string would_match(const std::string& pattern) {
+    const prepared_pattern prepared(pattern);
+    std::size_t count = 0;
+    std::size_t last = layers_.size();
+    for (const auto& [word, layer] : words_) {
+      const bool is_close = (prepared.letters() & ~word.letters) == 0;
+      if (!afford(is_close ? 1 + word.text.size() * pattern.size() : 1)) return {};
+      if (!is_close || layer == last || !prepared.takes(word)) continue;
+      last = layer;
+      ++count;
+    }
+    return count == 0 ? std::string() : in_quotes(pattern) + " would match " + counted(count, "layer") + ".";
+  }
+
+  /// What it would be as a pattern.
+  std::string regular_expression_hint(const std::string& expression) {
+    const std::string said =
+        " It looks like a regular expression, but patterns are fnmatch's (*, ?, [abc], [!abc]): ";
+    const auto pattern = pattern_of_regular_expression(expression);
+    if (!pattern) return said + "write one for each alternative.";
+    const std::string found = would_match(*pattern);
+    return said + (found.empty() ? "it would be " + in_quotes(*pattern) + "." : found);
+  }
+
+  std::span<const layer> layers_;
+  bool is_ready_ = false;
+  std::vector<word_of_layer> words_;
+  std::vector<std::string_view> nearby_;  // words that may be nearest to a typo
+  std::size_t letter_count_ = 0;          // of those
+  std::size_t left_ = effort;
+};
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_MODEL_PATTERN_HINTS_HPP
 
 // ---- ptq/model/plan_warnings.hpp ----
 
@@ -10324,8 +10616,6 @@ inline resolution resolve(const quantize_config& config, const layer& candidate)
 #include <cstddef>
 #include <span>
 #include <string>
-#include <string_view>
-#include <vector>
 
 namespace ptq::inline v0_1::detail {
 
@@ -10335,49 +10625,12 @@ struct rule_outcome {
   std::size_t blocked = 0;  ///< nothing that the rule asks of the layer can be done
 };
 
-/// `"*fc" would match 2 layers.`; nothing if it would match none.
-inline std::string would_match(const std::string& pattern, std::span<const layer> layers) {
-  const auto n = static_cast<std::size_t>(
-      std::count_if(layers.begin(), layers.end(), [&](const layer& l) { return hits(pattern, l); }));
-  return n == 0 ? std::string() : in_quotes(pattern) + " would match " + counted(n, "layer") + ".";
-}
-
-/// Of a regular expression: what it would be as a pattern.
-inline std::string regular_expression_hint(const std::string& expression, std::span<const layer> layers) {
-  const std::string said =
-      " It looks like a regular expression, but patterns are fnmatch's (*, ?, [abc], [!abc]): ";
-  const auto pattern = pattern_of_regular_expression(expression);
-  if (!pattern) return said + "write one for each alternative.";
-  const std::string found = would_match(*pattern, layers);
-  return said + (found.empty() ? "it would be " + in_quotes(*pattern) + "." : found);
-}
-
-/// What to write instead of a pattern that matches nothing.
-inline std::string pattern_hint(const std::string& pattern, std::span<const layer> layers) {
-  if (looks_like_regular_expression(pattern)) return regular_expression_hint(pattern, layers);
-  const std::size_t first = pattern.find_first_not_of('*');
-  if (first == std::string::npos) return {};
-  if (const std::string found = would_match(pattern.substr(pattern.rfind('.') + 1), layers);
-      !found.empty() && (pattern.starts_with("nn.") || pattern.starts_with("torch.nn.")))
-    return " Classes have no package in their names; " + found;
-  const std::string core = pattern.substr(first, pattern.find_last_not_of('*') + 1 - first);
-  for (const std::string& wider : {"*" + core, core + ".*", "*" + core + "*"})
-    if (const std::string found = would_match(wider, layers); !found.empty())
-      return " Patterns match whole names; " + found;
-  std::vector<std::string_view> words;
-  for (const layer& l : layers) {
-    words.insert(words.end(), {l.class_name, l.op_type, l.origin.module_class, l.name});
-    words.insert(words.end(), l.aliases.begin(), l.aliases.end());
-  }
-  const std::string_view nearest = nearest_word(pattern, words);
-  return nearest.empty() ? std::string() : " Did you mean " + in_quotes(nearest) + "?";
-}
-
 inline void warn_of_dead_patterns(plan& made, std::span<const layer> layers) {
+  pattern_hints hints(layers);
   const auto warn = [&](const std::string& path, const pattern_count& count) {
     if (count.matched > 0) return;
     made.warnings.push_back(path + " " + in_quotes(count.pattern) + " matches no layer." +
-                            pattern_hint(count.pattern, layers));
+                            hints.hint(count.pattern));
   };
   for (std::size_t i = 0; i < made.rules.size(); ++i) warn(rule_path(i) + ".module_name", made.rules[i]);
   for (std::size_t i = 0; i < made.skip_names.size(); ++i) warn(skip_path(i), made.skip_names[i]);
@@ -10454,6 +10707,7 @@ inline void add_warnings(plan& made, const quantize_config& config, std::span<co
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -10571,20 +10825,61 @@ inline bool is_blocked(const rule_config& rule, const layer& candidate, const ba
   return asks;
 }
 
+/// Of many rules, whether they are blocked at a layer: rules that ask for the same have one answer.
+class rule_judge {
+ public:
+  rule_judge(std::span<const rule_config> rules, const backend_profile& backend)
+      : rules_(rules), backend_(&backend) {
+    std::unordered_map<std::string, std::size_t> known;
+    for (std::size_t i = 0; i < rules.size(); ++i)
+      same_as_.push_back(
+          known.emplace(text_of(rules[i].weights) + "/" + text_of(rules[i].activations), i).first->second);
+    answers_.resize(rules.size());
+  }
+
+  /// @param at the number of the layer: each is asked about in turn
+  bool is_blocked(std::size_t rule, const layer& candidate, std::size_t at) {
+    answer& known = answers_[same_as_[rule]];
+    if (known.layer != at) known = {at, detail::is_blocked(rules_[rule], candidate, *backend_)};
+    return known.is_blocked;
+  }
+
+ private:
+  struct answer {
+    std::size_t layer = static_cast<std::size_t>(-1);
+    bool is_blocked = false;
+  };
+
+  static std::string text_of(const std::optional<slot_config>& wanted) {
+    if (!wanted) return {};
+    return wanted->dtype + " " + std::to_string(static_cast<int>(wanted->quant_axis.kind)) + " " +
+           std::to_string(wanted->quant_axis.axis);
+  }
+
+  std::span<const rule_config> rules_;
+  const backend_profile* backend_;
+  std::vector<std::size_t> same_as_;  // rule -> the first that asks for the same
+  std::vector<answer> answers_;
+};
+
 inline plan match(const spec& wanted, std::span<const layer> layers, const backend_profile& backend) {
   const quantize_config& config = wanted.quantize;
   plan made{config.backend, config.mode, config.algorithm, {}, {}, {}, wanted.warnings, {}};
   for (const rule_config& rule : config.layers) made.rules.push_back({rule.module_name});
   for (const std::string& pattern : config.skip_names) made.skip_names.push_back({pattern});
   std::vector<rule_outcome> outcomes(config.layers.size());
-  for (const layer& candidate : layers) {
-    const resolution found = resolve(config, candidate);
+  const resolver rules(config);
+  rule_judge judge(config.layers, backend);
+  made.layers.reserve(layers.size());
+  for (std::size_t at = 0; at < layers.size(); ++at) {
+    const layer& candidate = layers[at];
+    const resolution found = rules.resolve(candidate);
     for (const std::size_t i : found.skips) ++made.skip_names[i].matched;
     for (const std::size_t i : found.rules) {
       ++made.rules[i].matched;
       if (!found.skips.empty()) continue;
       ++outcomes[i].kept;
-      if (is_blocked(config.layers[i], candidate, backend)) ++outcomes[i].blocked;
+      if (judge.is_blocked(i, candidate, at)) ++outcomes[i].blocked;
     }
     planned_layer& planned = made.layers.emplace_back();
     planned.name = candidate.name;
