@@ -377,6 +377,17 @@ TEST_CASE("whatever computes with a constant of two axes is a layer, with the re
              "Add_9 Add: ptq cannot quantize the constants of Add", "LSTM_11 LSTM: "});
 }
 
+TEST_CASE("both weights of a recurrent node are listed, a shared one once") {
+  hand_made made;
+  made.hold("w_ih", {1, 8, 4});
+  made.hold("w_hh", {1, 8, 2});
+  made.add("LSTM", {"x", "w_ih", "w_hh"}, {"", "a"});
+  made.hold("both", {1, 4, 4});
+  made.add("RNN", {"x", "both", "both"}, {"", "b"});
+  CHECK(made.rows() ==
+        rows{"w_ih LSTM: ", "w_hh LSTM: ptq cannot quantize the constants of LSTM", "both RNN: "});
+}
+
 TEST_CASE("a weight that is computed is named after its node, with what it is computed from") {
   hand_made made;
   for (const char* const name : {"w1", "w2", "w3"}) made.hold(name, {4, 4});

@@ -75,7 +75,7 @@ class onnx_layer_builder {
       result<bool> is_layer = false;
       if (const onnx_operator* const kind = find_operator(node)) is_layer = add(i, *kind);
       if (!is_layer) return is_layer.error();
-      if (!*is_layer) list(constants_, node, i, {});
+      list(constants_, node, i, {}, *is_layer);
       list_bodies(constants_, node, i,
                   {label(node, i) + "/",
                    "it is inside " + node_text(*graph_, i) + ", and only the main graph is quantized"});
@@ -271,9 +271,10 @@ class onnx_layer_builder {
   }
 
   /// The inputs that keep a node's constants as they are, as layers of their own.
-  void list(const onnx_constants& constants, const onnx_node& node, std::size_t at,
-            const onnx_inside& inside) {
-    for (const onnx_left_alone& left : left_alone(constants, node)) {
+  void list(const onnx_constants& constants, const onnx_node& node, std::size_t at, const onnx_inside& inside,
+            bool is_layer = false) {
+    for (const onnx_left_alone& left : left_alone(constants, node, is_layer)) {
+      if (is_layer && are_listed(left.from)) continue;
       const onnx_operator* const kind = find_operator(node);
       if (kind == nullptr && left.is_computed && inside.is_main() && are_listed(left.from)) continue;
       layer found;

@@ -26,6 +26,10 @@ struct onnx_left_alone {
   std::string reason;
 };
 
+inline bool is_recurrent(const onnx_node& node) noexcept {
+  return node.is_standard() && (node.op_type == "LSTM" || node.op_type == "GRU" || node.op_type == "RNN");
+}
+
 /// "Mul", "Attention (com.microsoft)"
 inline std::string operator_text(const onnx_node& node) {
   return node.op_type + (node.is_standard() ? "" : " (" + node.domain + ")");
@@ -67,14 +71,19 @@ inline std::vector<onnx_named_constant> weights_behind(const onnx_constants& con
   return from;
 }
 
-/// The inputs of a node that hold, or are computed from, constants which may be weights. Of a layer only its
-/// weight counts: biases belong to it.
-inline std::vector<onnx_left_alone> left_alone(const onnx_constants& constants, const onnx_node& node) {
+/// The inputs of a node that hold, or are computed from, constants which may be weights. Of a known operator
+/// only its weights count: biases belong to them.
+///
+/// @param is_layer whether the node is a layer already: then its first weight does not count either
+inline std::vector<onnx_left_alone> left_alone(const onnx_constants& constants, const onnx_node& node,
+                                               bool is_layer = false) {
   using use = onnx_operator::weight_use;
   std::vector<onnx_left_alone> found;
   if (!constants.varies(node)) return found;
   const onnx_operator* const kind = find_operator(node);
   const auto may_count = [&](std::size_t slot) {
+    if (slot == 2 && is_recurrent(node)) return true;  // the weights of what comes back
+    if (is_layer) return false;
     return kind == nullptr || kind->use == use::codes || slot == kind->slot ||
            (kind->use == use::on_a_side && slot == 0);
   };
