@@ -76,7 +76,7 @@ class quantized_weight_finder {
         break;
       }
       const ptq::onnx_node& node = graph_->nodes[maker->second];
-      if (!passes(node.op_type)) break;
+      if (!passes(node)) break;
       nodes.push_back(maker->second);
       name = node.input(0);
     }
@@ -87,9 +87,11 @@ class quantized_weight_finder {
     return found;
   }
 
-  static bool passes(std::string_view op) {
+  static bool passes(const ptq::onnx_node& node) {
+    const std::string_view op = node.op_type;
     return op == "DequantizeLinear" || op == "QuantizeLinear" || op == "Transpose" || op == "Reshape" ||
-           op == "Identity" || op == "Cast";
+           op == "Squeeze" || op == "Unsqueeze" || op == "Flatten" || op == "Identity" || op == "Cast" ||
+           (op == "Sum" && node.inputs.size() == 1);
   }
 
   const ptq::onnx_graph* graph_;

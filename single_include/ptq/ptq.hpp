@@ -4352,7 +4352,9 @@ class spec_reader {
     const tree* const dataset = root_.member("dataset");
     for (const char* name : {"augmentation", "normalization"}) {
       if (read_normalization(data.member(name), path + "." + name, out)) return;
-      if (dataset && read_normalization(dataset->member(name), std::string("dataset.") + name, out)) return;
+      if (dataset != nullptr &&
+          read_normalization(dataset->member(name), std::string("dataset.") + name, out))
+        return;
     }
   }
 
@@ -5271,392 +5273,6 @@ constexpr void fake_quantize(Tensor&& tensor, const float& amax) {
 
 #endif  // PTQ_CORE_HPP
 
-// ---- ptq/quantize/error.hpp ----
-
-/// @file error.hpp How far a quantized tensor is from its original. These figures use <cmath> and double
-/// sums: they are for people, and may differ in the last bits between builds.
-#ifndef PTQ_QUANTIZE_ERROR_HPP
-#define PTQ_QUANTIZE_ERROR_HPP
-
-#include <bit>
-#include <cmath>
-#include <cstddef>
-#include <cstdint>
-#include <span>
-
-namespace ptq::inline v0_1 {
-
-struct error_metrics {
-  std::uint64_t count = 0;
-  double mse = 0;      ///< mean of (x - y)^2
-  double max_abs = 0;  ///< max of |x - y|
-  double sqnr_db = 0;  ///< 10 log10(sum x^2 / sum (x - y)^2): infinity when equal, -infinity where x is 0
-  double cosine = 1;   ///< 1 when either is all zero and both are equal, else 0
-  double clipped_share = 0;  ///< share of elements beyond what the codes can represent (`representable`)
-};
-
-inline namespace PTQ_BUILD {
-
-/// 10 log10(signal / noise), both sums of squares: infinity without noise, -infinity without signal; spelled
-/// in bits, since under -ffast-math clang warns of the name, and drops what a function of that name returns.
-inline double sqnr_db(double signal, double noise) noexcept {
-  if (noise <= 0) return std::bit_cast<double>(std::uint64_t{0x7ff0000000000000u});
-  return signal > 0 ? 10 * std::log10(signal / noise)
-                    : std::bit_cast<double>(std::uint64_t{0xfff0000000000000u});
-}
-
-}  // namespace PTQ_BUILD
-
-/// Sums up pairs of an original x and its approximation y. A pair with NaN or infinity has an error without
-/// bound: mse and max_abs are infinity then, sqnr_db is -infinity and cosine 0.
-class error_accumulator {
- public:
-  void add(const double& x, const double& y) noexcept {
-    ++count_;
-    if (!is_finite(x) || !is_finite(y)) {
-      ++not_finite_;
-      return;
-    }
-    const double difference = x - y;
-    squared_error_ += difference * difference;
-    signal_ += x * x;
-    approximation_ += y * y;
-    product_ += x * y;
-    if (std::fabs(difference) > max_abs_) max_abs_ = std::fabs(difference);
-  }
-  void add_clipped() noexcept { ++clipped_; }
-
-  error_metrics metrics() const noexcept {
-    error_metrics m;
-    if (count_ == 0) return m;
-    m.count = count_;
-    const double count = static_cast<double>(count_);
-    m.clipped_share = static_cast<double>(clipped_) / count;
-    if (not_finite_ > 0) {
-      m.mse = m.max_abs = std::bit_cast<double>(std::uint64_t{0x7ff0000000000000u});
-      m.sqnr_db = sqnr_db(0, 1);
-      m.cosine = 0;
-      return m;
-    }
-    m.mse = squared_error_ / count;
-    m.max_abs = max_abs_;
-    m.sqnr_db = sqnr_db(signal_, squared_error_);
-    const double norms = std::sqrt(signal_) * std::sqrt(approximation_);
-    m.cosine = norms > 0 ? product_ / norms : (squared_error_ > 0 ? 0.0 : 1.0);
-    return m;
-  }
-
- private:
-  /// By its bits: -ffast-math takes every number for finite.
-  static bool is_finite(const double& value) noexcept {
-    return (std::bit_cast<std::uint64_t>(value) >> 52 & 0x7ff) != 0x7ff;
-  }
-
-  std::uint64_t count_ = 0;
-  std::uint64_t not_finite_ = 0;
-  std::uint64_t clipped_ = 0;
-  double squared_error_ = 0;
-  double signal_ = 0;
-  double approximation_ = 0;
-  double product_ = 0;
-  double max_abs_ = 0;
-};
-
-/// The quotients value / scale that have a code of their own: from the lowest to the largest value of the
-/// dtype, for integers half a step further, where rounding still reaches the last code.
-struct representable {
-  double lowest;
-  double highest;
-};
-
-namespace detail {
-inline namespace PTQ_BUILD {
-
-/// Walks codes beside their source. `Decoder` as in dequantize.hpp.
-template <element T, class Decoder>
-error_metrics measure_view(tensor_view<const T> source, granularity grain, const Decoder& decoder,
-                           std::span<const float> scales, const representable& limits) {
-  error_accumulator sums;
-  const walk path(source.shape, source.strides, grain);
-  const bool each = path.channel_is_innermost();
-  path.for_each_run([&](std::ptrdiff_t offset, std::size_t at, std::size_t channel) {
-    const std::size_t length = path.run().extent;
-    for (std::size_t first = 0; first < length; first += block_size) {
-      const std::size_t n = length - first < block_size ? length - first : block_size;
-      float values[block_size] = {};
-      if (each)
-        decoder.each(at + first, n, scales.data() + first, static_cast<float*>(values));
-      else
-        decoder.run(at + first, n, scales[channel], static_cast<float*>(values));
-      for (std::size_t i = 0; i < n; ++i) {
-        const T& original = source.data[offset + static_cast<std::ptrdiff_t>(first + i) * path.run().stride];
-        const double x = static_cast<double>(element_traits<T>::to_float(original));
-        const double scale = static_cast<double>(scales[each ? first + i : channel]);
-        // A relative 1e-6 keeps the rounding of the scale itself from counting as clipping.
-        if (x > limits.highest * scale * (1 + 1e-6) || x < limits.lowest * scale * (1 + 1e-6))
-          sums.add_clipped();
-        sums.add(x, static_cast<double>(values[i]));
-      }
-    }
-  });
-  return sums.metrics();
-}
-
-}  // namespace PTQ_BUILD
-}  // namespace detail
-
-template <dtype D>
-constexpr representable representable_range() noexcept {
-  const double half_step = D::is_integer ? 0.5 : 0.0;
-  return {static_cast<double>(D::lowest) - half_step, static_cast<double>(D::max_finite) + half_step};
-}
-
-inline namespace PTQ_BUILD {
-
-/// Compares a tensor with its codes and scales, as `quantize` wrote them. The caller has checked the sizes.
-template <dtype D, adaptable_tensor Tensor>
-error_metrics quantization_error(const Tensor& tensor, std::span<const typename D::storage> codes,
-                                 std::span<const float> scales, granularity grain) {
-  const auto view = view_of(tensor);
-  using value_type = typename decltype(view)::value_type;
-  PTQ_ASSERT(view.rank() <= max_rank);
-  PTQ_ASSERT(codes.size() == view.size());
-  PTQ_ASSERT(scales.size() == scale_count(view.shape, grain));
-  return detail::measure_view<value_type>(view, grain, detail::typed_decoder<D>{codes.data()}, scales,
-                                          representable_range<D>());
-}
-
-}  // namespace PTQ_BUILD
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_QUANTIZE_ERROR_HPP
-
-// ---- ptq/engine/accuracy.hpp ----
-
-/// @file accuracy.hpp How well a quantized model answers, beside the float model it was made from.
-#ifndef PTQ_ENGINE_ACCURACY_HPP
-#define PTQ_ENGINE_ACCURACY_HPP
-
-#include <cstddef>
-#include <cstdint>
-#include <optional>
-
-namespace ptq::inline v0_1 {
-
-/// What the values of an output mean, and so by which answers two models are compared.
-enum class task : unsigned char {
-  classification,  ///< one value a class: the answer is the class with the largest
-  binary,          ///< one value for yes or no: the answer is whether it lies above a threshold
-  regression,      ///< numbers: there are no answers, errors alone
-};
-
-/// Shares are of 1, and of answers: one a sample, or one a position of a map.
-struct accuracy {
-  std::size_t samples = 0;               ///< answers that were compared
-  std::optional<double> float_top1;      ///< share of answers of the float model that are the label
-  std::optional<double> quantized_top1;  ///< the same for the quantized model; nothing without labels
-  double agreement = 0;                  ///< share of answers that both models give
-  double threshold = 0;   ///< of yes, if the task is binary: 0.5 where all float values lie in [0, 1]
-  error_metrics outputs;  ///< of all outputs; `sqnr_db` is the logit SQNR
-};
-
-/// The position of the largest value; the first of several. NaN is smaller than every number.
-template <class Values>
-std::size_t top1(const Values& outputs) noexcept {
-  std::size_t best = 0;
-  for (std::size_t i = 1; i < outputs.size(); ++i)
-    if (outputs[i] > outputs[best] || (outputs[best] != outputs[best] && outputs[i] == outputs[i])) best = i;
-  return best;
-}
-
-namespace detail {
-
-/// Answers of two models, counted.
-struct answer_counts {
-  std::size_t all = 0;
-  std::size_t agreeing = 0;
-  std::size_t labelled = 0;
-  std::size_t float_right = 0;
-  std::size_t quantized_right = 0;
-
-  void add(std::int64_t expected, std::int64_t found, std::optional<std::int64_t> label) noexcept {
-    ++all;
-    agreeing += expected == found ? 1u : 0u;
-    if (!label) return;
-    ++labelled;
-    float_right += expected == *label ? 1u : 0u;
-    quantized_right += found == *label ? 1u : 0u;
-  }
-};
-
-}  // namespace detail
-
-/// Compares two models answer by answer. Each kind of output has an `add` of its own; one accumulator serves
-/// one of them.
-class accuracy_accumulator {
- public:
-  /// Classification.
-  ///
-  /// @param reference outputs of the float model for one sample, or one position of it
-  /// @param quantized as many of the quantized model
-  /// @param label     the right position; for all samples or for none
-  template <class Values>
-  void add(const Values& reference, const Values& quantized,
-           std::optional<std::int64_t> label = {}) noexcept {
-    PTQ_ASSERT(reference.size() == quantized.size());
-    for (std::size_t i = 0; i < reference.size(); ++i)
-      add_number(static_cast<double>(reference[i]), static_cast<double>(quantized[i]));
-    answers_.add(static_cast<std::int64_t>(top1(reference)), static_cast<std::int64_t>(top1(quantized)),
-                 label);
-  }
-
-  /// A yes or no.
-  void add_binary(double reference, double quantized, std::optional<std::int64_t> label = {}) noexcept {
-    add_number(reference, quantized);
-    is_probability_ = is_probability_ && reference >= 0 && reference <= 1;
-    answers_.add(reference > 0 ? 1 : 0, quantized > 0 ? 1 : 0, label);
-    halves_.add(reference > 0.5 ? 1 : 0, quantized > 0.5 ? 1 : 0, label);
-  }
-
-  /// A class, as models that answer with integers give it.
-  void add_answer(std::int64_t reference, std::int64_t quantized,
-                  std::optional<std::int64_t> label = {}) noexcept {
-    add_number(static_cast<double>(reference), static_cast<double>(quantized));
-    answers_.add(reference, quantized, label);
-  }
-
-  /// A number that is no answer.
-  void add_number(double reference, double quantized) noexcept { errors_.add(reference, quantized); }
-
-  /// Whether all binary values of the float model lie in [0, 1].
-  bool is_probability() const noexcept { return halves_.all > 0 && is_probability_; }
-
-  accuracy metrics() const noexcept {
-    const detail::answer_counts& counts = is_probability() ? halves_ : answers_;
-    accuracy a;
-    a.samples = counts.all;
-    a.outputs = errors_.metrics();
-    a.threshold = is_probability() ? 0.5 : 0.0;
-    if (counts.all > 0) a.agreement = share(counts.agreeing, counts.all);
-    if (counts.labelled > 0) {
-      a.float_top1 = share(counts.float_right, counts.labelled);
-      a.quantized_top1 = share(counts.quantized_right, counts.labelled);
-    }
-    return a;
-  }
-
- private:
-  static double share(std::size_t part, std::size_t whole) noexcept {
-    return static_cast<double>(part) / static_cast<double>(whole);
-  }
-
-  error_accumulator errors_;
-  detail::answer_counts answers_;  // binary: above 0
-  detail::answer_counts halves_;   // above 0.5
-  bool is_probability_ = true;
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_ENGINE_ACCURACY_HPP
-
-// ---- ptq/engine/inputs.hpp ----
-
-/// @file inputs.hpp What every engine checks of the tensors it is given.
-#ifndef PTQ_ENGINE_INPUTS_HPP
-#define PTQ_ENGINE_INPUTS_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
-
-namespace ptq::inline v0_1 {
-
-namespace detail {
-
-inline const named_array* find_array(std::span<const named_array> given, std::string_view name) {
-  const auto found =
-      std::find_if(given.begin(), given.end(), [&](const named_array& a) { return a.name == name; });
-  return found == given.end() ? nullptr : &*found;
-}
-
-/// The axis of an array that counts samples, if it has one.
-inline std::optional<std::size_t> batch_axis_in(const named_array& input) noexcept {
-  const bool exists = input.batch_axis && *input.batch_axis < input.array.shape.rank;
-  return exists ? input.batch_axis : std::nullopt;
-}
-
-}  // namespace detail
-
-/// The samples that a graph insists on taking at a time; nothing where it takes any number.
-///
-/// @param given says which axes count samples
-inline std::optional<std::size_t> fixed_batch(std::span<const graph_input> inputs,
-                                              std::span<const named_array> given) {
-  for (const graph_input& input : inputs) {
-    const named_array* const array = detail::find_array(given, input.name);
-    const auto axis = array != nullptr ? detail::batch_axis_in(*array) : std::nullopt;
-    if (axis && input.shape && *axis < input.shape->size() && (*input.shape)[*axis].value_or(0) > 0)
-      return (*input.shape)[*axis];
-  }
-  return {};
-}
-
-/// Checks types and shapes of the tensors for a graph's inputs, and that all hold as many samples: whole
-/// batches, where the batch is fixed. Samples share an input that has no axis for them.
-///
-/// @return the number of samples; tensor_not_found, wrong_type, wrong_rank, size_mismatch
-inline result<std::size_t> count_samples(std::span<const graph_input> inputs,
-                                         std::span<const named_array> given) {
-  const std::size_t batch = fixed_batch(inputs, given).value_or(1);
-  std::optional<std::size_t> samples;
-  for (const graph_input& wanted : inputs) {
-    const named_array* const found = detail::find_array(given, wanted.name);
-    const std::string where = "graph input \"" + wanted.name + "\"";
-    if (found == nullptr) return error(errc::tensor_not_found, where, "is missing.");
-    if (found->array.type != wanted.type)
-      return error(
-          errc::wrong_type, where,
-          std::string("takes ") + name_of(wanted.type) + ", not " + name_of(found->array.type) + ".");
-    const tensor_shape& shape = found->array.shape;
-    if (wanted.shape && wanted.shape->size() != shape.rank)
-      return error(
-          errc::wrong_rank, where,
-          "has rank " + std::to_string(wanted.shape->size()) + ", not " + std::to_string(shape.rank) + ".");
-    const auto counting = detail::batch_axis_in(*found);
-    for (std::size_t axis = 0; wanted.shape && axis < shape.rank; ++axis)
-      if (axis != counting && (*wanted.shape)[axis].value_or(shape[axis]) != shape[axis])
-        return error(errc::size_mismatch, where,
-                     "axis " + std::to_string(axis) + " has " + std::to_string(*(*wanted.shape)[axis]) +
-                         " entries, not " + std::to_string(shape[axis]) + ".");
-    if (!counting) continue;
-    const std::size_t count = shape[*counting];
-    if (count % batch != 0 || samples.value_or(count) != count)
-      return error(
-          errc::size_mismatch, where,
-          "does not hold whole batches of " + std::to_string(batch) + ", as many as the other inputs.");
-    samples = count;
-  }
-  if (given.size() != inputs.size())
-    return error(errc::tensor_not_found, "",
-                 "the graph has " + std::to_string(inputs.size()) + " inputs; " +
-                     std::to_string(given.size()) + " were given.");
-  return samples.value_or(batch);
-}
-
-/// Some samples of an input; all of it where samples share it. It may have gaps: `copy_elements` closes them.
-inline array_view batch_of(const named_array& input, std::size_t first, std::size_t count) noexcept {
-  const auto axis = detail::batch_axis_in(input);
-  return axis ? input.array.part(*axis, first, count) : input.array;
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_ENGINE_INPUTS_HPP
-
 // ---- ptq/model/shape_text.hpp ----
 
 /// @file shape_text.hpp Shapes and places in tensors, as messages show them.
@@ -6008,7 +5624,7 @@ namespace ptq::inline v0_1 {
 /// Beyond it a number made by a graph is absurd. Trained networks stay below 1e10; an engine answers
 /// -3.4028e+38, the lowest float32, where there is no number: for the maximum of a pooling window that lies
 /// in the padding.
-inline constexpr double largest_plausible = 1e30;
+inline constexpr double largest_plausible = 1e36;
 
 /// A value that is no plausible number.
 struct implausible_value {
@@ -6023,12 +5639,12 @@ inline std::uint64_t magnitude_bits(const double& value) noexcept {
   return std::bit_cast<std::uint64_t>(value) & ~(std::uint64_t{1} << 63);
 }
 
-/// "NaN", "infinite" or "-3.4028e+38, beyond 1e30".
+/// "NaN", "infinite" or "-3.4028e+38, beyond 1e36".
 inline std::string implausible_text(double value) {
   constexpr std::uint64_t infinite = 0x7ff0000000000000u;
   const std::uint64_t size = magnitude_bits(value);
   if (size > infinite) return "NaN";
-  return size == infinite ? "infinite" : short_text(value, 5) + ", beyond 1e30";
+  return size == infinite ? "infinite" : short_text(value, 5) + ", beyond 1e36";
 }
 
 }  // namespace detail
@@ -6052,6 +5668,402 @@ inline std::optional<implausible_value> find_implausible(const array_view& made)
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_ENGINE_OUTPUTS_HPP
+
+// ---- ptq/quantize/error.hpp ----
+
+/// @file error.hpp How far a quantized tensor is from its original. These figures use <cmath> and double
+/// sums: they are for people, and may differ in the last bits between builds.
+#ifndef PTQ_QUANTIZE_ERROR_HPP
+#define PTQ_QUANTIZE_ERROR_HPP
+
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ptq::inline v0_1 {
+
+struct error_metrics {
+  std::uint64_t count = 0;
+  double mse = 0;      ///< mean of (x - y)^2
+  double max_abs = 0;  ///< max of |x - y|
+  double sqnr_db = 0;  ///< 10 log10(sum x^2 / sum (x - y)^2): infinity when equal, -infinity where x is 0
+  double cosine = 1;   ///< 1 when either is all zero and both are equal, else 0
+  double clipped_share = 0;  ///< share of elements beyond what the codes can represent (`representable`)
+};
+
+inline namespace PTQ_BUILD {
+
+/// 10 log10(signal / noise), both sums of squares: infinity without noise, -infinity without signal; spelled
+/// in bits, since under -ffast-math clang warns of the name, and drops what a function of that name returns.
+inline double sqnr_db(double signal, double noise) noexcept {
+  if (noise <= 0) return std::bit_cast<double>(std::uint64_t{0x7ff0000000000000u});
+  return signal > 0 ? 10 * std::log10(signal / noise)
+                    : std::bit_cast<double>(std::uint64_t{0xfff0000000000000u});
+}
+
+}  // namespace PTQ_BUILD
+
+/// Sums up pairs of an original x and its approximation y. A pair with NaN or infinity has an error without
+/// bound: mse and max_abs are infinity then, sqnr_db is -infinity and cosine 0.
+class error_accumulator {
+ public:
+  void add(const double& x, const double& y) noexcept {
+    ++count_;
+    if (!is_finite(x) || !is_finite(y)) {
+      ++not_finite_;
+      return;
+    }
+    const double difference = x - y;
+    squared_error_ += difference * difference;
+    signal_ += x * x;
+    approximation_ += y * y;
+    product_ += x * y;
+    if (std::fabs(difference) > max_abs_) max_abs_ = std::fabs(difference);
+  }
+  void add_clipped() noexcept { ++clipped_; }
+
+  error_metrics metrics() const noexcept {
+    error_metrics m;
+    if (count_ == 0) return m;
+    m.count = count_;
+    const double count = static_cast<double>(count_);
+    m.clipped_share = static_cast<double>(clipped_) / count;
+    if (not_finite_ > 0) {
+      m.mse = m.max_abs = std::bit_cast<double>(std::uint64_t{0x7ff0000000000000u});
+      m.sqnr_db = sqnr_db(0, 1);
+      m.cosine = 0;
+      return m;
+    }
+    m.mse = squared_error_ / count;
+    m.max_abs = max_abs_;
+    m.sqnr_db = sqnr_db(signal_, squared_error_);
+    const double norms = std::sqrt(signal_) * std::sqrt(approximation_);
+    m.cosine = norms > 0 ? product_ / norms : (squared_error_ > 0 ? 0.0 : 1.0);
+    return m;
+  }
+
+ private:
+  /// By its bits: -ffast-math takes every number for finite.
+  static bool is_finite(const double& value) noexcept {
+    return (std::bit_cast<std::uint64_t>(value) >> 52 & 0x7ff) != 0x7ff;
+  }
+
+  std::uint64_t count_ = 0;
+  std::uint64_t not_finite_ = 0;
+  std::uint64_t clipped_ = 0;
+  double squared_error_ = 0;
+  double signal_ = 0;
+  double approximation_ = 0;
+  double product_ = 0;
+  double max_abs_ = 0;
+};
+
+/// The quotients value / scale that have a code of their own: from the lowest to the largest value of the
+/// dtype, for integers half a step further, where rounding still reaches the last code.
+struct representable {
+  double lowest;
+  double highest;
+};
+
+namespace detail {
+inline namespace PTQ_BUILD {
+
+/// Walks codes beside their source. `Decoder` as in dequantize.hpp.
+template <element T, class Decoder>
+error_metrics measure_view(tensor_view<const T> source, granularity grain, const Decoder& decoder,
+                           std::span<const float> scales, const representable& limits) {
+  error_accumulator sums;
+  const walk path(source.shape, source.strides, grain);
+  const bool each = path.channel_is_innermost();
+  path.for_each_run([&](std::ptrdiff_t offset, std::size_t at, std::size_t channel) {
+    const std::size_t length = path.run().extent;
+    for (std::size_t first = 0; first < length; first += block_size) {
+      const std::size_t n = length - first < block_size ? length - first : block_size;
+      float values[block_size] = {};
+      if (each)
+        decoder.each(at + first, n, scales.data() + first, static_cast<float*>(values));
+      else
+        decoder.run(at + first, n, scales[channel], static_cast<float*>(values));
+      for (std::size_t i = 0; i < n; ++i) {
+        const T& original = source.data[offset + static_cast<std::ptrdiff_t>(first + i) * path.run().stride];
+        const double x = static_cast<double>(element_traits<T>::to_float(original));
+        const double scale = static_cast<double>(scales[each ? first + i : channel]);
+        // A relative 1e-6 keeps the rounding of the scale itself from counting as clipping.
+        if (x > limits.highest * scale * (1 + 1e-6) || x < limits.lowest * scale * (1 + 1e-6))
+          sums.add_clipped();
+        sums.add(x, static_cast<double>(values[i]));
+      }
+    }
+  });
+  return sums.metrics();
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+
+template <dtype D>
+constexpr representable representable_range() noexcept {
+  const double half_step = D::is_integer ? 0.5 : 0.0;
+  return {static_cast<double>(D::lowest) - half_step, static_cast<double>(D::max_finite) + half_step};
+}
+
+inline namespace PTQ_BUILD {
+
+/// Compares a tensor with its codes and scales, as `quantize` wrote them. The caller has checked the sizes.
+template <dtype D, adaptable_tensor Tensor>
+error_metrics quantization_error(const Tensor& tensor, std::span<const typename D::storage> codes,
+                                 std::span<const float> scales, granularity grain) {
+  const auto view = view_of(tensor);
+  using value_type = typename decltype(view)::value_type;
+  PTQ_ASSERT(view.rank() <= max_rank);
+  PTQ_ASSERT(codes.size() == view.size());
+  PTQ_ASSERT(scales.size() == scale_count(view.shape, grain));
+  return detail::measure_view<value_type>(view, grain, detail::typed_decoder<D>{codes.data()}, scales,
+                                          representable_range<D>());
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_QUANTIZE_ERROR_HPP
+
+// ---- ptq/engine/accuracy.hpp ----
+
+/// @file accuracy.hpp How well a quantized model answers, beside the float model it was made from.
+#ifndef PTQ_ENGINE_ACCURACY_HPP
+#define PTQ_ENGINE_ACCURACY_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+namespace ptq::inline v0_1 {
+
+/// What the values of an output mean, and so by which answers two models are compared.
+enum class task : unsigned char {
+  classification,  ///< one value a class: the answer is the class with the largest
+  binary,          ///< one value for yes or no: the answer is whether it lies above a threshold
+  regression,      ///< numbers: there are no answers, errors alone
+};
+
+/// Shares are of 1, and of answers: one a sample, or one a position of a map.
+struct accuracy {
+  std::size_t samples = 0;               ///< answers that were compared
+  std::optional<double> float_top1;      ///< share of answers of the float model that are the label
+  std::optional<double> quantized_top1;  ///< the same for the quantized model; nothing without labels
+  double agreement = 0;                  ///< share of answers that both models give
+  double threshold = 0;   ///< of yes, if the task is binary: 0.5 where all float values lie in [0, 1]
+  error_metrics outputs;  ///< of all outputs; `sqnr_db` is the logit SQNR
+};
+
+namespace detail {
+
+/// By its bits, since -ffast-math takes every number for one.
+inline bool is_nan(const double& value) noexcept {
+  return magnitude_bits(value) > std::uint64_t{0x7ff} << 52;
+}
+
+}  // namespace detail
+
+/// The position of the largest value; the first of several. NaN is smaller than every number.
+template <class Values>
+std::size_t top1(const Values& outputs) noexcept {
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < outputs.size(); ++i)
+    if (outputs[i] > outputs[best] || (detail::is_nan(outputs[best]) && !detail::is_nan(outputs[i])))
+      best = i;
+  return best;
+}
+
+namespace detail {
+
+/// Answers of two models, counted.
+struct answer_counts {
+  std::size_t all = 0;
+  std::size_t agreeing = 0;
+  std::size_t labelled = 0;
+  std::size_t float_right = 0;
+  std::size_t quantized_right = 0;
+
+  void add(std::int64_t expected, std::int64_t found, std::optional<std::int64_t> label) noexcept {
+    ++all;
+    agreeing += expected == found ? 1u : 0u;
+    if (!label) return;
+    ++labelled;
+    float_right += expected == *label ? 1u : 0u;
+    quantized_right += found == *label ? 1u : 0u;
+  }
+};
+
+}  // namespace detail
+
+/// Compares two models answer by answer. Each kind of output has an `add` of its own; one accumulator serves
+/// one of them.
+class accuracy_accumulator {
+ public:
+  /// Classification.
+  ///
+  /// @param reference outputs of the float model for one sample, or one position of it
+  /// @param quantized as many of the quantized model
+  /// @param label     the right position; for all samples or for none
+  template <class Values>
+  void add(const Values& reference, const Values& quantized,
+           std::optional<std::int64_t> label = {}) noexcept {
+    PTQ_ASSERT(reference.size() == quantized.size());
+    for (std::size_t i = 0; i < reference.size(); ++i)
+      add_number(static_cast<double>(reference[i]), static_cast<double>(quantized[i]));
+    answers_.add(static_cast<std::int64_t>(top1(reference)), static_cast<std::int64_t>(top1(quantized)),
+                 label);
+  }
+
+  /// A yes or no.
+  void add_binary(double reference, double quantized, std::optional<std::int64_t> label = {}) noexcept {
+    add_number(reference, quantized);
+    is_probability_ = is_probability_ && reference >= 0 && reference <= 1;
+    answers_.add(reference > 0 ? 1 : 0, quantized > 0 ? 1 : 0, label);
+    halves_.add(reference > 0.5 ? 1 : 0, quantized > 0.5 ? 1 : 0, label);
+  }
+
+  /// A class, as models that answer with integers give it.
+  void add_answer(std::int64_t reference, std::int64_t quantized,
+                  std::optional<std::int64_t> label = {}) noexcept {
+    add_number(static_cast<double>(reference), static_cast<double>(quantized));
+    answers_.add(reference, quantized, label);
+  }
+
+  /// A number that is no answer.
+  void add_number(double reference, double quantized) noexcept { errors_.add(reference, quantized); }
+
+  /// Whether all binary values of the float model lie in [0, 1].
+  bool is_probability() const noexcept { return halves_.all > 0 && is_probability_; }
+
+  accuracy metrics() const noexcept {
+    const detail::answer_counts& counts = is_probability() ? halves_ : answers_;
+    accuracy a;
+    a.samples = counts.all;
+    a.outputs = errors_.metrics();
+    a.threshold = is_probability() ? 0.5 : 0.0;
+    if (counts.all > 0) a.agreement = share(counts.agreeing, counts.all);
+    if (counts.labelled > 0) {
+      a.float_top1 = share(counts.float_right, counts.labelled);
+      a.quantized_top1 = share(counts.quantized_right, counts.labelled);
+    }
+    return a;
+  }
+
+ private:
+  static double share(std::size_t part, std::size_t whole) noexcept {
+    return static_cast<double>(part) / static_cast<double>(whole);
+  }
+
+  error_accumulator errors_;
+  detail::answer_counts answers_;  // binary: above 0
+  detail::answer_counts halves_;   // above 0.5
+  bool is_probability_ = true;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_ENGINE_ACCURACY_HPP
+
+// ---- ptq/engine/inputs.hpp ----
+
+/// @file inputs.hpp What every engine checks of the tensors it is given.
+#ifndef PTQ_ENGINE_INPUTS_HPP
+#define PTQ_ENGINE_INPUTS_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ptq::inline v0_1 {
+
+namespace detail {
+
+inline const named_array* find_array(std::span<const named_array> given, std::string_view name) {
+  const auto found =
+      std::find_if(given.begin(), given.end(), [&](const named_array& a) { return a.name == name; });
+  return found == given.end() ? nullptr : &*found;
+}
+
+/// The axis of an array that counts samples, if it has one.
+inline std::optional<std::size_t> batch_axis_in(const named_array& input) noexcept {
+  const bool exists = input.batch_axis && *input.batch_axis < input.array.shape.rank;
+  return exists ? input.batch_axis : std::nullopt;
+}
+
+}  // namespace detail
+
+/// The samples that a graph insists on taking at a time; nothing where it takes any number.
+///
+/// @param given says which axes count samples
+inline std::optional<std::size_t> fixed_batch(std::span<const graph_input> inputs,
+                                              std::span<const named_array> given) {
+  for (const graph_input& input : inputs) {
+    const named_array* const array = detail::find_array(given, input.name);
+    const auto axis = array != nullptr ? detail::batch_axis_in(*array) : std::nullopt;
+    if (axis && input.shape && *axis < input.shape->size() && (*input.shape)[*axis].value_or(0) > 0)
+      return (*input.shape)[*axis];
+  }
+  return {};
+}
+
+/// Checks types and shapes of the tensors for a graph's inputs, and that all hold as many samples: whole
+/// batches, where the batch is fixed. Samples share an input that has no axis for them.
+///
+/// @return the number of samples; tensor_not_found, wrong_type, wrong_rank, size_mismatch
+inline result<std::size_t> count_samples(std::span<const graph_input> inputs,
+                                         std::span<const named_array> given) {
+  const std::size_t batch = fixed_batch(inputs, given).value_or(1);
+  std::optional<std::size_t> samples;
+  for (const graph_input& wanted : inputs) {
+    const named_array* const found = detail::find_array(given, wanted.name);
+    const std::string where = "graph input \"" + wanted.name + "\"";
+    if (found == nullptr) return error(errc::tensor_not_found, where, "is missing.");
+    if (found->array.type != wanted.type)
+      return error(
+          errc::wrong_type, where,
+          std::string("takes ") + name_of(wanted.type) + ", not " + name_of(found->array.type) + ".");
+    const tensor_shape& shape = found->array.shape;
+    if (wanted.shape && wanted.shape->size() != shape.rank)
+      return error(
+          errc::wrong_rank, where,
+          "has rank " + std::to_string(wanted.shape->size()) + ", not " + std::to_string(shape.rank) + ".");
+    const auto counting = detail::batch_axis_in(*found);
+    for (std::size_t axis = 0; wanted.shape && axis < shape.rank; ++axis)
+      if (axis != counting && (*wanted.shape)[axis].value_or(shape[axis]) != shape[axis])
+        return error(errc::size_mismatch, where,
+                     "axis " + std::to_string(axis) + " has " + std::to_string(*(*wanted.shape)[axis]) +
+                         " entries, not " + std::to_string(shape[axis]) + ".");
+    if (!counting) continue;
+    const std::size_t count = shape[*counting];
+    if (count % batch != 0 || samples.value_or(count) != count)
+      return error(
+          errc::size_mismatch, where,
+          "does not hold whole batches of " + std::to_string(batch) + ", as many as the other inputs.");
+    samples = count;
+  }
+  if (given.size() != inputs.size())
+    return error(errc::tensor_not_found, "",
+                 "the graph has " + std::to_string(inputs.size()) + " inputs; " +
+                     std::to_string(given.size()) + " were given.");
+  return samples.value_or(batch);
+}
+
+/// Some samples of an input; all of it where samples share it. It may have gaps: `copy_elements` closes them.
+inline array_view batch_of(const named_array& input, std::size_t first, std::size_t count) noexcept {
+  const auto axis = detail::batch_axis_in(input);
+  return axis ? input.array.part(*axis, first, count) : input.array;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_ENGINE_INPUTS_HPP
 
 // ---- ptq/io/byte_order.hpp ----
 
@@ -6709,7 +6721,7 @@ class output_file {
     partial_.clear();
     descriptor_ = detail::descriptor();
     const std::string folder = folder_of(path_);
-    const bool is_in_run = folder.find(std::string(detail::run_suffix) + "/") != folder.npos ||
+    const bool is_in_run = folder.find(std::string(detail::run_suffix) + "/") != std::string::npos ||
                            folder.ends_with(detail::run_suffix);    // which syncs it once for all its files
     if (!is_in_run) (void)detail::sync_folder(folder).has_value();  // the file is there, whatever comes of it
     return {};
@@ -7655,6 +7667,7 @@ result<std::vector<std::string>> read_recorded(const data_config& data, const pl
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <span>
 #include <string>
@@ -7680,11 +7693,12 @@ inline constexpr std::string_view run_mark = "ptq run: ";
 inline std::string this_process() {
   std::string host(HOST_NAME_MAX + 1, '\0');
   if (::gethostname(host.data(), host.size() - 1) != 0) host.clear();
+  host.resize(::strnlen(host.data(), host.size()));
   const std::time_t now = std::time(nullptr);
   std::tm utc{};
   char since[] = "0000-00-00 00:00:00";
   if (::gmtime_r(&now, &utc) != nullptr) std::strftime(since, sizeof since, "%Y-%m-%d %H:%M:%S", &utc);
-  return "pid " + std::to_string(::getpid()) + " on " + host.c_str() + " since " + since + " UTC";
+  return "pid " + std::to_string(::getpid()) + " on " + host + " since " + since + " UTC";
 }
 
 /// 0: nothing of this name can be seen.
@@ -7744,8 +7758,9 @@ struct run_plan {
       const std::string_view line = text.substr(0, text.find('\n'));
       text.remove_prefix((std::min)(text.size(), line.size() + 1));
       const std::size_t first = line.find(' ');
-      const std::size_t second = first == line.npos ? line.npos : line.find(' ', first + 1);
-      if (second == line.npos) continue;
+      constexpr std::size_t none = std::string_view::npos;
+      const std::size_t second = first == none ? none : line.find(' ', first + 1);
+      if (second == none) continue;
       entry one{std::string(line.substr(0, first)), 0, std::string(line.substr(second + 1))};
       std::from_chars(line.data() + first + 1, line.data() + second, one.inode);
       const bool is_name =
@@ -9994,9 +10009,9 @@ class state_dict {
     bool found = false;
     while (!name.empty()) {
       const std::string_view part = name.substr(0, name.find('.'));
-      if (found && part.find_first_not_of("0123456789") == part.npos) return false;
-      found = found || part.find("expert") != part.npos || part == "moe" || part.starts_with("moe_") ||
-              part.ends_with("_moe");
+      if (found && part.find_first_not_of("0123456789") == std::string_view::npos) return false;
+      found = found || part.find("expert") != std::string_view::npos || part == "moe" ||
+              part.starts_with("moe_") || part.ends_with("_moe");
       name.remove_prefix((std::min)(part.size() + 1, name.size()));
     }
     return found;

@@ -41,7 +41,7 @@ class Refusals(CalibrationTest):
     def test_overflow_inside_the_model(self):
         """The data are finite; the layer that first sees an infinity is named, with the sample it comes from."""
         huge = {f"at_{35 * PIXELS + i}": 3e38 for i in range(PIXELS)}
-        self.refuses(images(40, **huge), "sample 35", 'layer "fc1"', "NaN or infinite")
+        self.refuses(images(40, **huge), "sample 35", 'layer "fc1"', "input[0, 0] is NaN")
 
     def test_not_finite_in_a_recording(self):
         arrays = {"conv1": [4, 1, 28, 28], "conv2": [4, 8, 12, 12], "fc1": [4, 256], "fc2": [4, 64]}

@@ -27,8 +27,8 @@ FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOU
 SAMPLES = 8
 
 
-def lines_of_digits(height, width, seed):
-    """(SAMPLES, 3, height, width): handwritten digits in a row, as pictures of text are given to PaddleOCR's networks."""
+def lines_of_digits(height, width, seed, mean=0.5, std=0.5):
+    """(SAMPLES, 3, height, width): dark digits in a row, as PaddleOCR's networks are given pictures of text."""
     random = np.random.default_rng(seed)
     digits = np.load(MODELS / "lenet-digits" / "test_images.npy").reshape(-1, 28, 28).astype(np.float32)
     pictures = np.full((SAMPLES, height, width), 255, np.float32)
@@ -36,7 +36,8 @@ def lines_of_digits(height, width, seed):
         for left in range(4, width - 28, 24):
             top = random.integers(0, height - 27)
             picture[top:top + 28, left:left + 28] -= digits[random.integers(len(digits))]
-    return np.repeat(np.clip(pictures, 0, 255)[:, None] / 127.5 - 1, 3, axis=1).astype(np.float32)
+    values = (np.clip(pictures, 0, 255) / 255 - mean) / std
+    return np.repeat(values[:, None], 3, axis=1).astype(np.float32)
 
 
 def sounds(length, seed):
@@ -57,26 +58,30 @@ def state():
 
 RATE = np.array(16000, np.int64)
 # file, inputs of a seed (samples first), least SQNR in dB of weight-only int8, and of static int8 or None where no engine
-# can run the graph
+# can run the graph. PaddleOCR's networks suffer from int8: ONNX Runtime's own quantize_static leaves the last one 1.2 dB.
 CASES = (
     (SILERO / "silero_vad.onnx", lambda seed: speech(seed, state=state(), sr=RATE), 0, None),
-    (SILERO / "silero_vad_16k_op15.onnx", lambda seed: speech(seed, state=state(), sr=RATE), 20, 10),
-    (SILERO / "silero_vad_half.onnx", lambda seed: speech(seed, state=state()), 20, 10),
+    (SILERO / "silero_vad_16k_op15.onnx", lambda seed: speech(seed, state=state(), sr=RATE), 25, None),
+    (SILERO / "silero_vad_half.onnx", lambda seed: speech(seed, state=state()), 25, None),
     (RAPIDOCR / "ch_ppocr_mobile_v2.0_cls_infer.onnx", lambda seed: {"x": lines_of_digits(48, 192, seed)}, 10, 10),
     (RAPIDOCR / "ch_PP-OCRv4_rec_infer.onnx", lambda seed: {"x": lines_of_digits(48, 160, seed)}, 10, 5),
-    (RAPIDOCR / "ch_PP-OCRv4_det_infer.onnx", lambda seed: {"x": lines_of_digits(96, 160, seed)}, 10, 5),
+    (RAPIDOCR / "ch_PP-OCRv4_det_infer.onnx", lambda seed: {"x": lines_of_digits(96, 160, seed, 0.45, 0.225)}, 15, 3),
     (PACKAGES / "basic_pitch" / "saved_models" / "icassp_2022" / "nmp.onnx",
      lambda seed: {"serving_default_input_2:0": sounds(43844, seed)[:, :, None]}, 20, 10),
 )
 
 
+def is_weight(tensor):
+    """Of two axes or more, floats, and no mere number."""
+    return len(tensor.dims) >= 2 and np.prod(tensor.dims) > 1 and tensor.data_type in FLOATS
+
+
 def weights_in(graph, outer=()):
     """The names of float constants of two or more axes that a node of the graph or of its bodies takes."""
-    constants = {t.name for t in graph.initializer if len(t.dims) >= 2 and t.data_type in FLOATS}
+    constants = {t.name for t in graph.initializer if is_weight(t)}
     for node in graph.node:
         for attribute in node.attribute:
-            if node.op_type == "Constant" and attribute.name == "value" and len(attribute.t.dims) >= 2 and \
-                    attribute.t.data_type in FLOATS:
+            if node.op_type == "Constant" and attribute.name == "value" and is_weight(attribute.t):
                 constants.add(node.output[0])
     visible = constants | set(outer)
     found = {name for node in graph.node for name in node.input if name in visible}

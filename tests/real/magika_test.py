@@ -17,7 +17,7 @@ import tempfile
 import magika
 import numpy as np
 
-from real_model import evaluate, needs_openvino, quantize, session
+from real_model import LEVELS, evaluate, needs_openvino, quantize, session
 
 MODEL = next((pathlib.Path(magika.__file__).parent / "models").glob("*/model.onnx"))
 FOLDERS = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), "/usr/include", "/usr/share", "/usr/lib", "/usr/bin", "/etc")
@@ -80,6 +80,14 @@ def main(folder):
         print(f"{backend:8} {agreement:.2f} % get the same type, {len(layers)} layers, {algorithm}, {more_rules or 'no other rules'}; "
               f"{measured['sqnr_db']:.1f} dB by ptq evaluate")
         assert agreement >= least, (backend, more_rules, algorithm, agreement)
+    for backend, mode, inputs in (("torchao", "weight_only_ptq", None), ("modelopt", "static_ptq", folder / "calibration.npy")):
+        for dtype in ("int8", "fp8_e4m3fn", "fp8_e5m2"):
+            artifact, _ = quantize(MODEL, folder, backend, mode, inputs, dtype=dtype)
+            found = [np.array(identify(detector, session(artifact, level), files[CALIBRATION_FILES:])[0]) for level in LEVELS]
+            apart = [np.mean(one != found[0]) for one in found]
+            print(f"{backend:8} {dtype}: {100 * np.mean(found[0] == np.array(expected)):.2f} % get the same type; "
+                  f"{100 * max(apart):.2f} % another one at another level of ONNX Runtime")
+            assert max(apart) <= 1.5 / len(expected), (backend, dtype, apart)
 
 
 if __name__ == "__main__":

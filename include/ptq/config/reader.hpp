@@ -262,7 +262,9 @@ class spec_reader {
     const tree* const dataset = root_.member("dataset");
     for (const char* name : {"augmentation", "normalization"}) {
       if (read_normalization(data.member(name), path + "." + name, out)) return;
-      if (dataset && read_normalization(dataset->member(name), std::string("dataset.") + name, out)) return;
+      if (dataset != nullptr &&
+          read_normalization(dataset->member(name), std::string("dataset.") + name, out))
+        return;
     }
   }
 

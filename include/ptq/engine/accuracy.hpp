@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "ptq/engine/outputs.hpp"
 #include "ptq/quantize/error.hpp"
 
 namespace ptq::inline v0_1 {
@@ -28,12 +29,22 @@ struct accuracy {
   error_metrics outputs;  ///< of all outputs; `sqnr_db` is the logit SQNR
 };
 
+namespace detail {
+
+/// By its bits, since -ffast-math takes every number for one.
+inline bool is_nan(const double& value) noexcept {
+  return magnitude_bits(value) > std::uint64_t{0x7ff} << 52;
+}
+
+}  // namespace detail
+
 /// The position of the largest value; the first of several. NaN is smaller than every number.
 template <class Values>
 std::size_t top1(const Values& outputs) noexcept {
   std::size_t best = 0;
   for (std::size_t i = 1; i < outputs.size(); ++i)
-    if (outputs[i] > outputs[best] || (outputs[best] != outputs[best] && outputs[i] == outputs[i])) best = i;
+    if (outputs[i] > outputs[best] || (detail::is_nan(outputs[best]) && !detail::is_nan(outputs[i])))
+      best = i;
   return best;
 }
 

@@ -18,7 +18,7 @@ namespace ptq::inline v0_1 {
 /// Beyond it a number made by a graph is absurd. Trained networks stay below 1e10; an engine answers
 /// -3.4028e+38, the lowest float32, where there is no number: for the maximum of a pooling window that lies
 /// in the padding.
-inline constexpr double largest_plausible = 1e30;
+inline constexpr double largest_plausible = 1e36;
 
 /// A value that is no plausible number.
 struct implausible_value {
@@ -33,12 +33,12 @@ inline std::uint64_t magnitude_bits(const double& value) noexcept {
   return std::bit_cast<std::uint64_t>(value) & ~(std::uint64_t{1} << 63);
 }
 
-/// "NaN", "infinite" or "-3.4028e+38, beyond 1e30".
+/// "NaN", "infinite" or "-3.4028e+38, beyond 1e36".
 inline std::string implausible_text(double value) {
   constexpr std::uint64_t infinite = 0x7ff0000000000000u;
   const std::uint64_t size = magnitude_bits(value);
   if (size > infinite) return "NaN";
-  return size == infinite ? "infinite" : short_text(value, 5) + ", beyond 1e30";
+  return size == infinite ? "infinite" : short_text(value, 5) + ", beyond 1e36";
 }
 
 }  // namespace detail

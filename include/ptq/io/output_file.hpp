@@ -190,7 +190,7 @@ class output_file {
     partial_.clear();
     descriptor_ = detail::descriptor();
     const std::string folder = folder_of(path_);
-    const bool is_in_run = folder.find(std::string(detail::run_suffix) + "/") != folder.npos ||
+    const bool is_in_run = folder.find(std::string(detail::run_suffix) + "/") != std::string::npos ||
                            folder.ends_with(detail::run_suffix);    // which syncs it once for all its files
     if (!is_in_run) (void)detail::sync_folder(folder).has_value();  // the file is there, whatever comes of it
     return {};

@@ -40,6 +40,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <span>
 #include <string>
@@ -72,11 +73,12 @@ inline constexpr std::string_view run_mark = "ptq run: ";
 inline std::string this_process() {
   std::string host(HOST_NAME_MAX + 1, '\0');
   if (::gethostname(host.data(), host.size() - 1) != 0) host.clear();
+  host.resize(::strnlen(host.data(), host.size()));
   const std::time_t now = std::time(nullptr);
   std::tm utc{};
   char since[] = "0000-00-00 00:00:00";
   if (::gmtime_r(&now, &utc) != nullptr) std::strftime(since, sizeof since, "%Y-%m-%d %H:%M:%S", &utc);
-  return "pid " + std::to_string(::getpid()) + " on " + host.c_str() + " since " + since + " UTC";
+  return "pid " + std::to_string(::getpid()) + " on " + host + " since " + since + " UTC";
 }
 
 /// 0: nothing of this name can be seen.
@@ -136,8 +138,9 @@ struct run_plan {
       const std::string_view line = text.substr(0, text.find('\n'));
       text.remove_prefix((std::min)(text.size(), line.size() + 1));
       const std::size_t first = line.find(' ');
-      const std::size_t second = first == line.npos ? line.npos : line.find(' ', first + 1);
-      if (second == line.npos) continue;
+      constexpr std::size_t none = std::string_view::npos;
+      const std::size_t second = first == none ? none : line.find(' ', first + 1);
+      if (second == none) continue;
       entry one{std::string(line.substr(0, first)), 0, std::string(line.substr(second + 1))};
       std::from_chars(line.data() + first + 1, line.data() + second, one.inode);
       const bool is_name =

@@ -65,9 +65,9 @@ class state_dict {
     bool found = false;
     while (!name.empty()) {
       const std::string_view part = name.substr(0, name.find('.'));
-      if (found && part.find_first_not_of("0123456789") == part.npos) return false;
-      found = found || part.find("expert") != part.npos || part == "moe" || part.starts_with("moe_") ||
-              part.ends_with("_moe");
+      if (found && part.find_first_not_of("0123456789") == std::string_view::npos) return false;
+      found = found || part.find("expert") != std::string_view::npos || part == "moe" ||
+              part.starts_with("moe_") || part.ends_with("_moe");
       name.remove_prefix((std::min)(part.size() + 1, name.size()));
     }
     return found;

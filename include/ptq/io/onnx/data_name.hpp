@@ -40,7 +40,7 @@ inline bool is_onnx_data_name(std::string_view model, std::string_view name) {
   if (name.size() != stem.size() + 1 + digits + detail::onnx_data_suffix.size()) return false;
   if (!name.starts_with(stem) || !name.ends_with(detail::onnx_data_suffix)) return false;
   name = name.substr(stem.size(), 1 + digits);
-  return name.front() == '.' && name.find_first_not_of("0123456789abcdef", 1) == name.npos;
+  return name.front() == '.' && name.find_first_not_of("0123456789abcdef", 1) == std::string_view::npos;
 }
 
 }  // namespace ptq::inline v0_1

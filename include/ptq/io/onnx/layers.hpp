@@ -168,7 +168,7 @@ class onnx_layer_builder {
     call.type = tensor != nullptr && kind.multiplies() ? weight->traced.type
                                                        : declared_.type_of(node.input(call.input));
     call.carrier = weight->traced.carrier;
-    add_call(std::move(found), {constant, weight->slot, {}}, std::move(call), constant);
+    add_call(std::move(found), {constant, weight->slot, {}}, call, constant);
     return true;
   }
 
@@ -183,7 +183,7 @@ class onnx_layer_builder {
       const auto same =
           std::find_if(first, end, [&](const auto& row) { return is_same(row.second, found, at); });
       if (same != end) {
-        made_.sources[same->second].calls.push_back(std::move(call));
+        made_.sources[same->second].calls.push_back(call);
         places_[same->second].nodes.push_back(node);
         return;
       }
@@ -192,7 +192,7 @@ class onnx_layer_builder {
     }
     places_.push_back({named_after, {}});
     if (found.name.empty()) places_.back().nodes.push_back(node);
-    at.calls.push_back(std::move(call));
+    at.calls.push_back(call);
     made_.layers.push_back(std::move(found));
     made_.sources.push_back(std::move(at));
   }
@@ -251,8 +251,8 @@ class onnx_layer_builder {
   }
 
   /// Says how the weight of a product lies, and the axis of its output channels in the constant's own layout.
-  void find_axis(const onnx_node& node, const onnx_operator& kind, const onnx_weight& weight,
-                 layer& found) const {
+  static void find_axis(const onnx_node& node, const onnx_operator& kind, const onnx_weight& weight,
+                        layer& found) {
     const onnx_dims& dims = weight.arrives_as();
     found.weight_is_left = kind.use == use::on_a_side && weight.slot == 0;
     std::size_t used_rank = dims.size();
@@ -267,7 +267,8 @@ class onnx_layer_builder {
     if (!found.output_axis)
       found.axis_reason = "no axis of \"" + weight.tensor()->name + "\", " + weight.tensor()->type_text() +
                           ", counts its output channels, as it is used in shape " +
-                          detail::extents_text(dims) + ": fold constants first, or set weights.quant_axis";
+                          detail::extents_text(dims) +
+                          ": fold constants first, or set weights.quant_axis: null under modelopt";
   }
 
   /// The inputs that keep a node's constants as they are, as layers of their own.

@@ -100,6 +100,29 @@ inline error describe_order(const onnx_graph& graph, const onnx_links& links, st
           " makes it. The nodes of an ONNX graph must be in topological order: sort and save it again.");
 }
 
+/// Notes where each tensor is used. A node may use what comes before it.
+inline result<void> link_uses(const onnx_graph& graph, const std::unordered_set<std::string_view>& known,
+                              const std::vector<std::string_view>& all, onnx_links& links) {
+  result<void> outcome;
+  for (std::size_t i = 0; i < graph.nodes.size() && outcome; ++i) {
+    for_each_use(graph.nodes[i], [&](const std::string& name, std::size_t slot) {
+      links.uses[name].push_back({i, slot});
+      if (!outcome) return;
+      const auto maker = links.producers.find(name);
+      if (maker != links.producers.end() ? maker->second < i : known.contains(name)) return;
+      if (maker != links.producers.end())
+        outcome = describe_order(graph, links, i, name);
+      else
+        outcome =
+            error(errc::tensor_not_found, node_text(graph, i),
+                  (slot == onnx_use::in_body ? "its body uses" : "input " + std::to_string(slot) + " is") +
+                      " \"" + name + "\", which is no input, no initializer and no output of another node.",
+                  nearest_word(name, all));
+    });
+  }
+  return outcome;
+}
+
 }  // namespace detail
 
 /// Follows every name. The result is valid as long as the graph is neither changed nor copied from.
@@ -141,24 +164,7 @@ inline result<onnx_links> links_of(const onnx_graph& graph) {
       links.producers[name] = i;
     }
   }
-  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-    result<void> outcome;
-    detail::for_each_use(graph.nodes[i], [&](const std::string& name, std::size_t slot) {
-      links.uses[name].push_back({i, slot});
-      if (!outcome) return;
-      const auto maker = links.producers.find(name);
-      if (maker != links.producers.end() ? maker->second < i : known.contains(name)) return;
-      if (maker != links.producers.end())
-        outcome = detail::describe_order(graph, links, i, name);
-      else
-        outcome =
-            error(errc::tensor_not_found, node_text(graph, i),
-                  (slot == onnx_use::in_body ? "its body uses" : "input " + std::to_string(slot) + " is") +
-                      " \"" + name + "\", which is no input, no initializer and no output of another node.",
-                  nearest_word(name, all));
-    });
-    if (!outcome) return outcome.error();
-  }
+  if (const auto used = detail::link_uses(graph, known, all, links); !used) return used.error();
   for (const onnx_value& output : graph.outputs) {
     if (!known.contains(output.name))
       return error(errc::tensor_not_found, "graph output \"" + output.name + "\"", "no node makes it.",

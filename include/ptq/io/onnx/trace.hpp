@@ -51,7 +51,8 @@ inline std::optional<std::vector<std::int64_t>> passing_arguments(const onnx_nod
   if (op == "Squeeze" || op == "Unsqueeze") return fixed_integers(node, links, "axes", 1);
   if (op == "Transpose") return fixed_integers(node, links, "perm", 1);
   if (op == "Flatten") return std::vector<std::int64_t>{node.integer("axis", 1)};
-  if (op == "Identity") return std::vector<std::int64_t>();
+  const bool is_same = op == "Identity" || (op == "Sum" && node.inputs.size() == 1);  // ours, against fusions
+  if (is_same) return std::vector<std::int64_t>();
   if (op == "Cast" && element_of(static_cast<onnx_type>(node.integer("to", 0))))
     return std::vector<std::int64_t>();  // to integers it would round
   return std::nullopt;
