@@ -41,10 +41,10 @@ inline bool is_nan(const double& value) noexcept {
 /// The position of the largest value; the first of several. NaN is smaller than every number.
 template <class Values>
 std::size_t top1(const Values& outputs) noexcept {
+  const auto is_nan = [](auto value) { return detail::is_nan(static_cast<double>(value)); };
   std::size_t best = 0;
   for (std::size_t i = 1; i < outputs.size(); ++i)
-    if (outputs[i] > outputs[best] || (detail::is_nan(outputs[best]) && !detail::is_nan(outputs[i])))
-      best = i;
+    if (outputs[i] > outputs[best] || (is_nan(outputs[best]) && !is_nan(outputs[i]))) best = i;
   return best;
 }
 
