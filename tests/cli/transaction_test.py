@@ -215,6 +215,14 @@ class ReadFiles(TransactionTest):
         self.assertEqual(self.ptq(*self.arguments("int8", self.model)).returncode, 0)
         self.assertEqual(self.model.read_bytes(), content)
 
+    def test_data_that_an_older_version_wrote(self):
+        """They had one name for all runs; with the artifact they belong to, they go."""
+        call = self.arguments("int8", GRAPHS / "external.onnx", "modelopt")
+        self.assertEqual(self.ptq(*call).returncode, 0)
+        older = self.write("out/quantized_model_modelopt.onnx.data", "older")
+        self.assertEqual(self.ptq(*call).returncode, 0)
+        self.assertFalse(older.exists())
+
     def test_data_of_the_model(self):
         """A source that is named as external data are would be removed with the artifact that they belong to."""
         shutil.copy(GRAPHS / "external.data", self.folder)

@@ -369,6 +369,15 @@ TEST_CASE("half and double activations are rounded in float32") {
         });
 }
 
+TEST_CASE("data of a model are known by their names, today's and those of before") {
+  CHECK(ptq::is_onnx_data_name("q.onnx", ptq::onnx_data_name("q.onnx", 0x0123456789abcdefu)));
+  CHECK(ptq::is_onnx_data_name("q.onnx", "q.onnx.data"));
+  for (const char* const other :
+       {"q.onnx", ".onnx.data", "r.onnx.data", "q.0123456789abcde.onnx.data", "q.0123456789abcdeg.onnx.data",
+        "q-0123456789abcdef.onnx.data", "qq.onnx.data", "q.onnx.dat"})
+    CHECK_FALSE(ptq::is_onnx_data_name("q.onnx", other));
+}
+
 TEST_CASE("external data move into one file beside the written model") {
   const auto source = read_odd("external");
   job work(source);

@@ -33,14 +33,16 @@ inline std::string onnx_data_name(std::string_view model, std::uint64_t content)
          std::string(detail::onnx_data_suffix);
 }
 
-/// Whether a file is named as the data of a model file are.
+/// Whether a file is named as the data of a model file are, or as they once were: "q.onnx.data".
 inline bool is_onnx_data_name(std::string_view model, std::string_view name) {
   const std::string_view stem = detail::onnx_stem(model);
   constexpr std::size_t digits = 16;
-  if (name.size() != stem.size() + 1 + digits + detail::onnx_data_suffix.size()) return false;
-  if (!name.starts_with(stem) || !name.ends_with(detail::onnx_data_suffix)) return false;
-  name = name.substr(stem.size(), 1 + digits);
-  return name.front() == '.' && name.find_first_not_of("0123456789abcdef", 1) == std::string_view::npos;
+  if (!name.starts_with(stem) || !name.substr(stem.size()).ends_with(detail::onnx_data_suffix)) return false;
+  const std::string_view between =
+      name.substr(stem.size(), name.size() - stem.size() - detail::onnx_data_suffix.size());
+  if (between.empty()) return true;
+  return between.size() == 1 + digits && between.front() == '.' &&
+         between.find_first_not_of("0123456789abcdef", 1) == std::string_view::npos;
 }
 
 }  // namespace ptq::inline v0_1
