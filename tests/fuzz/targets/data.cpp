@@ -16,13 +16,11 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (!fuzz::succeeded(reader)) continue;
     const auto samples = ptq::count_samples(*reader, std::size_t{1000}, "array");
     if (!fuzz::succeeded(samples)) continue;
-    double sum = 0;
     for (std::size_t first = 0; first < *samples; first += 100) {
       const auto rows = reader->next(100);
       if (!fuzz::succeeded(rows)) break;
-      ptq::for_each_element(*rows, [&](auto x) { sum += static_cast<double>(ptq::number_of(x)); });
+      ptq::for_each_element(*rows, [](auto x) { fuzz::look_at(static_cast<double>(ptq::number_of(x))); });
     }
-    fuzz::require(sum == sum || sum != sum, "its values can be read");
   }
   return 0;
 }

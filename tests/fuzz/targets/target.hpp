@@ -35,6 +35,14 @@ inline void require(bool holds, const char* what) {
   std::abort();
 }
 
+/// Looks at a value, so that reading it is not optimised away: a sanitizer says where it should not have been
+/// read.
+template <class T>
+void look_at(const T& value) {
+  static volatile T seen;
+  seen = value;
+}
+
 /// An error has words.
 template <class Result>
 bool succeeded(const Result& made) {
