@@ -66,7 +66,7 @@ static() { # MODEL TEST_INPUTS SCALE
       quantize_and_evaluate "$@" "$results"
     else
       quantize_and_evaluate "$@" "$results" "quantize.algorithm=$algorithm" \
-        quantize.layers.{0,1}.{weights,activations}".dtype=$dtype" >/dev/null 2> >(grep -v '^ptq: warning: ' >&2) # as above
+        quantize.layers.{0,1}.{weights,activations}".dtype=$dtype" >/dev/null 2> >(grep -vE '^ptq: (warning|note): ' >&2) # as above
     fi
     add_row "$1" "$dtype" "$algorithm" "$results"
   done

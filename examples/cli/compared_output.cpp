@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "ptq/config/text.hpp"
 #include "ptq/model/shape_text.hpp"
 #include "ptq/report/table.hpp"
 
@@ -68,13 +69,12 @@ compared_output::compared_output(const ptq::onnx_value& declared, const ptq::dat
   if (const std::int64_t* const axis = setting_of(settings.class_axis, declared.name)) given_axis_ = *axis;
 }
 
-ptq::result<void> compared_output::settle(const output_values& made) {
+ptq::result<void> compared_output::settle(const output_values& made, std::size_t count) {
   is_settled_ = true;
   batch_axis_ = made.batch_axis;
   sample_ = made.sample;
   is_integer_ = !ptq::is_float(made.type);
   outer_ = sample_.size();
-  const bool takes_labels = labels_ != nullptr && given_task_ != ptq::task::regression;
   if (given_task_ == ptq::task::regression || (!batch_axis_ && !given_task_ && !labels_)) {
     task_ = ptq::task::regression;
   } else if (is_integer_) {
@@ -85,14 +85,47 @@ ptq::result<void> compared_output::settle(const output_values& made) {
   } else if (auto settled = settle_classes(sample_); !settled) {
     return settled;
   }
-  if (!takes_labels) return {};
+  const bool takes_labels = labels_ != nullptr && given_task_ != ptq::task::regression;
+  return takes_labels ? check_labels(made.samples, count) : ptq::result<void>();
+}
+
+/// Each answer has its label: of a sample as many, in the same shape or in a row.
+ptq::result<void> compared_output::check_labels(std::size_t samples, std::size_t count) const {
+  const auto refuse = [&](const std::string& why) {
+    return ptq::error(ptq::errc::size_mismatch, "labels",
+                      "they are " + ptq::detail::extents_text(labels_->shape) + why);
+  };
+  if (samples != count)
+    return refuse(", but the output " + text() + " has no axis for samples: it answers " +
+                  ptq::detail::counted(count, "sample") + " at once. Set evaluate.batch_size=1.");
   const std::size_t answers = outer_ * inner_;
   const std::size_t given = labels_->shape[0] > 0 ? labels_->values.size() / labels_->shape[0] : 0;
-  if (given == answers) return {};
-  return ptq::error(ptq::errc::size_mismatch, "labels",
-                    "they are " + ptq::detail::extents_text(labels_->shape) + ", " + std::to_string(given) +
-                        " a sample, but the output " + text() + " has " + std::to_string(answers) +
-                        " answers a sample. Give as many, or set evaluate.class_axis or evaluate.task.");
+  if (given != answers)
+    return refuse(", " + std::to_string(given) + " a sample, but the output " + text() + " has " +
+                  ptq::detail::counted(answers, "answer") +
+                  " a sample. Give as many, or set evaluate.class_axis or evaluate.task.");
+  const auto extents = extents_without(labels_->shape, 0);
+  const auto wanted = extents_without(sample_, class_axis_ ? in_sample(*class_axis_) : sample_.rank);
+  if (extents.size() > 1 && extents != wanted)
+    return refuse(", but a sample of the output " + text() + " has answers of the shape " +
+                  ptq::detail::extents_text(std::span<const std::size_t>(wanted)) +
+                  ". Give the labels in that shape.");
+  return {};
+}
+
+/// Answers are told apart by the shape that the first batch has.
+ptq::result<void> compared_output::check_shapes(const output_values& reference,
+                                                const output_values& quantized) const {
+  const std::string where = "output \"" + name() + "\"";
+  if (reference.values.size() != quantized.values.size())
+    return ptq::error(ptq::errc::size_mismatch, where,
+                      "the model and its artifact make a different number of values.");
+  if (task_ == ptq::task::regression) return {};
+  if (reference.batch_axis == batch_axis_ && reference.sample == sample_) return {};
+  return ptq::error(
+      ptq::errc::size_mismatch, where,
+      "its shape, or the axis that is as long as the batch, differs from batch to batch, so "
+      "its answers cannot be told apart. Set evaluate.batch_size=1, or evaluate.task=regression.");
 }
 
 ptq::result<void> compared_output::settle_classes(const ptq::tensor_shape& sample) {
@@ -106,8 +139,7 @@ ptq::result<void> compared_output::settle_classes(const ptq::tensor_shape& sampl
           ptq::errc::axis_out_of_range, "class_axis",
           "is " + std::to_string(*given_axis_) + ", but the output \"" + name() + "\" " +
               (is_batch ? "counts samples along it." : "has axes 0 to " + std::to_string(rank - 1) + "."));
-    const auto at = static_cast<std::size_t>(counted);
-    axis = batch_axis_ && at > *batch_axis_ ? at - 1 : at;
+    axis = in_sample(static_cast<std::size_t>(counted));
   } else if (sample.rank == 0) {
     return ptq::error(ptq::errc::invalid_value, "task",
                       "is classification, but the output \"" + name() +
@@ -154,15 +186,17 @@ std::size_t compared_output::in_output(std::size_t axis) const {
   return batch_axis_ && axis >= *batch_axis_ ? axis + 1 : axis;
 }
 
+std::size_t compared_output::in_sample(std::size_t axis) const {
+  return batch_axis_ && axis > *batch_axis_ ? axis - 1 : axis;
+}
+
 ptq::result<std::optional<std::int64_t>> compared_output::label(std::size_t sample,
                                                                 std::size_t answer) const {
-  if (labels_ == nullptr || task_ == ptq::task::regression) return std::optional<std::int64_t>();
+  if (labels_ == nullptr) return std::optional<std::int64_t>();
   const std::size_t count = outer_ * inner_;
   const std::int64_t label = labels_->values[sample * count + answer];
   const std::size_t classes = task_ == ptq::task::binary ? 2 : classes_;
   if (is_integer_ || (label >= 0 && std::cmp_less(label, classes))) return std::optional(label);
-  ptq::tensor_shape one = labels_->shape;
-  one.extents[0] = 1;
   const std::string place =
       count > 1 ? ", answer " + std::to_string(answer) + " of " + std::to_string(count) : std::string();
   return ptq::error(
@@ -175,12 +209,15 @@ ptq::result<std::optional<std::int64_t>> compared_output::label(std::size_t samp
 }
 
 ptq::result<void> compared_output::add(const output_values& reference, const output_values& quantized,
-                                       std::size_t first) {
+                                       std::size_t first, std::size_t count) {
   if (!is_settled_)
-    if (auto settled = settle(reference); !settled) return settled;
-  if (reference.values.size() != quantized.values.size())
-    return ptq::error(ptq::errc::size_mismatch, "output \"" + name() + "\"",
-                      "the model and its artifact make a different number of values.");
+    if (auto settled = settle(reference, count); !settled) return settled;
+  if (auto same = check_shapes(reference, quantized); !same) return same;
+  if (task_ == ptq::task::regression) {
+    for (std::size_t i = 0; i < reference.values.size(); ++i)
+      sums_.add_number(reference.values[i], quantized.values[i]);
+    return {};
+  }
   const std::size_t answers = outer_ * inner_;
   std::vector<double> expected(classes_);
   std::vector<double> found(classes_);
@@ -190,9 +227,7 @@ ptq::result<void> compared_output::add(const output_values& reference, const out
     for (std::size_t answer = 0; answer < answers; ++answer) {
       const auto right = label(first + i, answer);
       if (!right) return right.error();
-      if (task_ == ptq::task::regression) {
-        sums_.add_number(x[answer], y[answer]);
-      } else if (is_integer_) {
+      if (is_integer_) {
         sums_.add_answer(static_cast<std::int64_t>(x[answer]), static_cast<std::int64_t>(y[answer]), *right);
       } else if (task_ == ptq::task::binary) {
         sums_.add_binary(x[answer], y[answer], *right);
@@ -218,8 +253,7 @@ std::string compared_output::shape_text() const {
   std::string text;
   for (std::size_t axis = 0; axis < sample_.rank + (batch_axis_ ? 1 : 0); ++axis) {
     const bool is_batch = batch_axis_ == axis;
-    const std::size_t in_sample = batch_axis_ && axis > *batch_axis_ ? axis - 1 : axis;
-    text.append(text.empty() ? "" : ", ").append(is_batch ? "N" : std::to_string(sample_[in_sample]));
+    text.append(text.empty() ? "" : ", ").append(is_batch ? "N" : std::to_string(sample_[in_sample(axis)]));
   }
   return name() + " [" + text + "]";
 }

@@ -45,8 +45,11 @@ class compared_output {
   /// Compares the answers to a batch.
   ///
   /// @param first the batch's first sample
-  /// @return what is wrong with a setting, with `where` "task" or "class_axis", or with the labels
-  ptq::result<void> add(const output_values& reference, const output_values& quantized, std::size_t first);
+  /// @param count samples in the batch
+  /// @return what is wrong with a setting, with `where` "task" or "class_axis", or with the labels;
+  ///         size_mismatch where the output is another one than in the first batch
+  ptq::result<void> add(const output_values& reference, const output_values& quantized, std::size_t first,
+                        std::size_t count);
 
   /// What the figures are of; regression where nothing speaks for answers.
   ptq::task task() const;
@@ -54,16 +57,18 @@ class compared_output {
   /// The axis of the classes, in the output.
   std::optional<std::size_t> class_axis() const noexcept { return class_axis_; }
   std::optional<std::size_t> batch_axis() const noexcept { return batch_axis_; }
-  std::size_t classes() const noexcept { return classes_; }
   /// "logits [N, 10]: the largest of 10 values along axis 1"
   std::string text() const;
 
  private:
-  ptq::result<void> settle(const output_values& made);
+  ptq::result<void> settle(const output_values& made, std::size_t count);
+  ptq::result<void> check_labels(std::size_t samples, std::size_t count) const;
+  ptq::result<void> check_shapes(const output_values& reference, const output_values& quantized) const;
   ptq::result<void> settle_classes(const ptq::tensor_shape& sample);
   std::optional<std::size_t> axis_for_labels(const ptq::tensor_shape& sample) const;
   std::size_t usual_axis(const ptq::tensor_shape& sample) const;
   std::size_t in_output(std::size_t axis) const;
+  std::size_t in_sample(std::size_t axis) const;
   ptq::result<std::optional<std::int64_t>> label(std::size_t sample, std::size_t answer) const;
   std::string shape_text() const;
 

@@ -38,11 +38,12 @@ const ptq::onnx_tensor* find_tensor(const ptq::onnx_graph& graph, std::string_vi
 }
 
 /// What stands in an output that is no number, and for which sample.
-ptq::error implausible(const std::string& output, const ptq::implausible_value& found, std::size_t first,
-                       std::size_t count) {
+ptq::error implausible(const std::string& output, const ptq::implausible_value& found,
+                       const ptq::samples& samples, std::size_t first, std::size_t count) {
+  const std::string picture = samples.picture_of(first);
   return {
       ptq::errc::not_finite,
-      (count == 1 ? "sample " + std::to_string(first)
+      (count == 1 ? "sample " + std::to_string(first) + (picture.empty() ? "" : " (" + picture + ")")
                   : "samples " + std::to_string(first) + " to " + std::to_string(first + count - 1)) +
           ": output \"" + output + "\"",
       found.text +
@@ -50,11 +51,12 @@ ptq::error implausible(const std::string& output, const ptq::implausible_value& 
           "artifact alone does, leave layers before the output as floats (skip_names)."};
 }
 
-/// All outputs of a batch, as an engine makes them: in pieces of one or more samples.
+/// All outputs of a batch, as an engine makes them: in pieces of one or more samples. One object serves one
+/// engine.
 class outputs_of_batch {
  public:
-  outputs_of_batch(std::span<const ptq::onnx_value> declared, const std::string& dimension)
-      : declared_(declared), dimension_(dimension) {}
+  outputs_of_batch(std::span<const ptq::onnx_value> declared, const ptq::samples& samples)
+      : declared_(declared), samples_(samples), axes_(declared.size()) {}
 
   /// @param first of the samples in the batch
   ptq::result<std::vector<output_values>> run(any_engine& engine, std::span<const ptq::named_array> batch,
@@ -67,12 +69,12 @@ class outputs_of_batch {
     const auto ran = engine.run(batch, wanted, [&](const ptq::named_array& piece) -> ptq::result<void> {
       const std::size_t step = step_of(engine, batch, count);  // another engine may have taken over
       const std::size_t i = next++ % wanted.size();
+      const auto axis = axis_of(piece.array, i, step);
       if (const auto found = ptq::find_implausible(piece.array)) {
-        const std::size_t begin = first + begun[i];
-        return implausible(wanted[i], *found, begin + sample_in(piece.array, i, *found, step),
-                           axis_of(piece.array, i, step) ? 1 : step);
+        const std::size_t within = axis ? sample_in(piece.array, *axis, *found) : 0;
+        return implausible(wanted[i], *found, samples_, first + begun[i] + within, axis ? 1 : step);
       }
-      made[i].batch_axis = axis_of(piece.array, i, step);
+      made[i].batch_axis = axis;
       made[i].add(piece.array);
       begun[i] += step;
       return {};
@@ -88,26 +90,27 @@ class outputs_of_batch {
     return ptq::fixed_batch(engine.inputs(), batch).value_or(engine.makes_samples_alone() ? 1 : count);
   }
 
-  std::optional<std::size_t> axis_of(const ptq::array_view& piece, std::size_t output,
-                                     std::size_t step) const {
-    std::vector<std::string> symbols;
+  /// It stays the same as long as it can: other axes may be as long as the last batch.
+  std::optional<std::size_t> axis_of(const ptq::array_view& piece, std::size_t output, std::size_t step) {
+    std::optional<std::size_t>& axis = axes_[output];
+    if (axis && *axis < piece.shape.rank && piece.shape[*axis] == step) return axis;
+    std::vector<std::string> labels;
     for (const ptq::onnx_extent& e : declared_[output].shape.value_or(std::vector<ptq::onnx_extent>()))
-      symbols.push_back(e.symbol);
-    return ptq::find_batch_axis(symbols, piece.shape, step, dimension_);
+      labels.push_back(e.number ? std::to_string(*e.number) : e.symbol);
+    return axis = ptq::find_batch_axis(labels, piece.shape, step, samples_.axes().dimension);
   }
 
   /// The sample of a value, in its piece.
-  std::size_t sample_in(const ptq::array_view& piece, std::size_t output, const ptq::implausible_value& found,
-                        std::size_t step) const {
-    const auto axis = axis_of(piece, output, step);
-    if (!axis) return 0;
+  static std::size_t sample_in(const ptq::array_view& piece, std::size_t axis,
+                               const ptq::implausible_value& found) {
     std::size_t behind = 1;
-    for (std::size_t i = *axis + 1; i < piece.shape.rank; ++i) behind *= piece.shape[i];
-    return found.at / behind % piece.shape[*axis];
+    for (std::size_t i = axis + 1; i < piece.shape.rank; ++i) behind *= piece.shape[i];
+    return found.at / behind % piece.shape[axis];
   }
 
   std::span<const ptq::onnx_value> declared_;
-  std::string dimension_;
+  const ptq::samples& samples_;
+  std::vector<std::optional<std::size_t>> axes_;  // of the outputs, that count samples
 };
 
 struct evaluation {
@@ -160,7 +163,8 @@ ptq::result<evaluation> evaluate(const ptq::spec& spec, const ptq::onnx_model& m
     if (!read) return read.error();
     labels = *std::move(read);
   }
-  outputs_of_batch outputs(declared, samples->axes().dimension);
+  outputs_of_batch of_reference(declared, *samples);
+  outputs_of_batch of_quantized(declared, *samples);
   evaluation found;
   for (const ptq::onnx_value& output : declared)
     found.outputs.emplace_back(output, data, found.outputs.empty() && labels ? &*labels : nullptr);
@@ -171,12 +175,12 @@ ptq::result<evaluation> evaluate(const ptq::spec& spec, const ptq::onnx_model& m
     if (!batch) return batch.error();
     if (batch->empty()) return found;
     const std::size_t count = samples->position() - first;
-    const auto expected = outputs.run(reference, *batch, first, count);
+    const auto expected = of_reference.run(reference, *batch, first, count);
     if (!expected) return expected.error().in(ptq::absolute_path(model.file));
-    const auto made = outputs.run(quantized, *batch, first, count);
+    const auto made = of_quantized.run(quantized, *batch, first, count);
     if (!made) return made.error().in(ptq::absolute_path(artifact_path(spec)));
     for (std::size_t i = 0; i < found.outputs.size(); ++i)
-      if (auto added = found.outputs[i].add((*expected)[i], (*made)[i], first); !added)
+      if (auto added = found.outputs[i].add((*expected)[i], (*made)[i], first, count); !added)
         return placed(spec, added.error());
     found.samples += count;
     shown.step(count);

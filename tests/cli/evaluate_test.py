@@ -107,8 +107,57 @@ class Evaluate(CommandTest):
         self.refused(1, "labels.npy: sample 5, answer 2 of 16: the label is 3", "from 0 to 2", labels=wrong)
         self.refused(1, "labels.npy: ", "[30, 2, 2], 4 a sample", "16 answers a sample", labels=expected[:, :2, :2])
         self.refused(1, "29 labels for 30 samples", labels=expected[:29])
+        self.assertEqual(self.evaluate(labels=expected.reshape(30, 16))["float_top1"], 1)  # in a row
         by_row = np.mean(self.answers(samples)[0][0].argmax(2) == self.answers(samples)[1][0].argmax(2))
         self.assertAlmostEqual(self.evaluate("evaluate.class_axis=-2")["agreement"], by_row, delta=0.01)
+
+    def test_shape_of_labels(self):
+        """As many labels as answers, in another order, would be compared with the answers of other places."""
+        self.model([node("Conv", ["x", "fc.weight"], "y")], {"fc.weight": normal(3, 2, 1, 1)}, ["n", 2, 2, 4], {"y": ["n", 3, 2, 4]})
+        samples = normal(20, 2, 2, 4)
+        self.quantize_on(samples)
+        labels = self.answers(samples)[0][0].argmax(1)
+        self.assertEqual(self.evaluate(labels=labels)["float_top1"], 1)
+        self.refused(1, "labels.npy: they are [20, 4, 2], but", "has answers of the shape [2, 4]", labels=labels.reshape(20, 4, 2))
+
+    def test_outputs_without_samples(self):
+        """Of a batch at once: numbers compare whatever their number, labels do not. Selu is OpenVINO's, which runs whole batches."""
+        if "OpenVINO" not in self.ptq("--version").stdout:
+            self.skipTest("OpenVINO is not built in")
+        hidden = [node("MatMul", ["x", "fc.weight"], "h"), node("Selu", ["h"], "s")]
+        samples = normal(7, 6)
+        labels = np.arange(7) % 4
+        self.model([*hidden, node("ReduceMean", ["s"], "y", axes=[0], keepdims=0)], {"fc.weight": normal(6, 4)}, ["n", 6], {"y": [4]})
+        self.quantize_on(samples)
+        self.refused(1, "labels.npy: they are [7], but the output y [4]", "answers 3 samples at once. Set evaluate.batch_size=1",
+                     words=["evaluate.batch_size=3"], labels=labels)
+        self.assertEqual(self.evaluate("evaluate.batch_size=1", labels=labels)["outputs"][0]["answers"], 7)
+        self.model([*hidden, node("Reshape", ["s", "shape"], "y")], {"fc.weight": normal(6, 8), "shape": np.array([-1, 4])}, ["n", 6],
+                   {"y": ["boxes", 4]})
+        self.quantize_on(samples)
+        (expected,), (found,) = self.answers(samples)
+        for batch in (2, 3, 4, 32):  # 4 is as long as a box, and the last batch is shorter
+            made = self.evaluate(f"evaluate.batch_size={batch}")
+            self.assertEqual((made["outputs"][0]["task"], made["outputs"][0]["batch_axis"]), ("regression", None))
+            self.assertAlmostEqual(made["max_abs_error"], np.abs(expected - found).max(), delta=1e-3)
+        self.refused(1, "output \"y\": its shape", "differs from batch to batch", "evaluate.task=regression",
+                     words=["evaluate.batch_size=3", "evaluate.task=classification"])
+
+    def test_an_axis_as_long_as_the_batch(self):
+        """Two steps, and batches of two: what the graph declares tells them apart; else the shorter last batch does, or nothing is said."""
+        if "OpenVINO" not in self.ptq("--version").stdout:
+            self.skipTest("OpenVINO is not built in")
+        samples = normal(7, 6)
+        for steps in (2, None):
+            self.model([node("MatMul", ["x", "fc.weight"], "h"), node("Selu", ["h"], "s"), node("Reshape", ["s", "shape"], "r"),
+                        node("Transpose", ["r"], "y", perm=[1, 0, 2])], {"fc.weight": normal(6, 10), "shape": np.array([-1, 2, 5])},
+                       ["n", 6], {"y": [steps, None, 5]})
+            self.quantize_on(samples)
+            labels = self.answers(samples)[0][0].argmax(2).T.copy()
+            for batch in (1, 3, 5, 32, *([2] if steps else [])):
+                made = self.evaluate(f"evaluate.batch_size={batch}", labels=labels)
+                self.assertEqual((made["float_top1"], made["outputs"][0]["batch_axis"]), (1, 1))
+        self.refused(1, "differs from batch to batch", words=["evaluate.batch_size=2"], labels=labels)
 
     def test_time_major(self):
         self.model([node("MatMul", ["x", "fc.weight"], "l"), node("Transpose", ["l"], "y", perm=[1, 0, 2])], {"fc.weight": normal(6, 4)},

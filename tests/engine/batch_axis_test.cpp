@@ -129,6 +129,11 @@ TEST_CASE("an output's axis is the one with the batch's symbol, else the first a
   CHECK(ptq::find_batch_axis(words{"", "N", ""}, {3, 3, 5}, 3, "N") == axis(1));
   CHECK(ptq::find_batch_axis(words{"T", "out_batch", ""}, {3, 3, 5}, 3, "N") == axis(1));
   CHECK(ptq::find_batch_axis(words{"N", ""}, {12, 5}, 3, "N") == none);  // not one entry a sample
+  CHECK(ptq::find_batch_axis(words{"2", "", "5"}, {2, 2, 5}, 2, "N") == axis(1));
+  CHECK(ptq::find_batch_axis(words{"2", "2", "5"}, {2, 2, 5}, 2, "2") == axis(0));
+  CHECK(ptq::find_batch_axis(words{"", "4"}, {12, 4}, 4, "N") == none);       // corners of boxes
+  CHECK(ptq::find_batch_axis(words{"4", "10"}, {4, 10}, 4, "N") == axis(0));  // made for a batch of 4
+  CHECK(ptq::find_batch_axis(words{"1", "10"}, {4, 10}, 4, "N") == axis(0));  // made for a batch of 1
   CHECK(ptq::find_batch_axis(words{}, {4, 7, 5}, 4, "?") == axis(0));
   CHECK(ptq::find_batch_axis(words{}, {2, 4, 5}, 4, "?") == axis(1));
   CHECK(ptq::find_batch_axis(words{}, {2, 5}, 4, "?") == none);

@@ -287,24 +287,29 @@ inline result<batch_axes> find_batch_axes(std::span<const graph_input> inputs,
   return detail::batch_search(inputs, given).run();
 }
 
-/// The axis of a tensor that counts samples: the one with the batch's symbol; without one the first axis, or
-/// the first of all that is as long as the batch.
+/// The axis of a tensor that counts samples: the one with the batch's name; without one the first that is as
+/// long as the batch and has no extent of its own. (The first axis may have one: graphs declare it that were
+/// made for another batch.)
 ///
-/// @param symbols   of the tensor's axes as the graph declares them, "" where an axis has none; may be fewer
+/// @param labels    of the tensor's axes as the graph declares them: a symbol, a number, or "" where it says
+///                  nothing; may be fewer
 /// @param made      the shape of the tensor as an engine made it of a batch
 /// @param samples   in that batch
 /// @param dimension `batch_axes::dimension` of the graph's inputs
-inline std::optional<std::size_t> find_batch_axis(std::span<const std::string> symbols,
+inline std::optional<std::size_t> find_batch_axis(std::span<const std::string> labels,
                                                   const tensor_shape& made, std::size_t samples,
                                                   std::string_view dimension) {
   const auto fits = [&](std::size_t axis) { return axis < made.rank && made[axis] == samples; };
-  for (std::size_t axis = 0; axis < symbols.size(); ++axis)
-    if (!symbols[axis].empty() && symbols[axis] == dimension && fits(axis)) return axis;
-  for (std::size_t axis = 0; axis < symbols.size(); ++axis)
-    if (detail::dimension_label{symbols[axis]}.says_batch() && fits(axis)) return axis;
+  for (std::size_t axis = 0; axis < labels.size(); ++axis)
+    if (!labels[axis].empty() && labels[axis] == dimension && fits(axis)) return axis;
+  for (std::size_t axis = 0; axis < labels.size(); ++axis)
+    if (detail::dimension_label{labels[axis]}.says_batch() && fits(axis)) return axis;
+  const auto is_own = [&](std::size_t axis) {
+    return axis < labels.size() && labels[axis] == std::to_string(samples);
+  };
   for (std::size_t axis = 0; axis < made.rank; ++axis)
-    if (fits(axis)) return axis;
-  return {};
+    if (fits(axis) && !is_own(axis)) return axis;
+  return fits(0) ? std::optional<std::size_t>(0) : std::nullopt;
 }
 
 }  // namespace ptq::inline v0_1

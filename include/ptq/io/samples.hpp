@@ -202,9 +202,14 @@ class samples {
   /// Which axes of the graph's inputs count samples, and what they have in common; the outputs' are found
   /// with it (`find_batch_axis`).
   const batch_axes& axes() const noexcept { return axes_; }
+  /// The file of a sample that is a picture; else empty.
+  std::string picture_of(std::size_t sample) const {
+    return sample < images_.size() ? images_[sample] : std::string();
+  }
   /// Names a sample in an error: "FILE: sample 3", or the file of a picture.
   std::string place_of(std::size_t sample) const {
-    return sample < images_.size() ? images_[sample] : feeds_[0].where + ": sample " + std::to_string(sample);
+    const std::string picture = picture_of(sample);
+    return picture.empty() ? feeds_[0].where + ": sample " + std::to_string(sample) : picture;
   }
 
   /// The next batch, one array for each graph input; none after the last. Valid until the next call.
