@@ -270,6 +270,17 @@ class Pictures(DataTest):
         run = self.run_spec("evaluate.images_dir=val", command="evaluate")
         self.assertEqual(run.returncode, 0, run.stderr)
 
+    def test_an_answer_that_is_no_number_names_the_picture(self):
+        if not self.has_pictures():
+            self.skipTest("stb_image is not built in")
+        self.save([given("x", ["n", 3, 4, 5])], [h.make_node("Div", ["x", "x"], ["q"]), h.make_node("Mul", ["q", "x"], ["f"])], 5)
+        self.write("black/b.png", png(np.zeros((4, 5, 3), np.uint8)))
+        self.write("black/a.png", png(np.full((4, 5, 3), 9, np.uint8)))
+        self.spec("  quant_calibration_dataset: {images_dir: val, scale: 1, mean: -1}\n")
+        self.assertEqual(self.run_spec().returncode, 0)
+        self.assertFails(self.run_spec("evaluate.images_dir=black", command="evaluate"), 1,
+                         f"model.onnx: sample 1 ({self.folder / 'black/b.png'}): output \"y\": [", " is NaN")
+
     def test_inputs_win_and_no_data_is_needed_for_weights(self):
         self.spec("  quant_calibration_dataset: {images_dir: missing, shuffle: false}\n")
         np.save(self.folder / "x.npy", numbers(2, 3, 4, 5))
