@@ -126,10 +126,9 @@ inline std::string pattern_for(std::string_view name) {
 /// Codes elsewhere in the graph do no harm: they count only at layers that a rule quantizes.
 ///
 /// @param layers those of the model. Layers whose weights hold codes get the reason, and the codes' name as
-/// alias
+///               alias
 /// @return unsupported: weights that a rule quantizes hold codes already; the message ends with the names
-/// that
-///         keep the rules off them
+///         that keep the rules off them
 inline ptq::result<void> expect_floats(const ptq::spec& spec, const ptq::onnx_model& model,
                                        ptq::onnx_layers& layers) {
   const auto links = ptq::links_of(model.graph);

@@ -7012,9 +7012,8 @@ inline result<npy_header_place> find_npy_header(std::string_view beginning, std:
 /// @param file_size bytes in the whole file
 /// @param where     names the file in errors
 /// @return wrong_format if it is not an .npy file or truncated; unsupported for objects, structures,
-/// big-endian
-///         or complex elements and more than 8 axes; size_mismatch if the data has another size than the
-///         shape says
+///         big-endian or complex elements and more than 8 axes; size_mismatch if the data has another size
+///         than the shape says
 inline result<npy_header> read_npy_header(std::span<const std::byte> beginning, std::size_t file_size,
                                           std::string_view where) {
   const auto place = detail::find_npy_header(detail::npy_text(beginning), file_size, where);
@@ -7186,8 +7185,7 @@ bool is_finite_value(T x) noexcept {
 /// Writes change(x, index) as T for every x, in row-major order.
 ///
 /// @return not_finite with the index of the first value that is NaN or infinite, before or after;
-/// invalid_value
-///         for a boolean that is neither 0 nor 1
+///         invalid_value for a boolean that is neither 0 nor 1
 template <element T, class F>
 status convert_floats(const array_view& from, std::byte* to, F&& change) {
   status outcome;
@@ -7485,8 +7483,8 @@ struct plan {
 
 // ---- ptq/io/recorded.hpp ----
 
-/// @file recorded.hpp Recorded activations: the inputs of layers in a file, keyed by layer name or
-/// alias. With them no engine is needed to calibrate.
+/// @file recorded.hpp Recorded activations: the inputs of layers in a file, keyed by layer name or alias.
+/// With them no engine is needed to calibrate.
 #ifndef PTQ_IO_RECORDED_HPP
 #define PTQ_IO_RECORDED_HPP
 
@@ -7568,8 +7566,7 @@ inline std::string strangers_text(const data_file& file, std::span<const layer> 
 /// each in batches of `batch_size` up to `max_samples`. Memory is bounded by a batch.
 ///
 /// @param data    `activations` is the file: .npz or .safetensors with one array a layer under its name or an
-/// alias, or
-///               .npy for a single layer; the first axis counts samples
+///                alias, or .npy for a single layer; the first axis counts samples
 /// @param layers  those that the plan was made for
 /// @param formats the formats that the file may have
 /// @return notes: what of the file is not read, in words. tensor_not_found for a layer that is not in the
@@ -8351,51 +8348,51 @@ inline result<batch_axes> find_batch_axes(std::span<const graph_input> inputs,
   return detail::batch_search(inputs, given).run();
 }
 
-/// The axis of a tensor that counts samples: the one with the batch's symbol; without one the first axis, or
-/// the first of all that is as long as the batch.
+/// The axis of a tensor that counts samples: the one with the batch's name; without one the first that is as
+/// long as the batch and has no extent of its own. (The first axis may have one: graphs declare it that were
+/// made for another batch.)
 ///
-/// @param symbols   of the tensor's axes as the graph declares them, "" where an axis has none; may be fewer
+/// @param labels    of the tensor's axes as the graph declares them: a symbol, a number, or "" where it says
+///                  nothing; may be fewer
 /// @param made      the shape of the tensor as an engine made it of a batch
 /// @param samples   in that batch
 /// @param dimension `batch_axes::dimension` of the graph's inputs
-inline std::optional<std::size_t> find_batch_axis(std::span<const std::string> symbols,
+inline std::optional<std::size_t> find_batch_axis(std::span<const std::string> labels,
                                                   const tensor_shape& made, std::size_t samples,
                                                   std::string_view dimension) {
   const auto fits = [&](std::size_t axis) { return axis < made.rank && made[axis] == samples; };
-  for (std::size_t axis = 0; axis < symbols.size(); ++axis)
-    if (!symbols[axis].empty() && symbols[axis] == dimension && fits(axis)) return axis;
-  for (std::size_t axis = 0; axis < symbols.size(); ++axis)
-    if (detail::dimension_label{symbols[axis]}.says_batch() && fits(axis)) return axis;
+  for (std::size_t axis = 0; axis < labels.size(); ++axis)
+    if (!labels[axis].empty() && labels[axis] == dimension && fits(axis)) return axis;
+  for (std::size_t axis = 0; axis < labels.size(); ++axis)
+    if (detail::dimension_label{labels[axis]}.says_batch() && fits(axis)) return axis;
+  const auto is_own = [&](std::size_t axis) {
+    return axis < labels.size() && labels[axis] == std::to_string(samples);
+  };
   for (std::size_t axis = 0; axis < made.rank; ++axis)
-    if (fits(axis)) return axis;
-  return {};
+    if (fits(axis) && !is_own(axis)) return axis;
+  return fits(0) ? std::optional<std::size_t>(0) : std::nullopt;
 }
 
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_ENGINE_BATCH_AXIS_HPP
 
-// ---- ptq/io/samples.hpp ----
+// ---- ptq/io/sample_feed.hpp ----
 
-/// @file samples.hpp Calibration and evaluation data: files to batches of graph inputs, and labels.
-#ifndef PTQ_IO_SAMPLES_HPP
-#define PTQ_IO_SAMPLES_HPP
+/// @file sample_feed.hpp How the rows of a file become what one graph input takes: shape, scale, mean and
+/// std, and the axis of the samples.
+#ifndef PTQ_IO_SAMPLE_FEED_HPP
+#define PTQ_IO_SAMPLE_FEED_HPP
 
-#include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <cstring>
-#include <iterator>
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
-#include <tuple>
 #include <utility>
 #include <vector>
 
-namespace ptq::inline v0_1 {
-namespace detail {
+namespace ptq::inline v0_1::detail {
 
 /// The shape of a sample in the graph's words: missing dimensions of size 1 are inserted. Nothing if it does
 /// not fit.
@@ -8494,7 +8491,29 @@ inline void move_first_axis(const std::vector<std::byte>& from, std::vector<std:
       std::memcpy(to.data() + (o * count + n) * run, from.data() + (n * outer + o) * run, run);
 }
 
-}  // namespace detail
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_IO_SAMPLE_FEED_HPP
+
+// ---- ptq/io/samples.hpp ----
+
+/// @file samples.hpp Calibration and evaluation data: files to batches of graph inputs, and labels.
+#ifndef PTQ_IO_SAMPLES_HPP
+#define PTQ_IO_SAMPLES_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1 {
 
 /// Pictures as an array [sample, ...] that is made as it is read.
 struct image_array {
@@ -8569,9 +8588,14 @@ class samples {
   /// Which axes of the graph's inputs count samples, and what they have in common; the outputs' are found
   /// with it (`find_batch_axis`).
   const batch_axes& axes() const noexcept { return axes_; }
+  /// The file of a sample that is a picture; else empty.
+  std::string picture_of(std::size_t sample) const {
+    return sample < images_.size() ? images_[sample] : std::string();
+  }
   /// Names a sample in an error: "FILE: sample 3", or the file of a picture.
   std::string place_of(std::size_t sample) const {
-    return sample < images_.size() ? images_[sample] : feeds_[0].where + ": sample " + std::to_string(sample);
+    const std::string picture = picture_of(sample);
+    return picture.empty() ? feeds_[0].where + ": sample " + std::to_string(sample) : picture;
   }
 
   /// The next batch, one array for each graph input; none after the last. Valid until the next call.
@@ -9369,7 +9393,7 @@ std::optional<instantiation> find_instantiation(std::string_view dtype_word, std
 ///
 /// @param tensor a tensor of floating-point elements
 /// @param codes  `how.code_size` bytes for each element; written in the source's memory order
-/// (`dense_strides`)
+///               (`dense_strides`)
 /// @return as the other `quantize`, with size_mismatch counting codes
 inline status quantize(const any_view& tensor, const instantiation& how, std::span<std::byte> codes,
                        std::span<float> scales, granularity grain) {
@@ -9606,7 +9630,7 @@ result<void> apply(const plan& planned, std::span<const layer> layers, Sink&& si
 /// The same with calibrated activations: the sink also gets the range of the layer's inputs.
 ///
 /// @param inputs as `calibration::ranges` gives them; layers of which only the inputs are quantized are found
-/// there
+///               there
 /// @return no_data for a layer whose activations are to be quantized and whose inputs were never seen
 template <class Policies = builtin, layer_sink Sink>
 result<void> apply(const plan& planned, std::span<const layer> layers,

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "specs.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace {
 
@@ -24,6 +25,10 @@ TEST_CASE("a file that is missing, empty, or a directory") {
   const std::string here = std::filesystem::current_path().string();
   CHECK(ptq::read_spec(".").error().what.ends_with("this is a directory, not a file."));
   CHECK(ptq::read_spec("no.yaml").error().what == here + "/no.yaml: there is no such file.");
+  const temporary_folder temporary;
+  write_file(temporary / "static.yaml", "quantize: {}\n");
+  CHECK(ptq::read_spec(temporary / "sttaic.yaml").error().what ==
+        temporary / "sttaic.yaml" + ": there is no such file. Did you mean \"static.yaml\"?");
   for (const char* empty : {"", "\n\n", "# a comment\n", "---\n", "null\n"})
     CHECK(message(empty) == "spec.yaml: the file is empty: a section quantize is expected.");
 }

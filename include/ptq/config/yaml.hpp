@@ -31,6 +31,7 @@
 #include "ptq/config/tree.hpp"
 #include "ptq/config/words.hpp"
 #include "ptq/error.hpp"
+#include "ptq/io/path.hpp"
 #include "ptq/result.hpp"
 #include "ptq/text/utf8.hpp"
 
@@ -344,7 +345,8 @@ inline result<void> refuse_lost_indentation(std::string_view text) {
 
 inline result<std::string> read_text_file(const std::string& path, std::size_t most_bytes) {
   std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return error(errc::cannot_open, {}, "there is no such file.");
+  if (!std::filesystem::exists(path, ignored))
+    return error(errc::cannot_open, {}, "there is no such file.", nearest_name(path));
   if (std::filesystem::is_directory(path, ignored))
     return error(errc::cannot_open, {}, "this is a directory, not a file.");
   if (!std::filesystem::is_regular_file(path, ignored))  // nobody may ever write to a named pipe

@@ -168,7 +168,7 @@ class openvino {
   /// Reads the graph from the file that the model was read from.
   ///
   /// @return unsupported: an operator that OpenVINO lacks, a tensor that is quantized in another way than
-  /// ours
+  ///         ours
   static result<openvino> load(const onnx_model& model) {
     openvino loaded;
     const auto prepared = detail::without_exceptions([&] { return loaded.read(model); });

@@ -175,7 +175,7 @@ inline namespace PTQ_BUILD {
 /// all other files of the run. Memory holds one layer's codes; the source is read through its mapping.
 ///
 /// @param source     the checkpoint that the layers look into; what the plan leaves alone is copied bit for
-/// bit
+///                   bit
 /// @param layers     those that the plan was made from
 /// @param on_layer   called with each `quantized_layer` once it is stored; it may stop the run (`layer_sink`)
 /// @param inputs     as `calibration::ranges` gives them; none where the plan quantizes no activations

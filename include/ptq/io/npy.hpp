@@ -264,9 +264,8 @@ inline result<npy_header_place> find_npy_header(std::string_view beginning, std:
 /// @param file_size bytes in the whole file
 /// @param where     names the file in errors
 /// @return wrong_format if it is not an .npy file or truncated; unsupported for objects, structures,
-/// big-endian
-///         or complex elements and more than 8 axes; size_mismatch if the data has another size than the
-///         shape says
+///         big-endian or complex elements and more than 8 axes; size_mismatch if the data has another size
+///         than the shape says
 inline result<npy_header> read_npy_header(std::span<const std::byte> beginning, std::size_t file_size,
                                           std::string_view where) {
   const auto place = detail::find_npy_header(detail::npy_text(beginning), file_size, where);

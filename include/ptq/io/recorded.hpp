@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file recorded.hpp Recorded activations: the inputs of layers in a file, keyed by layer name or
-/// alias. With them no engine is needed to calibrate.
+/// @file recorded.hpp Recorded activations: the inputs of layers in a file, keyed by layer name or alias.
+/// With them no engine is needed to calibrate.
 #ifndef PTQ_IO_RECORDED_HPP
 #define PTQ_IO_RECORDED_HPP
 
@@ -95,8 +95,7 @@ inline std::string strangers_text(const data_file& file, std::span<const layer> 
 /// each in batches of `batch_size` up to `max_samples`. Memory is bounded by a batch.
 ///
 /// @param data    `activations` is the file: .npz or .safetensors with one array a layer under its name or an
-/// alias, or
-///               .npy for a single layer; the first axis counts samples
+///                alias, or .npy for a single layer; the first axis counts samples
 /// @param layers  those that the plan was made for
 /// @param formats the formats that the file may have
 /// @return notes: what of the file is not read, in words. tensor_not_found for a layer that is not in the

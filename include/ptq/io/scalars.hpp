@@ -58,8 +58,7 @@ bool is_finite_value(T x) noexcept {
 /// Writes change(x, index) as T for every x, in row-major order.
 ///
 /// @return not_finite with the index of the first value that is NaN or infinite, before or after;
-/// invalid_value
-///         for a boolean that is neither 0 nor 1
+///         invalid_value for a boolean that is neither 0 nor 1
 template <element T, class F>
 status convert_floats(const array_view& from, std::byte* to, F&& change) {
   status outcome;

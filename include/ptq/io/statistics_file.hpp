@@ -243,7 +243,7 @@ inline result<void> expect_same_layers(const layer_statistics& a, const std::str
 /// Reads the files of partial runs as one: what a single run over all values would have written.
 ///
 /// @return as `read_statistics`; no_data without any file; wrong_model if they are not all of one model, or
-/// of other layers of it
+///         of other layers of it
 inline result<stored_statistics> merge_statistics(std::span<const std::string> paths) {
   if (paths.empty()) return error(errc::no_data, {}, "there are no statistics to merge.");
   auto merged = read_statistics(paths.front());

@@ -218,7 +218,7 @@ result<void> apply(const plan& planned, std::span<const layer> layers, Sink&& si
 /// The same with calibrated activations: the sink also gets the range of the layer's inputs.
 ///
 /// @param inputs as `calibration::ranges` gives them; layers of which only the inputs are quantized are found
-/// there
+///               there
 /// @return no_data for a layer whose activations are to be quantized and whose inputs were never seen
 template <class Policies = builtin, layer_sink Sink>
 result<void> apply(const plan& planned, std::span<const layer> layers,

@@ -115,7 +115,7 @@ std::optional<instantiation> find_instantiation(std::string_view dtype_word, std
 ///
 /// @param tensor a tensor of floating-point elements
 /// @param codes  `how.code_size` bytes for each element; written in the source's memory order
-/// (`dense_strides`)
+///               (`dense_strides`)
 /// @return as the other `quantize`, with size_mismatch counting codes
 inline status quantize(const any_view& tensor, const instantiation& how, std::span<std::byte> codes,
                        std::span<float> scales, granularity grain) {

@@ -196,8 +196,7 @@ class onnx_form {
 }  // namespace detail
 
 /// @return wrong_format: a node without outputs or with too few inputs, an attribute of another type than its
-/// operator's, a
-///         tensor without a name; `where` names the node, and the body or function around it
+///         operator's, a tensor without a name; `where` names the node, and the body or function around it
 inline result<void> check_form(const onnx_model& model) {
   return detail::onnx_form::check(model);
 }

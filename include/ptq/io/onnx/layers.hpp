@@ -405,8 +405,7 @@ class onnx_layer_builder {
 /// The layers of a model, in topological order of their first calls. Names are unique.
 ///
 /// @return wrong_rank (a weight that its operator cannot take), invalid_value (a Transpose that does not
-/// fit):
-///         the message names file, node and tensor
+///         fit): the message names file, node and tensor
 inline result<onnx_layers> layers_of(const onnx_model& model) {
   const auto links = links_of(model.graph);
   if (!links) return links.error().in(absolute_path(model.file));

@@ -128,8 +128,7 @@ inline result<void> link_uses(const onnx_graph& graph, const std::unordered_set<
 /// Follows every name. The result is valid as long as the graph is neither changed nor copied from.
 ///
 /// @return tensor_not_found (a name that nothing makes), wrong_format (made twice; a cycle; not in
-/// topological
-///         order): the message names node and tensor
+///         topological order): the message names node and tensor
 inline result<onnx_links> links_of(const onnx_graph& graph) {
   onnx_links links;
   std::unordered_set<std::string_view> known;

@@ -129,9 +129,8 @@ inline result<void> check_model(onnx_model& model) {
 /// @param bytes the file
 /// @param file  its path, for messages; external data is looked for in its folder
 /// @return wrong_format (no protobuf, cut short, of another form than ONNX asks for, a cycle, a tensor made
-/// twice or with too few bytes),
-///         tensor_not_found, validation_overflow, cannot_open (external data): the message names file, node
-///         and tensor
+///         twice or with too few bytes), tensor_not_found, validation_overflow, cannot_open (external data):
+///         the message names file, node and tensor
 inline result<onnx_model> read_onnx(std::span<const std::byte> bytes, const std::string& file) {
   onnx_model model;
   model.file = file;

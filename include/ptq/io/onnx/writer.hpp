@@ -300,8 +300,8 @@ class onnx_writer {
   /// @param input_scales one for each layer, looked at where the plan quantizes its activations
   /// @param largest_file codes go to external data where the model file would be larger
   /// @return unsupported (a graph that cannot be moved to the operator set it needs, see `check_opset`; a
-  /// dtype that ONNX lacks), axis_out_of_range, invalid_value (a scale), size_mismatch (layers or scales of
-  /// another number), cannot_write
+  ///         dtype that ONNX lacks), axis_out_of_range, invalid_value (a scale), size_mismatch (layers or
+  ///         scales of another number), cannot_write
   static result<onnx_writer> create(const std::string& path, const onnx_model& model,
                                     const onnx_layers& layers, const plan& planned,
                                     std::span<const float> input_scales = {},
