@@ -186,15 +186,17 @@ void judge_data(const ptq::spec& spec, ptq::plan& plan) {
   }
 }
 
-ptq::result<void> expect_data(const ptq::spec& spec, const ptq::plan& plan) {
-  if (spec.data() || !spec.ptq.calibration.statistics.empty() || !plan.quantizes_activations()) return {};
+ptq::result<void> expect_data(const ptq::spec& spec, const model_file& model, const ptq::plan& plan) {
+  if (!spec.ptq.calibration.statistics.empty() || !plan.quantizes_activations()) return {};
+  if (const ptq::data_config* const data = spec.data()) {
+    const bool runs = model.onnx() != nullptr && data->activations.empty();
+    return runs ? check_inputs(spec, *data, model.onnx()->model.graph) : ptq::result<void>();
+  }
   return ptq::error(
       ptq::errc::missing_value, spec.file,
       "activations are to be quantized, but there are no calibration data. Give inputs of the model: "
       "dataset.quant_calibration_dataset.inputs=FILE.npy (.npz, .safetensors), or images_dir=FOLDER; or "
-      "recorded inputs of its "
-      "layers: "
-      "dataset.quant_calibration_dataset.activations=FILE.npz.");
+      "recorded inputs of its layers: dataset.quant_calibration_dataset.activations=FILE.npz.");
 }
 
 ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const model_file& model,

@@ -21,8 +21,8 @@ namespace cli {
 void judge_data(const ptq::spec& spec, ptq::plan& plan);
 
 /// @return missing_value: the plan quantizes activations, and the specification names neither calibration
-///         data nor statistics
-ptq::result<void> expect_data(const ptq::spec& spec, const ptq::plan& plan);
+///         data nor statistics; or the data are not of the graph's inputs
+ptq::result<void> expect_data(const ptq::spec& spec, const model_file& model, const ptq::plan& plan);
 
 /// Runs the calibration data through the model, or reads recorded activations. `expect_data` has found data.
 ///

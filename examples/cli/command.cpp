@@ -82,6 +82,16 @@ ptq::result<ptq::run_folder> begin_run(const options& given, const std::string& 
   }
 }
 
+int give_up(const options& given, ptq::run_folder run, const ptq::error& error, const std::string& lost) {
+  if (!is_interrupted()) return fail(given, error, failed);
+  say("interrupted", lost + " not written");
+  {
+    const ptq::run_folder ended = std::move(run);
+  }
+  end_by_signal();
+  return failed;
+}
+
 std::string result_path(const ptq::spec& spec, const std::string& name) {
   const std::string& folder = spec.quantize.results_dir;
   return folder + (folder.ends_with('/') ? "" : "/") + name;

@@ -57,6 +57,12 @@ ptq::result<void> make_results_dir(const std::string& path);
 ptq::result<ptq::run_folder> begin_run(const options& given, const std::string& folder,
                                        const std::string& file = {});
 
+/// Ends a run that failed or was interrupted. Its files are removed first: the signal leaves no time for
+/// that.
+///
+/// @param lost what is not written, with its verb: "the artifact is"
+int give_up(const options& given, ptq::run_folder run, const ptq::error& error, const std::string& lost);
+
 /// A file in the folder `results_dir`.
 std::string result_path(const ptq::spec& spec, const std::string& name);
 

@@ -19,6 +19,7 @@
 #include "ptq/engine/accuracy.hpp"
 #include "ptq/engine/batch_axis.hpp"
 #include "ptq/engine/inputs.hpp"
+#include "ptq/engine/names.hpp"
 #include "ptq/engine/outputs.hpp"
 #include "ptq/io/onnx.hpp"
 #include "ptq/report/json.hpp"
@@ -118,21 +119,14 @@ struct evaluation {
   std::vector<compared_output> outputs;
 };
 
-/// Each name in a setting is that of an output.
-ptq::result<void> check_outputs(const ptq::spec& spec, std::span<const ptq::onnx_value> outputs) {
+/// Each name in a setting is that of an input or output.
+ptq::result<void> check_names(const ptq::spec& spec, const ptq::onnx_graph& graph) {
+  if (auto known = check_inputs(spec, *spec.evaluation_data, graph); !known) return known;
   std::vector<std::string_view> names;
-  std::string all;
-  for (const ptq::onnx_value& output : outputs) {
-    names.emplace_back(output.name);
-    all += (all.empty() ? "\"" : ", \"") + output.name + "\"";
-  }
-  const auto check = [&](const char* field, const auto& settings) -> ptq::result<void> {
-    for (const auto& [name, value] : settings)
-      if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end())
-        return ptq::error(ptq::errc::unknown_word, spec.where(std::string("evaluate.") + field + "." + name),
-                          "the graph has no output \"" + name + "\"; it has " + all + ".",
-                          ptq::nearest_word(name, names));
-    return {};
+  for (const ptq::onnx_value& output : graph.outputs) names.emplace_back(output.name);
+  const auto check = [&](const std::string& setting, const auto& settings) -> ptq::result<void> {
+    const auto known = ptq::check_graph_names(setting, settings, "output", names);
+    return known ? known : in_specification(spec, "evaluate.", known.error());
   };
   if (auto known = check("task", spec.evaluation_data->task); !known) return known;
   return check("class_axis", spec.evaluation_data->class_axis);
@@ -144,8 +138,7 @@ ptq::error placed(const ptq::spec& spec, const ptq::error& found) {
                                ? found.what
                                : found.what.substr(std::min(found.where.size() + 2, found.what.size()));
   if (found.where == "labels") return {found.code, ptq::absolute_path(spec.evaluation_data->labels), text};
-  if (found.where == "task" || found.where == "class_axis")
-    return {found.code, spec.where("evaluate." + found.where), text};
+  if (found.where == "task" || found.where == "class_axis") return in_specification(spec, "evaluate.", found);
   return found;
 }
 
@@ -153,7 +146,6 @@ ptq::result<evaluation> evaluate(const ptq::spec& spec, const ptq::onnx_model& m
                                  any_engine& quantized) {
   const ptq::data_config& data = *spec.evaluation_data;
   const auto& declared = model.graph.outputs;
-  if (auto known = check_outputs(spec, declared); !known) return known.error();
   auto samples = open_samples(spec, data, reference.inputs());
   if (!samples) return samples.error();
   print_notes(samples->notes());
@@ -366,6 +358,8 @@ int run_evaluate(const options& given) {
   const auto model = ptq::read_onnx(spec->quantize.model_path);
   if (!model) return fail(given, model.error(), failed);
   if (const auto same = check_origin(*artifact, *model); !same) return fail(given, same.error(), failed);
+  if (const auto known = check_names(*spec, model->graph); !known)
+    return fail(given, known.error(), bad_usage);
   const auto measured = evaluate(*spec, *model, *reference, *quantized);
   if (!measured) return fail(given, measured.error(), failed);
   if (given.json)

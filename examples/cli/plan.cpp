@@ -24,7 +24,8 @@ int run_plan(const options& given) {
   ptq::plan& plan = *planned;
   if (const auto moves = expect_opset(*model, plan); !moves) return fail(given, moves.error(), failed);
   judge_data(*spec, plan);
-  if (const auto named = expect_data(*spec, plan); !named) plan.warnings.push_back(named.error().what);
+  if (const auto named = expect_data(*spec, *model, plan); !named)
+    plan.warnings.push_back(named.error().what);
   print_notes(plan.notes);
   if (const int code = warn(given, plan.warnings); code != done) return code;
   if (given.json)

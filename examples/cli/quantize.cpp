@@ -22,7 +22,6 @@
 #include "ptq/io/artifact_writer.hpp"
 #include "ptq/io/mapped_file.hpp"
 #include "ptq/io/onnx/data_name.hpp"
-#include "ptq/io/output_file.hpp"
 #include "ptq/io/path.hpp"
 #include "ptq/io/run_folder.hpp"
 #include "ptq/report/json.hpp"
@@ -75,16 +74,6 @@ ptq::result<void> keep_sources(const options& given, const ptq::spec& spec,
                     "specification as it was resolved. Rename yours, or give another results_dir.");
 }
 
-/// Writes a text file of the run, which appears with it.
-ptq::result<void> write_text(const ptq::run_folder& run, const std::string& name, const std::string& text) {
-  const auto path = run.path_of(name);
-  if (!path) return path.error();
-  auto file = ptq::output_file::create(*path);
-  if (!file) return file.error();
-  if (auto written = file->write(text); !written) return written;
-  return file->commit();
-}
-
 ptq::quantize_report begin_report(const ptq::plan& plan, const model_file& model,
                                   std::span<const ptq::activation_range> inputs) {
   ptq::quantize_report report;
@@ -113,8 +102,7 @@ void judge_loaders(const model_file& model, ptq::plan& plan) {
   plan.notes.push_back(
       "there is a config.json beside the model. Loaders that go by it (transformers, vLLM and others) do not "
       "know this artifact: put beside a config.json it loads there without an error, and its codes are taken "
-      "for "
-      "weights. It is read by ptq (`read_artifact`), and by programs that take codes times scales from "
+      "for weights. It is read by ptq (`read_artifact`), and by programs that take codes times scales from "
       "safetensors or look into its metadata (ptq_layers).");
 }
 
@@ -153,7 +141,7 @@ ptq::result<void> finish(const ptq::spec& spec, const ptq::quantize_report& repo
       {"experiment.yaml", resolved_text(spec)},
       {"status.json", status_text("SUCCESS", "the artifact is written")}};
   for (const auto& [name, text] : texts)
-    if (auto written = write_text(run, name, text); !written) return written;
+    if (auto written = run.write(name, text); !written) return written;
   std::vector<std::string> stale = older_data(spec);
   std::erase_if(stale, [&](const std::string& name) { return std::ranges::count(artifact, name) > 0; });
   if (is_interrupted()) return ptq::error(ptq::errc::stopped, {}, "interrupted.");
@@ -217,23 +205,17 @@ void record_failure(ptq::run_folder& run, const std::string& message) {
   (void)run.put("status.json", status_text("FAILURE", message)).has_value();
 }
 
-/// As above, of a run that has not begun. If another one has, the folder is that one's.
-void record_failure(const ptq::spec& spec, const std::string& message) {
-  if (!make_results_dir(spec.quantize.results_dir)) return;
-  if (auto run = ptq::run_folder::open(spec.quantize.results_dir)) record_failure(*run, message);
+int give_up(const options& given, ptq::run_folder run, const ptq::error& error) {
+  record_failure(run, is_interrupted() ? "interrupted" : error.what);
+  return give_up(given, std::move(run), error, "the artifact is");
 }
 
-/// @param run a run_folder, or the specification of one that has not begun
-template <class Run>
-int give_up(const options& given, Run run, const ptq::error& error) {
-  record_failure(run, is_interrupted() ? "interrupted" : error.what);
-  if (!is_interrupted()) return fail(given, error, failed);
-  say("interrupted", "the artifact is not written");
-  {
-    const Run ended = std::move(run);
-  }  // removes its files: the signal leaves no time for that
-  end_by_signal();
-  return failed;
+/// As above, of a run that has not begun. If another one has, the folder is that one's.
+int give_up(const options& given, const ptq::spec& spec, const ptq::error& error) {
+  if (make_results_dir(spec.quantize.results_dir))
+    if (auto run = ptq::run_folder::open(spec.quantize.results_dir))
+      return give_up(given, *std::move(run), error);
+  return fail(given, error, failed);
 }
 
 int quantize(const options& given, const ptq::spec& spec) {
@@ -249,7 +231,8 @@ int quantize(const options& given, const ptq::spec& spec) {
   judge_loaders(*model, plan);
   print_notes(plan.notes);
   if (const int code = warn(given, plan.warnings); code != done) return code;
-  if (const auto named = expect_data(spec, plan); !named) return fail(given, named.error(), bad_usage);
+  if (const auto named = expect_data(spec, *model, plan); !named)
+    return fail(given, named.error(), bad_usage);
 
   // A calibration can take long, so the folder is seen to before.
   if (const auto made = make_results_dir(spec.quantize.results_dir); !made)

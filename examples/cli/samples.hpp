@@ -8,11 +8,15 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_set>
+#include <vector>
 
 #include "data_formats.hpp"
 #include "images.hpp"
 #include "ptq/config/spec.hpp"
 #include "ptq/engine/concept.hpp"
+#include "ptq/engine/names.hpp"
+#include "ptq/io/onnx/model.hpp"
 #include "ptq/io/samples.hpp"
 #include "ptq/result.hpp"
 
@@ -25,6 +29,41 @@ inline bool is_setting(std::string_view where) {
          std::end(settings);
 }
 
+/// An error about a setting, with its place in the specification.
+///
+/// @param section that `where` of the error is a path in: "evaluate."
+inline ptq::error in_specification(const ptq::spec& spec, const std::string& section,
+                                   const ptq::error& found) {
+  ptq::error placed = found;
+  placed.where = spec.where(section + found.where);
+  placed.what = placed.where + found.what.substr(found.where.size());
+  return placed;
+}
+
+/// The section that names data, calibration's or evaluation's.
+inline std::string section_of(const ptq::spec& spec, const ptq::data_config& data) {
+  const bool evaluates = spec.evaluation_data && &data == &*spec.evaluation_data;
+  return evaluates ? "evaluate." : "dataset.quant_calibration_dataset.";
+}
+
+/// Whether the settings that go by graph inputs fit the graph. Nothing is run or read for that.
+///
+/// @return as `ptq::samples::check_names`, with the place in the specification
+inline ptq::result<void> check_inputs(const ptq::spec& spec, const ptq::data_config& data,
+                                      const ptq::onnx_graph& graph) {
+  std::unordered_set<std::string_view> weights;  // older files list them among the inputs, too
+  for (const auto* const list : {&graph.initializers, &graph.sparse_initializers})
+    for (const ptq::onnx_tensor& weight : *list) weights.insert(weight.name);
+  std::vector<std::string_view> names;
+  for (const ptq::onnx_value& input : graph.inputs)
+    if (!weights.contains(input.name)) names.emplace_back(input.name);
+  if (names.empty()) return {};  // `open_samples` says what that means
+  if (const auto known = ptq::samples::check_names(data, names); !known)
+    return in_specification(spec, section_of(spec, data), known.error());
+  const auto known = ptq::check_graph_names("ptq.data.batch_axis", spec.ptq.data.batch_axis, "input", names);
+  return known ? known : in_specification(spec, "", known.error());
+}
+
 /// As `ptq::samples::open`; what is wrong with a setting is told with its place in the specification.
 ///
 /// @param data of the specification: for calibration or for evaluation
@@ -32,15 +71,8 @@ inline ptq::result<ptq::samples> open_samples(const ptq::spec& spec, const ptq::
                                               std::span<const ptq::graph_input> inputs) {
   auto opened = ptq::samples::open(data, inputs, data_formats{}, spec.ptq.data.batch_axis, open_images);
   if (opened || !is_setting(opened.error().where)) return opened;
-  const bool evaluates = spec.evaluation_data && &data == &*spec.evaluation_data;
-  const std::string section = opened.error().where.starts_with("ptq.") ? ""
-                              : evaluates                              ? "evaluate."
-                                                                       : "dataset.quant_calibration_dataset.";
-  ptq::error placed = opened.error();
-  const std::string text = placed.what.substr(placed.where.size());
-  placed.where = spec.where(section + placed.where);
-  placed.what = placed.where + text;
-  return placed;
+  const std::string section = opened.error().where.starts_with("ptq.") ? "" : section_of(spec, data);
+  return in_specification(spec, section, opened.error());
 }
 
 }  // namespace cli

@@ -67,8 +67,10 @@ inline ptq::result<void> keep_out_of(const std::string& own_folder, const std::v
   const auto real = [&](const std::string& path) {
     return std::filesystem::weakly_canonical(path, missing).string();
   };
+  const std::string own = real(own_folder);
+  if (own.empty()) return {};  // it cannot be: its name is too long, say
   for (const source& read : sources)
-    if (!read.path.empty() && real(read.path).starts_with(real(own_folder) + "/"))
+    if (!read.path.empty() && real(read.path).starts_with(own + "/"))
       return ptq::error(ptq::errc::invalid_value, ptq::absolute_path(read.path),
                         "this file is read as " + read.setting +
                             ", but its folder belongs to the run, which empties it. Move the file away.");

@@ -3,11 +3,15 @@
 // in parts if need be.
 #include "statistics.hpp"
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "calibration.hpp"
 #include "model_file.hpp"
@@ -67,22 +71,25 @@ ptq::result<void> write(ptq::run_folder& run, const std::string& path,
   return run.commit({{}, {}, name, {}});
 }
 
-/// Removes the run's files, since the signal leaves no time for that.
-int give_up(const options& given, ptq::run_folder run, const ptq::error& error) {
-  if (!is_interrupted()) return fail(given, error, failed);
-  say("interrupted", "the statistics are not written");
-  {
-    const ptq::run_folder ended = std::move(run);
+/// A part that is given twice would count twice, by whatever name. What cannot be opened is reported later.
+ptq::result<void> expect_each_once(const std::vector<std::string>& parts) {
+  std::set<std::pair<dev_t, ino_t>> seen;
+  for (const std::string& part : parts) {
+    struct stat about{};
+    if (::stat(part.c_str(), &about) != 0 || seen.emplace(about.st_dev, about.st_ino).second) continue;
+    return ptq::error(ptq::errc::duplicate_key, ptq::absolute_path(part),
+                      "this part is given twice, so its data would count twice. Give it once.");
   }
-  end_by_signal();
-  return failed;
+  return {};
 }
+
+constexpr const char* lost = "the statistics are";  // by a run that is interrupted
 
 /// Writes the file and says what is in it.
 int finish(const options& given, ptq::run_folder run, const std::string& path,
            const ptq::stored_statistics& statistics) {
   if (const auto done = write(run, path, statistics); !done)
-    return give_up(given, std::move(run), done.error());
+    return give_up(given, std::move(run), done.error(), lost);
   print_statistics(given, path, statistics);
   return done;
 }
@@ -123,7 +130,8 @@ int run_calibrate(const options& given) {
   print_notes(plan.notes);
   if (const int code = warn(given, plan.warnings); code != done) return code;
   if (!plan.quantizes_activations()) return fail(given, nothing_to_calibrate(*spec), bad_usage);
-  if (const auto named = expect_data(*spec, plan); !named) return fail(given, named.error(), bad_usage);
+  if (const auto named = expect_data(*spec, *model, plan); !named)
+    return fail(given, named.error(), bad_usage);
 
   // A calibration can take long, so its folder is seen to before.
   catch_interrupts();
@@ -133,11 +141,11 @@ int run_calibrate(const options& given) {
   auto run = begin_file(given, path);
   if (!run) return fail(given, run.error(), failed);
   if (const auto free = run->path_of(std::string(ptq::file_name_of(path))); !free)
-    return give_up(given, *std::move(run), free.error());
+    return give_up(given, *std::move(run), free.error(), lost);
   const auto seen = collect_statistics(*spec, *model, plan);
-  if (!seen) return give_up(given, *std::move(run), seen.error());
+  if (!seen) return give_up(given, *std::move(run), seen.error(), lost);
   const auto inputs = seen->ranges(spec->ptq.calibration);
-  if (!inputs) return give_up(given, *std::move(run), inputs.error());
+  if (!inputs) return give_up(given, *std::move(run), inputs.error(), lost);
   print_findings(plan, *inputs);
   return finish(given, *std::move(run), path, {ptq::model_hash(model->layers()), seen->collected()});
 }
@@ -152,11 +160,12 @@ int run_merge(const options& given) {
               ptq::errc::invalid_value, ptq::absolute_path(given.output),
               "this is one of the parts: a second run would count it twice. Give another -o FILE.ptqcal."),
           bad_usage);
+  if (const auto once = expect_each_once(given.files); !once) return fail(given, once.error(), bad_usage);
   catch_interrupts();
   auto run = begin_file(given, given.output);
   if (!run) return fail(given, run.error(), failed);
   const auto merged = ptq::merge_statistics(given.files);
-  if (!merged) return give_up(given, *std::move(run), merged.error());
+  if (!merged) return give_up(given, *std::move(run), merged.error(), lost);
   return finish(given, *std::move(run), given.output, *merged);
 }
 

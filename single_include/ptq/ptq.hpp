@@ -428,11 +428,9 @@ inline constexpr bool is_half = sizeof(T) == 2;
 /// @file platform.hpp The only place that asks which compiler, flags or machine this is.
 ///
 /// - PTQ_ASSERT(condition): a broken precondition. Define it before the first include to use your own; the
-/// default
-///   traps, so that firmware needs no <cassert>.
+///   default traps, so that firmware needs no <cassert>.
 /// - PTQ_BUILD: the inline namespace of every function that computes in floating point. It is named after the
-/// flags
-///   that change machine code, so that translation units built with different flags never share a body.
+///   flags that change machine code, so that translation units built with different flags never share a body.
 /// - PTQ_PRECISE_PUSH / PTQ_PRECISE_POP: around float arithmetic that decides a code or a scale.
 #ifndef PTQ_DETAIL_PLATFORM_HPP
 #define PTQ_DETAIL_PLATFORM_HPP
@@ -3285,6 +3283,67 @@ class mapped_file {
 
 #endif  // PTQ_IO_MAPPED_FILE_HPP
 
+// ---- ptq/text/file_kind.hpp ----
+
+/// @file file_kind.hpp What a file looks like: for messages about one that is not what it should be.
+#ifndef PTQ_TEXT_FILE_KIND_HPP
+#define PTQ_TEXT_FILE_KIND_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ptq::inline v0_1 {
+
+/// The kind of a file, in words that go after "it looks like"; empty if nothing is known about what it begins
+/// with.
+///
+/// @param path  its suffix tells kinds of text apart
+/// @param bytes its content, or how it begins: 9 bytes or more, unless it has fewer
+inline std::string_view kind_of_file(std::string_view path, std::span<const std::byte> bytes) noexcept {
+  using namespace std::string_view_literals;
+  struct kind {
+    std::string_view magic;
+    std::string_view name;
+  };
+  constexpr kind kinds[] = {{"\x93NUMPY"sv, "a NumPy array (.npy)"},
+                            {"PK\x03\x04"sv, "a zip archive (.npz, or a checkpoint of PyTorch)"},
+                            {"GGUF"sv, "a GGUF file"},
+                            {"\x89HDF\r\n"sv, "an HDF5 file"},
+                            {"\x80\x02"sv, "a Python pickle"},
+                            {"\x08"sv, "an ONNX model"}};
+  constexpr std::size_t looked_at = 256;
+  const std::string_view begin(reinterpret_cast<const char*>(bytes.data()),
+                               (std::min)(bytes.size(), looked_at));
+  if (begin.empty()) return "an empty file";
+  if (begin.size() > 8 && begin.substr(5, 4) == "\0\0\0{"sv)  // the header begins behind its length, 8 bytes
+    return "a safetensors file";
+  for (const kind& known : kinds)
+    if (begin.starts_with(known.magic)) return known.name;
+  for (const char c : begin)
+    if (static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t' && c != '\r') return {};
+  if (path.ends_with(".yaml") || path.ends_with(".yml")) return "a YAML file";
+  return path.ends_with(".json") ? "a JSON file" : "text";
+}
+
+/// Whether a file begins as one that is no text, and of which kind is known.
+inline bool is_known_binary(std::span<const std::byte> bytes) noexcept {
+  const std::string_view kind = kind_of_file({}, bytes);
+  return !kind.empty() && !bytes.empty() && kind != "text";
+}
+
+/// ": it looks like a NumPy array (.npy)"; empty if nothing is known.
+inline std::string look_of_file(std::string_view path, std::span<const std::byte> bytes) {
+  const std::string_view kind = kind_of_file(path, bytes);
+  return kind.empty() ? std::string() : ": it looks like " + std::string(kind);
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TEXT_FILE_KIND_HPP
+
 // ---- ptq/io/data_file.hpp ----
 
 /// @file data_file.hpp A file of arrays, whatever its format. Arrays are read from front to back, a few
@@ -3484,7 +3543,8 @@ class data_file {
     std::string text;
     for (const std::string_view format : formats) text.append(text.empty() ? "." : ", .").append(format);
     return {errc::wrong_format, path(),
-            "this is not a data file; " + text + " can be read. Write one with np.save(path, a)."};
+            "this is not a data file" + look_of_file(path(), file_.bytes()) + "; " + text +
+                " can be read. Write one with np.save(path, a)."};
   }
 
   mapped_file file_;
@@ -4026,8 +4086,7 @@ class validator {
     if (data.inputs.empty() == data.activations.empty() && !(data.inputs.empty() && has_images))
       fail(data.inputs.empty() ? errc::missing_value : errc::invalid_value, path,
            "give either inputs (a file, or a map of graph inputs to files) or activations (a file); pictures "
-           "as "
-           "images_dir (a folder).");
+           "as images_dir (a folder).");
     for (const auto& [input, file] : data.inputs)
       if (file.empty())
         fail(errc::missing_value, path + ".inputs" + (input.empty() ? "" : "." + input), "names no file.");
@@ -4172,6 +4231,7 @@ class spec_reader {
                                                           "observer_or_fake_quant_kwargs"};
   static constexpr std::string_view data_keys[] = {"inputs",      "activations", "images_dir", "batch_size",
                                                    "max_samples", "scale",       "mean",       "std"};
+  static constexpr auto source_keys = std::span(data_keys).first<3>();
   static constexpr std::string_view unused_data_keys[] = {
       "annotation_file", "annotations", "augmentation", "classes",        "classmap",      "data_path",
       "data_root",       "data_type",   "dataset",      "drop_last",      "img_size",      "image_size",
@@ -4277,6 +4337,19 @@ class spec_reader {
     rest.members.erase(std::remove_if(rest.members.begin(), rest.members.end(), is_used), rest.members.end());
     each_member(rest, path, {data_keys, unused_data_keys},
                 [&](const tree& value, const std::string& field) { read_data(value, field, out); });
+    if (!out.inputs.empty() || !out.activations.empty() || !out.images_dir.empty()) return;
+    warn(path +
+         " names no data, so it is not used: inputs (a file, or a map of graph inputs to files), activations "
+         "(a "
+         "file) or images_dir (a folder) are missing.");
+    spec_.calibration_data.reset();
+  }
+
+  /// Whether a member of a section of data would name some, and does not. TAO's files have "???" where
+  /// something is to be filled in, which only those must who need it.
+  static bool is_blank_source(const tree& member) {
+    return contains(source_keys, member.key) &&
+           (member.is_null() || (member.is_word() && (member.word.empty() || member.word == "???")));
   }
 
   /// TAO keeps other things in this section, too. It is data of ours only if it names inputs.
@@ -4285,9 +4358,8 @@ class spec_reader {
                                                    "max_samples", "scale",       "images_dir", "class_axis"};
     const tree* section = root_.member("evaluate");
     if (section) warn_of_near_keys(*section, "evaluate", telling);
-    if (!section ||
-        (!section->member("inputs") && !section->member("activations") && !section->member("images_dir")))
-      return;
+    const auto names_data = [](const tree& m) { return contains(source_keys, m.key) && !is_blank_source(m); };
+    if (!section || std::none_of(section->members.begin(), section->members.end(), names_data)) return;
     tree ours = *section;
     const auto is_foreign = [](const tree& m) {
       return !contains(answer_keys, m.key) && !contains(data_keys, m.key);
@@ -4322,6 +4394,7 @@ class spec_reader {
   }
 
   void read_data(const tree& value, const std::string& path, data_config& out) {
+    if (is_blank_source(value)) return;
     if (value.key == "inputs") read_inputs(value, path, out);
     if (value.key == "activations") read_text(value, path, out.activations);
     if (value.key == "images_dir") read_text(value, path, out.images_dir, "a folder");
@@ -4346,9 +4419,9 @@ class spec_reader {
   /// its data share.
   void read_normalization(const tree& data, const std::string& path, data_config& out) {
     const tree* const images = data.member("images_dir");
-    if (!images || images->is_null()) return;
+    if (!images || is_blank_source(*images)) return;
     for (const char* ours : {"inputs", "activations", "scale", "mean", "std"})
-      if (data.member(ours)) return;
+      if (const tree* const member = data.member(ours); member && !is_blank_source(*member)) return;
     const tree* const dataset = root_.member("dataset");
     for (const char* name : {"augmentation", "normalization"}) {
       if (read_normalization(data.member(name), path + "." + name, out)) return;
@@ -4728,8 +4801,8 @@ inline std::string nearest_path(std::string_view path, std::string_view first,
   return section.empty() ? std::string() : std::string(section) + rest;
 }
 
-/// Whether a setting is a path or a name of a file. The argument is taken as it is then: `results_dir=my #1
-/// out` has neither a comment nor quotes. Settings that may be a map too are one where they begin with a
+/// Whether a setting is a path or a name of a file. The argument is taken as it is then: neither a comment
+/// nor quotes are in `results_dir=my #1 out`. Settings that may be a map too are one where they begin with a
 /// brace.
 inline bool is_path_setting(std::string_view path, std::string_view value) {
   static constexpr std::string_view paths[] = {"quantize.model_path", "quantize.results_dir", "results_dir",
@@ -5386,6 +5459,7 @@ constexpr std::optional<std::size_t> find_invalid_utf8(std::string_view text) no
 #define PTQ_TEXT_PRINTABLE_HPP
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -5400,7 +5474,7 @@ constexpr bool is_control(char32_t c) noexcept {
 }
 
 /// The lowest `count` hexadecimal digits of a number.
-inline std::string hex_digits(char32_t value, std::size_t count) {
+inline std::string hex_digits(std::uint64_t value, std::size_t count) {
   std::string text(count, '0');
   for (std::size_t i = count; i-- > 0; value >>= 4) text[i] = "0123456789abcdef"[value & 15u];
   return text;
@@ -6065,6 +6139,44 @@ inline array_view batch_of(const named_array& input, std::size_t first, std::siz
 
 #endif  // PTQ_ENGINE_INPUTS_HPP
 
+// ---- ptq/engine/names.hpp ----
+
+/// @file names.hpp Settings that are given by the name of a graph's input or output.
+#ifndef PTQ_ENGINE_NAMES_HPP
+#define PTQ_ENGINE_NAMES_HPP
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ptq::inline v0_1 {
+
+/// Refuses settings for an input or output that the graph does not have.
+///
+/// @param setting  their path: "inputs"
+/// @param settings name -> anything; "" stands for whatever there is
+/// @param kind     "input" or "output"
+/// @param names    those of the graph
+/// @return unknown_word, with the nearest name; `where` is the setting
+template <class Settings>
+result<void> check_graph_names(const std::string& setting, const Settings& settings, std::string_view kind,
+                               std::span<const std::string_view> names) {
+  for (const auto& [name, value] : settings) {
+    if (name.empty() || std::find(names.begin(), names.end(), name) != names.end()) continue;
+    std::string known;
+    for (const std::string_view n : names) known.append(known.empty() ? "\"" : ", \"").append(n).append("\"");
+    return error(errc::unknown_word, setting + "." + name,
+                 "the graph has no " + std::string(kind) + " \"" + name + "\"; it has " + known + ".",
+                 nearest_word(name, names));
+  }
+  return {};
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_ENGINE_NAMES_HPP
+
 // ---- ptq/io/byte_order.hpp ----
 
 /// @file byte_order.hpp Every file format here stores little-endian numbers, which are read and written as
@@ -6412,64 +6524,9 @@ class checkpoint {
 
 #endif  // PTQ_IO_CHECKPOINT_HPP
 
-// ---- ptq/io/file_kind.hpp ----
-
-/// @file file_kind.hpp What a file looks like: for messages about one that is not what it should be.
-#ifndef PTQ_IO_FILE_KIND_HPP
-#define PTQ_IO_FILE_KIND_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <span>
-#include <string>
-#include <string_view>
-
-namespace ptq::inline v0_1 {
-
-/// The kind of a file, in words that go after "it looks like"; empty if nothing is known about what it begins
-/// with.
-///
-/// @param path  its suffix tells kinds of text apart
-/// @param bytes its content, or how it begins: 9 bytes or more, unless it has fewer
-inline std::string_view kind_of_file(std::string_view path, std::span<const std::byte> bytes) noexcept {
-  using namespace std::string_view_literals;
-  struct kind {
-    std::string_view magic;
-    std::string_view name;
-  };
-  constexpr kind kinds[] = {{"\x93NUMPY"sv, "a NumPy array (.npy)"},
-                            {"PK\x03\x04"sv, "a zip archive (.npz, or a checkpoint of PyTorch)"},
-                            {"GGUF"sv, "a GGUF file"},
-                            {"\x89HDF\r\n"sv, "an HDF5 file"},
-                            {"\x80\x02"sv, "a Python pickle"},
-                            {"\x08"sv, "an ONNX model"}};
-  constexpr std::size_t looked_at = 256;
-  const std::string_view begin(reinterpret_cast<const char*>(bytes.data()),
-                               (std::min)(bytes.size(), looked_at));
-  if (begin.empty()) return "an empty file";
-  if (begin.size() > 8 && begin.substr(5, 4) == "\0\0\0{"sv)  // the header begins behind its length, 8 bytes
-    return "a safetensors file";
-  for (const kind& known : kinds)
-    if (begin.starts_with(known.magic)) return known.name;
-  for (const char c : begin)
-    if (static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t' && c != '\r') return {};
-  if (path.ends_with(".yaml") || path.ends_with(".yml")) return "a YAML file";
-  return path.ends_with(".json") ? "a JSON file" : "text";
-}
-
-/// ": it looks like a NumPy array (.npy)"; empty if nothing is known.
-inline std::string look_of_file(std::string_view path, std::span<const std::byte> bytes) {
-  const std::string_view kind = kind_of_file(path, bytes);
-  return kind.empty() ? std::string() : ": it looks like " + std::string(kind);
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_IO_FILE_KIND_HPP
-
 // ---- ptq/model/word_hash.hpp ----
 
-/// @file word_hash.hpp A 64-bit hash of bytes, and numbers as 16 hexadecimal digits.
+/// @file word_hash.hpp A 64-bit hash of bytes.
 #ifndef PTQ_MODEL_WORD_HASH_HPP
 #define PTQ_MODEL_WORD_HASH_HPP
 
@@ -6478,7 +6535,6 @@ inline std::string look_of_file(std::string_view path, std::span<const std::byte
 #include <cstdint>
 #include <cstring>
 #include <span>
-#include <string>
 #include <string_view>
 
 namespace ptq::inline v0_1::detail {
@@ -6522,13 +6578,6 @@ class word_hash {
 
   std::uint64_t state_ = 0;
 };
-
-/// 16 hexadecimal digits.
-inline std::string hex_text(std::uint64_t value) {
-  std::string digits(16, '0');
-  for (std::size_t i = digits.size(); i-- > 0; value >>= 4) digits[i] = "0123456789abcdef"[value & 15u];
-  return digits;
-}
 
 }  // namespace ptq::inline v0_1::detail
 
@@ -6626,7 +6675,7 @@ inline std::string unused_digits() {
   hash.add(static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()));
   hash.add(static_cast<std::uint64_t>(::getpid()));
   hash.add(count.fetch_add(1));
-  return hex_text(hash.value());
+  return hex_digits(hash.value(), 16);
 }
 
 }  // namespace detail
@@ -7819,6 +7868,14 @@ class run_folder {
     return fresh(name);
   }
 
+  /// Writes a small file that appears with `commit`.
+  ///
+  /// @return cannot_write: a folder has the name, and what else there is
+  result<void> write(const std::string& name, std::string_view text) const {
+    const auto path = path_of(name);
+    return path ? write_text(*path, text) : path.error();
+  }
+
   /// An error about a file in the run's own folder, with the name that the file will have.
   error seen_from_outside(error inner) const {
     const std::string own = "/" + std::string(file_name_of(own_));
@@ -8326,21 +8383,15 @@ inline result<batch_axes> find_batch_axes(std::span<const graph_input> inputs,
                                           const batch_axis_choices& given = {}) {
   std::vector<std::string_view> names;
   for (const graph_input& input : inputs) names.emplace_back(input.name);
+  const std::string setting = "ptq.data.batch_axis";
+  if (const auto known = check_graph_names(setting, given, "input", names); !known) return known.error();
   for (const auto& [name, axis] : given) {
-    const std::string where = "ptq.data.batch_axis." + name;
     const auto at = std::find(names.begin(), names.end(), name);
-    if (at == names.end()) {
-      std::string known;
-      for (const std::string_view n : names)
-        known.append(known.empty() ? "\"" : ", \"").append(n).append("\"");
-      return error(errc::unknown_word, where,
-                   "the graph has no input \"" + name + "\"; it has " + known + ".",
-                   nearest_word(name, names));
-    }
+    if (at == names.end()) continue;  // ""
     const auto& shape = inputs[static_cast<std::size_t>(at - names.begin())].shape;
     const std::size_t rank = shape ? shape->size() : max_rank;
     if (axis && *axis >= rank)
-      return error(errc::axis_out_of_range, where,
+      return error(errc::axis_out_of_range, setting + "." + name,
                    "is " + std::to_string(*axis) + ", but the graph input has " +
                        (rank == 0 ? "no axes: write none, or leave it out."
                                   : "axes 0 to " + std::to_string(rank - 1) + "."));
@@ -8559,15 +8610,15 @@ class samples {
     samples opened(config);
     if (inputs.empty())
       return error(errc::no_data, "", "the graph has no inputs, so there is nothing to run it on.");
-    const bool has_images = config.inputs.empty() && !config.images_dir.empty();
-    if (auto known = has_images ? check_only(inputs) : opened.check_names(inputs); !known)
-      return known.error();
+    std::vector<std::string_view> names;
+    for (const graph_input& input : inputs) names.emplace_back(input.name);
+    if (auto named = check_names(config, names); !named) return named.error();
     const auto found = find_batch_axes(inputs, axes);
     if (!found) return found.error();
     if (!found->note.empty()) opened.notes_.push_back(found->note);
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       const bool is_given = axes.contains(inputs[i].name);
-      auto added = has_images
+      auto added = has_images(config)
                        ? opened.add(inputs[i], found->inputs[i], images)
                        : opened.add(inputs[i], found->inputs[i], is_given, inputs.size() == 1, formats);
       if (!added) return added.error();
@@ -8577,6 +8628,22 @@ class samples {
     if (auto settled = opened.settle_batches(); !settled) return settled.error();
     if (auto read = opened.read_shared(); !read) return read.error();
     return opened;
+  }
+
+  /// Whether a configuration names a file for each input of a graph, and no others. `open` checks that, too.
+  ///
+  /// @param names of the graph's inputs; there are some
+  /// @return unknown_word, missing_value, or invalid_value: pictures feed only one; `where` is as of `open`
+  static result<void> check_names(const data_config& config, std::span<const std::string_view> names) {
+    if (has_images(config)) return expect_one(names);
+    if (auto known = check_graph_names("inputs", config.inputs, "input", names); !known) return known;
+    const bool is_path = config.inputs.contains("");
+    for (const std::string_view name : names)
+      if (!is_path && !config.inputs.contains(std::string(name)))
+        return error(errc::missing_value, "inputs",
+                     "no file is given for the graph's input \"" + std::string(name) + "\". Write inputs: {" +
+                         std::string(name) + ": FILE}.");
+    return {};
   }
 
   std::size_t count() const noexcept { return count_; }    ///< samples that `next` will have handed out
@@ -8612,42 +8679,23 @@ class samples {
  private:
   explicit samples(const data_config& config) : config_(config) {}
 
-  result<void> check_names(std::span<const graph_input> inputs) const {
-    std::vector<std::string_view> names;
-    for (const graph_input& input : inputs) names.emplace_back(input.name);
-    for (const auto& [name, path] : config_.inputs)
-      if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end())
-        return error(errc::unknown_word, "inputs." + name,
-                     "the graph has no input \"" + name + "\"; it has " + quoted(names) + ".",
-                     nearest_word(name, names));
-    const bool is_path = config_.inputs.contains("");
-    for (const std::string_view name : names)
-      if (!is_path && !config_.inputs.contains(std::string(name)))
-        return error(errc::missing_value, "inputs",
-                     "no file is given for the graph's input \"" + std::string(name) + "\". Write inputs: {" +
-                         std::string(name) + ": FILE}.");
-    return {};
-  }
-
-  static std::string quoted(std::span<const std::string_view> names) {
-    std::string text;
-    for (const std::string_view name : names)
-      text.append(text.empty() ? "\"" : ", \"").append(name).append("\"");
-    return text;
-  }
-
   const std::string& path_for(const std::string& input) const {
     const auto own = config_.inputs.find(input);
     return own != config_.inputs.end() ? own->second : config_.inputs.at("");
   }
 
-  static result<void> check_only(std::span<const graph_input> inputs) {
-    if (inputs.size() == 1) return {};
-    std::string names;
-    for (const graph_input& input : inputs) names.append(names.empty() ? "\"" : "\", \"").append(input.name);
+  static bool has_images(const data_config& config) noexcept {
+    return config.inputs.empty() && !config.images_dir.empty();
+  }
+
+  static result<void> expect_one(std::span<const std::string_view> names) {
+    if (names.size() == 1) return {};
+    std::string text;
+    for (const std::string_view name : names) text.append(text.empty() ? "\"" : "\", \"").append(name);
     return error(errc::invalid_value, "images_dir",
-                 "pictures feed one graph input, but the graph has " + std::to_string(inputs.size()) + ": " +
-                     names + "\". Give an array for each: inputs: {" + inputs[0].name + ": FILE, ...}.");
+                 "pictures feed one graph input, but the graph has " + std::to_string(names.size()) + ": " +
+                     text + "\". Give an array for each: inputs: {" + std::string(names[0]) +
+                     ": FILE, ...}.");
   }
 
   /// The array that feeds an input is the one of its name, or the only one in a file of its own.
@@ -9232,8 +9280,11 @@ inline bool zip_entries_overlap(const std::vector<zip_entry>& entries) {
 inline result<std::vector<zip_entry>> read_zip(std::span<const std::byte> archive, std::string_view where) {
   const detail::zip_bytes file(archive);
   const auto directory = detail::find_zip_directory(file);
+  if (!directory && file.is_signature(0, 0x04034b50))
+    return error(errc::wrong_format, where,
+                 "the end of this ZIP archive is missing. Get the file again, or write it again.");
   if (!directory)
-    return error(errc::wrong_format, where, "this is not a ZIP archive, or its end is missing.");
+    return error(errc::wrong_format, where, "this is not a ZIP archive" + look_of_file(where, archive) + ".");
   const error damaged(errc::wrong_format, where, "the directory of the ZIP archive is damaged.");
   if (!file.holds(directory->offset, directory->size)) return damaged;
   std::vector<zip_entry> entries;
@@ -10402,6 +10453,10 @@ class expression_translator {
   }
 
  private:
+  static bool is_letter_or_digit(char c) noexcept {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  }
+
   bool take(std::string_view text) {
     if (!rest_.starts_with(text)) return false;
     rest_.remove_prefix(text.size());
@@ -10431,6 +10486,7 @@ class expression_translator {
     } else if (take("\\")) {
       if (rest_.empty()) return std::nullopt;
       atom = take_character();
+      if (is_letter_or_digit(atom[0])) return std::nullopt;  // "\\s", "\\b", "\\1"
     } else {
       atom = take_character();
       if (std::string_view("()|{}^$*+?").find(atom) != std::string_view::npos) return std::nullopt;
@@ -11033,7 +11089,7 @@ inline std::uint64_t hash_of(const layer& one) {
 inline std::string model_hash(std::span<const layer> layers) {
   std::uint64_t sum = 0;
   for (const layer& one : layers) sum += detail::hash_of(one);
-  return detail::hex_text(sum);
+  return detail::hex_digits(sum, 16);
 }
 
 }  // namespace ptq::inline v0_1

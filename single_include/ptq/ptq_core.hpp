@@ -460,11 +460,9 @@ using backends = list<torchao,  //
 /// @file platform.hpp The only place that asks which compiler, flags or machine this is.
 ///
 /// - PTQ_ASSERT(condition): a broken precondition. Define it before the first include to use your own; the
-/// default
-///   traps, so that firmware needs no <cassert>.
+///   default traps, so that firmware needs no <cassert>.
 /// - PTQ_BUILD: the inline namespace of every function that computes in floating point. It is named after the
-/// flags
-///   that change machine code, so that translation units built with different flags never share a body.
+///   flags that change machine code, so that translation units built with different flags never share a body.
 /// - PTQ_PRECISE_PUSH / PTQ_PRECISE_POP: around float arithmetic that decides a code or a scale.
 #ifndef PTQ_DETAIL_PLATFORM_HPP
 #define PTQ_DETAIL_PLATFORM_HPP

@@ -95,13 +95,13 @@ class Refusals(CalibrationTest):
                  '"gain"')):
             with self.subTest(inputs):
                 spec = self.write("spec.yaml", f"{static}dataset: {{quant_calibration_dataset: {{inputs: {inputs}}}}}\n")
-                self.assertFails(self.quantize(spec, model=model), 1, f"{spec}:{line}{words[0]}", *words[1:])
+                self.assertFails(self.quantize(spec, model=model), 2, f"{spec}:{line}{words[0]}", *words[1:])
         spec = self.write("spec.yaml", f"{static}dataset: {{quant_calibration_dataset: {{inputs: x.npy}}}}\n"
                                        "evaluate:\n  inputs: {inptu: x.npy}\n")
         self.write("x.npy", images(1))
         self.assertEqual(self.quantize(spec, model=LENET_GRAPH).returncode, 0)
         run = self.ptq("evaluate", "-e", spec, f"model_path={LENET_GRAPH}", "results_dir=out")
-        self.assertFails(run, 1, f"spec.yaml:{line + 2}:19: evaluate.inputs.inptu: the graph has no input")
+        self.assertFails(run, 2, f"spec.yaml:{line + 2}:19: evaluate.inputs.inptu: the graph has no input")
 
     def test_wrong_shape_and_type(self):
         self.refuses(npy([4, 28, 29], bytes(4 * 4 * 28 * 29)), "[?, 1, 28, 28]", "[4, 28, 29]")

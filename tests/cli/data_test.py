@@ -134,7 +134,7 @@ class Axes(DataTest):
         again = self.ptq("quantize", "-e", "out/experiment.yaml")
         np.testing.assert_allclose(self.amax(again), expected, rtol=1e-5)
         for axes, code, word in (
-                ("{masc: 1}", 1, 'spec.yaml:35:24: ptq.data.batch_axis.masc: the graph has no input "masc"; it has "x", "mask". '
+                ("{masc: 1}", 2, 'spec.yaml:35:24: ptq.data.batch_axis.masc: the graph has no input "masc"; it has "x", "mask". '
                                  'Did you mean "mask"?'),
                 ("{x: 3}", 1, "ptq.data.batch_axis.x: is 3, but the graph input has axes 0 to 2."),
                 ("{x: left}", 2, 'ptq.data.batch_axis.x: expected an axis (0, 1, ...) or none, found "left"'),
@@ -142,6 +142,21 @@ class Axes(DataTest):
                 ("1", 2, "ptq.data.batch_axis: expected a map")):
             with self.subTest(axes):
                 self.assertFails(self.run_on(data, axes=axes), code, word.split("spec.yaml:35:24: ")[-1], "spec.yaml:")
+
+    def test_names_of_no_input(self):
+        """An error of the specification: nothing is read or written."""
+        self.save([given("x", ["batch", 5]), given("h0", [2, "batch", 5])], SECOND, 5, CONSTANTS)
+        for data, axes, word in (({"y": X, "h0": STATES}, None, f'{DATA}.inputs.y: the graph has no input "y"; it has "x", "h0".'),
+                                 ({"x": X, "h0": STATES}, "{h1: 1}", 'ptq.data.batch_axis.h1: the graph has no input "h1"')):
+            with self.subTest(word):
+                self.assertFails(self.run_on(data, axes=axes), 2, "spec.yaml:", word)
+                self.assertFalse((self.folder / "out").exists())
+                words = ("-e", "spec.yaml", "model_path=model.onnx")
+                self.assertFails(self.ptq("calibrate", *words, "-o", "a.ptqcal"), 2, "spec.yaml:", word)
+                plan = self.ptq("plan", *words)
+                self.assertEqual(plan.returncode, 0, plan.stderr)
+                self.assertIn("ptq: warning: ", plan.stderr)
+                self.assertIn(word, plan.stderr)
 
     def test_what_does_not_fit(self):
         self.save([given("x", ["batch", 5]), given("h0", [2, "batch", 5])], SECOND, 5, CONSTANTS)
@@ -291,6 +306,14 @@ class Pictures(DataTest):
                                 "quantize.layers=[{module_name: Linear, weights: {dtype: int8}}]")
         self.assertEqual(weights.returncode, 0, weights.stderr)
         self.assertIn(f"warning: {DATA}.images_dir is not read: no layer's activations are quantized.", weights.stderr)
+        self.spec("  quant_calibration_dataset: {images_dir: '', batch_size: 4}\n")
+        for run in (self.run_spec("quantize.backend=torchao", "quantize.mode=weight_only_ptq",
+                                  "quantize.layers=[{module_name: Linear, weights: {dtype: int8}}]"),
+                    self.run_spec(command="plan")):
+            self.assertEqual(run.returncode, 0, run.stderr)
+            self.assertIn(f"warning: {DATA} names no data, so it is not used", run.stderr)
+        self.assertFails(self.run_spec(), 2, "there are no calibration data", f"{DATA}.inputs=FILE.npy")
+        self.spec("  quant_calibration_dataset: {images_dir: missing, shuffle: false}\n")
         plan = self.run_spec(command="plan")
         self.assertEqual(plan.returncode, 0, plan.stderr)
         if self.has_pictures():
@@ -302,7 +325,7 @@ class Pictures(DataTest):
     def test_several_inputs(self):
         self.save([given("a", ["n", 3, 4, 5]), given("b", ["n", 3, 4, 5])], [h.make_node("Mul", ["a", "b"], ["f"])], 5)
         self.spec("  quant_calibration_dataset: {images_dir: val}\n")
-        self.assertFails(self.run_spec(), 1, "spec.yaml:", f"{DATA}.images_dir: pictures feed one graph input, but the graph "
+        self.assertFails(self.run_spec(), 2, "spec.yaml:", f"{DATA}.images_dir: pictures feed one graph input, but the graph "
                          'has 2: "a", "b". Give an array for each: inputs: {a: FILE, ...}.')
 
     def has_pictures(self):

@@ -186,7 +186,8 @@ class Evaluate(CommandTest):
             self.assertAlmostEqual(row["max_abs_error"], np.abs(x - y).max(), delta=1e-3)
         text = self.ptq("evaluate", *self.words, "evaluate.inputs=x.npy").stdout
         self.assertRegex(text, r"logits +\[N, 4\]: the largest of 4 along axis 1 ")
-        self.refused(1, "evaluate.task.box: the graph has no output \"box\"", "Did you mean \"boxes\"?", words=["evaluate.task={box: binary}"])
+        self.refused(2, "evaluate.inputs.y: the graph has no input \"y\"; it has \"x\".", words=["evaluate.inputs={y: x.npy}"])
+        self.refused(2, "evaluate.task.box: the graph has no output \"box\"", "Did you mean \"boxes\"?", words=["evaluate.task={box: binary}"])
         self.refused(2, "evaluate.task: unknown word \"clasification\"", "Did you mean \"classification\"?", words=["evaluate.task=clasification"])
         self.refused(1, "evaluate.class_axis: is 2, but the output \"logits\" has axes 0 to 1", words=["evaluate.class_axis=2"])
         self.refused(1, "evaluate.class_axis: is 0", "counts samples along it", words=["evaluate.class_axis=0"])

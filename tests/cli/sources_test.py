@@ -87,7 +87,7 @@ class Statistics(SourcesTest):
         self.assertEqual(self.calibrate("a.ptqcal").returncode, 0)
         for other in (self.copy(LENET, "model.safetensors"), self.write("notes.txt", "mine")):
             self.assertRefused(other, "does not hold statistics",
-                               run=lambda: self.ptq("merge", "-o", other, "a.ptqcal", "a.ptqcal"))
+                               run=lambda: self.ptq("merge", "-o", other, "a.ptqcal"))
 
     def test_older_statistics_and_empty_files_are_replaced(self):
         self.write("a.ptqcal", "")
@@ -95,8 +95,9 @@ class Statistics(SourcesTest):
             run = self.calibrate("a.ptqcal")
             self.assertEqual(run.returncode, 0, run.stderr)
         self.write("b.ptqcal", "")
+        self.copy(self.folder / "a.ptqcal", "copy.ptqcal")
         for _ in range(2):
-            run = self.ptq("merge", "-o", "b.ptqcal", "a.ptqcal", "a.ptqcal")
+            run = self.ptq("merge", "-o", "b.ptqcal", "a.ptqcal", "copy.ptqcal")
             self.assertEqual(run.returncode, 0, run.stderr)
             self.assertRegex(run.stdout, r"(?m)^conv1 +401408 +255$")
 
@@ -105,7 +106,22 @@ class Statistics(SourcesTest):
         (self.folder / "link.ptqcal").symlink_to("a.ptqcal")
         for output in ("a.ptqcal", "link.ptqcal"):
             self.assertRefused(output, "one of the parts", "twice",
-                               run=lambda: self.ptq("merge", "-o", output, "a.ptqcal", "a.ptqcal"))
+                               run=lambda: self.ptq("merge", "-o", output, "a.ptqcal"))
+
+    def test_a_part_twice(self):
+        self.assertEqual(self.calibrate("a.ptqcal").returncode, 0)
+        (self.folder / "link.ptqcal").symlink_to("a.ptqcal")
+        os.link(self.folder / "a.ptqcal", self.folder / "second.ptqcal")
+        for name in ("a.ptqcal", "./a.ptqcal", "link.ptqcal", "second.ptqcal"):
+            with self.subTest(name):
+                self.assertFails(self.ptq("merge", "-o", "all.ptqcal", "a.ptqcal", name), 2,
+                                 f"{self.folder / name.removeprefix('./')}: this part is given twice", "Give it once.")
+                self.assertFalse((self.folder / "all.ptqcal").exists())
+
+    def test_a_folder_that_cannot_be(self):
+        """Its name is too long to be resolved: the files that are read do not lie in it."""
+        run = self.quantize(WEIGHT_ONLY, "results_dir=" + "x" * 300)
+        self.assertFails(run, 1, "results_dir cannot be made", "File name too long")
 
 
 if __name__ == "__main__":

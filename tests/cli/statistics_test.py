@@ -64,7 +64,8 @@ class Commands(StatisticsTest):
 
     def test_merge_adds_up(self):
         self.statistics()
-        run = self.ptq("merge", "-o", "all.ptqcal", "a.ptqcal", "a.ptqcal", "a.ptqcal")
+        parts = [self.write(f"{n}.ptqcal", (self.folder / "a.ptqcal").read_bytes()) for n in range(3)]
+        run = self.ptq("merge", "-o", "all.ptqcal", *parts)
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertRegex(run.stdout, r"(?m)^conv1 +602112 +255$")
         self.assertEqual(self.ptq("merge", "-o", "b.ptqcal", "a.ptqcal").returncode, 0)

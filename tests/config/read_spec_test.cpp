@@ -280,3 +280,26 @@ TEST_CASE(
   CHECK(good("quantize: {}\nevaluate: {images_dir: /val, normalization: {std: 2}}")
             .evaluation_data->normalized_by == "evaluate.normalization");
 }
+
+TEST_CASE("a section of data that names none is not used, and that is said") {
+  for (const char* const section :
+       {"batch_size: 4, mean: 1", "images_dir: ''", "images_dir: '\?\?\?'", "inputs: ", "inputs: {}", "",
+        "activations: '', images_dir: '${dataset.todo}', scale: 2"}) {
+    CAPTURE(section);
+    const ptq::spec made = good("quantize: {}\ndataset: {todo: '\?\?\?', quant_calibration_dataset: {" +
+                                std::string(section) + "}}");
+    CHECK(!made.calibration_data);
+    REQUIRE(made.warnings.size() == 1);
+    CHECK(
+        made.warnings[0].starts_with("dataset.quant_calibration_dataset names no data, so it is not used: "));
+  }
+  const ptq::spec filled = good(
+      "quantize: {}\ndataset: {quant_calibration_dataset: {inputs: a.npy, images_dir: '\?\?\?'}}\n"
+      "evaluate: {inputs: '\?\?\?', labels: l.npy, metric: [f1]}");
+  CHECK(filled.warnings.empty());
+  CHECK(filled.calibration_data->images_dir.empty());
+  CHECK(filled.calibration_data->inputs.at("") == "a.npy");
+  CHECK(!filled.evaluation_data);
+  CHECK(good("quantize: {}\nevaluate: {inputs: '\?\?\?'}", {"evaluate.inputs=b.npy"})
+            .evaluation_data->inputs.at("") == "b.npy");
+}

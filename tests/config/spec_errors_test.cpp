@@ -57,8 +57,31 @@ TEST_CASE("text that is not YAML") {
   CHECK(parse("a: [").error().code == ptq::errc::syntax);
   CHECK(message("quantize: {}\n---\nquantize: {}\n") ==
         "spec.yaml:3:1: text goes on after the end of the document.");
-  CHECK(message(std::string("quantize:\0", 10)) == "spec.yaml: byte 9 is 0: this is not a text.");
-  CHECK(message("quantize: {}\n# \xc3(\n") == "spec.yaml: byte 15 is not UTF-8: this is not a text.");
+  CHECK(message(std::string("quantize:\0", 10)) ==
+        "spec.yaml: byte 9 is 0: this is not a text. Save it as UTF-8.");
+  CHECK(message("quantize: {}\n# \xc3(\n") ==
+        "spec.yaml: byte 15 is not UTF-8: this is not a text. Save it as UTF-8.");
+}
+
+TEST_CASE("another kind of file says what it looks like") {
+  struct beginning {
+    std::string bytes;
+    const char* look;
+  };
+  for (const auto& [bytes, look] : {beginning{"\x93NUMPY\x01", "a NumPy array (.npy)"},
+                                    {std::string("PK\x03\x04\x14\0", 6), "a zip archive"},
+                                    {std::string("\x40\0\0\0\0\0\0\0{\"", 10), "a safetensors file"},
+                                    {std::string("\x08\x08\x12\0", 4), "an ONNX model"}}) {
+    CAPTURE(look);
+    const std::string said = message(bytes);
+    CHECK_MESSAGE(said.find(std::string(": this is not a text: it looks like ") + look) != std::string::npos,
+                  said);
+    CHECK(said.ends_with(". Give a YAML file."));
+    const std::string large = message(bytes + std::string(std::size_t{20} << 20, ' '));
+    CHECK_MESSAGE(large.find(std::string("MiB: it looks like ") + look) != std::string::npos, large);
+    const std::string text = "quantize: {}\n#" + bytes + "\xff";  // it begins as a text
+    CHECK(message(text).ends_with(": this is not a text. Save it as UTF-8."));
+  }
 }
 
 TEST_CASE("tabs cannot indent") {
@@ -151,9 +174,7 @@ TEST_CASE("unknown keys") {
       "spec.yaml:2:21: ptq.calibration.zzz: unknown key. Allowed: algorithm, percentile, bins, statistics.");
   CHECK(message("quantize: {}\ndataset: {quant_calibration_dataset: {input: a.npy}}\n") ==
         "spec.yaml:2:39: dataset.quant_calibration_dataset.input: unknown key. Allowed: inputs, activations, "
-        "images_dir, "
-        "batch_size, "
-        "max_samples, scale, mean, std. Did you mean \"inputs\"?");
+        "images_dir, batch_size, max_samples, scale, mean, std. Did you mean \"inputs\"?");
   CHECK(parse("quantize: {observer_or_fake_quant: x}").error().code == ptq::errc::unknown_key);
 }
 
@@ -314,14 +335,10 @@ TEST_CASE("data") {
     return message("quantize: {}\ndataset:\n  quant_calibration_dataset: {" + text + "}");
   };
   const std::string where = ": dataset.quant_calibration_dataset";
-  CHECK(data("batch_size: 1") == "spec.yaml:3:30" + where +
-                                     ": give either inputs (a file, or a map of graph inputs to files) or "
-                                     "activations (a file); pictures as "
-                                     "images_dir (a folder).");
-  CHECK(data("inputs: a, activations: b") == "spec.yaml:3:30" + where +
-                                                 ": give either inputs (a file, or a map of graph inputs to "
-                                                 "files) or activations (a file); pictures as "
-                                                 "images_dir (a folder).");
+  CHECK(data("inputs: a, activations: b") ==
+        "spec.yaml:3:30" + where +
+            ": give either inputs (a file, or a map of graph inputs to "
+            "files) or activations (a file); pictures as images_dir (a folder).");
   CHECK(data("inputs: {a: }") == "spec.yaml:3:40" + where + ".inputs.a: names no file.");
   CHECK(data("inputs: a, batch_size: 0") == "spec.yaml:3:54" + where + ".batch_size: must be at least 1.");
   CHECK(data("inputs: a, max_samples: 0") ==

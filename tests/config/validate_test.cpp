@@ -33,6 +33,12 @@ TEST_CASE("a hint costs little, whatever a file names") {
   CHECK(ptq::nearest_word("fc1", many) == "fc3");
 }
 
+TEST_CASE("data that are built in code name some") {
+  ptq::spec made;
+  made.calibration_data.emplace();
+  CHECK(broken(made) == "dataset.quant_calibration_dataset");
+}
+
 TEST_CASE("a default specification is valid") {
   CHECK(ptq::validate({}).has_value());
 }

@@ -210,7 +210,7 @@ TEST_CASE("pictures that cannot be read are named and counted, and the others ar
   CHECK(holds(note, ": 6 of 7 pictures cannot be read and are left out: "));
   CHECK(holds(note, "cut.bmp: the file is cut off."));
   for (const char* name : {"cut.png: ", "cut.jpg: ", "empty.png: the file is empty.",
-                           "text.png: its bytes are those of no JPEG, PNG or BMP file.",
+                           "text.png: this is no JPEG, PNG or BMP file: it looks like text.",
                            "huge.png: it has 40000 x 2 pixels; up to 32768 a side"})
     CHECK(holds(note, name));
 

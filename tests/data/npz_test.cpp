@@ -117,6 +117,21 @@ TEST_CASE("an archive cut anywhere is refused, and so is one with any byte of it
   }
 }
 
+TEST_CASE("other files and other archives say what they are") {
+  const auto told = [](const std::string& content) {
+    return ptq::npz::list(std::as_bytes(std::span(content)), "x").error().what;
+  };
+  CHECK(told(read_file(folder + "float32.npy")) ==
+        "x: this is not a ZIP archive: it looks like a NumPy array (.npy).");
+  CHECK(told("some text") == "x: this is not a ZIP archive: it looks like text.");
+  CHECK(told("") == "x: this is not a ZIP archive: it looks like an empty file.");
+  std::string other = read_file(folder + "stored.npz");
+  CHECK(holds(told(other.substr(0, 100)), "x: the end of this ZIP archive is missing."));
+  for (std::size_t at = other.find(".npy"); at != std::string::npos; at = other.find(".npy", at))
+    other.replace(at, 4, ".pkl");
+  CHECK(holds(failure_of(other), "this ZIP archive holds no array (.npy); checkpoints of PyTorch are such"));
+}
+
 TEST_CASE("what ZIP readers do not agree on is refused by name") {
   const std::string whole = read_file(folder + "stored.npz");
   const std::size_t central = whole.find("PK\1\2");

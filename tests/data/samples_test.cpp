@@ -236,7 +236,7 @@ TEST_CASE("what does not fit is refused with both shapes or types") {
   CHECK(holds(failure_of(from(folder + "missing.npy"), {floats("x", {std::nullopt, 3})}), "no such file"));
   CHECK(holds(failure_of(from(folder), {floats("x", {std::nullopt, 3})}), "folder"));
   CHECK(holds(failure_of(from(folder + "make.py"), {floats("x", {std::nullopt, 3})}),
-              "this is not a data file; .npy, .npz can be read"));
+              "this is not a data file: it looks like text; .npy, .npz can be read"));
 }
 
 TEST_CASE("missing dimensions are inserted where the graph has 1") {

@@ -163,6 +163,11 @@ TEST_CASE("an index and its files must agree") {
     const ptq::error e = opening_error(index);
     CHECK(e.code == errc::syntax);
     CHECK(e.what.starts_with(index + ": this is not JSON: parse error at line 1, column 16"));
+    write_file(index, "\x93NUMPY\x01");
+    CHECK(opening_error(index).what ==
+          index +
+              ": this is not JSON: it looks like a NumPy array (.npy). The index of a "
+              "sharded checkpoint is {\"weight_map\": {tensor: file, ...}}.");
   }
   SUBCASE("no map") {
     const auto says = [&](const char* text, errc code, const std::string& what) {

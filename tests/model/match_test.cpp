@@ -319,7 +319,8 @@ TEST_CASE("warning: a regular expression, with the pattern that it would be") {
   CHECK(hint("^stem\\..*$") == "\"stem.*\" would match 2 layers.");
   CHECK(hint("re:.*layers\\.\\d+\\.mlp$") == "it would be \"*layers.[0-9]*.mlp\".");
   CHECK(hint("re:a[^b].+c") == "it would be \"a[!b]?*c*\".");
-  for (const char* const beyond : {"re:(conv|fc)", "conv|fc", "re:x?", "re:[a", "re:a{2}", "re:\\", "re:a*b"})
+  for (const char* const beyond : {"re:(conv|fc)", "conv|fc", "re:x?", "re:[a", "re:a{2}", "re:\\", "re:a*b",
+                                   "re:\\bfc", "a\\s", "re:(a)\\1"})
     CHECK(hint(beyond) == "write one for each alternative.");
 }
 

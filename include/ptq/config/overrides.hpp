@@ -68,8 +68,8 @@ inline std::string nearest_path(std::string_view path, std::string_view first,
   return section.empty() ? std::string() : std::string(section) + rest;
 }
 
-/// Whether a setting is a path or a name of a file. The argument is taken as it is then: `results_dir=my #1
-/// out` has neither a comment nor quotes. Settings that may be a map too are one where they begin with a
+/// Whether a setting is a path or a name of a file. The argument is taken as it is then: neither a comment
+/// nor quotes are in `results_dir=my #1 out`. Settings that may be a map too are one where they begin with a
 /// brace.
 inline bool is_path_setting(std::string_view path, std::string_view value) {
   static constexpr std::string_view paths[] = {"quantize.model_path", "quantize.results_dir", "results_dir",

@@ -82,6 +82,7 @@ class spec_reader {
                                                           "observer_or_fake_quant_kwargs"};
   static constexpr std::string_view data_keys[] = {"inputs",      "activations", "images_dir", "batch_size",
                                                    "max_samples", "scale",       "mean",       "std"};
+  static constexpr auto source_keys = std::span(data_keys).first<3>();
   static constexpr std::string_view unused_data_keys[] = {
       "annotation_file", "annotations", "augmentation", "classes",        "classmap",      "data_path",
       "data_root",       "data_type",   "dataset",      "drop_last",      "img_size",      "image_size",
@@ -187,6 +188,19 @@ class spec_reader {
     rest.members.erase(std::remove_if(rest.members.begin(), rest.members.end(), is_used), rest.members.end());
     each_member(rest, path, {data_keys, unused_data_keys},
                 [&](const tree& value, const std::string& field) { read_data(value, field, out); });
+    if (!out.inputs.empty() || !out.activations.empty() || !out.images_dir.empty()) return;
+    warn(path +
+         " names no data, so it is not used: inputs (a file, or a map of graph inputs to files), activations "
+         "(a "
+         "file) or images_dir (a folder) are missing.");
+    spec_.calibration_data.reset();
+  }
+
+  /// Whether a member of a section of data would name some, and does not. TAO's files have "???" where
+  /// something is to be filled in, which only those must who need it.
+  static bool is_blank_source(const tree& member) {
+    return contains(source_keys, member.key) &&
+           (member.is_null() || (member.is_word() && (member.word.empty() || member.word == "???")));
   }
 
   /// TAO keeps other things in this section, too. It is data of ours only if it names inputs.
@@ -195,9 +209,8 @@ class spec_reader {
                                                    "max_samples", "scale",       "images_dir", "class_axis"};
     const tree* section = root_.member("evaluate");
     if (section) warn_of_near_keys(*section, "evaluate", telling);
-    if (!section ||
-        (!section->member("inputs") && !section->member("activations") && !section->member("images_dir")))
-      return;
+    const auto names_data = [](const tree& m) { return contains(source_keys, m.key) && !is_blank_source(m); };
+    if (!section || std::none_of(section->members.begin(), section->members.end(), names_data)) return;
     tree ours = *section;
     const auto is_foreign = [](const tree& m) {
       return !contains(answer_keys, m.key) && !contains(data_keys, m.key);
@@ -232,6 +245,7 @@ class spec_reader {
   }
 
   void read_data(const tree& value, const std::string& path, data_config& out) {
+    if (is_blank_source(value)) return;
     if (value.key == "inputs") read_inputs(value, path, out);
     if (value.key == "activations") read_text(value, path, out.activations);
     if (value.key == "images_dir") read_text(value, path, out.images_dir, "a folder");
@@ -256,9 +270,9 @@ class spec_reader {
   /// its data share.
   void read_normalization(const tree& data, const std::string& path, data_config& out) {
     const tree* const images = data.member("images_dir");
-    if (!images || images->is_null()) return;
+    if (!images || is_blank_source(*images)) return;
     for (const char* ours : {"inputs", "activations", "scale", "mean", "std"})
-      if (data.member(ours)) return;
+      if (const tree* const member = data.member(ours); member && !is_blank_source(*member)) return;
     const tree* const dataset = root_.member("dataset");
     for (const char* name : {"augmentation", "normalization"}) {
       if (read_normalization(data.member(name), path + "." + name, out)) return;

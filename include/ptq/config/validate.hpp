@@ -125,8 +125,7 @@ class validator {
     if (data.inputs.empty() == data.activations.empty() && !(data.inputs.empty() && has_images))
       fail(data.inputs.empty() ? errc::missing_value : errc::invalid_value, path,
            "give either inputs (a file, or a map of graph inputs to files) or activations (a file); pictures "
-           "as "
-           "images_dir (a folder).");
+           "as images_dir (a folder).");
     for (const auto& [input, file] : data.inputs)
       if (file.empty())
         fail(errc::missing_value, path + ".inputs" + (input.empty() ? "" : "." + input), "names no file.");

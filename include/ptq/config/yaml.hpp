@@ -33,6 +33,7 @@
 #include "ptq/error.hpp"
 #include "ptq/io/path.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/file_kind.hpp"
 #include "ptq/text/utf8.hpp"
 
 namespace ptq::inline v0_1 {
@@ -281,21 +282,30 @@ inline std::string syntax_hint(const YAML::Exception& refused, std::string_view 
   return (advice.empty() ? "" : " ") + advice;
 }
 
+/// ": it looks like an ONNX model", of what is no text; empty if it is one, or nothing is known.
+inline std::string look_of_binary(std::string_view text) {
+  const auto bytes = std::as_bytes(std::span(text));
+  return is_known_binary(bytes) ? look_of_file({}, bytes) : std::string();
+}
+
 /// UTF-8 without zeros: what YAML, and so a specification that is written again, can hold.
 inline result<void> check_text(std::string_view text) {
   const std::size_t zero = text.find('\0');
   const std::size_t stray = find_invalid_utf8(text).value_or(std::string_view::npos);
   if (zero == stray) return {};
+  const std::string look = look_of_binary(text);
   return error(errc::syntax, {},
                "byte " + std::to_string((std::min)(zero, stray)) + " is " +
-                   (zero < stray ? "0" : "not UTF-8") + ": this is not a text.");
+                   (zero < stray ? "0" : "not UTF-8") + ": this is not a text" +
+                   (look.empty() ? ". Save it as UTF-8." : look + ". Give a YAML file."));
 }
 
 /// A text as a tree. `where` of an error is "line:column".
 inline result<tree> parse_tree(std::string_view text, const yaml_limits& limits) {
   if (text.size() > limits.bytes)
     return error(errc::invalid_value, {},
-                 "the text is larger than " + std::to_string(limits.bytes >> 20) + " MiB.");
+                 "the text is larger than " + std::to_string(limits.bytes >> 20) + " MiB" +
+                     look_of_binary(text) + ".");
   if (const auto is_text = check_text(text); !is_text) return is_text.error();
   try {
     std::istringstream stream{std::string(text)};

@@ -18,6 +18,7 @@
 #include "ptq/config/spec.hpp"
 #include "ptq/config/words.hpp"
 #include "ptq/engine/concept.hpp"
+#include "ptq/engine/names.hpp"
 #include "ptq/error.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/view.hpp"
@@ -265,21 +266,15 @@ inline result<batch_axes> find_batch_axes(std::span<const graph_input> inputs,
                                           const batch_axis_choices& given = {}) {
   std::vector<std::string_view> names;
   for (const graph_input& input : inputs) names.emplace_back(input.name);
+  const std::string setting = "ptq.data.batch_axis";
+  if (const auto known = check_graph_names(setting, given, "input", names); !known) return known.error();
   for (const auto& [name, axis] : given) {
-    const std::string where = "ptq.data.batch_axis." + name;
     const auto at = std::find(names.begin(), names.end(), name);
-    if (at == names.end()) {
-      std::string known;
-      for (const std::string_view n : names)
-        known.append(known.empty() ? "\"" : ", \"").append(n).append("\"");
-      return error(errc::unknown_word, where,
-                   "the graph has no input \"" + name + "\"; it has " + known + ".",
-                   nearest_word(name, names));
-    }
+    if (at == names.end()) continue;  // ""
     const auto& shape = inputs[static_cast<std::size_t>(at - names.begin())].shape;
     const std::size_t rank = shape ? shape->size() : max_rank;
     if (axis && *axis >= rank)
-      return error(errc::axis_out_of_range, where,
+      return error(errc::axis_out_of_range, setting + "." + name,
                    "is " + std::to_string(*axis) + ", but the graph input has " +
                        (rank == 0 ? "no axes: write none, or leave it out."
                                   : "axes 0 to " + std::to_string(rank - 1) + "."));

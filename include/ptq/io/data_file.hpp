@@ -21,6 +21,7 @@
 #include "ptq/io/mapped_file.hpp"
 #include "ptq/io/path.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/file_kind.hpp"
 
 namespace ptq::inline v0_1 {
 
@@ -203,7 +204,8 @@ class data_file {
     std::string text;
     for (const std::string_view format : formats) text.append(text.empty() ? "." : ", .").append(format);
     return {errc::wrong_format, path(),
-            "this is not a data file; " + text + " can be read. Write one with np.save(path, a)."};
+            "this is not a data file" + look_of_file(path(), file_.bytes()) + "; " + text +
+                " can be read. Write one with np.save(path, a)."};
   }
 
   mapped_file file_;

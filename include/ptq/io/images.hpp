@@ -33,6 +33,7 @@
 #include "ptq/io/samples.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/view.hpp"
+#include "ptq/text/file_kind.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {
@@ -122,7 +123,7 @@ inline result<picture> decode_picture(const std::string& path, std::size_t chann
   const auto refuse = [&](const std::string& why) {
     return error(errc::wrong_format, absolute_path(path), why + ".");
   };
-  if (!is_picture(bytes)) return refuse("its bytes are those of no JPEG, PNG or BMP file");
+  if (!is_picture(bytes)) return refuse("this is no JPEG, PNG or BMP file" + look_of_file(path, bytes));
   if (bytes.size() > static_cast<std::size_t>((std::numeric_limits<int>::max)()))
     return refuse("it is too large");
   const auto* const data = static_cast<const stbi_uc*>(static_cast<const void*>(bytes.data()));

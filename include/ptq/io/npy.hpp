@@ -19,10 +19,10 @@
 #include "ptq/io/array.hpp"
 #include "ptq/io/byte_order.hpp"
 #include "ptq/io/data_file.hpp"
-#include "ptq/io/file_kind.hpp"
 #include "ptq/io/output_file.hpp"
 #include "ptq/model/shape_text.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/file_kind.hpp"
 
 namespace ptq::inline v0_1 {
 

@@ -203,6 +203,11 @@ struct npz {
       std::string array = entry.name.substr(0, entry.name.size() - suffix.size());
       arrays.push_back({std::move(array), std::make_unique<detail::stored_npz_entry>(std::move(entry))});
     }
+    if (arrays.empty() && !entries->empty())
+      return error(
+          errc::wrong_format, where,
+          "this ZIP archive holds no array (.npy); checkpoints of PyTorch are such archives. Write one "
+          "with np.savez(path, name=a).");
     return arrays;
   }
 };

@@ -26,6 +26,7 @@
 #include "ptq/io/path.hpp"
 #include "ptq/model/word_hash.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/printable.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {
@@ -95,7 +96,7 @@ inline std::string unused_digits() {
   hash.add(static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()));
   hash.add(static_cast<std::uint64_t>(::getpid()));
   hash.add(count.fetch_add(1));
-  return hex_text(hash.value());
+  return hex_digits(hash.value(), 16);
 }
 
 }  // namespace detail

@@ -202,6 +202,14 @@ class run_folder {
     return fresh(name);
   }
 
+  /// Writes a small file that appears with `commit`.
+  ///
+  /// @return cannot_write: a folder has the name, and what else there is
+  result<void> write(const std::string& name, std::string_view text) const {
+    const auto path = path_of(name);
+    return path ? write_text(*path, text) : path.error();
+  }
+
   /// An error about a file in the run's own folder, with the name that the file will have.
   error seen_from_outside(error inner) const {
     const std::string own = "/" + std::string(file_name_of(own_));

@@ -22,6 +22,7 @@
 #include "ptq/io/path.hpp"
 #include "ptq/io/safetensors_parse.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/file_kind.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {
@@ -45,13 +46,14 @@ inline result<shard_map> read_safetensors_index(const std::string& path) {
   const auto file = mapped_file::open(path);
   if (!file) return file.error();
   const auto* const text = static_cast<const char*>(static_cast<const void*>(file->bytes().data()));
-  const auto index = parse_json({text, file->bytes().size()}, where);
-  if (!index) return index.error();
-  const auto refuse = [&](errc code, const char* what) {
-    return error(
-        code, where,
-        std::string(what) + " The index of a sharded checkpoint is {\"weight_map\": {tensor: file, ...}}.");
+  const auto refuse = [&](errc code, const std::string& what) {
+    return error(code, where,
+                 what + " The index of a sharded checkpoint is {\"weight_map\": {tensor: file, ...}}.");
   };
+  const auto index = parse_json({text, file->bytes().size()}, where);
+  if (!index && is_known_binary(file->bytes()))
+    return refuse(index.error().code, "this is not JSON" + look_of_file(path, file->bytes()) + ".");
+  if (!index) return index.error();
   if (!index->is_object()) return refuse(errc::wrong_type, "this is not a JSON object.");
   const auto weights = index->find("weight_map");
   if (weights == index->end()) return refuse(errc::missing_value, "\"weight_map\" is missing.");

@@ -34,8 +34,8 @@ struct safetensors_header {
 };
 
 /// Takes the events of nlohmann's SAX parser. Accepts exactly
-///   {"__metadata__": {text: text}, name: {"dtype": word, "shape": [number...], "data_offsets": [number,
-///   number]}}
+///   {"__metadata__": {text: text}, name: {"dtype": word, "shape": [number...],
+///   "data_offsets": [number, number]}}
 /// where numbers are whole and below 2^64, other fields of a tensor are skipped, and no key comes twice.
 class safetensors_events {
  public:

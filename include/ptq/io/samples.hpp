@@ -19,6 +19,7 @@
 #include "ptq/config/words.hpp"
 #include "ptq/engine/batch_axis.hpp"
 #include "ptq/engine/concept.hpp"
+#include "ptq/engine/names.hpp"
 #include "ptq/io/array.hpp"
 #include "ptq/io/data_file.hpp"
 #include "ptq/io/path.hpp"
@@ -73,15 +74,15 @@ class samples {
     samples opened(config);
     if (inputs.empty())
       return error(errc::no_data, "", "the graph has no inputs, so there is nothing to run it on.");
-    const bool has_images = config.inputs.empty() && !config.images_dir.empty();
-    if (auto known = has_images ? check_only(inputs) : opened.check_names(inputs); !known)
-      return known.error();
+    std::vector<std::string_view> names;
+    for (const graph_input& input : inputs) names.emplace_back(input.name);
+    if (auto named = check_names(config, names); !named) return named.error();
     const auto found = find_batch_axes(inputs, axes);
     if (!found) return found.error();
     if (!found->note.empty()) opened.notes_.push_back(found->note);
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       const bool is_given = axes.contains(inputs[i].name);
-      auto added = has_images
+      auto added = has_images(config)
                        ? opened.add(inputs[i], found->inputs[i], images)
                        : opened.add(inputs[i], found->inputs[i], is_given, inputs.size() == 1, formats);
       if (!added) return added.error();
@@ -91,6 +92,22 @@ class samples {
     if (auto settled = opened.settle_batches(); !settled) return settled.error();
     if (auto read = opened.read_shared(); !read) return read.error();
     return opened;
+  }
+
+  /// Whether a configuration names a file for each input of a graph, and no others. `open` checks that, too.
+  ///
+  /// @param names of the graph's inputs; there are some
+  /// @return unknown_word, missing_value, or invalid_value: pictures feed only one; `where` is as of `open`
+  static result<void> check_names(const data_config& config, std::span<const std::string_view> names) {
+    if (has_images(config)) return expect_one(names);
+    if (auto known = check_graph_names("inputs", config.inputs, "input", names); !known) return known;
+    const bool is_path = config.inputs.contains("");
+    for (const std::string_view name : names)
+      if (!is_path && !config.inputs.contains(std::string(name)))
+        return error(errc::missing_value, "inputs",
+                     "no file is given for the graph's input \"" + std::string(name) + "\". Write inputs: {" +
+                         std::string(name) + ": FILE}.");
+    return {};
   }
 
   std::size_t count() const noexcept { return count_; }    ///< samples that `next` will have handed out
@@ -126,42 +143,23 @@ class samples {
  private:
   explicit samples(const data_config& config) : config_(config) {}
 
-  result<void> check_names(std::span<const graph_input> inputs) const {
-    std::vector<std::string_view> names;
-    for (const graph_input& input : inputs) names.emplace_back(input.name);
-    for (const auto& [name, path] : config_.inputs)
-      if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end())
-        return error(errc::unknown_word, "inputs." + name,
-                     "the graph has no input \"" + name + "\"; it has " + quoted(names) + ".",
-                     nearest_word(name, names));
-    const bool is_path = config_.inputs.contains("");
-    for (const std::string_view name : names)
-      if (!is_path && !config_.inputs.contains(std::string(name)))
-        return error(errc::missing_value, "inputs",
-                     "no file is given for the graph's input \"" + std::string(name) + "\". Write inputs: {" +
-                         std::string(name) + ": FILE}.");
-    return {};
-  }
-
-  static std::string quoted(std::span<const std::string_view> names) {
-    std::string text;
-    for (const std::string_view name : names)
-      text.append(text.empty() ? "\"" : ", \"").append(name).append("\"");
-    return text;
-  }
-
   const std::string& path_for(const std::string& input) const {
     const auto own = config_.inputs.find(input);
     return own != config_.inputs.end() ? own->second : config_.inputs.at("");
   }
 
-  static result<void> check_only(std::span<const graph_input> inputs) {
-    if (inputs.size() == 1) return {};
-    std::string names;
-    for (const graph_input& input : inputs) names.append(names.empty() ? "\"" : "\", \"").append(input.name);
+  static bool has_images(const data_config& config) noexcept {
+    return config.inputs.empty() && !config.images_dir.empty();
+  }
+
+  static result<void> expect_one(std::span<const std::string_view> names) {
+    if (names.size() == 1) return {};
+    std::string text;
+    for (const std::string_view name : names) text.append(text.empty() ? "\"" : "\", \"").append(name);
     return error(errc::invalid_value, "images_dir",
-                 "pictures feed one graph input, but the graph has " + std::to_string(inputs.size()) + ": " +
-                     names + "\". Give an array for each: inputs: {" + inputs[0].name + ": FILE, ...}.");
+                 "pictures feed one graph input, but the graph has " + std::to_string(names.size()) + ": " +
+                     text + "\". Give an array for each: inputs: {" + std::string(names[0]) +
+                     ": FILE, ...}.");
   }
 
   /// The array that feeds an input is the one of its name, or the only one in a file of its own.

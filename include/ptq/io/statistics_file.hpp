@@ -22,7 +22,6 @@
 #include "ptq/calibration/statistics.hpp"
 #include "ptq/error.hpp"
 #include "ptq/io/checkpoint.hpp"
-#include "ptq/io/file_kind.hpp"
 #include "ptq/io/json.hpp"
 #include "ptq/io/mapped_file.hpp"
 #include "ptq/io/path.hpp"
@@ -32,6 +31,7 @@
 #include "ptq/model/calibration.hpp"
 #include "ptq/model/shape_text.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/file_kind.hpp"
 
 namespace ptq::inline v0_1 {
 

@@ -17,6 +17,7 @@
 
 #include "ptq/io/byte_order.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/file_kind.hpp"
 
 namespace ptq::inline v0_1 {
 
@@ -186,8 +187,11 @@ inline bool zip_entries_overlap(const std::vector<zip_entry>& entries) {
 inline result<std::vector<zip_entry>> read_zip(std::span<const std::byte> archive, std::string_view where) {
   const detail::zip_bytes file(archive);
   const auto directory = detail::find_zip_directory(file);
+  if (!directory && file.is_signature(0, 0x04034b50))
+    return error(errc::wrong_format, where,
+                 "the end of this ZIP archive is missing. Get the file again, or write it again.");
   if (!directory)
-    return error(errc::wrong_format, where, "this is not a ZIP archive, or its end is missing.");
+    return error(errc::wrong_format, where, "this is not a ZIP archive" + look_of_file(where, archive) + ".");
   const error damaged(errc::wrong_format, where, "the directory of the ZIP archive is damaged.");
   if (!file.holds(directory->offset, directory->size)) return damaged;
   std::vector<zip_entry> entries;

@@ -15,6 +15,7 @@
 #include "ptq/model/word_hash.hpp"
 #include "ptq/tensor/element.hpp"
 #include "ptq/tensor/view.hpp"
+#include "ptq/text/printable.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {
@@ -60,7 +61,7 @@ inline std::uint64_t hash_of(const layer& one) {
 inline std::string model_hash(std::span<const layer> layers) {
   std::uint64_t sum = 0;
   for (const layer& one : layers) sum += detail::hash_of(one);
-  return detail::hex_text(sum);
+  return detail::hex_digits(sum, 16);
 }
 
 }  // namespace ptq::inline v0_1

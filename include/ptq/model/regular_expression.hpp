@@ -34,6 +34,10 @@ class expression_translator {
   }
 
  private:
+  static bool is_letter_or_digit(char c) noexcept {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  }
+
   bool take(std::string_view text) {
     if (!rest_.starts_with(text)) return false;
     rest_.remove_prefix(text.size());
@@ -63,6 +67,7 @@ class expression_translator {
     } else if (take("\\")) {
       if (rest_.empty()) return std::nullopt;
       atom = take_character();
+      if (is_letter_or_digit(atom[0])) return std::nullopt;  // "\\s", "\\b", "\\1"
     } else {
       atom = take_character();
       if (std::string_view("()|{}^$*+?").find(atom) != std::string_view::npos) return std::nullopt;

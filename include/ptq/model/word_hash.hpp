@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file word_hash.hpp A 64-bit hash of bytes, and numbers as 16 hexadecimal digits.
+/// @file word_hash.hpp A 64-bit hash of bytes.
 #ifndef PTQ_MODEL_WORD_HASH_HPP
 #define PTQ_MODEL_WORD_HASH_HPP
 
@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
-#include <string>
 #include <string_view>
 
 namespace ptq::inline v0_1::detail {
@@ -52,13 +51,6 @@ class word_hash {
 
   std::uint64_t state_ = 0;
 };
-
-/// 16 hexadecimal digits.
-inline std::string hex_text(std::uint64_t value) {
-  std::string digits(16, '0');
-  for (std::size_t i = digits.size(); i-- > 0; value >>= 4) digits[i] = "0123456789abcdef"[value & 15u];
-  return digits;
-}
 
 }  // namespace ptq::inline v0_1::detail
 

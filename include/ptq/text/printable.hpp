@@ -5,6 +5,7 @@
 #define PTQ_TEXT_PRINTABLE_HPP
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -21,7 +22,7 @@ constexpr bool is_control(char32_t c) noexcept {
 }
 
 /// The lowest `count` hexadecimal digits of a number.
-inline std::string hex_digits(char32_t value, std::size_t count) {
+inline std::string hex_digits(std::uint64_t value, std::size_t count) {
   std::string text(count, '0');
   for (std::size_t i = count; i-- > 0; value >>= 4) text[i] = "0123456789abcdef"[value & 15u];
   return text;

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "ptq/model/word_hash.hpp"
+#include "ptq/text/printable.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {
@@ -29,7 +30,7 @@ inline std::string_view onnx_stem(std::string_view model) {
 /// @param model   name of the model file, without its folder
 /// @param content a hash of the data
 inline std::string onnx_data_name(std::string_view model, std::uint64_t content) {
-  return std::string(detail::onnx_stem(model)) + "." + detail::hex_text(content) +
+  return std::string(detail::onnx_stem(model)) + "." + detail::hex_digits(content, 16) +
          std::string(detail::onnx_data_suffix);
 }
 

@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "ptq/error.hpp"
-#include "ptq/io/file_kind.hpp"
 #include "ptq/io/mapped_file.hpp"
 #include "ptq/io/onnx/external.hpp"
 #include "ptq/io/onnx/form.hpp"
@@ -22,6 +21,7 @@
 #include "ptq/io/onnx/tensor.hpp"
 #include "ptq/io/path.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/file_kind.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {

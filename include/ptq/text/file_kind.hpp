@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file file_kind.hpp What a file looks like: for messages about one that is not what it should be.
-#ifndef PTQ_IO_FILE_KIND_HPP
-#define PTQ_IO_FILE_KIND_HPP
+#ifndef PTQ_TEXT_FILE_KIND_HPP
+#define PTQ_TEXT_FILE_KIND_HPP
 
 #include <algorithm>
 #include <cstddef>
@@ -42,6 +42,12 @@ inline std::string_view kind_of_file(std::string_view path, std::span<const std:
   return path.ends_with(".json") ? "a JSON file" : "text";
 }
 
+/// Whether a file begins as one that is no text, and of which kind is known.
+inline bool is_known_binary(std::span<const std::byte> bytes) noexcept {
+  const std::string_view kind = kind_of_file({}, bytes);
+  return !kind.empty() && !bytes.empty() && kind != "text";
+}
+
 /// ": it looks like a NumPy array (.npy)"; empty if nothing is known.
 inline std::string look_of_file(std::string_view path, std::span<const std::byte> bytes) {
   const std::string_view kind = kind_of_file(path, bytes);
@@ -50,4 +56,4 @@ inline std::string look_of_file(std::string_view path, std::span<const std::byte
 
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_IO_FILE_KIND_HPP
+#endif  // PTQ_TEXT_FILE_KIND_HPP
