@@ -52,7 +52,7 @@ void output_values::add(const ptq::array_view& piece) {
     moved.shape.extents[0] = piece.shape[*batch_axis];
     moved.strides[0] = piece.strides[*batch_axis];
     for (std::size_t axis = 1; axis < piece.shape.rank; ++axis) sample.extents[axis - 1] = moved.shape[axis];
-    --sample.rank;
+    sample.extents[--sample.rank] = 0;
   }
   samples += batch_axis ? piece.shape[*batch_axis] : 1;
   ptq::for_each_element(moved,

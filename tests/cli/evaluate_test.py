@@ -143,6 +143,25 @@ class Evaluate(CommandTest):
         self.refused(1, "output \"y\": its shape", "differs from batch to batch", "evaluate.task=regression",
                      words=["evaluate.batch_size=3", "evaluate.task=classification"])
 
+    def test_one_answer_a_sample(self):
+        """[N], as integers and as numbers; the last batch is shorter."""
+        if "OpenVINO" not in self.ptq("--version").stdout:
+            self.skipTest("OpenVINO is not built in")
+        samples = normal(20, 6)
+        for last in (node("ArgMax", ["s"], "y", axis=1, keepdims=0), node("ReduceMax", ["s"], "y", axes=[1], keepdims=0)):
+            self.model([node("MatMul", ["x", "fc.weight"], "h"), node("Selu", ["h"], "s"), last], {"fc.weight": normal(6, 4)}, ["n", 6],
+                       {"y": ["n"]})
+            if last.op_type == "ArgMax":
+                model = onnx.load(self.folder / "m.onnx")
+                model.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+                onnx.save(model, self.folder / "m.onnx")
+            self.quantize_on(samples)
+            answers = self.answers(samples)[0][0]
+            labels = answers if last.op_type == "ArgMax" else answers > 0
+            for batch in (1, 7, 32):
+                made = self.evaluate(f"evaluate.batch_size={batch}", labels=labels)
+                self.assertEqual((made["float_top1"], made["outputs"][0]["answers"]), (1, 20))
+
     def test_an_axis_as_long_as_the_batch(self):
         """Two steps, and batches of two: what the graph declares tells them apart; else the shorter last batch does, or nothing is said."""
         if "OpenVINO" not in self.ptq("--version").stdout:
