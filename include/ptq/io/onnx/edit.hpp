@@ -22,6 +22,7 @@
 #include "ptq/backend/recipe.hpp"
 #include "ptq/error.hpp"
 #include "ptq/io/onnx/build.hpp"
+#include "ptq/io/onnx/constants.hpp"
 #include "ptq/io/onnx/fusions.hpp"
 #include "ptq/io/onnx/layers.hpp"
 #include "ptq/io/onnx/links.hpp"
@@ -44,14 +45,13 @@ struct onnx_code_type {
   onnx_type type = onnx_type::undefined;
   std::int64_t opset = 0;
   std::int64_t ir_version = 0;
-  int code_bits = 0;  ///< the binary logarithm of the largest code, rounded up
 };
 
 inline const onnx_code_type* find_code_type(std::string_view dtype) noexcept {
   static constexpr onnx_code_type types[] = {
-      {"int8", onnx_type::int8, 13, 4, 7},  // since IR version 4 an initializer need not be an input
-      {"fp8_e4m3fn", onnx_type::fp8_e4m3fn, 21, 10, 9},
-      {"fp8_e5m2", onnx_type::fp8_e5m2, 21, 10, 16},
+      {"int8", onnx_type::int8, 13, 4},  // since IR version 4 an initializer need not be an input
+      {"fp8_e4m3fn", onnx_type::fp8_e4m3fn, 21, 10},
+      {"fp8_e5m2", onnx_type::fp8_e5m2, 21, 10},
   };
   for (const onnx_code_type& known : types)
     if (known.dtype == dtype) return &known;
@@ -106,7 +106,12 @@ struct onnx_edits {
 class onnx_editor {
  public:
   onnx_editor(const onnx_model& model, const onnx_links& links, const onnx_layers& layers)
-      : model_(&model), graph_(&model.graph), links_(&links), layers_(&layers), tracer_(model.graph, links) {
+      : model_(&model),
+        graph_(&model.graph),
+        links_(&links),
+        layers_(&layers),
+        constants_(model.graph, links),
+        tracer_(model.graph, links) {
     for (const onnx_layer& source : layers.sources)
       for (const onnx_call& call : source.calls)
         if (call.carrier) carried_.insert(source.weight);
@@ -143,7 +148,9 @@ class onnx_editor {
       if (decided.activations.is_quantized()) {
         const auto pair = quantize_activation(decided, *call, input_scales[at]);
         if (!pair) return pair.error();
-        use_instead(node, call->input, *pair);
+        const onnx_type codes = find_code_type(decided.activations.dtype)->type;
+        const bool is_apart = moves_behind(graph_->nodes[node], codes, written_opset());
+        use_instead(node, call->input, is_apart ? pass_on(node, *pair) : *pair);
         if (is_quantized_otherwise(decided, source, node, input_scales[at])) set_apart(node);
       }
     }
@@ -187,6 +194,11 @@ class onnx_editor {
     }
   }
 
+  /// Of the graph as it will be.
+  std::int64_t written_opset() const {
+    return (std::max)(model_->opset(), needed_ != nullptr ? needed_->opset : 0);
+  }
+
   std::string fresh(const std::string& wanted) { return fresh_name(names_, wanted); }
 
   static result<onnx_code_type> code_type(const std::string& dtype, const std::string& layer) {
@@ -226,10 +238,14 @@ class onnx_editor {
     const onnx_tensor* const weight = links_->constant(source.weight);
     if (weight == nullptr || !is_quantized_by_neighbours(graph_->nodes[node])) return false;
     if (!decided.weights.is_quantized()) return true;
-    const onnx_tensor* const bias = bias_of(*graph_, *links_, tracer_, graph_->nodes[node]);
-    return bias != nullptr && overflows_int32(*bias, *weight, decided.weights.grain.value_or(per_tensor()),
-                                              std::bit_cast<std::uint32_t>(input_scale),
-                                              find_code_type(decided.weights.dtype)->code_bits);
+    const std::string_view name = bias_of(*graph_, *links_, constants_, graph_->nodes[node]);
+    if (name.empty() || weight->type != onnx_type::float32) return false;
+    // A bias is rounded to int32 for the kernels of int8 layers. There are none for others.
+    if (decided.weights.dtype != "int8" || decided.activations.dtype != "int8") return true;
+    const onnx_tensor* const bias = tracer_.trace(name).tensor;
+    if (bias == nullptr || bias->type != onnx_type::float32) return true;  // whatever is computed from it
+    return is_lost_in_int32(*bias, *weight, decided.weights.grain.value_or(per_tensor()),
+                            std::bit_cast<std::uint32_t>(input_scale));
   }
 
   /// The index of the coded form of a layer's weight; the same weight with the same decision is coded once.
@@ -254,7 +270,7 @@ class onnx_editor {
     weight.scale = fresh(constant + "_scale");
     weight.arrives_as = fresh(constant + "_dequantized");
     std::vector<std::string> inputs{weight.quantized, weight.scale};
-    if (is_carried(constant)) inputs.push_back(zero_point(*codes, weight.scale_dims()));
+    if (has_zero_point(weight)) inputs.push_back(zero_point(*codes, weight.scale_dims()));
     insert_before(node, make_node("DequantizeLinear", fresh(constant + "_DequantizeLinear"), inputs,
                                   weight.arrives_as, axis_attribute(weight)));
     if (weight.source->type != onnx_type::float32)
@@ -270,9 +286,14 @@ class onnx_editor {
     return {"axis", is_last ? -1 : static_cast<std::int64_t>(weight.grain.axis)};
   }
 
-  /// Whether nodes bring a constant to some layer. ONNX Runtime moves DequantizeLinear behind those, by a
-  /// QuantizeLinear that takes the type of its codes from the zero point, if there is one.
-  bool is_carried(const std::string& constant) const { return carried_.contains(constant); }
+  /// Whether the DequantizeLinear of a weight names a zero point. Where nodes bring the weight to some layer,
+  /// ONNX Runtime moves DequantizeLinear behind those, by a QuantizeLinear that takes the type of its codes
+  /// from the zero point, if there is one. Where it has one scale and a Cast follows, ONNX Runtime may add a
+  /// zero point, and then refuse the node.
+  bool has_zero_point(const onnx_coded_weight& weight) const {
+    return carried_.contains(weight.source->name) ||
+           (weight.source->type != onnx_type::float32 && !weight.grain.is_per_channel());
+  }
 
   std::string cast(std::size_t node, const std::string& name, onnx_type type) {
     const std::string output = fresh(name + "_" + name_of(type));
@@ -481,6 +502,7 @@ class onnx_editor {
   const onnx_graph* graph_;
   const onnx_links* links_;
   const onnx_layers* layers_;
+  onnx_constants constants_;
   onnx_tracer tracer_;
   std::set<std::string_view> carried_;  // constants that nodes bring to some layer
   onnx_edits made_;

@@ -8,14 +8,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "ptq/backend/recipe.hpp"
+#include "ptq/io/onnx/constants.hpp"
 #include "ptq/io/onnx/links.hpp"
 #include "ptq/io/onnx/model.hpp"
 #include "ptq/io/onnx/tensor.hpp"
-#include "ptq/io/onnx/trace.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {
@@ -28,6 +28,13 @@ inline bool fuses_with_float_input(const onnx_node& node, const onnx_tensor& wei
          (is_carried || (weight.dims.size() == 2 && !grain.is_per_channel()));
 }
 
+/// Whether ONNX Runtime moves the DequantizeLinear of a layer's input behind the layer, as it does for
+/// MaxPool. From operator set 21 on it gives the new QuantizeLinear the type of int8 codes twice, changes one
+/// of them to uint8, and refuses to load what it made.
+inline bool moves_behind(const onnx_node& node, onnx_type codes, std::int64_t opset) {
+  return node.op_type == "MaxPool" && codes == onnx_type::int8 && opset >= 21;
+}
+
 /// Operators whose float weights and biases are quantized too, where their inputs and outputs are. A MatMul
 /// is one with the Add behind it.
 inline bool is_quantized_by_neighbours(const onnx_node& node) {
@@ -35,18 +42,20 @@ inline bool is_quantized_by_neighbours(const onnx_node& node) {
          node.op_type == "MatMul";
 }
 
-/// The constant that a layer adds to its products; null if there is none.
-inline const onnx_tensor* bias_of(const onnx_graph& graph, const onnx_links& links, onnx_tracer& tracer,
-                                  const onnx_node& node) {
-  if (node.op_type != "MatMul") return tracer.trace(node.input(2)).tensor;
+/// What a layer adds to its products, if that does not vary: a constant, or computed from some, which ONNX
+/// Runtime does first. Empty if there is nothing.
+inline std::string_view bias_of(const onnx_graph& graph, const onnx_links& links,
+                                const onnx_constants& constants, const onnx_node& node) {
+  const auto fixed = [&](std::string_view name) { return constants.holds(name) ? name : std::string_view(); };
+  if (node.op_type != "MatMul") return fixed(node.input(2));
   const auto uses = links.uses.find(node.outputs.front());
-  if (uses == links.uses.end()) return nullptr;
+  if (uses == links.uses.end()) return {};
   for (const onnx_use& use : uses->second) {
     const onnx_node& next = graph.nodes[use.node];
     if (next.op_type == "Add" && use.slot <= 1)
-      if (const onnx_tensor* const found = tracer.trace(next.input(1 - use.slot)).tensor) return found;
+      if (const std::string_view found = fixed(next.input(1 - use.slot)); !found.empty()) return found;
   }
-  return nullptr;
+  return {};
 }
 
 /// The largest magnitude of each channel of a float32 tensor, as bits: they compare as the values do.
@@ -67,21 +76,22 @@ inline std::vector<std::uint32_t> magnitudes_of(const onnx_tensor& tensor, granu
   return largest;
 }
 
-/// Whether a bias may not fit int32 with the scale input scale x weight scale, with which it is quantized:
-/// channels whose weights are all but zero have such scales. Powers of two decide, on the safe side.
+/// Whether a bias of an int8 layer may be another one as int32 with the scale input scale x weight scale,
+/// with which it is quantized: channels whose weights are all but zero have scales that are too small for it,
+/// and those of zeros have the scale 1, which is no measure. Powers of two decide, on the safe side.
 ///
+/// @param bias        of float32, as the weight
 /// @param input_scale as bits
-/// @param code_bits   the binary logarithm of the largest code, rounded up
-inline bool overflows_int32(const onnx_tensor& bias, const onnx_tensor& weight, granularity grain,
-                            std::uint32_t input_scale, int code_bits) {
-  if (bias.type != onnx_type::float32 || weight.type != onnx_type::float32) return false;
+inline bool is_lost_in_int32(const onnx_tensor& bias, const onnx_tensor& weight, granularity grain,
+                             std::uint32_t input_scale) {
+  const std::uint32_t largest = magnitudes_of(bias, per_tensor()).front();
+  const auto channels = magnitudes_of(weight, grain);
+  const std::uint32_t least = *std::min_element(channels.begin(), channels.end());
+  if (largest == 0 || least == 0) return largest != 0;
   const auto exponent = [](std::uint32_t magnitude) { return static_cast<int>(magnitude >> 23); };
-  std::uint32_t least = 0x7f800000U;
-  for (const std::uint32_t channel : magnitudes_of(weight, grain))
-    if (channel != 0) least = (std::min)(least, channel);  // zeros have the scale 1
   constexpr int bias_of_exponents = 127;
-  return exponent(magnitudes_of(bias, per_tensor()).front()) + 1 - exponent(input_scale) - exponent(least) +
-             bias_of_exponents + code_bits >=
+  constexpr int code_bits = 7;  // the binary logarithm of the largest code, rounded up
+  return exponent(largest) + 1 - exponent(input_scale) - exponent(least) + bias_of_exponents + code_bits >=
          31;
 }
 
