@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <new>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "calibration/samples.hpp"
@@ -80,13 +81,30 @@ ptq::range answer(std::span<const float> values, const ptq::grid& levels = ptq::
   return Calibrator{}.range(seen, levels);
 }
 
-constexpr ptq::range in_a_constant_expression() {
+/// A user's four-bit format in a byte whose upper half means nothing: 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their
+/// negatives, each sixteen times.
+struct fp4_e2m1 {
+  static constexpr const char* name = "fp4_e2m1";
+  using storage = std::uint8_t;
+  static constexpr bool is_integer = false;
+  static constexpr float max_finite = 6.0F;
+  static constexpr float lowest = -6.0F;
+  static constexpr storage encode(float) noexcept { return 0; }
+  static constexpr float decode(storage code) noexcept {
+    constexpr float magnitudes[] = {0.0F, 0.5F, 1.0F, 1.5F, 2.0F, 3.0F, 4.0F, 6.0F};
+    return (code & 8) != 0 ? -magnitudes[code & 7] : magnitudes[code & 7];
+  }
+};
+static_assert(ptq::dtype<fp4_e2m1>);
+
+/// With values up to `largest`, below 256: one more than its bin is the number of bins in use, of 256.
+template <class Calibrator>
+constexpr ptq::range in_a_constant_expression(float largest) {
   float values[200] = {};
-  for (int i = 0; i < 200; ++i)
-    values[i] = static_cast<float>(i) * static_cast<float>(i) / 256;  // up to 154.7
+  for (int i = 0; i < 200; ++i) values[i] = static_cast<float>(i) * static_cast<float>(i) * largest / 39601;
   statistics<256> seen;
   if (!seen.collect(values)) return {};
-  return ptq::entropy{}.range(seen, ptq::grid(8));
+  return Calibrator{}.range(seen, ptq::grid(8));
 }
 
 }  // namespace
@@ -122,6 +140,43 @@ TEST_CASE("the search is refused where it would clip more than 1 % of what is no
   CHECK(answer<ptq::mse, 128>(test::bell(1000, 1.0F, 2)).reason == range_reason::degenerate);
   // More levels than a histogram can tell apart.
   CHECK(answer<ptq::entropy>(test::bell(1000, 1.0F, 2), ptq::grid(32768)).reason == range_reason::degenerate);
+}
+
+TEST_CASE("entropy clips 1 % of what is not zero, and no value more") {
+  // The counts of bins 1 to 127 of width 1 take turns, 63360 in all, and what is left lies in one bin far
+  // beyond. The search can end before that bin, or keep it and level the counts, which costs far more.
+  const auto with_beyond = [](std::size_t beyond) {
+    std::vector<float> values(100000, 0.0F);
+    for (int bin = 1; bin < 128; ++bin) {
+      const std::size_t count = bin == 127 ? 990 : bin % 2 == 1 ? 980 : 10;
+      values.insert(values.end(), count, static_cast<float>(bin) + 0.5F);
+    }
+    values.insert(values.end(), beyond, 3999.5F);
+    return values;
+  };
+  CHECK(answer<ptq::entropy>(with_beyond(640)) == ptq::range{128.0F, range_reason::found});
+  CHECK(answer<ptq::entropy>(with_beyond(641)) == ptq::range{3999.5F, range_reason::degenerate});
+}
+
+TEST_CASE("entropy keeps all where a smaller range loses nothing either") {
+  // Two values: with both of them or with the first alone, what is kept lies in levels of its own.
+  constexpr ptq::range found = [] {
+    const float values[] = {130.5F, 200.5F};
+    statistics<256> seen;
+    if (!seen.collect(values)) return ptq::range{};
+    return ptq::entropy{}.range(seen);
+  }();
+  static_assert(found == ptq::range{200.5F, range_reason::found});
+  CHECK(ptq::range{} == ptq::range{0.0F, range_reason::no_data});
+}
+
+TEST_CASE("every reason but the calibrator's own answer has words of its own") {
+  using std::string_view;
+  CHECK(string_view(text_of(range_reason::found)).empty());
+  CHECK(string_view(text_of(range_reason::no_data)) == "no values were seen");
+  CHECK(string_view(text_of(range_reason::all_zero)) == "only zeros were seen");
+  CHECK(string_view(text_of(range_reason::degenerate)) ==
+        "the values do not support a search, so the largest one is kept");
 }
 
 TEST_CASE("an outlier is clipped by entropy, and not by minmax") {
@@ -171,6 +226,11 @@ TEST_CASE("grids: the levels of every dtype, as shares of the largest") {
   for (std::size_t k = 1; k < e5m2.size(); ++k) CHECK(e5m2.share(k) >= e5m2.share(k - 1));
 
   CHECK(ptq::grid_of<ptq::native>().size() > ptq::entropy::max_levels);
+
+  const ptq::grid e2m1 = ptq::grid_of<fp4_e2m1>();  // one level a value, however many codes stand for it
+  REQUIRE(e2m1.size() == 8);
+  const std::uint64_t twelfths[] = {0, 1, 2, 3, 4, 6, 8, 12};
+  for (std::size_t k = 0; k < 8; ++k) CHECK(e2m1.share(k) == twelfths[k] * ptq::grid::one / 12);
 }
 
 TEST_CASE("nothing is allocated") {
@@ -188,8 +248,11 @@ TEST_CASE("nothing is allocated") {
   for (const ptq::range& found : ranges) CHECK(found.reason == range_reason::found);
 }
 
-TEST_CASE("the same at compile time and at run time") {
-  constexpr ptq::range found = in_a_constant_expression();
-  static_assert(found.reason == range_reason::found);
-  CHECK(found == in_a_constant_expression());
+TEST_CASE_TEMPLATE("the same at compile time and at run time", C, ptq::entropy, ptq::mse, ptq::percentile) {
+  constexpr ptq::range some_bins = in_a_constant_expression<C>(154.7F);
+  static_assert(some_bins.reason == range_reason::found);
+  CHECK(some_bins == in_a_constant_expression<C>(154.7F));
+  constexpr ptq::range all_bins = in_a_constant_expression<C>(255.5F);
+  static_assert(all_bins.reason == range_reason::found);
+  CHECK(all_bins == in_a_constant_expression<C>(255.5F));
 }

@@ -52,6 +52,7 @@ std::uint64_t error_of(std::uint64_t x) {
 static_assert(log2_fixed(1) == 0);
 static_assert(log2_fixed(std::uint64_t{1} << 63) == std::uint64_t{63} << 48);
 static_assert(log2_fixed(3) == 446127282977751);
+static_assert(ptq::detail::log2_table.cells[0].logarithm == 0);  // of 128 / 128
 static_assert(multiply_wide(~std::uint64_t{0}, ~std::uint64_t{0}) == uint128{~std::uint64_t{0} - 1, 1});
 
 }  // namespace

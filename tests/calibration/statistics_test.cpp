@@ -147,6 +147,16 @@ TEST_CASE("extreme values: an outlier, subnormals, zeros") {
   CHECK(seen.magnitudes.counts[0] == 3);
   CHECK(seen.magnitudes.counts[2048] == 1);
 
+  // Every range whose bins are narrower than the smallest float, and one with bins as wide as that.
+  for (std::uint32_t bits = 1; bits <= 13; ++bits) {
+    const std::uint32_t largest = (1u << bits) - 1;  // times the smallest float, below 2^(bits - 149)
+    const auto narrow = collected(std::vector<float>{smallest * static_cast<float>(largest),
+                                                     smallest * static_cast<float>(largest / 2)});
+    CHECK(narrow.magnitudes.exponent == static_cast<int>(bits) - 149);
+    CHECK(narrow.magnitudes.counts[largest * 4096u >> bits] == 1);
+    CHECK(narrow.magnitudes.counts[largest / 2 * 4096u >> bits] == 1);
+  }
+
   seen = collected(std::vector<float>(100, -0.0F));
   CHECK(seen.count == 100);
   CHECK(seen.magnitudes.counts[0] == 100);
@@ -205,4 +215,13 @@ TEST_CASE("statistics that nothing can have collected are told") {
   CHECK(breaks(
       [](auto& s) { s.magnitudes.counts[7] += std::uint64_t{1} << 51, s.count += std::uint64_t{1} << 51; }));
   CHECK(breaks([](auto& s) { s = {}, s.absmax = 1; }));
+  CHECK(breaks([](auto& s) { s = {}, s.magnitudes.exponent = 0; }));
+
+  // 3 in the bin where it lies in [0, 8): it alone gives [0, 4).
+  statistics<> wide;
+  wide.absmax = 3;
+  wide.count = 1;
+  wide.magnitudes.exponent = 3;
+  wide.magnitudes.counts[4096 * 3 / 8] = 1;
+  CHECK_FALSE(wide.is_consistent());
 }

@@ -99,6 +99,13 @@ TEST_CASE("batches: the size asked for, the last one partial, up to max_samples"
     CHECK(drain(*fixed).shapes == std::vector<ptq::tensor_shape>{{3, 1, 2, 3}});
     CHECK(holds(failure_of(config, {floats("input", {6, 1, 2, 3})}),
                 "the graph takes 6 samples at a time, but there are 5."));
+    auto but_one = ptq::samples::open(config, std::vector{floats("input", {4, 1, 2, 3})}, formats);
+    REQUIRE(but_one);
+    CHECK(but_one->count() == 4);
+    CHECK(drain(*but_one).shapes == std::vector<ptq::tensor_shape>{{4, 1, 2, 3}});
+    auto all_five = ptq::samples::open(config, std::vector{floats("input", {5, 1, 2, 3})}, formats);
+    REQUIRE(all_five);
+    CHECK(all_five->count() == 5);
   }
 }
 

@@ -106,8 +106,13 @@ TEST_CASE("no error at all, no signal, no elements") {
       0);
 
   const std::vector<float> empty;
-  CHECK(ptq::quantization_error<ptq::int8>(empty, std::vector<std::int8_t>{}, scale, per_tensor()).count ==
-        0);
+  const ptq::error_metrics nothing =
+      ptq::quantization_error<ptq::int8>(empty, std::vector<std::int8_t>{}, scale, per_tensor());
+  CHECK(nothing.count == 0);
+  CHECK(nothing.mse == 0);
+  CHECK(nothing.max_abs == 0);
+  CHECK(nothing.cosine == 1);
+  CHECK(nothing.clipped_share == 0);
 }
 
 TEST_CASE("NaN and infinity are no small errors; a signal of zeros has no ratio above noise") {
