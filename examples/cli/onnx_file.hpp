@@ -14,8 +14,10 @@
 #include <vector>
 
 #include "ptq/io/onnx.hpp"
+#include "ptq/io/path.hpp"
 #include "ptq/model/artifact.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/printable.hpp"
 
 namespace cli {
 
@@ -160,15 +162,13 @@ class onnx_restorer {
 }  // namespace detail
 
 /// A model that is quantized in another way than ours is taken as it is, with a note.
-inline ptq::result<onnx_file> open_onnx(const std::string& path) {
-  auto model = ptq::read_onnx(path);
-  if (!model) return model.error();
-  onnx_file opened{*std::move(model), {}, {}, {}, {}, {}, {}};
+inline ptq::result<onnx_file> restore_onnx(ptq::onnx_model model) {
+  onnx_file opened{std::move(model), {}, {}, {}, {}, {}, {}};
   const ptq::onnx_graph& graph = opened.model.graph;
   for (const auto* list : {&graph.initializers, &graph.constants})
     opened.stored.insert(opened.stored.end(), list->begin(), list->end());
   const auto links = ptq::links_of(graph);
-  if (!links) return links.error().in(ptq::absolute_path(path));
+  if (!links) return links.error().in(ptq::absolute_path(opened.model.file));
   if (auto made = ptq::roundings_of(graph, *links))
     detail::onnx_restorer(opened, *std::move(made)).restore();
   else
@@ -177,6 +177,12 @@ inline ptq::result<onnx_file> open_onnx(const std::string& path) {
   if (!layers) return layers.error();
   opened.layers = *std::move(layers);
   return opened;
+}
+
+inline ptq::result<onnx_file> open_onnx(const std::string& path) {
+  auto model = ptq::read_onnx(path);
+  if (!model) return model.error();
+  return restore_onnx(*std::move(model));
 }
 
 }  // namespace cli
