@@ -3,8 +3,10 @@
 
 silero-vad (speech, with If bodies and recurrent state), rapidocr-onnxruntime (text in pictures) and basic-pitch (notes in
 sound). The plan must name every constant of two or more axes that a node computes with; each graph is quantized weight-only,
-and statically where an engine runs it; what is written is checked by ONNX's checker and computes in ONNX Runtime, at its
-default level, what it computes with optimizations off, and what the float model does up to the noise of int8.
+and statically where an engine runs it; what is written is checked by ONNX's checker and computes in ONNX Runtime what the
+float model does up to the noise of int8, and at its default level what it computes with optimizations off. There kernels sum
+in another order and round biases to int32, so values in the middle between two codes get the other one: of each layer of
+ch_PP-OCRv4_det alone at most 2 % of the codes, by one. It is a tenth of the noise of int8 at most.
 """
 import json
 import pathlib
@@ -25,6 +27,7 @@ SILERO = PACKAGES / "silero_vad" / "data"
 RAPIDOCR = PACKAGES / "rapidocr_onnxruntime" / "models"
 FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16)
 SAMPLES = 8
+LEAST_BELOW_NOISE, MOST = 20, 100  # in dB: how far the difference between levels is below the noise of int8, or below the signal
 
 
 def lines_of_digits(height, width, seed, mean=0.5, std=0.5):
@@ -164,6 +167,7 @@ def main(folder):
             print(f"{model.name:38} {count:3} weights, {quantized:3} quantized, {'static' if is_static else 'weights'}: "
                   f"{kept:5.1f} dB, default level against none {agreed:5.1f} dB", flush=True)
             assert kept >= wanted, (model.name, is_static, kept)
+            assert agreed >= min(kept + LEAST_BELOW_NOISE, MOST), (model.name, is_static, kept, agreed)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 
 Harmonic tones of known pitch, at several levels and in noise: the share of frames whose pitch is within 50 cents may fall
 by half a point with int8. Calibrated on other tones, which OpenVINO runs. At every level of ONNX Runtime the share is that
-of the level that changes nothing, with fp8 too.
+of the level that changes nothing; only static int8 runs in other kernels there, which round biases to int32.
 """
 import pathlib
 import tempfile
@@ -17,6 +17,8 @@ MODEL = pathlib.Path(swift_f0.__file__).parent / "model.onnx"
 RATE = swift_f0.core.SAMPLE_RATE
 CENTS = 50
 MOST_POINTS_LOST = 0.5
+MOST_POINTS_BETWEEN_LEVELS = {("modelopt", "int8"): 0.2}
+ONE_FRAME = 0.02  # of 5,900
 
 
 def tones(count, seed):
@@ -62,7 +64,8 @@ def main(folder):
             share = shares["DISABLE_ALL"]
             print(f"{backend:8} {dtype:10} {[round(float(s), 2) for s in shares.values()]} %, {len(layers)} layers; pitch {measured['sqnr_db']:.1f} dB by ptq evaluate")
             assert dtype != "int8" or share >= expected - MOST_POINTS_LOST, (backend, share, expected)
-            assert all(abs(other - share) <= 0.3 for other in shares.values()), (backend, dtype, shares)
+            most = MOST_POINTS_BETWEEN_LEVELS.get((backend, dtype), ONE_FRAME)
+            assert all(abs(other - share) <= most for other in shares.values()), (backend, dtype, shares)
 
 
 if __name__ == "__main__":
