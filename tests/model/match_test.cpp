@@ -425,6 +425,15 @@ TEST_CASE("names of a backend that go on after a dot, and words that the bundle 
             .weights.reason == "\"torchao\" with \"int8\" is not in this bundle of policies");
 }
 
+TEST_CASE("names to skip that are there more than once count alike, and the first is the reason") {
+  const auto made = ptq::match(weight_only({}, {"no*", "stem.*", "**", "stem.*", "*", "no*"}), zoo());
+  std::vector<std::size_t> matched;
+  for (const ptq::pattern_count& count : made.skip_names) matched.push_back(count.matched);
+  CHECK(matched == std::vector<std::size_t>{0, 2, 8, 2, 8, 0});
+  CHECK(named(made, "stem.conv").skipped_by == 1);
+  CHECK(named(made, "pool").skipped_by == 2);
+}
+
 TEST_CASE("very many layers, rules and names to skip") {
   std::vector<ptq::layer> layers;
   for (std::size_t i = 0; i < 10'000; ++i)

@@ -189,7 +189,7 @@ inline plan match(const spec& wanted, std::span<const layer> layers, const backe
   made.layers.reserve(layers.size());
   for (std::size_t at = 0; at < layers.size(); ++at) {
     const layer& candidate = layers[at];
-    const resolution found = rules.resolve(candidate);
+    const resolution found = rules.resolve_firsts(candidate);
     for (const std::size_t i : found.skips) ++made.skip_names[i].matched;
     for (const std::size_t i : found.rules) {
       ++made.rules[i].matched;
@@ -207,6 +207,8 @@ inline plan match(const spec& wanted, std::span<const layer> layers, const backe
     planned.activations = decide(slot::activations, candidate, found, config, backend);
     if (!found.skips.empty()) planned.skipped_by = found.skips.front();
   }
+  for (std::size_t i = 0; i < made.skip_names.size(); ++i)
+    made.skip_names[i].matched = made.skip_names[rules.first_skip(i)].matched;
   add_warnings(made, config, layers, outcomes, backend.activations);
   return made;
 }

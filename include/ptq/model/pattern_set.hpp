@@ -7,12 +7,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "ptq/model/pattern.hpp"
+#include "ptq/text/name_map.hpp"
 #include "ptq/text/utf8.hpp"
 
 namespace ptq::inline v0_1::detail {
@@ -94,59 +96,138 @@ class prepared_pattern {
   bool has_parts_;
 };
 
-/// Patterns by number, in the order in which they are added. It looks into their texts. Literal ones are
-/// found by hash; of the others, most are ruled out by their letters.
+/// Some letters that every text which a pattern matches has in a row; 0 where there are none.
+using gram = std::uint32_t;
+
+inline constexpr std::size_t gram_size = 3;  ///< in letters, which are ASCII
+
+/// Calls f(gram) for each of a text that is taken literally.
+template <class F>
+constexpr void for_each_gram(std::string_view text, F&& f) {
+  gram letters = 0;
+  std::size_t size = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    size = byte < 0x80 ? size + 1 : 0;
+    letters = (letters << 8 | byte) & 0xffffff;
+    if (size >= gram_size) f(letters);
+  }
+}
+
+/// Patterns by number, in the order in which they are added. It looks into their texts. What is there twice
+/// is looked at once. Literal ones are found by hash; of the others, most are ruled out by their letters, of
+/// very many by letters in a row.
 class pattern_set {
  public:
   void add(std::string_view pattern) {
-    const std::size_t number = size_++;
-    if (prepared_pattern::is_literal(pattern))
-      literals_[pattern].push_back(number);
+    const std::size_t number = firsts_.size();
+    const bool is_everything = !pattern.empty() && pattern.find_first_not_of('*') == std::string_view::npos;
+    const auto [first, is_new] = texts_.add(is_everything ? "*" : pattern, number);
+    firsts_.push_back(*first);
+    if (!is_new)
+      copies_[*first].push_back(number);
+    else if (is_everything)
+      everything_ = number;
+    else if (prepared_pattern::is_literal(pattern))
+      literals_.add(pattern, number);
     else
-      others_.push_back({prepared_pattern(pattern), number});
+      add_other(pattern, number);
   }
 
   /// The patterns that match one of the words, ascending.
   std::vector<std::size_t> find(std::span<const lettered_word> words) const {
-    const std::vector<std::size_t> literals = find_literals(words);
-    const std::vector<std::size_t> others = find_others(words);
-    std::vector<std::size_t> found(literals.size() + others.size());
-    std::merge(literals.begin(), literals.end(), others.begin(), others.end(), found.begin());
+    std::vector<std::size_t> found = find_firsts(words);
+    if (copies_.empty()) return found;
+    const std::size_t distinct = found.size();
+    for (std::size_t i = 0; i < distinct; ++i)
+      if (const auto copies = copies_.find(found[i]); copies != copies_.end())
+        found.insert(found.end(), copies->second.begin(), copies->second.end());
+    std::sort(found.begin(), found.end());
     return found;
   }
 
- private:
-  struct numbered {
-    prepared_pattern pattern;
-    std::size_t number = 0;
-  };
-
-  std::vector<std::size_t> find_literals(std::span<const lettered_word> words) const {
+  /// The same, but of patterns that are there more than once only the first.
+  std::vector<std::size_t> find_firsts(std::span<const lettered_word> words) const {
     std::vector<std::size_t> found;
+    if (everything_ && !words.empty()) found.push_back(*everything_);
     for (const lettered_word& word : words)
-      if (const auto same = literals_.find(word.text); same != literals_.end())
-        found.insert(found.end(), same->second.begin(), same->second.end());
+      if (const std::size_t* const number = literals_.find(word.text)) found.push_back(*number);
+    for_each_candidate(words, [&](const numbered& other) {
+      const bool is_hit = std::any_of(words.begin(), words.end(),
+                                      [&](const lettered_word& word) { return other.pattern.takes(word); });
+      if (is_hit) found.push_back(other.number);
+    });
     std::sort(found.begin(), found.end());
     found.erase(std::unique(found.begin(), found.end()), found.end());
     return found;
   }
 
-  std::vector<std::size_t> find_others(std::span<const lettered_word> words) const {
-    std::uint64_t letters = 0;
-    for (const lettered_word& word : words) letters |= word.letters;
-    std::vector<std::size_t> found;
-    for (const auto& [pattern, number] : others_) {
-      if ((pattern.letters() & ~letters) != 0) continue;
-      const bool is_hit = std::any_of(words.begin(), words.end(),
-                                      [&](const lettered_word& word) { return pattern.takes(word); });
-      if (is_hit) found.push_back(number);
-    }
-    return found;
+  /// How many patterns `find` looks at, which is what it takes.
+  std::size_t count_candidates(std::span<const lettered_word> words) const {
+    std::size_t count = 0;
+    for_each_candidate(words, [&](const numbered&) { ++count; });
+    return count;
   }
 
-  std::size_t size_ = 0;
-  std::unordered_map<std::string_view, std::vector<std::size_t>> literals_;
+  /// The number of the first pattern that is the same.
+  std::size_t first_of(std::size_t number) const noexcept { return firsts_[number]; }
+
+ private:
+  static constexpr std::size_t most_looked_at = 400;  // without looking for grams
+
+  struct numbered {
+    prepared_pattern pattern;
+    std::size_t number = 0;
+  };
+
+  /// A pattern is looked for by the gram that the fewest others are looked for by.
+  void add_other(std::string_view pattern, std::size_t number) {
+    std::optional<gram> best;
+    std::size_t fewest = 0;
+    for (std::string_view plain = pattern.substr(0, pattern.find('[')); !plain.empty();) {
+      const std::string_view part = plain.substr(0, plain.find_first_of("*?"));
+      for_each_gram(part, [&](gram letters) {
+        const auto known = by_gram_.find(letters);
+        const std::size_t others = known != by_gram_.end() ? known->second.size() : 0;
+        if (best && others >= fewest) return;
+        best = letters;
+        fewest = others;
+      });
+      plain.remove_prefix((std::min)(part.size() + 1, plain.size()));
+    }
+    (best ? by_gram_[*best] : without_gram_).push_back(others_.size());
+    others_.push_back({prepared_pattern(pattern), number});
+  }
+
+  template <class F>
+  void for_each_candidate(std::span<const lettered_word> words, F&& f) const {
+    if (others_.size() <= most_looked_at) {
+      for (const numbered& other : others_) f(other);
+      return;
+    }
+    for (const gram letters : grams_of(words))
+      if (const auto others = by_gram_.find(letters); others != by_gram_.end())
+        for (const std::size_t other : others->second) f(others_[other]);
+    for (const std::size_t other : without_gram_) f(others_[other]);
+  }
+
+  static std::vector<gram> grams_of(std::span<const lettered_word> words) {
+    std::vector<gram> grams;
+    for (const lettered_word& word : words)
+      for_each_gram(word.text, [&](gram letters) { grams.push_back(letters); });
+    std::sort(grams.begin(), grams.end());
+    grams.erase(std::unique(grams.begin(), grams.end()), grams.end());
+    return grams;
+  }
+
+  std::vector<std::size_t> firsts_;                                   // by number
+  name_map<std::size_t> texts_;                                       // -> the first pattern
+  std::unordered_map<std::size_t, std::vector<std::size_t>> copies_;  // of a first pattern: the others
+  std::optional<std::size_t> everything_;                             // the first of stars alone
+  name_map<std::size_t> literals_;                                    // -> the first pattern
   std::vector<numbered> others_;
+  std::unordered_map<gram, std::vector<std::size_t>> by_gram_;  // places in others_
+  std::vector<std::size_t> without_gram_;                       // likewise
 };
 
 }  // namespace ptq::inline v0_1::detail

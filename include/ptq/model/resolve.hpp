@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ptq/config/spec.hpp"
@@ -55,13 +56,30 @@ class resolver {
   /// Entries apply in order and the last one wins, for weights and activations apart; an entry without a slot
   /// leaves that slot alone. A skip pattern always wins.
   resolution resolve(const layer& candidate) const {
+    const std::vector<detail::lettered_word> words = words_of(candidate);
+    return decide(rules_.find(words), skips_.find(words));
+  }
+
+  /// The same, but of skip patterns that are there more than once only the first: others follow from it.
+  resolution resolve_firsts(const layer& candidate) const {
+    const std::vector<detail::lettered_word> words = words_of(candidate);
+    return decide(rules_.find(words), skips_.find_firsts(words));
+  }
+
+  /// The first of the skip patterns that are as this one.
+  std::size_t first_skip(std::size_t skip) const noexcept { return skips_.first_of(skip); }
+
+ private:
+  static std::vector<detail::lettered_word> words_of(const layer& candidate) {
     std::vector<detail::lettered_word> words;
     for_each_word(candidate, [&](std::string_view word) {
       if (!word.empty()) words.emplace_back(word);
     });
-    resolution found;
-    found.skips = skips_.find(words);
-    found.rules = rules_.find(words);
+    return words;
+  }
+
+  resolution decide(std::vector<std::size_t> rules, std::vector<std::size_t> skips) const {
+    resolution found{std::move(rules), std::move(skips), {}, {}};
     if (!found.skips.empty()) return found;
     for (const std::size_t i : found.rules) {
       if (config_->layers[i].weights) found.weights = i;
@@ -70,7 +88,6 @@ class resolver {
     return found;
   }
 
- private:
   const quantize_config* config_;
   detail::pattern_set skips_;
   detail::pattern_set rules_;
