@@ -69,15 +69,15 @@ class quantized_weight_finder {
     std::vector<std::size_t> nodes;  // back from the tensor
     way found;
     while ((found.constant = links_->constant(name)) == nullptr) {
-      const auto maker = links_->producers.find(name);
-      if (maker == links_->producers.end()) break;
-      if (const auto known = ways_.find(maker->second); known != ways_.end()) {
+      const auto maker = links_->maker(name);
+      if (!maker) break;
+      if (const auto known = ways_.find(*maker); known != ways_.end()) {
         found = known->second;
         break;
       }
-      const ptq::onnx_node& node = graph_->nodes[maker->second];
+      const ptq::onnx_node& node = graph_->nodes[*maker];
       if (!passes(node)) break;
-      nodes.push_back(maker->second);
+      nodes.push_back(*maker);
       name = node.input(0);
     }
     for (std::size_t i = nodes.size(); i-- > 0;) {

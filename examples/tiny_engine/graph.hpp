@@ -126,7 +126,9 @@ class graph {
     const auto links = ptq::links_of(g);
     if (!links) return links.error();
     for (const ptq::onnx_value& input : g.inputs) number_of(input.name);
-    for (const auto& [name, constant] : links->constants) {
+    for (const auto& [name, link] : links->tensors) {
+      const ptq::onnx_tensor* const constant = link.constant;
+      if (constant == nullptr) continue;
       if (constant->dims.size() > ptq::max_rank)
         return unsupported("constant \"" + std::string(name) + "\" has more than 8 axes.");
       tensor copy;
@@ -144,7 +146,7 @@ class graph {
     const ptq::onnx_node& node = model_.graph.nodes[i];
     if (node.op_type == "Constant") return {};
     for (std::size_t slot = 1; slot < node.outputs.size(); ++slot)
-      if (links.uses.contains(node.outputs[slot]) || links.outputs.contains(node.outputs[slot]))
+      if (!links.uses(node.outputs[slot]).empty() || links.is_output(node.outputs[slot]))
         return unsupported("only the first output is covered.").in(ptq::node_text(model_.graph, i));
     std::vector<std::string_view> names(node.inputs.begin(), node.inputs.end());
     operator_function run_by = find_operator(node);

@@ -10265,6 +10265,115 @@ constexpr bool matches(std::string_view pattern, std::string_view name) noexcept
 
 #endif  // PTQ_MODEL_PATTERN_HPP
 
+// ---- ptq/text/name_map.hpp ----
+
+/// @file name_map.hpp Values by name, for very many names: flat, so that a lookup touches few places of
+/// memory.
+#ifndef PTQ_TEXT_NAME_MAP_HPP
+#define PTQ_TEXT_NAME_MAP_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1::detail {
+
+/// For maps that only say whether a name is there.
+struct no_value {};
+
+/// Entries are kept in the order in which they are added. Names are not copied: they must outlive it.
+/// Pointers to values end with the next `add`.
+template <class T>
+class name_map {
+ public:
+  struct entry {
+    std::string_view name;
+    [[no_unique_address]] T value;
+  };
+
+  void reserve(std::size_t names) {
+    entries_.reserve(names);
+    if (slots_.size() * most_full < names * slots_of_full) rehash(names);
+  }
+
+  /// Null where there is no such name.
+  const T* find(std::string_view name) const noexcept {
+    if (entries_.empty()) return nullptr;
+    const std::uint64_t found = slots_[slot_of(name, std::hash<std::string_view>()(name))];
+    return found == 0 ? nullptr : &entries_[number_in(found)].value;
+  }
+  T* find(std::string_view name) noexcept {
+    return const_cast<T*>(std::as_const(*this).find(name));  // NOLINT: the entry is ours
+  }
+  bool contains(std::string_view name) const noexcept { return find(name) != nullptr; }
+
+  /// The value of a name, and whether it is new; then it is `value`.
+  std::pair<T*, bool> add(std::string_view name, T value = T()) {
+    if ((entries_.size() + 1) * slots_of_full > slots_.size() * most_full) rehash(2 * entries_.size() + 8);
+    const std::size_t hash = std::hash<std::string_view>()(name);
+    std::uint64_t& slot = slots_[slot_of(name, hash)];
+    if (slot != 0) return {&entries_[number_in(slot)].value, false};
+    slot = filled(hash, entries_.size());
+    entries_.push_back({name, std::move(value)});
+    return {&entries_.back().value, true};
+  }
+
+  std::size_t size() const noexcept { return entries_.size(); }
+  auto begin() const noexcept { return entries_.begin(); }
+  auto begin() noexcept { return entries_.begin(); }
+  auto end() const noexcept { return entries_.end(); }
+  auto end() noexcept { return entries_.end(); }
+
+ private:
+  // A slot holds a part of the hash above, so that few other names are looked at, and below the number of an
+  // entry plus one; 0: it is free. Three quarters of the slots are in use at most.
+  static constexpr unsigned number_bits = 48;
+  static constexpr std::size_t most_full = 3;
+  static constexpr std::size_t slots_of_full = 4;
+
+  static std::uint64_t tag_of(std::size_t hash) noexcept {
+    return std::uint64_t{hash} >> number_bits << number_bits;
+  }
+  static std::uint64_t filled(std::size_t hash, std::size_t number) noexcept {
+    return tag_of(hash) | (number + 1);
+  }
+  static std::size_t number_in(std::uint64_t slot) noexcept {
+    return static_cast<std::size_t>(slot & ((std::uint64_t{1} << number_bits) - 1)) - 1;
+  }
+
+  /// Where a name is, or where it goes.
+  std::size_t slot_of(std::string_view name, std::size_t hash) const noexcept {
+    const std::size_t mask = slots_.size() - 1;
+    for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
+      const std::uint64_t slot = slots_[at];
+      if (slot == 0) return at;
+      if ((slot >> number_bits << number_bits) == tag_of(hash) && entries_[number_in(slot)].name == name)
+        return at;
+    }
+  }
+
+  void rehash(std::size_t names) {
+    std::size_t size = 16;
+    while (size * most_full < names * slots_of_full) size *= 2;
+    slots_.assign(size, 0);
+    for (std::size_t number = 0; number < entries_.size(); ++number) {
+      const std::size_t hash = std::hash<std::string_view>()(entries_[number].name);
+      std::size_t at = hash & (size - 1);
+      while (slots_[at] != 0) at = (at + 1) & (size - 1);
+      slots_[at] = filled(hash, number);
+    }
+  }
+
+  std::vector<entry> entries_;
+  std::vector<std::uint64_t> slots_;  // their number is a power of two
+};
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_TEXT_NAME_MAP_HPP
+
 // ---- ptq/model/pattern_set.hpp ----
 
 /// @file pattern_set.hpp Many patterns, made ready once, so that a word costs little more than a look at
@@ -10275,6 +10384,7 @@ constexpr bool matches(std::string_view pattern, std::string_view name) noexcept
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <unordered_map>
@@ -10359,59 +10469,138 @@ class prepared_pattern {
   bool has_parts_;
 };
 
-/// Patterns by number, in the order in which they are added. It looks into their texts. Literal ones are
-/// found by hash; of the others, most are ruled out by their letters.
+/// Some letters that every text which a pattern matches has in a row; 0 where there are none.
+using gram = std::uint32_t;
+
+inline constexpr std::size_t gram_size = 3;  ///< in letters, which are ASCII
+
+/// Calls f(gram) for each of a text that is taken literally.
+template <class F>
+constexpr void for_each_gram(std::string_view text, F&& f) {
+  gram letters = 0;
+  std::size_t size = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    size = byte < 0x80 ? size + 1 : 0;
+    letters = (letters << 8 | byte) & 0xffffff;
+    if (size >= gram_size) f(letters);
+  }
+}
+
+/// Patterns by number, in the order in which they are added. It looks into their texts. What is there twice
+/// is looked at once. Literal ones are found by hash; of the others, most are ruled out by their letters, of
+/// very many by letters in a row.
 class pattern_set {
  public:
   void add(std::string_view pattern) {
-    const std::size_t number = size_++;
-    if (prepared_pattern::is_literal(pattern))
-      literals_[pattern].push_back(number);
+    const std::size_t number = firsts_.size();
+    const bool is_everything = !pattern.empty() && pattern.find_first_not_of('*') == std::string_view::npos;
+    const auto [first, is_new] = texts_.add(is_everything ? "*" : pattern, number);
+    firsts_.push_back(*first);
+    if (!is_new)
+      copies_[*first].push_back(number);
+    else if (is_everything)
+      everything_ = number;
+    else if (prepared_pattern::is_literal(pattern))
+      literals_.add(pattern, number);
     else
-      others_.push_back({prepared_pattern(pattern), number});
+      add_other(pattern, number);
   }
 
   /// The patterns that match one of the words, ascending.
   std::vector<std::size_t> find(std::span<const lettered_word> words) const {
-    const std::vector<std::size_t> literals = find_literals(words);
-    const std::vector<std::size_t> others = find_others(words);
-    std::vector<std::size_t> found(literals.size() + others.size());
-    std::merge(literals.begin(), literals.end(), others.begin(), others.end(), found.begin());
+    std::vector<std::size_t> found = find_firsts(words);
+    if (copies_.empty()) return found;
+    const std::size_t distinct = found.size();
+    for (std::size_t i = 0; i < distinct; ++i)
+      if (const auto copies = copies_.find(found[i]); copies != copies_.end())
+        found.insert(found.end(), copies->second.begin(), copies->second.end());
+    std::sort(found.begin(), found.end());
     return found;
   }
 
- private:
-  struct numbered {
-    prepared_pattern pattern;
-    std::size_t number = 0;
-  };
-
-  std::vector<std::size_t> find_literals(std::span<const lettered_word> words) const {
+  /// The same, but of patterns that are there more than once only the first.
+  std::vector<std::size_t> find_firsts(std::span<const lettered_word> words) const {
     std::vector<std::size_t> found;
+    if (everything_ && !words.empty()) found.push_back(*everything_);
     for (const lettered_word& word : words)
-      if (const auto same = literals_.find(word.text); same != literals_.end())
-        found.insert(found.end(), same->second.begin(), same->second.end());
+      if (const std::size_t* const number = literals_.find(word.text)) found.push_back(*number);
+    for_each_candidate(words, [&](const numbered& other) {
+      const bool is_hit = std::any_of(words.begin(), words.end(),
+                                      [&](const lettered_word& word) { return other.pattern.takes(word); });
+      if (is_hit) found.push_back(other.number);
+    });
     std::sort(found.begin(), found.end());
     found.erase(std::unique(found.begin(), found.end()), found.end());
     return found;
   }
 
-  std::vector<std::size_t> find_others(std::span<const lettered_word> words) const {
-    std::uint64_t letters = 0;
-    for (const lettered_word& word : words) letters |= word.letters;
-    std::vector<std::size_t> found;
-    for (const auto& [pattern, number] : others_) {
-      if ((pattern.letters() & ~letters) != 0) continue;
-      const bool is_hit = std::any_of(words.begin(), words.end(),
-                                      [&](const lettered_word& word) { return pattern.takes(word); });
-      if (is_hit) found.push_back(number);
-    }
-    return found;
+  /// How many patterns `find` looks at, which is what it takes.
+  std::size_t count_candidates(std::span<const lettered_word> words) const {
+    std::size_t count = 0;
+    for_each_candidate(words, [&](const numbered&) { ++count; });
+    return count;
   }
 
-  std::size_t size_ = 0;
-  std::unordered_map<std::string_view, std::vector<std::size_t>> literals_;
+  /// The number of the first pattern that is the same.
+  std::size_t first_of(std::size_t number) const noexcept { return firsts_[number]; }
+
+ private:
+  static constexpr std::size_t most_looked_at = 400;  // without looking for grams
+
+  struct numbered {
+    prepared_pattern pattern;
+    std::size_t number = 0;
+  };
+
+  /// A pattern is looked for by the gram that the fewest others are looked for by.
+  void add_other(std::string_view pattern, std::size_t number) {
+    std::optional<gram> best;
+    std::size_t fewest = 0;
+    for (std::string_view plain = pattern.substr(0, pattern.find('[')); !plain.empty();) {
+      const std::string_view part = plain.substr(0, plain.find_first_of("*?"));
+      for_each_gram(part, [&](gram letters) {
+        const auto known = by_gram_.find(letters);
+        const std::size_t others = known != by_gram_.end() ? known->second.size() : 0;
+        if (best && others >= fewest) return;
+        best = letters;
+        fewest = others;
+      });
+      plain.remove_prefix((std::min)(part.size() + 1, plain.size()));
+    }
+    (best ? by_gram_[*best] : without_gram_).push_back(others_.size());
+    others_.push_back({prepared_pattern(pattern), number});
+  }
+
+  template <class F>
+  void for_each_candidate(std::span<const lettered_word> words, F&& f) const {
+    if (others_.size() <= most_looked_at) {
+      for (const numbered& other : others_) f(other);
+      return;
+    }
+    for (const gram letters : grams_of(words))
+      if (const auto others = by_gram_.find(letters); others != by_gram_.end())
+        for (const std::size_t other : others->second) f(others_[other]);
+    for (const std::size_t other : without_gram_) f(others_[other]);
+  }
+
+  static std::vector<gram> grams_of(std::span<const lettered_word> words) {
+    std::vector<gram> grams;
+    for (const lettered_word& word : words)
+      for_each_gram(word.text, [&](gram letters) { grams.push_back(letters); });
+    std::sort(grams.begin(), grams.end());
+    grams.erase(std::unique(grams.begin(), grams.end()), grams.end());
+    return grams;
+  }
+
+  std::vector<std::size_t> firsts_;                                   // by number
+  name_map<std::size_t> texts_;                                       // -> the first pattern
+  std::unordered_map<std::size_t, std::vector<std::size_t>> copies_;  // of a first pattern: the others
+  std::optional<std::size_t> everything_;                             // the first of stars alone
+  name_map<std::size_t> literals_;                                    // -> the first pattern
   std::vector<numbered> others_;
+  std::unordered_map<gram, std::vector<std::size_t>> by_gram_;  // places in others_
+  std::vector<std::size_t> without_gram_;                       // likewise
 };
 
 }  // namespace ptq::inline v0_1::detail
@@ -10523,6 +10712,7 @@ inline std::optional<std::string> pattern_of_regular_expression(std::string_view
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ptq::inline v0_1 {
@@ -10566,13 +10756,30 @@ class resolver {
   /// Entries apply in order and the last one wins, for weights and activations apart; an entry without a slot
   /// leaves that slot alone. A skip pattern always wins.
   resolution resolve(const layer& candidate) const {
+    const std::vector<detail::lettered_word> words = words_of(candidate);
+    return decide(rules_.find(words), skips_.find(words));
+  }
+
+  /// The same, but of skip patterns that are there more than once only the first: others follow from it.
+  resolution resolve_firsts(const layer& candidate) const {
+    const std::vector<detail::lettered_word> words = words_of(candidate);
+    return decide(rules_.find(words), skips_.find_firsts(words));
+  }
+
+  /// The first of the skip patterns that are as this one.
+  std::size_t first_skip(std::size_t skip) const noexcept { return skips_.first_of(skip); }
+
+ private:
+  static std::vector<detail::lettered_word> words_of(const layer& candidate) {
     std::vector<detail::lettered_word> words;
     for_each_word(candidate, [&](std::string_view word) {
       if (!word.empty()) words.emplace_back(word);
     });
-    resolution found;
-    found.skips = skips_.find(words);
-    found.rules = rules_.find(words);
+    return words;
+  }
+
+  resolution decide(std::vector<std::size_t> rules, std::vector<std::size_t> skips) const {
+    resolution found{std::move(rules), std::move(skips), {}, {}};
     if (!found.skips.empty()) return found;
     for (const std::size_t i : found.rules) {
       if (config_->layers[i].weights) found.weights = i;
@@ -10581,7 +10788,6 @@ class resolver {
     return found;
   }
 
- private:
   const quantize_config* config_;
   detail::pattern_set skips_;
   detail::pattern_set rules_;
@@ -10970,7 +11176,7 @@ inline plan match(const spec& wanted, std::span<const layer> layers, const backe
   made.layers.reserve(layers.size());
   for (std::size_t at = 0; at < layers.size(); ++at) {
     const layer& candidate = layers[at];
-    const resolution found = rules.resolve(candidate);
+    const resolution found = rules.resolve_firsts(candidate);
     for (const std::size_t i : found.skips) ++made.skip_names[i].matched;
     for (const std::size_t i : found.rules) {
       ++made.rules[i].matched;
@@ -10988,6 +11194,8 @@ inline plan match(const spec& wanted, std::span<const layer> layers, const backe
     planned.activations = decide(slot::activations, candidate, found, config, backend);
     if (!found.skips.empty()) planned.skipped_by = found.skips.front();
   }
+  for (std::size_t i = 0; i < made.skip_names.size(); ++i)
+    made.skip_names[i].matched = made.skip_names[rules.first_skip(i)].matched;
   add_warnings(made, config, layers, outcomes, backend.activations);
   return made;
 }

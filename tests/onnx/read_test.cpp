@@ -96,7 +96,7 @@ TEST_CASE("bodies are kept whole, and what they use of the graph around them is 
 
   const auto links = ptq::links_of(model.graph);
   REQUIRE(links);
-  const auto& uses = links->uses.at("shared.weight");
+  const auto uses = links->uses("shared.weight");
   REQUIRE(uses.size() == 2);
   CHECK(uses[0].slot == 1);
   CHECK(uses[1].slot == ptq::onnx_use::in_body);

@@ -9,7 +9,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -17,6 +16,7 @@
 #include "ptq/io/onnx/links.hpp"
 #include "ptq/io/onnx/model.hpp"
 #include "ptq/io/onnx/tensor.hpp"
+#include "ptq/text/name_map.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {
@@ -41,19 +41,21 @@ struct onnx_named_constant {
 /// The views are those of the graph, and of the constants around it.
 class onnx_constants {
  public:
-  onnx_constants(const onnx_graph& graph, const onnx_links& links) : tensors_(links.constants) {
+  onnx_constants(const onnx_graph& graph, const onnx_links& links) : graph_(&graph), links_(&links) {
     for (const onnx_tensor& tensor : graph.sparse_initializers) add_sparse(tensor.name, tensor);
     settle(graph.nodes);
   }
   onnx_constants(const onnx_body& body, const onnx_constants& outer) : outer_(&outer) {
-    for (const onnx_tensor& tensor : body.initializers) tensors_.emplace(tensor.name, &tensor);
+    for (const onnx_tensor& tensor : body.initializers) add_tensor(tensor.name, tensor);
     for (const onnx_tensor& tensor : body.sparse_initializers) add_sparse(tensor.name, tensor);
     settle(body.nodes);
   }
   explicit onnx_constants(const onnx_function& function) { settle(function.nodes); }
 
   bool holds(std::string_view name) const {
-    return tensors_.contains(name) || computed_.contains(name) || (outer_ != nullptr && outer_->holds(name));
+    if (links_ != nullptr && links_->constant(name) != nullptr) return true;
+    const constant* const own = own_.find(name);
+    return (own != nullptr && own->is_fixed()) || (outer_ != nullptr && outer_->holds(name));
   }
 
   /// Whether a node computes what is not fixed.
@@ -64,7 +66,9 @@ class onnx_constants {
 
   /// Null where there is none of that name, or it is computed.
   const onnx_tensor* find(std::string_view name) const {
-    if (const auto found = tensors_.find(name); found != tensors_.end()) return found->second;
+    if (const onnx_tensor* const found = links_ != nullptr ? links_->constant(name) : nullptr) return found;
+    if (const constant* const own = own_.find(name); own != nullptr && own->tensor != nullptr)
+      return own->tensor;
     return outer_ != nullptr ? outer_->find(name) : nullptr;
   }
 
@@ -74,7 +78,9 @@ class onnx_constants {
   }
 
   const onnx_node* maker(std::string_view name) const {
-    if (const auto found = makers_.find(name); found != makers_.end()) return found->second;
+    if (links_ != nullptr) return links_->producer(name, *graph_);
+    if (const constant* const own = own_.find(name); own != nullptr && own->maker != nullptr)
+      return own->maker;
     return outer_ != nullptr ? outer_->maker(name) : nullptr;
   }
 
@@ -96,18 +102,48 @@ class onnx_constants {
   }
 
  private:
+  using list = std::vector<onnx_named_constant>;
+
+  /// What is known of a name. In the main graph, what the links say of it is not repeated.
+  struct constant {
+    static constexpr std::size_t no_list = static_cast<std::size_t>(-1);
+    const onnx_tensor* tensor = nullptr;
+    const onnx_node* maker = nullptr;
+    std::size_t behind = no_list;  ///< the list of what it is computed from
+
+    bool is_computed() const noexcept { return behind != no_list; }
+    bool is_fixed() const noexcept { return tensor != nullptr || is_computed(); }
+  };
+
+  /// Of several tensors of a name, the first counts.
+  void add_tensor(std::string_view name, const onnx_tensor& tensor) {
+    constant& own = *own_.add(name).first;
+    if (own.tensor == nullptr) own.tensor = &tensor;
+  }
+
   void add_sparse(std::string_view name, const onnx_tensor& tensor) {
-    tensors_.emplace(name, &tensor);
+    add_tensor(name, tensor);
     sparse_.insert(&tensor);
   }
 
-  using list = std::vector<onnx_named_constant>;
+  void add_computed(std::string_view name, std::size_t behind) {
+    if (name.empty()) return;
+    constant& own = *own_.add(name).first;
+    if (!own.is_computed()) own.behind = behind;
+  }
+
+  /// The number of the list of a computed tensor; 0, the empty one, where it is not computed here.
+  std::size_t number_of(std::string_view name) const {
+    const constant* const own = own_.find(name);
+    return own != nullptr && own->is_computed() ? own->behind : 0;
+  }
 
   /// Of a computed tensor.
   const list& list_of(std::string_view name) const {
-    const auto found = computed_.find(name);
-    if (found == computed_.end() && outer_ != nullptr) return outer_->list_of(name);
-    return lists_[found != computed_.end() ? found->second : 0];
+    const constant* const own = own_.find(name);
+    const bool is_own = own != nullptr && own->is_computed();
+    if (!is_own && outer_ != nullptr) return outer_->list_of(name);
+    return lists_[is_own ? own->behind : 0];
   }
 
   /// The list for what a node computes from constants: where all of it comes from one input, the list of
@@ -118,8 +154,7 @@ class onnx_constants {
     std::size_t last = 0;  // the list of the last of them, if it is one of ours
     for (const std::string& name : node.inputs) {
       if (name.empty()) continue;
-      const auto own = find(name) == nullptr ? computed_.find(name) : computed_.end();
-      const std::size_t number = own != computed_.end() ? own->second : 0;
+      const std::size_t number = find(name) == nullptr ? number_of(name) : 0;
       if (number != 0 && number == last) continue;
       const list behind = weights_behind(name);
       if (behind.empty()) continue;
@@ -144,25 +179,31 @@ class onnx_constants {
 
   void settle(std::span<const onnx_node> nodes) {
     for (const onnx_node& node : nodes) {
-      for (const std::string& output : node.outputs) makers_.emplace(output, &node);
+      if (links_ == nullptr) add_maker(node);
       if (node.is_standard() && node.op_type == "Constant")
         add_value(node);
       else if (!is_random(node) && !has_body(node) && has_input(node) && !varies(node))
-        add_computed(node);
+        add_outputs(node);
     }
-    computed_.erase(std::string_view());
   }
 
-  void add_computed(const onnx_node& node) {
+  void add_maker(const onnx_node& node) {
+    for (const std::string& output : node.outputs) {
+      constant& own = *own_.add(output).first;
+      if (own.maker == nullptr) own.maker = &node;
+    }
+  }
+
+  void add_outputs(const onnx_node& node) {
     const std::size_t made_from = make_list(node);
-    for (const std::string& output : node.outputs) computed_.emplace(output, made_from);
+    for (const std::string& output : node.outputs) add_computed(output, made_from);
   }
 
   void add_value(const onnx_node& node) {
     if (node.outputs.size() != 1) return;
-    computed_.emplace(node.outputs.front(), 0);  // strings and lists, which nobody looks into
+    add_computed(node.outputs.front(), 0);  // strings and lists, which nobody looks into
     for (const onnx_attribute& attribute : node.attributes) {
-      for (const onnx_tensor& tensor : attribute.tensors) tensors_.emplace(node.outputs.front(), &tensor);
+      for (const onnx_tensor& tensor : attribute.tensors) add_tensor(node.outputs.front(), tensor);
       for (const onnx_tensor& tensor : attribute.sparse) add_sparse(node.outputs.front(), tensor);
     }
   }
@@ -181,11 +222,11 @@ class onnx_constants {
   }
 
   const onnx_constants* outer_ = nullptr;  // of the graph around
-  std::unordered_map<std::string_view, const onnx_tensor*> tensors_;
+  const onnx_graph* graph_ = nullptr;      // the main one
+  const onnx_links* links_ = nullptr;      // likewise
+  name_map<constant> own_;
   std::unordered_set<const onnx_tensor*> sparse_;
-  std::unordered_map<std::string_view, const onnx_node*> makers_;
-  std::unordered_map<std::string_view, std::size_t> computed_;  // tensor -> its list
-  std::vector<list> lists_{{}};                                 // the first is empty
+  std::vector<list> lists_{{}};  // the first is empty
 };
 
 }  // namespace detail

@@ -115,8 +115,7 @@ class onnx_editor {
     for (const onnx_layer& source : layers.sources)
       for (const onnx_call& call : source.calls)
         if (call.carrier) carried_.insert(source.weight);
-    for (const auto& [name, node] : links.producers) names_.emplace(name);
-    for (const auto& [name, tensor] : links.constants) names_.emplace(name);
+    for (const auto& [name, link] : links.tensors) names_.emplace(name);
     // Declarations of tensors that are gone are no tensors, but would declare ours.
     for (const auto* list : {&graph_->inputs, &graph_->values})
       for (const onnx_value& value : *list) names_.insert(value.name);
@@ -389,11 +388,10 @@ class onnx_editor {
   }
 
   bool is_used(std::string_view name) const {
-    if (links_->outputs.contains(name) || quantized_.contains(name)) return true;
-    const auto uses = links_->uses.find(name);
+    if (links_->is_output(name) || quantized_.contains(name)) return true;
+    const std::size_t uses = links_->uses(name).size();
     const auto released = released_.find(name);
-    return uses != links_->uses.end() &&
-           (released == released_.end() || released->second < uses->second.size());
+    return uses > (released == released_.end() ? 0 : released->second);
   }
 
   /// Drops the nodes that brought weights to their users, as far as nobody uses them any more.
@@ -410,8 +408,7 @@ class onnx_editor {
     const std::string_view name = weight.source->name;
     if (!is_used(name)) {
       if (!made_.dropped_constants.insert(name).second) return;
-      if (const auto maker = links_->producers.find(name); maker != links_->producers.end())
-        made_.dropped_nodes.insert(maker->second);
+      if (const auto maker = links_->maker(name)) made_.dropped_nodes.insert(*maker);
       for (const onnx_value& input : graph_->inputs)
         if (input.name == name)
           made_.notes.push_back("graph input \"" + input.name +
@@ -433,19 +430,17 @@ class onnx_editor {
 
   /// What the float form of a weight is kept for. Nodes that only bring it to others are looked through.
   std::string remaining_user(std::string_view name) const {
-    if (links_->outputs.contains(name)) return "graph output \"" + std::string(name) + "\"";
+    if (links_->is_output(name)) return "graph output \"" + std::string(name) + "\"";
     std::string reader;
-    if (const auto uses = links_->uses.find(name); uses != links_->uses.end()) {
-      for (const onnx_use& use : uses->second) {
-        if (made_.dropped_nodes.contains(use.node)) continue;
-        const auto renamed = made_.renamed.find(use.node);
-        if (renamed != made_.renamed.end() && renamed->second.contains(use.slot)) {
-          if (is_input(use)) reader = node_text(*graph_, use.node) + ", whose quantized input it is";
-        } else if (paths_.contains(use.node)) {
-          return remaining_user(graph_->nodes[use.node].outputs.front());
-        } else {
-          return node_text(*graph_, use.node);
-        }
+    for (const onnx_use& use : links_->uses(name)) {
+      if (made_.dropped_nodes.contains(use.node)) continue;
+      const auto renamed = made_.renamed.find(use.node);
+      if (renamed != made_.renamed.end() && renamed->second.contains(use.slot)) {
+        if (is_input(use)) reader = node_text(*graph_, use.node) + ", whose quantized input it is";
+      } else if (paths_.contains(use.node)) {
+        return remaining_user(graph_->nodes[use.node].outputs.front());
+      } else {
+        return node_text(*graph_, use.node);
       }
     }
     return reader;

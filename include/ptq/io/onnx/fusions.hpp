@@ -48,9 +48,7 @@ inline std::string_view bias_of(const onnx_graph& graph, const onnx_links& links
                                 const onnx_constants& constants, const onnx_node& node) {
   const auto fixed = [&](std::string_view name) { return constants.holds(name) ? name : std::string_view(); };
   if (node.op_type != "MatMul") return fixed(node.input(2));
-  const auto uses = links.uses.find(node.outputs.front());
-  if (uses == links.uses.end()) return {};
-  for (const onnx_use& use : uses->second) {
+  for (const onnx_use& use : links.uses(node.outputs.front())) {
     const onnx_node& next = graph.nodes[use.node];
     if (next.op_type == "Add" && use.slot <= 1)
       if (const std::string_view found = fixed(next.input(1 - use.slot)); !found.empty()) return found;

@@ -18,6 +18,7 @@
 #include "ptq/io/onnx/links.hpp"
 #include "ptq/io/onnx/model.hpp"
 #include "ptq/io/onnx/tensor.hpp"
+#include "ptq/text/name_map.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {
@@ -27,7 +28,7 @@ class onnx_declarations {
  public:
   onnx_declarations(const onnx_graph& graph, const onnx_links& links) : graph_(&graph), links_(&links) {
     for (const auto* list : {&graph.values, &graph.outputs, &graph.inputs})
-      for (const onnx_value& value : *list) declared_[value.name] = &value;
+      for (const onnx_value& value : *list) *declared_.add(value.name).first = &value;
   }
 
   std::optional<std::size_t> rank_of(std::string_view name) const {
@@ -43,20 +44,20 @@ class onnx_declarations {
         rank = value->shape->size();
         break;
       }
-      const auto maker = links_->producers.find(name);
-      if (maker == links_->producers.end()) break;
-      if (const auto known = ranks_.find(maker->second); known != ranks_.end()) {
+      const auto maker = links_->maker(name);
+      if (!maker) break;
+      if (const auto known = ranks_.find(*maker); known != ranks_.end()) {
         rank = known->second;
         break;
       }
-      const onnx_node& node = graph_->nodes[maker->second];
+      const onnx_node& node = graph_->nodes[*maker];
       if (!node.is_standard()) break;
       if (node.op_type == "Gemm" || node.op_type == "Flatten") {
         rank = 2;
         break;
       }
       if (!keeps_rank(node.op_type)) break;
-      way.push_back(maker->second);
+      way.push_back(*maker);
       name = varying_input(node);
     }
     for (const std::size_t node : way) ranks_.emplace(node, rank);
@@ -77,8 +78,8 @@ class onnx_declarations {
         type = value->type;
         break;
       }
-      if (const auto known = types_.find(name); known != types_.end()) {
-        type = known->second;
+      if (const onnx_type* const known = types_.find(name)) {
+        type = *known;
         break;
       }
       const onnx_node* const node = links_->producer(name, *graph_);
@@ -93,22 +94,22 @@ class onnx_declarations {
       name = node->input(found.input);
       if (name.empty()) break;
     }
-    for (const std::string_view tensor : way) types_.emplace(tensor, type);
+    for (const std::string_view tensor : way) types_.add(tensor, type);
     return type;
   }
 
  private:
   const onnx_value* declared(std::string_view name) const {
-    const auto found = declared_.find(name);
-    return found != declared_.end() ? found->second : nullptr;
+    const onnx_value* const* const found = declared_.find(name);
+    return found != nullptr ? *found : nullptr;
   }
 
   /// Which output of its node a tensor is. Nodes of very many outputs are looked through once.
   std::size_t slot_of(const onnx_node& node, std::string_view name) const {
     constexpr std::size_t many = 16;
     if (node.outputs.size() > many && !slots_.contains(name))
-      for (std::size_t i = 0; i < node.outputs.size(); ++i) slots_.emplace(node.outputs[i], i);
-    if (node.outputs.size() > many) return slots_.find(name)->second;
+      for (std::size_t i = 0; i < node.outputs.size(); ++i) slots_.add(node.outputs[i], i);
+    if (node.outputs.size() > many) return *slots_.find(name);
     return static_cast<std::size_t>(std::find(node.outputs.begin(), node.outputs.end(), name) -
                                     node.outputs.begin());
   }
@@ -171,11 +172,11 @@ class onnx_declarations {
 
   const onnx_graph* graph_;
   const onnx_links* links_;
-  std::unordered_map<std::string_view, const onnx_value*> declared_;
+  name_map<const onnx_value*> declared_;
   // What was found out, so that nobody walks a long way twice; none of it is an answer of its own.
   mutable std::unordered_map<std::size_t, std::optional<std::size_t>> ranks_;  // node -> rank of its outputs
-  mutable std::unordered_map<std::string_view, onnx_type> types_;
-  mutable std::unordered_map<std::string_view, std::size_t> slots_;  // of outputs of nodes that have many
+  mutable name_map<onnx_type> types_;
+  mutable name_map<std::size_t> slots_;  // of outputs of nodes that have many
 };
 
 }  // namespace detail

@@ -30,6 +30,7 @@
 #include "ptq/model/shape_text.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/view.hpp"
+#include "ptq/text/name_map.hpp"
 
 namespace ptq::inline v0_1 {
 
@@ -163,51 +164,60 @@ class onnx_layer_builder {
     found.op_type = node.op_type;
     if (tensor != nullptr) found.weight = tensor->view();
     if (tensor != nullptr && kind.multiplies()) find_axis(node, kind, *weight, found);
-    const std::string constant = tensor != nullptr ? tensor->name : std::string();
+    const std::string_view constant = tensor != nullptr ? std::string_view(tensor->name) : "";
     onnx_call call{at, found.weight_is_left ? std::size_t{1} : 0, {}, {}};
     call.type = tensor != nullptr && kind.multiplies() ? weight->traced.type
                                                        : declared_.type_of(node.input(call.input));
     call.carrier = weight->traced.carrier;
-    add_call(std::move(found), {constant, weight->slot, {}}, call, constant);
+    add_call(std::move(found), constant, weight->slot, call, constant);
     return true;
   }
 
   /// As in PyTorch, a weight that is used twice in the same way is one layer.
   ///
+  /// @param weight      the constant that holds it; empty if there is none
   /// @param named_after the constant that gives the layer its name; empty: the node does
-  void add_call(layer found, onnx_layer at, onnx_call call, const std::string& named_after) {
-    const std::size_t node = call.node;
-    if (!at.weight.empty()) {
-      const std::size_t key = hash_of(found, at);
-      const auto [first, end] = by_weight_.equal_range(key);
-      const auto same =
-          std::find_if(first, end, [&](const auto& row) { return is_same(row.second, found, at); });
-      if (same != end) {
-        made_.sources[same->second].calls.push_back(call);
-        places_[same->second].nodes.push_back(node);
-        return;
+  void add_call(layer found, std::string_view weight, std::size_t slot, onnx_call call,
+                std::string_view named_after) {
+    const std::size_t number = made_.layers.size();
+    if (!weight.empty()) {
+      const auto [first, is_new] = weights_.add(weight, number);
+      if (!is_new) {
+        if (const auto same = find_same(*first, found, weight, slot)) {
+          made_.sources[*same].calls.push_back(call);
+          places_[*same].others.push_back(call.node);
+          return;
+        }
+        other_uses_.emplace(hash_of(found, weight, slot), number);
       }
-      by_weight_.emplace(key, made_.layers.size());
-      weights_.insert(at.weight);
     }
-    places_.push_back({named_after, {}});
-    if (found.name.empty()) places_.back().nodes.push_back(node);
-    at.calls.push_back(call);
+    places_.push_back({named_after, found.name.empty() ? call.node : onnx_place::no_node});
     made_.layers.push_back(std::move(found));
-    made_.sources.push_back(std::move(at));
+    made_.sources.push_back({std::string(weight), slot, {call}});
   }
 
-  static std::size_t hash_of(const layer& found, const onnx_layer& at) {
-    return std::hash<std::string>()(at.weight + "\n" + found.op_type + "\n" + std::to_string(at.weight_slot));
+  /// The layer that uses a weight in the same way; nothing if there is none.
+  ///
+  /// @param first the first layer that uses the weight
+  std::optional<std::size_t> find_same(std::size_t first, const layer& found, std::string_view weight,
+                                       std::size_t slot) const {
+    if (is_same(first, found, weight, slot)) return first;
+    const auto [begin, end] = other_uses_.equal_range(hash_of(found, weight, slot));
+    const auto same =
+        std::find_if(begin, end, [&](const auto& row) { return is_same(row.second, found, weight, slot); });
+    return same != end ? std::optional(same->second) : std::nullopt;
+  }
+
+  static std::size_t hash_of(const layer& found, std::string_view weight, std::size_t slot) {
+    return std::hash<std::string>()(std::string(weight) + "\n" + found.op_type + "\n" + std::to_string(slot));
   }
 
   /// Whether a layer uses the weight as another one that is known does.
-  bool is_same(std::size_t known, const layer& found, const onnx_layer& at) const {
+  bool is_same(std::size_t known, const layer& found, std::string_view weight, std::size_t slot) const {
     const layer& other = made_.layers[known];
     const onnx_layer& source = made_.sources[known];
-    return source.weight == at.weight && source.weight_slot == at.weight_slot &&
-           other.op_type == found.op_type && other.output_axis == found.output_axis &&
-           other.reason == found.reason;
+    return source.weight == weight && source.weight_slot == slot && other.op_type == found.op_type &&
+           other.output_axis == found.output_axis && other.reason == found.reason;
   }
 
   /// An input that holds no floats, as far as anything says, is left as it is: the plan says so.
@@ -292,23 +302,22 @@ class onnx_layer_builder {
   void add_left_alone(layer found, const std::vector<onnx_named_constant>& from, bool is_computed,
                       std::size_t at, const onnx_inside& inside, const std::string& node_name) {
     const auto& [name, tensor] = from.front();
-    std::string own(from.size() == 1 || holds_codes(*tensor) ? name : std::string_view());
-    if (holds_codes(*tensor) && own.ends_with("_quantized")) own.resize(own.rfind('_'));
+    std::string_view own = from.size() == 1 || holds_codes(*tensor) ? name : std::string_view();
+    if (holds_codes(*tensor) && own.ends_with("_quantized")) own = own.substr(0, own.rfind('_'));
     found.weight = shown(*tensor);
     if (!inside.is_main()) {
       found.reason = inside.reason;
-      found.name = inside.path + (own.empty() ? node_name : onnx_namer::stem_of(own));
+      found.name.append(inside.path).append(own.empty() ? node_name : onnx_namer::stem_of(own));
       while (!names_.insert(found.name).second)
         found.name.append("_").append(std::to_string(made_.layers.size()));
     }
     const bool is_source = inside.is_main() && !is_computed;
-    add_call(std::move(found), {is_source ? std::string(name) : std::string(), 0, {}}, {at, 0, {}, {}}, own);
+    add_call(std::move(found), is_source ? name : std::string_view(), 0, {at, 0, {}, {}}, own);
   }
 
   bool are_listed(const std::vector<onnx_named_constant>& from) const {
-    return std::all_of(from.begin(), from.end(), [&](const onnx_named_constant& one) {
-      return weights_.contains(std::string(one.name));
-    });
+    return std::all_of(from.begin(), from.end(),
+                       [&](const onnx_named_constant& one) { return weights_.contains(one.name); });
   }
 
   /// With its data if they are there: those of bodies are not looked for in other files.
@@ -394,10 +403,10 @@ class onnx_layer_builder {
   onnx_constants constants_;
   onnx_tracer tracer_;
   onnx_layers made_;
-  std::unordered_multimap<std::size_t, std::size_t> by_weight_;  // hash -> layers whose weights have names
-  std::unordered_set<std::string> weights_;                      // their names
-  std::vector<onnx_place> places_;                               // one for each layer
-  std::unordered_set<std::string> names_;                        // of what is inside nodes and functions
+  name_map<std::size_t> weights_;  // that have names -> the first layers that use them
+  std::unordered_multimap<std::size_t, std::size_t> other_uses_;  // hash -> the other layers that do
+  std::vector<onnx_place> places_;                                // one for each layer
+  std::unordered_set<std::string> names_;                         // of what is inside nodes and functions
 };
 
 }  // namespace detail

@@ -5,10 +5,11 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "ptq/config/words.hpp"
@@ -16,6 +17,7 @@
 #include "ptq/io/onnx/model.hpp"
 #include "ptq/io/onnx/tensor.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/name_map.hpp"
 
 namespace ptq::inline v0_1 {
 
@@ -26,22 +28,48 @@ struct onnx_use {
   std::size_t slot = 0;
 };
 
-/// The views are those of the graph.
-struct onnx_links {
-  std::unordered_map<std::string_view, std::size_t> producers;         ///< tensor -> node
-  std::unordered_map<std::string_view, const onnx_tensor*> constants;  ///< initializers, `Constant` values
-  std::unordered_map<std::string_view, std::vector<onnx_use>> uses;
-  std::unordered_set<std::string_view> outputs;  ///< of the graph
+/// What a graph says of a tensor.
+struct onnx_link {
+  static constexpr std::size_t no_node = static_cast<std::size_t>(-1);
+  const onnx_tensor* constant = nullptr;  ///< an initializer, the value of a `Constant`
+  std::size_t producer = no_node;
+  std::size_t first_use = 0;  ///< in the list of all uses
+  std::size_t use_count = 0;
+  bool is_made = false;    ///< by the file, the caller or a node
+  bool is_output = false;  ///< of the graph
+};
 
-  const onnx_tensor* constant(std::string_view name) const {
-    const auto found = constants.find(name);
-    return found != constants.end() ? found->second : nullptr;
+/// The views are those of the graph.
+class onnx_links {
+ public:
+  const onnx_tensor* constant(std::string_view name) const noexcept {
+    const onnx_link* const found = tensors.find(name);
+    return found != nullptr ? found->constant : nullptr;
+  }
+  /// The number of the node that makes a tensor; nothing for graph inputs and initializers.
+  std::optional<std::size_t> maker(std::string_view name) const noexcept {
+    const onnx_link* const found = tensors.find(name);
+    return found != nullptr && found->producer != onnx_link::no_node ? std::optional(found->producer)
+                                                                     : std::nullopt;
   }
   /// Null for graph inputs and initializers.
-  const onnx_node* producer(std::string_view name, const onnx_graph& graph) const {
-    const auto found = producers.find(name);
-    return found != producers.end() ? &graph.nodes[found->second] : nullptr;
+  const onnx_node* producer(std::string_view name, const onnx_graph& graph) const noexcept {
+    const auto found = maker(name);
+    return found ? &graph.nodes[*found] : nullptr;
   }
+  /// In the order of nodes.
+  std::span<const onnx_use> uses(std::string_view name) const noexcept {
+    const onnx_link* const found = tensors.find(name);
+    if (found == nullptr) return {};
+    return std::span(all_uses).subspan(found->first_use, found->use_count);
+  }
+  bool is_output(std::string_view name) const noexcept {
+    const onnx_link* const found = tensors.find(name);
+    return found != nullptr && found->is_output;
+  }
+
+  detail::name_map<onnx_link> tensors;
+  std::vector<onnx_use> all_uses;  ///< those of a tensor side by side
 };
 
 /// `node "conv1" (Conv)`, or `node 7 (Conv)` if it has no name.
@@ -74,10 +102,10 @@ inline error describe_order(const onnx_graph& graph, const onnx_links& links, st
     std::size_t next = graph.nodes.size();
     bool closes = false;
     for_each_use(graph.nodes[last], [&](const std::string& name, std::size_t) {
-      const auto found = links.producers.find(name);
-      if (found == links.producers.end() || closes) return;
-      closes = states[found->second] == state::open;
-      if (closes || states[found->second] == state::fresh) next = found->second;
+      const auto found = links.maker(name);
+      if (!found || closes) return;
+      closes = states[*found] == state::open;
+      if (closes || states[*found] == state::fresh) next = *found;
     });
     if (closes) {
       std::string chain;
@@ -95,32 +123,59 @@ inline error describe_order(const onnx_graph& graph, const onnx_links& links, st
   }
   return error(
       errc::wrong_format, node_text(graph, node),
-      "uses \"" + std::string(tensor) + "\" before " +
-          node_text(graph, links.producers.find(tensor)->second) +
+      "uses \"" + std::string(tensor) + "\" before " + node_text(graph, *links.maker(tensor)) +
           " makes it. The nodes of an ONNX graph must be in topological order: sort and save it again.");
 }
 
-/// Notes where each tensor is used. A node may use what comes before it.
-inline result<void> link_uses(const onnx_graph& graph, const std::unordered_set<std::string_view>& known,
-                              const std::vector<std::string_view>& all, onnx_links& links) {
+/// The tensor that somebody may mean who uses one that nothing makes.
+inline std::string_view nearest_tensor(const onnx_links& links, std::string_view name) {
+  std::vector<std::string_view> made;
+  for (const auto& [tensor, link] : links.tensors)
+    if (link.is_made) made.push_back(tensor);
+  return nearest_word(name, made);
+}
+
+/// Whether a node may use a tensor: what comes before it.
+///
+/// @param found of the tensor; null where nothing is known of it
+inline result<void> check_use(const onnx_graph& graph, const onnx_links& links, const onnx_use& use,
+                              std::string_view name, const onnx_link* found) {
+  if (found != nullptr && found->producer != onnx_link::no_node)
+    return found->producer < use.node ? result<void>() : describe_order(graph, links, use.node, name);
+  if (found != nullptr && found->is_made) return {};
+  return error(
+      errc::tensor_not_found, node_text(graph, use.node),
+      (use.slot == onnx_use::in_body ? "its body uses" : "input " + std::to_string(use.slot) + " is") +
+          " \"" + std::string(name) + "\", which is no input, no initializer and no output of another node.",
+      nearest_tensor(links, name));
+}
+
+/// Notes where each tensor is used.
+inline result<void> link_uses(const onnx_graph& graph, onnx_links& links) {
+  std::vector<onnx_link*> used;  // by every use
   result<void> outcome;
   for (std::size_t i = 0; i < graph.nodes.size() && outcome; ++i) {
-    for_each_use(graph.nodes[i], [&](const std::string& name, std::size_t slot) {
-      links.uses[name].push_back({i, slot});
+    for_each_use(graph.nodes[i], [&](std::string_view name, std::size_t slot) {
       if (!outcome) return;
-      const auto maker = links.producers.find(name);
-      if (maker != links.producers.end() ? maker->second < i : known.contains(name)) return;
-      if (maker != links.producers.end())
-        outcome = describe_order(graph, links, i, name);
-      else
-        outcome =
-            error(errc::tensor_not_found, node_text(graph, i),
-                  (slot == onnx_use::in_body ? "its body uses" : "input " + std::to_string(slot) + " is") +
-                      " \"" + name + "\", which is no input, no initializer and no output of another node.",
-                  nearest_word(name, all));
+      used.push_back(links.tensors.find(name));
+      outcome = check_use(graph, links, {i, slot}, name, used.back());
+      if (outcome) ++used.back()->use_count;
     });
   }
-  return outcome;
+  if (!outcome) return outcome;
+  std::size_t count = 0;
+  for (auto& [name, link] : links.tensors) {
+    link.first_use = count;
+    count += std::exchange(link.use_count, 0);
+  }
+  links.all_uses.resize(count);
+  auto next = used.begin();
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i)
+    for_each_use(graph.nodes[i], [&](std::string_view, std::size_t slot) {
+      onnx_link& link = **next++;
+      links.all_uses[link.first_use + link.use_count++] = {i, slot};
+    });
+  return {};
 }
 
 }  // namespace detail
@@ -131,44 +186,45 @@ inline result<void> link_uses(const onnx_graph& graph, const std::unordered_set<
 ///         topological order): the message names node and tensor
 inline result<onnx_links> links_of(const onnx_graph& graph) {
   onnx_links links;
-  std::unordered_set<std::string_view> known;
-  std::vector<std::string_view> all;
+  links.tensors.reserve(graph.initializers.size() + graph.sparse_initializers.size() + graph.inputs.size() +
+                        graph.nodes.size());
   const auto twice = [](std::string_view name) {
     return error(errc::duplicate_key, "tensor \"" + std::string(name) + "\"",
                  "is made twice: every tensor of a graph needs a name of its own.");
   };
-  const auto define = [&](std::string_view name) {
-    all.push_back(name);
-    return known.insert(name).second;
+  const auto define = [&](std::string_view name) -> onnx_link* {
+    onnx_link& link = *links.tensors.add(name).first;
+    return std::exchange(link.is_made, true) ? nullptr : &link;
   };
   for (const onnx_tensor& tensor : graph.initializers) {
-    if (!define(tensor.name)) return twice(tensor.name);
-    links.constants[tensor.name] = &tensor;
+    onnx_link* const link = define(tensor.name);
+    if (link == nullptr) return twice(tensor.name);
+    link->constant = &tensor;
   }
   for (const onnx_tensor& sparse : graph.sparse_initializers)
-    if (!define(sparse.name)) return twice(sparse.name);
-  std::unordered_set<std::string_view> inputs;
+    if (define(sparse.name) == nullptr) return twice(sparse.name);
+  detail::name_map<detail::no_value> inputs;
   for (const onnx_value& input : graph.inputs) {
-    if (!inputs.insert(input.name).second) return twice(input.name);
+    if (!inputs.add(input.name).second) return twice(input.name);
     define(input.name);  // may have an initializer: its default
   }
-  for (const onnx_tensor& tensor : graph.constants) links.constants[tensor.name] = &tensor;
+  for (const onnx_tensor& tensor : graph.constants) links.tensors.add(tensor.name).first->constant = &tensor;
 
-  links.producers.reserve(graph.nodes.size());
-  links.uses.reserve(graph.nodes.size());
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     for (const std::string& name : graph.nodes[i].outputs) {
       if (name.empty()) continue;
-      if (!define(name)) return twice(name);
-      links.producers[name] = i;
+      onnx_link* const link = define(name);
+      if (link == nullptr) return twice(name);
+      link->producer = i;
     }
   }
-  if (const auto used = detail::link_uses(graph, known, all, links); !used) return used.error();
+  if (const auto used = detail::link_uses(graph, links); !used) return used.error();
   for (const onnx_value& output : graph.outputs) {
-    if (!known.contains(output.name))
+    onnx_link* const link = links.tensors.find(output.name);
+    if (link == nullptr || !link->is_made)
       return error(errc::tensor_not_found, "graph output \"" + output.name + "\"", "no node makes it.",
-                   nearest_word(output.name, all));
-    links.outputs.insert(output.name);
+                   detail::nearest_tensor(links, output.name));
+    link->is_output = true;
   }
   return links;
 }

@@ -6,13 +6,13 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <deque>
 #include <iterator>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -20,6 +20,7 @@
 #include "ptq/io/onnx/model.hpp"
 #include "ptq/model/classes.hpp"
 #include "ptq/model/layer.hpp"
+#include "ptq/text/name_map.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {
@@ -102,8 +103,12 @@ inline bool is_made_up(std::string_view tensor) noexcept {
 
 /// What makes a layer in the graph.
 struct onnx_place {
-  std::string constant;            ///< that holds its weight; empty if there is none
-  std::vector<std::size_t> nodes;  ///< that compute it; none: it is inside a node, and has its name already
+  static constexpr std::size_t no_node = static_cast<std::size_t>(-1);
+  std::string_view constant;   ///< that holds its weight; empty if there is none
+  std::size_t node = no_node;  ///< that computes it; none: it is inside a node, and has its name already
+  std::vector<std::size_t> others{};  ///< that compute it, too
+
+  bool is_inside() const noexcept { return node == no_node; }
 };
 
 /// Names layers. A weight that has a name gives it to its layer; else the layer is named after its module.
@@ -118,44 +123,46 @@ class onnx_namer {
   ///
   /// @param places one for each layer
   void name(std::span<layer> layers, std::span<const onnx_place> places) {
+    constexpr std::size_t names_of_layer = 3;
+    names_.reserve(names_of_layer * layers.size());
     for (std::size_t i = 0; i < layers.size(); ++i) {
-      if (places[i].nodes.empty())
-        names_.insert(layers[i].name);
+      if (places[i].is_inside())
+        names_.add(layers[i].name);
       else if (!places[i].constant.empty() && layers[i].reason.empty())
-        ++weights_in_[origin_of(graph_->nodes[places[i].nodes.front()]).module];
+        ++weights_in_[origin_of(graph_->nodes[places[i].node]).module];
     }
     for (std::size_t i = 0; i < layers.size(); ++i) {  // first, so that nothing derived takes such a name
-      if (places[i].constant.empty() || places[i].nodes.empty()) continue;
+      if (places[i].constant.empty() || places[i].is_inside()) continue;
       if (is_made_up(places[i].constant)) {
-        layers[i].origin = {places[i].constant, {}, true};
+        layers[i].origin = {std::string(places[i].constant), {}, true};
         continue;
       }
-      if (std::string own = stem_of(places[i].constant); names_.insert(own).second)
-        layers[i].name = std::move(own);
+      if (const std::string_view own = stem_of(places[i].constant); names_.add(own).second)
+        layers[i].name = own;
     }
     for (std::size_t i = 0; i < layers.size(); ++i) {
-      if (places[i].nodes.empty()) continue;
+      if (places[i].is_inside()) continue;
       if (layers[i].name.empty()) derive_name(layers[i], places[i]);
-      note_class(layers[i], origin_of(graph_->nodes[places[i].nodes.front()]));
+      note_class(layers[i], origin_of(graph_->nodes[places[i].node]));
     }
     for (std::size_t i = 0; i < layers.size(); ++i)
-      if (!places[i].nodes.empty()) add_aliases(layers[i], places[i]);
+      if (!places[i].is_inside()) add_aliases(layers[i], places[i]);
   }
 
   /// Without `.weight`.
-  static std::string stem_of(std::string_view constant) {
+  static std::string_view stem_of(std::string_view constant) noexcept {
     constexpr std::string_view suffix = ".weight";
     if (constant.size() > suffix.size() && constant.ends_with(suffix)) constant.remove_suffix(suffix.size());
-    return std::string(constant);
+    return constant;
   }
 
  private:
   void derive_name(layer& found, const onnx_place& place) {
-    const std::size_t at = place.nodes.front();
+    const std::size_t at = place.node;
     const onnx_node& node = graph_->nodes[at];
     const bool is_shared = !place.constant.empty() && !found.origin.is_made_up;  // another has its name
     const onnx_origin origin = origin_of(node);
-    const std::string in_graph = !node.name.empty() ? node.name : place.constant;
+    const std::string in_graph(!node.name.empty() ? std::string_view(node.name) : place.constant);
     std::string last = node.op_type + "_" + std::to_string(at);
     std::vector<std::string> wanted;
     if (!is_shared) {
@@ -164,13 +171,15 @@ class onnx_namer {
     }
     wanted.insert(wanted.end(), {is_shared ? node.name : in_graph, last});
     for (const std::string& name : wanted) {
-      if (name.empty() || !names_.insert(name).second) continue;
+      if (name.empty() || names_.contains(name)) continue;
       found.name = name;
+      names_.add(found.name);
       if (name != in_graph && name != last && place.constant.empty()) found.origin.graph_name = node.name;
       return;
     }
-    while (!names_.insert(last).second) last.append("_").append(std::to_string(at));
+    while (names_.contains(last)) last.append("_").append(std::to_string(at));
     found.name = std::move(last);
+    names_.add(found.name);
   }
 
   /// The name that the module of a call gives to its layer; empty where nothing says one.
@@ -212,21 +221,21 @@ class onnx_namer {
   /// `attn.in_proj_bias` of `attn.in_proj`. Equal biases may have become one, which is no module's own.
   std::string bias_name(const onnx_node& node, const std::string& module) const {
     const std::string_view bias = node.op_type == "MatMul" ? added_constant(node) : node.input(2);
-    const auto uses = links_->uses.find(bias);
-    if (links_->constant(bias) == nullptr || uses == links_->uses.end() || is_made_up(bias)) return {};
+    const std::size_t uses = links_->uses(bias).size();
+    if (links_->constant(bias) == nullptr || uses == 0 || is_made_up(bias)) return {};
     if (!bias.ends_with(".bias") && !bias.ends_with("_bias")) return {};
     const std::string_view stem = bias.substr(0, bias.size() - std::string_view(".bias").size());
     const bool is_inside = stem == module || (stem.starts_with(module + "."));
-    const bool is_its_own = module.empty() ? uses->second.size() == 1 : is_inside;
+    const bool is_its_own = module.empty() ? uses == 1 : is_inside;
     return is_its_own ? std::string(stem) : std::string();
   }
 
   /// The constant that an Add behind a node adds to its output; empty if there is none.
   std::string_view added_constant(const onnx_node& node) const {
     if (node.outputs.empty()) return {};
-    const auto uses = links_->uses.find(node.outputs.front());
-    if (uses == links_->uses.end() || uses->second.size() != 1) return {};
-    const auto [at, slot] = uses->second.front();
+    const auto uses = links_->uses(node.outputs.front());
+    if (uses.size() != 1) return {};
+    const auto [at, slot] = uses.front();
     const onnx_node& sum = graph_->nodes[at];
     return sum.is_standard() && sum.op_type == "Add" && slot < 2 ? sum.input(1 - slot) : std::string_view();
   }
@@ -244,14 +253,15 @@ class onnx_namer {
   }
 
   void add_aliases(layer& found, const onnx_place& place) {
-    const auto add = [&](std::string alias) {
-      if (!alias.empty() && names_.insert(alias).second) found.aliases.push_back(std::move(alias));
+    const auto add = [&](std::string_view alias) {
+      if (!alias.empty() && names_.add(alias).second) found.aliases.emplace_back(alias);
     };
     add(place.constant);
     if (!place.constant.empty()) add(stem_of(place.constant));
-    for (const std::size_t at : place.nodes) {
+    add(graph_->nodes[place.node].name);
+    for (const std::size_t at : place.others) {
       add(graph_->nodes[at].name);
-      if (at != place.nodes.front()) add(module_name(found, place, graph_->nodes[at]));
+      add(kept_.emplace_back(module_name(found, place, graph_->nodes[at])));
     }
   }
 
@@ -259,7 +269,8 @@ class onnx_namer {
   const onnx_links* links_;
   std::set<std::string> modules_;                            // of nodes
   std::unordered_map<std::string, std::size_t> weights_in_;  // module -> layers with a weight
-  std::unordered_set<std::string> names_;
+  name_map<no_value> names_;      // views of the graph, of names of layers, and of those kept here
+  std::deque<std::string> kept_;  // names that modules give to other calls of their layers
 };
 
 }  // namespace detail

@@ -114,16 +114,16 @@ class onnx_rounding_finder {
     const onnx_tensor* const zero = links_->constant(encoder.input(2));
     const auto type =
         zero != nullptr ? zero->type : static_cast<onnx_type>(encoder.integer("output_dtype", 2));
-    const auto uses = links_->uses.find(encoder.outputs[0]);
-    if (!find_instantiation(name_of(type), "modelopt") || uses == links_->uses.end() ||
-        links_->outputs.contains(encoder.outputs[0]))
+    const auto uses = links_->uses(encoder.outputs[0]);
+    if (!find_instantiation(name_of(type), "modelopt") || uses.empty() ||
+        links_->is_output(encoder.outputs[0]))
       return false;
     const auto decodes_alike = [&](const onnx_use& use) {
       const onnx_node& decoder = graph_->nodes[use.node];
       return is(decoder, "DequantizeLinear") && use.slot == 0 && scales_of(decoder) == scales;
     };
-    if (!std::all_of(uses->second.begin(), uses->second.end(), decodes_alike)) return false;
-    for (const onnx_use& use : uses->second)
+    if (!std::all_of(uses.begin(), uses.end(), decodes_alike)) return false;
+    for (const onnx_use& use : uses)
       made_.tensors.push_back(
           {encoder.inputs[0], graph_->nodes[use.node].outputs[0], name_of(type), scales->front()});
     return true;

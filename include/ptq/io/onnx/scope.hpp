@@ -61,7 +61,7 @@ class onnx_scope {
 
   /// Whether a node or an output of this scope reads a tensor that is made in it.
   bool is_used(std::string_view name) const {
-    if (links_ != nullptr) return links_->uses.contains(name) || links_->outputs.contains(name);
+    if (links_ != nullptr) return !links_->uses(name).empty() || links_->is_output(name);
     return used_.contains(name);
   }
 

@@ -190,15 +190,15 @@ class onnx_tracer {
         found = start_of(*tensor);
         break;
       }
-      const auto maker = links_->producers.find(name);
-      if (maker == links_->producers.end()) break;
-      if (const auto known = passed_.find(maker->second); known != passed_.end()) {
+      const auto maker = links_->maker(name);
+      if (!maker) break;
+      if (const auto known = passed_.find(*maker); known != passed_.end()) {
         found = known->second;
         break;
       }
-      const onnx_node& node = graph_->nodes[maker->second];
+      const onnx_node& node = graph_->nodes[*maker];
       if (!passing_arguments(node, *links_)) break;
-      way.push_back(maker->second);
+      way.push_back(*maker);
       name = node.inputs.front();
     }
     for (std::size_t i = way.size(); i-- > 0;) {
@@ -263,8 +263,7 @@ inline std::vector<std::size_t> path_to(const onnx_graph& graph, const onnx_link
   while (carrier) {
     path.push_back(*carrier);
     const std::string& input = graph.nodes[*carrier].inputs.front();
-    const auto maker = links.constant(input) == nullptr ? links.producers.find(input) : links.producers.end();
-    carrier = maker != links.producers.end() ? std::optional(maker->second) : std::nullopt;
+    carrier = links.constant(input) == nullptr ? links.maker(input) : std::nullopt;
   }
   std::reverse(path.begin(), path.end());
   return path;
