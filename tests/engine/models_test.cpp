@@ -157,7 +157,8 @@ TEST_CASE("what is wrong with a call is said by name") {
 }
 
 TEST_CASE("windows that no image has are refused") {
-  const auto failure = [](const std::vector<std::int64_t>& kernel, std::int64_t dilation) {
+  const auto failure = [](const std::vector<std::int64_t>& kernel, std::int64_t dilation,
+                          const std::vector<std::int64_t>& pads = {}) {
     ptq::onnx_node node;
     node.op_type = "MaxPool";
     const auto add = [&](const char* name, std::vector<std::int64_t> values) {
@@ -168,6 +169,7 @@ TEST_CASE("windows that no image has are refused") {
     };
     add("kernel_shape", kernel);
     add("dilations", {dilation, dilation});
+    add("pads", pads);
     const tiny::tensor image({1, 1, 4, 4});
     const auto made = tiny::max_pool({node, 19, {&image}});
     REQUIRE_FALSE(made);
@@ -179,6 +181,13 @@ TEST_CASE("windows that no image has are refused") {
   // with this dilation the extent of the window would wrap around to 1
   CHECK(failure({std::numeric_limits<std::int64_t>::min() + 1, 2}, 2) ==
         "kernel_shape holds -9223372036854775807.");
+  CHECK(failure({2, 2}, 1, {0, 0, 0, 65}) == "pads holds 65 for an extent of 4.");
+  CHECK(failure({2, 2}, 1, {0, 64, 0, 0}) ==
+        "window 0 of spatial axis 1 lies wholly in the padding, where there is no maximum. Make pads smaller "
+        "than the window.");
+  CHECK(failure({2, 2}, 1, {0, 0, 2, 0}) ==
+        "window 4 of spatial axis 0 lies wholly in the padding, where there is no maximum. Make pads smaller "
+        "than the window.");
 }
 
 TEST_CASE("an operator that is missing is named with its node, before anything runs") {

@@ -52,6 +52,11 @@ struct window {
       w.pad[axis] = attribute("pads", i, 0);
       pad_end[axis] = attribute("pads", spatial + i, 0);
       const std::size_t covered = w.dilation[axis] * (w.kernel[axis] - 1) + 1;
+      const std::size_t most_padding = std::max<std::size_t>(w.image[axis], 64);
+      for (const std::size_t pad : {w.pad[axis], pad_end[axis]})
+        if (pad > most_padding)  // a few bytes could ask for any amount of memory
+          return unsupported("pads holds " + std::to_string(pad) + " for an extent of " +
+                             std::to_string(w.image[axis]) + ".");
       const std::size_t padded = w.image[axis] + w.pad[axis] + pad_end[axis];
       if (padded < covered) return error(errc::size_mismatch, "", "the image is smaller than the window.");
       w.out[axis] = (padded - covered) / w.stride[axis] + 1;
@@ -70,6 +75,14 @@ struct window {
     return s;
   }
 
+  /// Whether a tap of the windows at a position of one axis is in the image. In the padding before it the
+  /// place wraps around.
+  bool has_values(std::size_t axis, std::size_t position) const noexcept {
+    for (std::size_t tap = 0; tap < kernel[axis]; ++tap)
+      if (position * stride[axis] + tap * dilation[axis] - pad[axis] < image[axis]) return true;
+    return false;
+  }
+
   /// Calls f(tap, position, offset in the image) for every pair that is not in the padding.
   template <class F>
   void for_each(F&& f) const {
@@ -85,15 +98,14 @@ struct window {
 
 /// The maximum of no values is no number, whatever an engine answers there.
 inline result<void> expect_values(const window& w) {
-  std::vector<bool> has_values(w.positions());
-  w.for_each([&](std::size_t, std::size_t position, std::size_t) { has_values[position] = true; });
-  const auto empty = std::find(has_values.begin(), has_values.end(), false);
-  if (empty == has_values.end()) return {};
-  const auto at = static_cast<std::size_t>(empty - has_values.begin());
-  return error(
-      errc::invalid_value, "",
-      "window " + std::to_string(at) +
-          " lies wholly in the padding, where there is no maximum. Make pads smaller than the window.");
+  for (std::size_t axis = 0; axis < w.out.size(); ++axis)
+    for (std::size_t position = 0; position < w.out[axis]; ++position)
+      if (!w.has_values(axis, position))
+        return error(
+            errc::invalid_value, "",
+            "window " + std::to_string(position) + " of spatial axis " + std::to_string(axis) +
+                " lies wholly in the padding, where there is no maximum. Make pads smaller than the window.");
+  return {};
 }
 
 /// NaN is larger than every number.
