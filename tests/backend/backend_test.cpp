@@ -2,6 +2,8 @@
 // The numbers of each backend, and what makes a class a backend.
 #include <doctest/doctest.h>
 
+#include <string_view>
+
 #include "ptq/backends.hpp"
 #include "ptq/core.hpp"
 
@@ -44,6 +46,14 @@ static_assert(recipe_of<ptq::fp8_e5m2, ptq::modelopt>.divisor == 57344.0F);
 static_assert(recipe_of<int4, ptq::modelopt>.divisor == 7.0F);
 static_assert(recipe_of<ptq::native, ptq::torchao> == recipe{} &&
               recipe_of<ptq::native, ptq::modelopt> == recipe{});
+// What nobody sets scales nothing, and is of the whole tensor.
+static_assert(recipe{} ==
+              recipe{0, 0, divide, {ptq::granularity::kind_type::per_tensor, 0}, half_rounding::nothing});
+static_assert(per_tensor() == ptq::granularity{ptq::granularity::kind_type::per_tensor, 0});
+
+static_assert(!ptq::torchao::activations && ptq::modelopt::activations);
+static_assert(std::string_view(ptq::torchao::mode) == "weight_only_ptq");
+static_assert(std::string_view(ptq::modelopt::mode) == "static_ptq");
 
 // A channel axis keeps its number, however large: an axis that does not exist must not become one that does.
 static_assert(per_channel(256).axis == 256 && per_channel(256) != per_channel(0));

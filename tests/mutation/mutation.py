@@ -65,7 +65,7 @@ AREAS = {
     "model/match": own(40, "model/match.hpp", "match resolve"),
     "model": own(30, "model/*.hpp", "pattern pattern_set match resolve apply model_calibration model_hash any_view"),
     "config": own(25, "config/*.hpp", "validate read_spec spec_fuzz"),
-    "io/onnx/opset": own(40, "io/onnx/adapters.hpp io/onnx/opset.hpp io/onnx/moving_node.hpp", "onnx_write"),
+    "io/onnx/opset": own(40, "io/onnx/adapters.hpp io/onnx/opset.hpp io/onnx/moving_node.hpp", "onnx_write onnx_opset"),
     "io/onnx": own(30, "io/onnx/*.hpp", "onnx_read onnx_write"),
     "io": own(30, "io/*.hpp", "files safetensors artifact statistics_file safetensors_data data images"),
     "engine": own(15, "engine/accuracy.hpp engine/batch_axis.hpp engine/outputs.hpp engine/inputs.hpp", "accuracy"),

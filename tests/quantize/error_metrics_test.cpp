@@ -111,8 +111,15 @@ TEST_CASE("no error at all, no signal, no elements") {
   CHECK(nothing.count == 0);
   CHECK(nothing.mse == 0);
   CHECK(nothing.max_abs == 0);
+  CHECK(nothing.sqnr_db == 0);
   CHECK(nothing.cosine == 1);
   CHECK(nothing.clipped_share == 0);
+}
+
+TEST_CASE("decibels: ten for a power of ten, whatever the unit") {
+  CHECK(ptq::sqnr_db(500, 5) == doctest::Approx(20));
+  CHECK(ptq::sqnr_db(0x1p-40, 0x1p-41) == doctest::Approx(3.0103));
+  CHECK(ptq::sqnr_db(0x1p-41, 0x1p-40) == doctest::Approx(-3.0103));
 }
 
 TEST_CASE("NaN and infinity are no small errors; a signal of zeros has no ratio above noise") {
