@@ -378,6 +378,39 @@ TEST_CASE("an axis that the weights of a rule lack") {
         "its axes count from 0; so it is with 1 more layer.");
   const auto done = ptq::apply(made, layers, [](const ptq::quantized_layer&) {});
   CHECK(done.error().code == ptq::errc::axis_out_of_range);
+
+  // Counted are those that lack the axis, of this rule alone.
+  from.quantize.layers[0].weights->quant_axis.axis = 2;
+  from.quantize.layers.push_back(rule("other", "int8"));
+  from.quantize.layers[1].weights->quant_axis = {ptq::axis_choice::kind_type::axis, 3};
+  layers.push_back({"g", "Linear", {values, {6, 4}}});
+  layers.push_back({"other", "Linear", {values, {6, 4}}});
+  layers.push_back({"d", "Conv2d", {values, {2, 3, 2, 2}}});
+  CHECK(ptq::check_axes(from, ptq::match(from, layers)).error().what ==
+        "/spec.yaml:5:42: quantize.layers[0].weights.quant_axis: is 2, but the weight of layer \"f\" has "
+        "rank 2, its axes count from 0; so it is with 1 more layer.");
+}
+
+TEST_CASE("a weight none of whose axes counts output channels has no scale for each of them") {
+  ptq::layer stack{"stack", "Linear", shaped({4, 6})};
+  stack.axis_reason = "it is a stack";
+  const auto weights = [&](ptq::spec from, const ptq::axis_choice& axis) {
+    from.quantize.layers[0].weights->quant_axis = axis;
+    return ptq::match(from, std::vector{stack}).layers[0].weights;
+  };
+  using kind = ptq::axis_choice::kind_type;
+  const ptq::spec torchao = weight_only({rule("*", "int8")});
+  const ptq::spec modelopt = static_ptq({rule("*", "int8")});
+  for (const ptq::spec& from : {torchao, modelopt}) {
+    CHECK(weights(from, {}).reason == "it is a stack");
+    CHECK(weights(from, {kind::axis, 1}).grain == ptq::per_channel(1));
+    CHECK(weights(from, {kind::axis, 1}).reason.empty());
+  }
+  CHECK(weights(torchao, {kind::per_tensor, 0}).reason == "it is a stack");  // it keeps its own granularity
+  CHECK(weights(modelopt, {kind::per_tensor, 0}).grain == ptq::per_tensor());
+  CHECK(weights(static_ptq({rule("*", "fp8_e4m3fn")}), {}).grain == ptq::per_tensor());
+  stack.axis_reason.clear();
+  CHECK(weights(torchao, {}).grain == ptq::per_channel(0));
 }
 
 TEST_CASE("warning: a class that contradicts the rank") {
@@ -423,6 +456,14 @@ TEST_CASE("names of a backend that go on after a dot, and words that the bundle 
         "\"other\" with \"int8\" is not in this bundle of policies");
   CHECK(named(ptq::match<only_fp8>(weight_only({rule("Linear", "int8")}), zoo()), "encoder.fc")
             .weights.reason == "\"torchao\" with \"int8\" is not in this bundle of policies");
+
+  // What a backend quantizes that nobody knows is not known either.
+  from.quantize.layers = {rule("Linear", "int8", "int8")};
+  const auto unknown = ptq::match(from, zoo());
+  CHECK(named(unknown, "encoder.fc").activations.reason ==
+        "\"other\" with \"int8\" is not in this bundle of policies");
+  for (const std::string& warning : unknown.warnings)
+    CHECK(warning.find("quantizes weights only") == std::string::npos);
 }
 
 TEST_CASE("names to skip that are there more than once count alike, and the first is the reason") {
