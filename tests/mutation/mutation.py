@@ -265,6 +265,11 @@ def by_compiler(errors, name):
     return ("killed", f"{name} (build)") if meant else ("nonsense", f"{name}: {first.strip()}")
 
 
+def text_of(which):
+    """As explained.txt has it."""
+    return "{}\n- {}\n+ {}".format(*key_of(which))
+
+
 def explanations():
     """{(file, old, new): reason}. Blocks of four lines: the header, "- " the line, "+ " the line changed, "= " why."""
     found = {}
@@ -306,7 +311,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--match", default="", help='only those whose "file: line => changed line" holds this')
     parser.add_argument("--lived", action="store_true", help="only those that lived the last time")
-    parser.add_argument("--list", action="store_true", help="prints the sample, and judges nothing")
+    parser.add_argument("--list", action="store_true", help="print all mutants in the order of the sample, and judge none")
     arguments = parser.parse_args()
     if unknown := set(arguments.areas) - set(AREAS):
         parser.error(f"there is no area {unknown.pop()}; there are {', '.join(AREAS)}")
@@ -314,36 +319,37 @@ def main():
     explained = explanations()
     say_stale(explained)
     before = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-    results = {}
+    results = {}  # of this seed and of lines that are still there, those of earlier runs among them
     WORK.mkdir(parents=True, exist_ok=True)
     lock = open(WORK / ".lock", "w")  # pylint: disable=consider-using-with  (until the end)
     fcntl.flock(lock, fcntl.LOCK_EX)
     copy = tree()
     for name in arguments.areas or AREAS:
-        wanted = [one for one in sample(name, arguments.seed)
+        candidates = sample(name, arguments.seed)
+        wanted = [one for one in candidates
                   if re.search(arguments.match, f"{one.file}: {one.old.strip()} => {one.new.strip()}")]
         if arguments.lived:
             wanted = [one for one in wanted if before.get(name_of(one), {}).get("verdict") == "lived"]
+        if arguments.list:
+            for one in wanted:
+                print(text_of(one))
+            continue
         count = 0
         for one in wanted:
             if count == (arguments.count or AREAS[name].count):
                 break
-            text = f"{one.file}\n- {one.old.strip()}\n+ {one.new.strip()}"
-            if arguments.list:
-                print(text)
-                count += 1
-                continue
             copy.prepare(AREAS[name].tests)
             begin = time.monotonic()
             verdict, by = copy.judge(one, AREAS[name].tests)
             count += verdict != "nonsense"
-            before[name_of(one)] = results[name_of(one)] = {
-                "area": name, "key": key_of(one), "verdict": verdict, "by": by,
-                "seconds": round(time.monotonic() - begin, 1)}
+            before[name_of(one)] = {"area": name, "key": key_of(one), "verdict": verdict, "by": by, "seed": arguments.seed,
+                                    "seconds": round(time.monotonic() - begin, 1)}
+            RESULTS.write_text(json.dumps(before, indent=1))
             print(f"{name} {count}: {verdict} {by}", flush=True)
             if verdict == "lived":
-                print(text + "\n= " + explained.get(key_of(one), "?"), flush=True)
-            RESULTS.write_text(json.dumps(before, indent=1))
+                print(text_of(one) + "\n= " + explained.get(key_of(one), "?"), flush=True)
+        known = [name_of(one) for one in candidates if before.get(name_of(one), {}).get("seed") == arguments.seed]
+        results.update((one, before[one]) for one in known)
     table(results, explained)
     living = [one for one in results.values() if one["verdict"] == "lived" and tuple(one["key"]) not in explained]
     for one in living:
