@@ -4,6 +4,10 @@
 
 #include <doctest/doctest.h>
 
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
 #include <cstdint>
 #include <initializer_list>
 #include <vector>
@@ -92,6 +96,20 @@ TEST_CASE_TEMPLATE("runs encode as single values do", D, ptq::int8, ptq::fp8_e4m
 TEST_CASE_TEMPLATE("runs decode as single codes do", D, ptq::int8, ptq::fp8_e4m3fn, ptq::fp8_e5m2) {
   for (const float scale : scales) check_decoding<D>(scale);
 }
+
+#if defined(__SSE2__)
+TEST_CASE_TEMPLATE("the same where the program flushes subnormals to zero", D, ptq::int8, ptq::fp8_e4m3fn,
+                   ptq::fp8_e5m2) {
+  const unsigned before = _mm_getcsr();
+  _mm_setcsr(before | 0x8040u);  // results and operands
+  for (const float scale : scales) {
+    check_encoding<D, arithmetic::divide>(scale);
+    check_encoding<D, arithmetic::multiply_by_reciprocal>(scale);
+    check_decoding<D>(scale);
+  }
+  _mm_setcsr(before);
+}
+#endif
 
 TEST_CASE("native values come through as they are") {
   const std::vector<float> values = make_values(1.0F);

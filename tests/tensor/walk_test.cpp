@@ -53,6 +53,8 @@ void check_visits(const tensor_shape& shape, const tensor_strides& strides, ptq:
 
 constexpr tensor_shape shape{4, 3, 5};
 constexpr tensor_strides column_major{1, 4, 12};
+static_assert(ptq::column_major(shape) == column_major);
+static_assert(row_major(shape) == tensor_strides{15, 5, 1});
 
 }  // namespace
 
