@@ -70,6 +70,7 @@ TEST_CASE("the batch axis is found over all inputs together, in whatever order t
       {{"x 1 7 6", "h0 1 1 5"}, {0, 0}},         // the same either way
       {{"x 1 s5 80", "y 1 s5 4"}, {1, 1}, false},
       {{"x 1 3 8 8", "size 1 2"}, {0, 0}},
+      {{"x 4 3 8 8", "size 4 2"}, {0, 0}},  // each has a 4 once
       {{"x 1 3 8 8", "table 4 10"}, {0, none}},
       {{"x N 3 height width"}, {0}},
       {{"low", "high"}, {none, none}},
