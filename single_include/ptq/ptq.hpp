@@ -11030,10 +11030,10 @@ struct backend_profile {
   }
 };
 
-/// Empty of dtypes if the bundle lacks the backend.
+/// Empty of dtypes if the bundle lacks the backend; nothing is said of its activations then.
 template <class Policies>
 backend_profile profile_of(std::string_view backend_word) {
-  backend_profile profile{backend_word, false, {}};
+  backend_profile profile{backend_word, true, {}};
   const std::string_view name = backend_word.substr(0, backend_word.find('.'));
   for_each_type(typename Policies::backends{}, [&]<class B>(type_tag<B>) {
     if (name != B::name) return;
