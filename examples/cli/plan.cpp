@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // ptq plan: what would happen to each layer, and why.
-#include <nlohmann/json.hpp>
-
 #include "calibration.hpp"
 #include "command.hpp"
 #include "model_file.hpp"
@@ -29,7 +27,7 @@ int run_plan(const options& given) {
   print_notes(plan.notes);
   if (const int code = warn(given, plan.warnings); code != done) return code;
   if (given.json)
-    print_json(ptq::to_json(plan));
+    ptq::write_json(plan, print);
   else
     print(ptq::to_text(plan));
   return done;

@@ -133,11 +133,17 @@ std::string status_text(const std::string& status, const std::string& message) {
   return json_text({{"status", status}, {"message", message}, {"ptq_version", PTQ_VERSION_STRING}});
 }
 
+std::string report_text(const ptq::quantize_report& report) {
+  std::string text;
+  ptq::write_json(report, [&](std::string_view part) { text += part; });
+  return text;
+}
+
 /// The other files of a run, whose artifact is written; then all of them appear.
 ptq::result<void> finish(const ptq::spec& spec, const ptq::quantize_report& report, ptq::run_folder& run,
                          std::vector<std::string> artifact) {
   const std::pair<const char*, std::string> texts[] = {
-      {"quantize_report.json", json_text(ptq::to_json(report))},
+      {"quantize_report.json", report_text(report)},
       {"experiment.yaml", resolved_text(spec)},
       {"status.json", status_text("SUCCESS", "the artifact is written")}};
   for (const auto& [name, text] : texts)
@@ -254,7 +260,7 @@ int quantize(const options& given, const ptq::spec& spec) {
   print_notes(std::span(report.notes).subspan(plan.notes.size()));
 
   if (given.json) {
-    print_json(ptq::to_json(report));
+    ptq::write_json(report, print);
     return done;
   }
   const auto shown = [](const std::string& path) { return ptq::printable(ptq::absolute_path(path)) + "\n"; };

@@ -2,9 +2,13 @@
 // A plan as text and as JSON: a layer of each kind.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
+#include "ptq/io/json.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/text.hpp"
@@ -129,4 +133,21 @@ TEST_CASE("plans as JSON: every layer, and null where there is nothing") {
        "weights": {"dtype": "fp8_e4m3fn", "granularity": "per_tensor", "axis": null, "rule": 0,
                    "reason": null},
        "activations": {"dtype": "fp8_e4m3fn", "rule": 0, "reason": null}})"));
+}
+
+TEST_CASE("JSON that is written row by row is the JSON that is built") {
+  ptq::plan odd = both_slots();
+  odd.layers[1].name = "fc\n\x1b[31m\xe2\x80\xae\xff";  // a line break, colours, right to left, no UTF-8
+  odd.notes = {};
+  odd.warnings = {"first\nsecond", "third"};
+  for (const ptq::plan& made : {weights_only(), both_slots(), odd, ptq::plan()}) {
+    std::string text;
+    std::size_t longest = 0;
+    ptq::write_json(made, [&](std::string_view part) {
+      text += part;
+      longest = std::max(longest, part.size());
+    });
+    CHECK(text == ptq::detail::dump_json_lines(ptq::to_json(made)));
+    CHECK(longest < 1000);  // a layer
+  }
 }

@@ -8,7 +8,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 
+#include "ptq/io/json.hpp"
 #include "ptq/report/json.hpp"
 
 namespace {
@@ -126,6 +128,9 @@ TEST_CASE("reports as JSON: figures that do not exist are null") {
   ptq::quantize_report made = example();
   made.layers = {made.layers[1], made.layers[2], made.layers[3]};
   made.layers[0].weights->error.sqnr_db = infinity;
+  std::string text;
+  ptq::write_json(made, [&](std::string_view part) { text += part; });
+  CHECK(text == ptq::detail::dump_json_lines(ptq::to_json(made)));
   CHECK(ptq::to_json(made) == nlohmann::json::parse(R"({
     "layers": [
       {"name": "bad", "class": "Linear", "rule": 0, "reason": null,

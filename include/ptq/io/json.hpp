@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "ptq/error.hpp"
 #include "ptq/result.hpp"
@@ -66,7 +67,9 @@ inline std::string dump_json(const nlohmann::json& value) {
 
 /// Indented, for people: what a terminal would obey is escaped (`is_control`; JSON itself asks for that of
 /// U+0000 to U+001F only). Such characters stand in strings alone.
-inline std::string dump_json_lines(const nlohmann::json& value) {
+///
+/// @param margin spaces in front of each line but the first
+inline std::string indented_json(const nlohmann::json& value, std::size_t margin) {
   const std::string text = value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
   std::string out;
   for (std::string_view left = text; !left.empty();) {
@@ -75,10 +78,65 @@ inline std::string dump_json_lines(const nlohmann::json& value) {
       out += "\\u" + hex_digits(c.value, 4);
     else
       out += left.substr(0, c.length);
+    if (c.value == '\n') out.append(margin, ' ');
     left.remove_prefix(c.length);
   }
-  return out + '\n';
+  return out;
 }
+
+/// The same as a whole document.
+inline std::string dump_json_lines(const nlohmann::json& value) {
+  return indented_json(value, 0) + '\n';
+}
+
+/// Builds an object of members, and of lists of rows.
+struct json_object_builder {
+  nlohmann::json value = nlohmann::json::object();
+
+  void add(const char* key, const nlohmann::json& member) { value[key] = member; }
+
+  /// @param row makes the row of a number
+  template <class Row>
+  void add_rows(const char* key, std::size_t rows, Row&& row) {
+    nlohmann::json& list = value[key] = nlohmann::json::array();
+    for (std::size_t i = 0; i < rows; ++i) list.push_back(row(i));
+  }
+};
+
+/// Writes an object as `dump_json_lines` does, but each row of a long list as it is made: nobody holds them
+/// all. Members come in the order in which that sorts them, by their keys.
+///
+/// @tparam Write is called with one text after the other
+template <class Write>
+class json_object_writer {
+ public:
+  explicit json_object_writer(Write& write) : write_(&write) {}
+
+  void add(const char* key, const nlohmann::json& value) {
+    start(key);
+    (*write_)(indented_json(value, 2));
+  }
+
+  /// @param row makes the row of a number
+  template <class Row>
+  void add_rows(const char* key, std::size_t rows, Row&& row) {
+    start(key);
+    for (std::size_t i = 0; i < rows; ++i)
+      (*write_)((i == 0 ? "[\n    " : ",\n    ") + indented_json(row(i), 4));
+    (*write_)(rows == 0 ? "[]" : "\n  ]");
+  }
+
+  void end() { (*write_)("\n}\n"); }
+
+ private:
+  void start(const char* key) {
+    (*write_)(std::exchange(is_empty_, false) ? "{\n  \"" : ",\n  \"");
+    (*write_)(std::string(key) + "\": ");
+  }
+
+  Write* write_;
+  bool is_empty_ = true;
+};
 
 }  // namespace detail
 }  // namespace ptq::inline v0_1

@@ -3,13 +3,16 @@
 #ifndef PTQ_REPORT_JSON_HPP
 #define PTQ_REPORT_JSON_HPP
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "ptq/io/json.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/report/quantize_report.hpp"
 
@@ -52,10 +55,27 @@ inline void add_origin(nlohmann::json& row, const layer_origin& origin) {
   if (!origin.module_class.empty()) row["module_class"] = origin.module_class;
 }
 
-inline nlohmann::json patterns_json(const char* key, const std::vector<pattern_count>& patterns) {
-  auto rows = nlohmann::json::array();
-  for (const pattern_count& p : patterns) rows.push_back({{key, p.pattern}, {"matched", p.matched}});
-  return rows;
+inline nlohmann::json pattern_json(const char* key, const pattern_count& pattern) {
+  return {{key, pattern.pattern}, {"matched", pattern.matched}};
+}
+
+inline nlohmann::json layer_json(const planned_layer& layer) {
+  nlohmann::json weights = {{"dtype", layer.weights.dtype},
+                            {"rule", optional_json(layer.weights.rule)},
+                            {"reason", text_or_null(layer.weights.reason)}};
+  add_granularity(weights, layer.weights.grain);
+  nlohmann::json row = {{"name", layer.name},
+                        {"class", layer.class_name},
+                        {"inferred", layer.inferred},
+                        {"shape", extents_of(layer.shape)},
+                        {"weights", std::move(weights)},
+                        {"activations",
+                         {{"dtype", layer.activations.dtype},
+                          {"rule", optional_json(layer.activations.rule)},
+                          {"reason", text_or_null(layer.activations.reason)}}},
+                        {"skipped_by", optional_json(layer.skipped_by)}};
+  add_origin(row, layer.origin);
+  return row;
 }
 
 inline nlohmann::json weights_json(const layer_report& layer) {
@@ -94,60 +114,90 @@ inline nlohmann::json activations_json(const layer_report& layer) {
   return row;
 }
 
+inline nlohmann::json layer_json(const layer_report& layer) {
+  const decision& weights = layer.planned.weights;
+  const decision& activations = layer.planned.activations;
+  nlohmann::json row = {{"name", layer.planned.name},
+                        {"class", layer.planned.class_name},
+                        {"weights", weights_json(layer)},
+                        {"activations", activations_json(layer)},
+                        {"rule", optional_json(weights.rule ? weights.rule : activations.rule)},
+                        {"reason", text_or_null(weights.reason)}};
+  add_origin(row, layer.planned.origin);
+  return row;
+}
+
+inline nlohmann::json totals_json(const quantize_report& report) {
+  const auto quantized =
+      std::count_if(report.layers.begin(), report.layers.end(),
+                    [](const layer_report& layer) { return layer.planned.is_quantized(); });
+  return {{"layers", report.layers.size()},
+          {"quantized_layers", quantized},
+          {"other_tensors", report.other_tensors},
+          {"bytes_before", report.bytes_before},
+          {"bytes_after", report.bytes_after}};
+}
+
+/// Puts the members of a plan into an object that is built or written, in the order of their keys.
+template <class Object>
+void describe(const plan& planned, Object& object) {
+  object.add_rows("layers", planned.layers.size(),
+                  [&](std::size_t i) { return layer_json(planned.layers[i]); });
+  object.add("notes", planned.notes);
+  object.add_rows("rules", planned.rules.size(),
+                  [&](std::size_t i) { return pattern_json("module_name", planned.rules[i]); });
+  object.add_rows("skip_names", planned.skip_names.size(),
+                  [&](std::size_t i) { return pattern_json("pattern", planned.skip_names[i]); });
+  object.add("warnings", planned.warnings);
+}
+
+/// Likewise of a report.
+template <class Object>
+void describe(const quantize_report& report, Object& object) {
+  object.add_rows("layers", report.layers.size(),
+                  [&](std::size_t i) { return layer_json(report.layers[i]); });
+  object.add("notes", report.notes);
+  object.add("totals", totals_json(report));
+  object.add("warnings", report.warnings);
+}
+
+template <class Described>
+nlohmann::json built_json(const Described& described) {
+  json_object_builder object;
+  describe(described, object);
+  return std::move(object.value);
+}
+
+template <class Described, class Write>
+void written_json(const Described& described, Write& write) {
+  json_object_writer object(write);
+  describe(described, object);
+  object.end();
+}
+
 }  // namespace detail
 
 /// What `ptq plan --json` prints: every layer, whatever its class.
 inline nlohmann::json to_json(const plan& planned) {
-  auto layers = nlohmann::json::array();
-  for (const planned_layer& layer : planned.layers) {
-    nlohmann::json weights = {{"dtype", layer.weights.dtype},
-                              {"rule", detail::optional_json(layer.weights.rule)},
-                              {"reason", detail::text_or_null(layer.weights.reason)}};
-    detail::add_granularity(weights, layer.weights.grain);
-    layers.push_back({{"name", layer.name},
-                      {"class", layer.class_name},
-                      {"inferred", layer.inferred},
-                      {"shape", detail::extents_of(layer.shape)},
-                      {"weights", weights},
-                      {"activations",
-                       {{"dtype", layer.activations.dtype},
-                        {"rule", detail::optional_json(layer.activations.rule)},
-                        {"reason", detail::text_or_null(layer.activations.reason)}}},
-                      {"skipped_by", detail::optional_json(layer.skipped_by)}});
-    detail::add_origin(layers.back(), layer.origin);
-  }
-  return {{"layers", layers},
-          {"rules", detail::patterns_json("module_name", planned.rules)},
-          {"skip_names", detail::patterns_json("pattern", planned.skip_names)},
-          {"warnings", planned.warnings},
-          {"notes", planned.notes}};
+  return detail::built_json(planned);
 }
 
 /// What is in quantize_report.json. Figures that do not exist are null.
 inline nlohmann::json to_json(const quantize_report& report) {
-  auto layers = nlohmann::json::array();
-  std::size_t quantized = 0;
-  for (const layer_report& layer : report.layers) {
-    quantized += layer.planned.is_quantized() ? 1u : 0u;
-    const decision& weights = layer.planned.weights;
-    const decision& activations = layer.planned.activations;
-    layers.push_back({{"name", layer.planned.name},
-                      {"class", layer.planned.class_name},
-                      {"weights", detail::weights_json(layer)},
-                      {"activations", detail::activations_json(layer)},
-                      {"rule", detail::optional_json(weights.rule ? weights.rule : activations.rule)},
-                      {"reason", detail::text_or_null(weights.reason)}});
-    detail::add_origin(layers.back(), layer.planned.origin);
-  }
-  return {{"layers", layers},
-          {"totals",
-           {{"layers", report.layers.size()},
-            {"quantized_layers", quantized},
-            {"other_tensors", report.other_tensors},
-            {"bytes_before", report.bytes_before},
-            {"bytes_after", report.bytes_after}}},
-          {"warnings", report.warnings},
-          {"notes", report.notes}};
+  return detail::built_json(report);
+}
+
+/// Calls write(text) for one part after the other of what `to_json` gives, as lines. Of very many layers it
+/// holds one at a time.
+template <class Write>
+void write_json(const plan& planned, Write&& write) {
+  detail::written_json(planned, write);
+}
+
+/// As above.
+template <class Write>
+void write_json(const quantize_report& report, Write&& write) {
+  detail::written_json(report, write);
 }
 
 }  // namespace ptq::inline v0_1
