@@ -4,6 +4,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +34,55 @@ TEST_CASE("a hint costs little, whatever a file names") {
   CHECK(ptq::nearest_word("fc1", many).empty());
   many.front() = "fc3";
   CHECK(ptq::nearest_word("fc1", many) == "fc3");
+  // A word that is nearly in each of others, at every place: what is compared counts.
+  const std::string typo = std::string(60, 'a') + "b";
+  const std::string alike(200, 'a');
+  std::vector<std::string_view> nearly(200, alike);
+  nearly.push_back(typo);
+  CHECK(ptq::nearest_word(typo, nearly).empty());
+}
+
+TEST_CASE("what stops early finds what a comparison of everything does") {
+  // Levenshtein's distance with swapped neighbours, as it is defined.
+  const auto distance_of = [](const std::string& a, const std::string& b) {
+    std::vector<std::vector<std::size_t>> rows(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+    for (std::size_t i = 0; i <= a.size(); ++i) {
+      for (std::size_t j = 0; j <= b.size(); ++j) {
+        rows[i][j] = i == 0 || j == 0 ? i + j
+                                      : std::min({rows[i - 1][j] + 1, rows[i][j - 1] + 1,
+                                                  rows[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0U : 1U)});
+        if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+          rows[i][j] = std::min(rows[i][j], rows[i - 2][j - 2] + 1);
+      }
+    }
+    return rows[a.size()][b.size()];
+  };
+  std::mt19937 random(20261129);
+  const auto draw = [&] {
+    std::string word;
+    for (std::size_t n = random() % 12; n > 0; --n) word += static_cast<char>('a' + random() % 3);
+    return word;
+  };
+  std::size_t found = 0;
+  for (int round = 0; round < 2000; ++round) {
+    const std::string typo = draw();
+    const std::string other = draw();
+    const std::size_t distance = distance_of(typo, other);
+    for (const std::size_t limit : {1U, 2U, 3U, 5U, 100U}) {
+      std::size_t steps = 0;
+      REQUIRE(ptq::detail::edit_distance(typo, other, limit, steps) == std::min(distance, limit));
+    }
+    const std::string upper = "X" + other + typo + "Y";
+    std::size_t steps = 0;
+    REQUIRE(ptq::detail::has_word(other, typo, steps) == (other.find(typo) != std::string::npos));
+    REQUIRE(ptq::detail::has_word(upper, typo, steps));
+    const std::size_t most = std::max<std::size_t>(2, other.size() / 3);
+    const bool is_near = distance <= most || (typo.size() >= 3 && other.find(typo) != std::string::npos);
+    REQUIRE(ptq::nearest_word(typo, std::vector<std::string_view>{other}) == (is_near ? other : ""));
+    found += is_near ? 1U : 0U;
+  }
+  CHECK(found > 100);
+  CHECK(ptq::nearest_word("LINAER", std::vector<std::string_view>{"conv", "Linear"}) == "Linear");
 }
 
 TEST_CASE("data that are built in code name some") {

@@ -130,8 +130,12 @@ inline error describe_order(const onnx_graph& graph, const onnx_links& links, st
 /// The tensor that somebody may mean who uses one that nothing makes.
 inline std::string_view nearest_tensor(const onnx_links& links, std::string_view name) {
   std::vector<std::string_view> made;
-  for (const auto& [tensor, link] : links.tensors)
+  std::size_t letters = 0;
+  for (const auto& [tensor, link] : links.tensors) {
+    if (letters > hint_effort) break;  // nobody reads on
+    letters += 1 + tensor.size();
     if (link.is_made) made.push_back(tensor);
+  }
   return nearest_word(name, made);
 }
 
