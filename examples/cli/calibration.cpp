@@ -34,8 +34,7 @@ std::map<std::string, std::vector<std::string>> inputs_of(const onnx_graph_file&
     if (!plan.layers[i].activations.is_quantized()) continue;
     for (const ptq::onnx_call& call : graph.layers.sources[i].calls) {
       auto& fed = layers[std::string(graph.model.graph.nodes[call.node].inputs[call.input])];
-      if (std::find(fed.begin(), fed.end(), plan.layers[i].name) == fed.end())
-        fed.push_back(plan.layers[i].name);
+      if (fed.empty() || fed.back() != plan.layers[i].name) fed.push_back(plan.layers[i].name);
     }
   }
   return layers;

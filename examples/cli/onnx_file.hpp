@@ -51,7 +51,10 @@ namespace detail {
 class onnx_restorer {
  public:
   onnx_restorer(onnx_file& file, ptq::onnx_roundings made) : file_(&file), graph_(&file.model.graph) {
-    for (const ptq::onnx_tensor& tensor : file.stored) taken_.insert(tensor.name);
+    for (const ptq::onnx_tensor& tensor : file.stored) {
+      taken_.insert(tensor.name);
+      stored_.emplace(tensor.name, &tensor);
+    }
     for (ptq::onnx_coded_constant& constant : made.constants) add_weight(std::move(constant));
     for (ptq::onnx_rounded_tensor& tensor : made.tensors) {
       renamed_[tensor.rounded] = tensor.source;
@@ -116,9 +119,9 @@ class onnx_restorer {
   /// A weight that others need as floats is there twice: the copy gets another name, so that the layer has
   /// the one that it had.
   bool set_copy_aside(const std::string& name, const ptq::onnx_tensor& codes) {
-    const bool is_copy = std::ranges::any_of(file_->stored, [&](const ptq::onnx_tensor& tensor) {
-      return tensor.name == name && tensor.dims == codes.dims && tensor.view().type;
-    });
+    const auto stored = stored_.find(name);
+    const bool is_copy =
+        stored != stored_.end() && stored->second->dims == codes.dims && stored->second->view().type;
     std::string copy = name;
     copy.insert(name.ends_with(".weight") ? name.rfind('.') : name.size(),
                 " (floats)");  // the layer has it, too
@@ -155,6 +158,7 @@ class onnx_restorer {
   onnx_file* file_;
   ptq::onnx_graph* graph_;
   std::set<std::string> taken_;
+  std::map<std::string_view, const ptq::onnx_tensor*> stored_;
   std::map<std::string, std::string> renamed_;
   std::map<std::string, ptq::onnx_rounded_tensor> rounded_;
 };

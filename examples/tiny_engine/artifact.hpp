@@ -20,6 +20,7 @@
 #include "ptq/io/onnx/model.hpp"
 #include "ptq/model/artifact.hpp"
 #include "ptq/model/shape_text.hpp"
+#include "ptq/text/name_map.hpp"
 #include "tensor.hpp"
 
 namespace tiny {
@@ -166,16 +167,19 @@ inline result<ptq::onnx_model> with_artifact(ptq::onnx_model model, const ptq::a
   const auto layers = ptq::layers_of(model);
   if (!layers) return layers.error();
   std::vector<std::string_view> names;
-  for (const ptq::layer& layer : layers->layers) names.emplace_back(layer.name);
+  ptq::detail::name_map<std::size_t> numbers;
+  for (const ptq::layer& layer : layers->layers) {
+    numbers.add(layer.name, names.size());
+    names.emplace_back(layer.name);
+  }
   artifact_inserter inserter(model);
   for (const ptq::artifact_layer& layer : quantized.layers) {
     const std::string where = "layer \"" + layer.name + "\"";
-    const auto at =
-        static_cast<std::size_t>(std::find(names.begin(), names.end(), layer.name) - names.begin());
-    if (at == names.size())
+    const std::size_t* const at = numbers.find(layer.name);
+    if (at == nullptr)
       return error(errc::tensor_not_found, where, "the graph has no such layer.",
                    ptq::nearest_word(layer.name, names));
-    if (auto done = inserter.insert(layer, layers->sources[at], layers->layers[at]); !done)
+    if (auto done = inserter.insert(layer, layers->sources[*at], layers->layers[*at]); !done)
       return done.error().in(where);
   }
   inserter.finish();

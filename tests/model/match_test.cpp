@@ -148,6 +148,7 @@ TEST_CASE("a stack of matrices is no convolution") {
                                                {"moe.input_linear.weight", shaped({4, 8, 8})},
                                                {"block_sparse_moe.out.weight", shaped({4, 8, 8})},
                                                {"ffn.w1.weight", shaped({4, 8, 8})},
+                                               {"ffn.w5.weight", shaped({5, 8, 8})},  // of no experts
                                                {"ffn.router.layer.weight", shaped({4, 8})},
                                                {"heads.weight", shaped({4, 8, 8})},
                                                {"heads.bias", shaped({4, 8})},  // convolutions:

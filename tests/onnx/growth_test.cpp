@@ -5,13 +5,16 @@
 
 #include <chrono>
 #include <cstddef>
+#include <filesystem>
 #include <fstream>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "ptq/config/spec.hpp"
 #include "ptq/io/onnx.hpp"
+#include "ptq/model/match.hpp"
 
 namespace {
 
@@ -60,6 +63,27 @@ std::size_t count_layers(const std::string& bytes) {
   });
   CHECK(seconds < most_seconds);
   return count;
+}
+
+/// Reads a model and lays out the artifact of a plan for all of it, in time. What the writer says of it.
+std::vector<std::string> notes_of_artifact(const std::string& bytes) {
+  std::vector<std::string> notes;
+  const double seconds = seconds_of([&] {
+    const auto model = ptq::read_onnx(std::as_bytes(std::span(bytes)), "many.onnx");
+    REQUIRE(model);
+    const auto layers = ptq::layers_of(*model);
+    REQUIRE(layers);
+    ptq::spec wanted;
+    wanted.quantize.layers.push_back({"Linear", ptq::slot_config{"int8", {}}, {}});
+    const auto writer =
+        ptq::onnx_writer::create((std::filesystem::temp_directory_path() / "ptq_growth_test.onnx").string(),
+                                 *model, *layers, ptq::match(wanted, layers->layers));
+    INFO(writer.error().what);
+    REQUIRE(writer);
+    notes = writer->notes();
+  });
+  CHECK(seconds < most_seconds);
+  return notes;
 }
 
 /// The most memory that the process has taken so far, in MiB; 0 where the system does not say.
@@ -134,6 +158,29 @@ TEST_CASE("many outputs of one node, each with a layer that asks for its type") 
     nodes += make_node("MaxPool", {}, {"s" + number(i)}, "y" + number(i));
   }
   CHECK(count_layers(model_of(make_field(1, split + make_field(4, "Split")) + nodes, "y0")) == many);
+}
+
+TEST_CASE("many weights, all of which callers could replace") {
+  std::string nodes;
+  for (std::size_t i = 0; i < many; ++i) {
+    nodes += matrix("w" + number(i)) + make_field(11, make_field(1, "w" + number(i)));
+    nodes += make_node("MatMul", {}, {"x", "w" + number(i)}, "y" + number(i));
+  }
+  CHECK(notes_of_artifact(model_of(nodes, "y0")).size() == many);
+}
+
+TEST_CASE("a chain of nodes that pass a weight on, each link with a layer that is quantized") {
+  std::string nodes = matrix("w");
+  std::string last = "w";
+  for (std::size_t i = 0; i < many; ++i) {
+    nodes += make_node("Identity", {}, {last}, "i" + number(i));
+    last = "i" + number(i);
+    nodes += make_node("MatMul", {}, {"x", last}, "y" + number(i));
+  }
+  nodes += make_node("Relu", "other", {last}, "z");  // keeps all of it
+  CHECK(notes_of_artifact(model_of(nodes, "z")) ==
+        std::vector<std::string>{
+            "\"w\" is quantized and kept as a float tensor too, for node \"other\" (Relu)"});
 }
 
 TEST_CASE("a module whose name has very many parts") {

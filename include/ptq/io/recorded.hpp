@@ -25,6 +25,7 @@
 #include "ptq/model/shape_text.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/view.hpp"
+#include "ptq/text/name_map.hpp"
 
 namespace ptq::inline v0_1 {
 
@@ -73,9 +74,12 @@ inline std::string_view name_in(const data_file& file, const layer& wanted) {
 
 /// The arrays of a file that belong to no layer, in words; empty if there are none.
 inline std::string strangers_text(const data_file& file, std::span<const layer> layers) {
-  const auto is_stranger = [&](std::string_view name) {
-    return std::none_of(layers.begin(), layers.end(), [&](const layer& l) { return l.is_called(name); });
-  };
+  name_map<no_value> known;
+  for (const layer& l : layers) {
+    known.add(l.name);
+    for (const std::string& alias : l.aliases) known.add(alias);
+  }
+  const auto is_stranger = [&](std::string_view name) { return !known.contains(name); };
   const auto names = file.names();
   const auto first = std::find_if(names.begin(), names.end(), is_stranger);
   if (first == names.end() || first->empty()) return {};

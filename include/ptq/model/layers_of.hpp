@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <iterator>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -91,13 +92,17 @@ class state_dict {
   /// Whether beside the layer something chooses one of so many experts.
   bool has_router(std::string_view name, std::size_t experts) const {
     const std::string parent(name.substr(0, name.size() - last_part(name).size()));
-    for (auto at = shapes_.lower_bound(parent); at != shapes_.end() && at->first.starts_with(parent); ++at) {
-      const std::string_view rest = at->first.substr(parent.size());
-      if ((rest.starts_with("router") || rest.starts_with("gate.")) && at->second.rank == 2 &&
-          at->second[0] == experts)
-        return true;
-    }
-    return false;
+    const auto [known, is_new] = choices_.try_emplace(parent);
+    if (is_new)
+      for (const std::string_view router : {"router", "gate."})
+        add_choices(parent + std::string(router), known->second);
+    return known->second.contains(experts);
+  }
+
+  /// The numbers of rows of the matrices whose names begin so.
+  void add_choices(const std::string& start, std::set<std::size_t>& choices) const {
+    for (auto at = shapes_.lower_bound(start); at != shapes_.end() && at->first.starts_with(start); ++at)
+      if (at->second.rank == 2) choices.insert(at->second[0]);
   }
 
   const tensor_shape* shape_of(std::string_view layer, std::string_view tensor) const {
@@ -106,6 +111,8 @@ class state_dict {
   }
 
   std::map<std::string_view, tensor_shape> shapes_;
+  mutable std::map<std::string, std::set<std::size_t>>
+      choices_;              // found so far: parent -> rows of its routers
   bool has_in_out_ = false;  // some matrix of a GPT-2 says so
 };
 

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -122,12 +123,12 @@ std::vector<const layer_report*> worst_first(const quantize_report& report, Sqnr
 /// "left as they are, no rule matches: 2 (conv1, conv2)", one line a reason.
 inline std::string left_text(const quantize_report& report) {
   std::vector<std::pair<std::string, std::vector<std::string>>> groups;
+  std::unordered_map<std::string, std::size_t> known;  // reason -> group
   for (const layer_report& l : report.layers) {
     if (l.planned.is_quantized()) continue;
-    const std::string reason = reason_text(l.planned);
-    auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == reason; });
-    if (group == groups.end()) group = groups.insert(groups.end(), {reason, {}});
-    group->second.push_back(l.planned.name);
+    const auto [group, is_new] = known.emplace(reason_text(l.planned), groups.size());
+    if (is_new) groups.emplace_back(group->first, std::vector<std::string>());
+    groups[group->second].second.push_back(l.planned.name);
   }
   std::string text;
   for (const auto& [reason, names] : groups) {

@@ -113,8 +113,11 @@ class onnx_editor {
         constants_(model.graph, links),
         tracer_(model.graph, links) {
     for (const onnx_layer& source : layers.sources)
-      for (const onnx_call& call : source.calls)
+      for (const onnx_call& call : source.calls) {
         if (call.carrier) carried_.insert(source.weight);
+        activations_.emplace(call.node, call.input);
+      }
+    for (const onnx_value& input : graph_->inputs) inputs_.insert(input.name);
     for (const auto& [name, link] : links.tensors) names_.emplace(name);
     // Declarations of tensors that are gone are no tensors, but would declare ours.
     for (const auto* list : {&graph_->inputs, &graph_->values})
@@ -303,18 +306,21 @@ class onnx_editor {
 
   /// The name under which a coded weight reaches a call: its path is walked by copies of the nodes on it.
   std::string bring(std::size_t weight, const onnx_call& call) {
-    std::string name = made_.weights[weight].arrives_as;
-    const std::vector<std::size_t> path = path_to(*graph_, *links_, call.carrier);
-    for (const std::size_t step : path) {
-      const onnx_node& node = graph_->nodes[step];
-      std::string& copy = copies_[{weight, step}];
-      if (copy.empty()) {
-        copy = fresh(node.outputs.front() + "_dequantized");
-        insert_before(call.node, copy_node(node, name, copy));
-      }
+    std::vector<std::size_t> lacking;  // steps that are not copied yet, the call's end first
+    std::optional<std::size_t> step = call.carrier;
+    while (step && !copies_.contains({weight, *step})) {
+      lacking.push_back(*step);
+      step = step_before(*graph_, *links_, *step);
+    }
+    std::string name = step ? copies_[{weight, *step}] : made_.weights[weight].arrives_as;
+    for (auto at = lacking.rbegin(); at != lacking.rend(); ++at) {
+      const onnx_node& node = graph_->nodes[*at];
+      const std::string copy = fresh(node.outputs.front() + "_dequantized");
+      insert_before(call.node, copy_node(node, name, copy));
+      copies_.emplace(std::pair(weight, *at), copy);
       name = copy;
     }
-    paths_.insert(path.begin(), path.end());
+    paths_.insert(lacking.begin(), lacking.end());
     return name;
   }
 
@@ -409,41 +415,36 @@ class onnx_editor {
     if (!is_used(name)) {
       if (!made_.dropped_constants.insert(name).second) return;
       if (const auto maker = links_->maker(name)) made_.dropped_nodes.insert(*maker);
-      for (const onnx_value& input : graph_->inputs)
-        if (input.name == name)
-          made_.notes.push_back("graph input \"" + input.name +
-                                "\" was a weight that callers could replace: it is fixed now");
+      if (inputs_.contains(name))
+        made_.notes.push_back("graph input \"" + std::string(name) +
+                              "\" was a weight that callers could replace: it is fixed now");
     } else if (kept_.insert(name).second) {
       made_.notes.push_back("\"" + std::string(name) +
                             "\" is quantized and kept as a float tensor too, for " + remaining_user(name));
     }
   }
 
-  /// Whether a use is the activation of a layer.
-  bool is_input(const onnx_use& use) const {
-    return std::any_of(layers_->sources.begin(), layers_->sources.end(), [&](const onnx_layer& source) {
-      return std::any_of(source.calls.begin(), source.calls.end(), [&](const onnx_call& call) {
-        return call.node == use.node && call.input == use.slot;
-      });
-    });
-  }
-
   /// What the float form of a weight is kept for. Nodes that only bring it to others are looked through.
   std::string remaining_user(std::string_view name) const {
-    if (links_->is_output(name)) return "graph output \"" + std::string(name) + "\"";
-    std::string reader;
-    for (const onnx_use& use : links_->uses(name)) {
-      if (made_.dropped_nodes.contains(use.node)) continue;
-      const auto renamed = made_.renamed.find(use.node);
-      if (renamed != made_.renamed.end() && renamed->second.contains(use.slot)) {
-        if (is_input(use)) reader = node_text(*graph_, use.node) + ", whose quantized input it is";
-      } else if (paths_.contains(use.node)) {
-        return remaining_user(graph_->nodes[use.node].outputs.front());
-      } else {
-        return node_text(*graph_, use.node);
+    for (;;) {
+      if (links_->is_output(name)) return "graph output \"" + std::string(name) + "\"";
+      std::string reader;
+      const onnx_node* bringing = nullptr;
+      for (const onnx_use& use : links_->uses(name)) {
+        if (made_.dropped_nodes.contains(use.node)) continue;
+        const auto renamed = made_.renamed.find(use.node);
+        const bool is_renamed = renamed != made_.renamed.end() && renamed->second.contains(use.slot);
+        if (!is_renamed && !paths_.contains(use.node)) return node_text(*graph_, use.node);
+        if (!is_renamed) {
+          bringing = &graph_->nodes[use.node];
+          break;
+        }
+        if (activations_.contains({use.node, use.slot}))
+          reader = node_text(*graph_, use.node) + ", whose quantized input it is";
       }
+      if (bringing == nullptr) return reader;
+      name = bringing->outputs.front();
     }
-    return reader;
   }
 
   /// Both only as far as the written types need it.
@@ -499,7 +500,9 @@ class onnx_editor {
   const onnx_layers* layers_;
   onnx_constants constants_;
   onnx_tracer tracer_;
-  std::set<std::string_view> carried_;  // constants that nodes bring to some layer
+  std::set<std::string_view> carried_;                         // constants that nodes bring to some layer
+  std::set<std::pair<std::size_t, std::size_t>> activations_;  // node and slot, of all layers
+  std::set<std::string_view> inputs_;                          // of the graph
   onnx_edits made_;
   const onnx_code_type* needed_ = nullptr;            // the one with the highest versions
   std::optional<onnx_mover> mover_;                   // if its operator set is newer than the model's

@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <utility>
 
 #include "ptq/error.hpp"
@@ -58,28 +59,46 @@ inline result<std::string> external_file(const std::string& model, const std::st
                 ", which is not where the model is. Copy the file itself.");
 }
 
-/// Maps each file once and points the tensor at its part.
-inline result<void> load_external(onnx_model& model, onnx_tensor& tensor) {
-  const auto path = external_file(model.file, tensor.external->file);
-  if (!path) return path.error();
-  const mapped_file* file = nullptr;
-  for (const mapped_file& known : model.files)
-    if (known.path() == *path) file = &known;
-  if (file == nullptr) {
-    auto opened = mapped_file::open(*path);
-    if (!opened) return opened.error();
-    file = &model.files.emplace_back(*std::move(opened));
+/// Maps each file once and points tensors at their parts.
+class onnx_external_data {
+ public:
+  explicit onnx_external_data(onnx_model& model) : model_(&model) {}
+
+  result<void> load(onnx_tensor& tensor) {
+    const onnx_location& at = *tensor.external;
+    const auto file = open(at.file);
+    if (!file) return file.error();
+    const std::span<const std::byte> bytes = model_->files[*file].bytes();
+    const std::uint64_t length = at.length.value_or(at.offset <= bytes.size() ? bytes.size() - at.offset : 0);
+    if (at.offset > bytes.size() || length > bytes.size() - at.offset)
+      return error(errc::wrong_format, "external data \"" + at.file + "\"",
+                   "bytes " + std::to_string(at.offset) + " to " + std::to_string(at.offset) + " + " +
+                       std::to_string(length) + " lie beyond the file's " + std::to_string(bytes.size()) +
+                       ".");
+    tensor.data = bytes.subspan(at.offset, length);
+    return {};
   }
-  const std::span<const std::byte> bytes = file->bytes();
-  const onnx_location& at = *tensor.external;
-  const std::uint64_t length = at.length.value_or(at.offset <= bytes.size() ? bytes.size() - at.offset : 0);
-  if (at.offset > bytes.size() || length > bytes.size() - at.offset)
-    return error(errc::wrong_format, "external data \"" + at.file + "\"",
-                 "bytes " + std::to_string(at.offset) + " to " + std::to_string(at.offset) + " + " +
-                     std::to_string(length) + " lie beyond the file's " + std::to_string(bytes.size()) + ".");
-  tensor.data = bytes.subspan(at.offset, length);
-  return {};
-}
+
+ private:
+  /// The number of a file among those of the model.
+  result<std::size_t> open(const std::string& location) {
+    if (const auto known = by_location_.find(location); known != by_location_.end()) return known->second;
+    const auto path = external_file(model_->file, location);
+    if (!path) return path.error();
+    const auto [known, is_new] = by_path_.emplace(*path, model_->files.size());
+    if (is_new) {
+      auto opened = mapped_file::open(*path);
+      if (!opened) return opened.error();
+      model_->files.push_back(*std::move(opened));
+    }
+    by_location_.emplace(location, known->second);
+    return known->second;
+  }
+
+  onnx_model* model_;
+  std::unordered_map<std::string, std::size_t> by_location_;  // as tensors write it
+  std::unordered_map<std::string, std::size_t> by_path_;
+};
 
 }  // namespace detail
 }  // namespace ptq::inline v0_1

@@ -51,9 +51,9 @@ inline bool count_bytes(const onnx_tensor& tensor, std::size_t& bytes) {
   return true;
 }
 
-inline result<void> check_tensor(onnx_model& model, onnx_tensor& tensor, const std::string& where) {
+inline result<void> check_tensor(onnx_external_data& files, onnx_tensor& tensor, const std::string& where) {
   if (tensor.external) {
-    if (const auto loaded = load_external(model, tensor); !loaded) return loaded.error().in(where);
+    if (const auto loaded = files.load(tensor); !loaded) return loaded.error().in(where);
   }
   for (const std::size_t extent : tensor.dims)
     if (static_cast<std::int64_t>(extent) < 0)
@@ -100,15 +100,16 @@ inline bool read_constant(onnx_model& model, const onnx_node& node, onnx_tensor&
 inline result<void> check_model(onnx_model& model) {
   if (const auto formed = check_form(model); !formed) return formed;
   onnx_graph& graph = model.graph;
+  onnx_external_data files(model);
   for (onnx_tensor& tensor : graph.initializers)
-    if (const auto sound = check_tensor(model, tensor, "initializer \"" + tensor.name + "\""); !sound)
+    if (const auto sound = check_tensor(files, tensor, "initializer \"" + tensor.name + "\""); !sound)
       return sound.error();
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     onnx_node& node = graph.nodes[i];
     for (onnx_attribute& attribute : node.attributes)
       for (onnx_tensor& tensor : attribute.tensors)
         if (const auto sound =
-                check_tensor(model, tensor, node_text(graph, i) + ", attribute \"" + attribute.name + "\"");
+                check_tensor(files, tensor, node_text(graph, i) + ", attribute \"" + attribute.name + "\"");
             !sound)
           return sound.error();
     onnx_tensor value;

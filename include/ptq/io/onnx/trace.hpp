@@ -254,19 +254,11 @@ class onnx_tracer {
   std::unordered_map<std::size_t, traced_constant> passed_;  // by the node that passed it on
 };
 
-/// The nodes that bring a constant somewhere, the constant's end first.
-///
-/// @param carrier of `traced_constant`
-inline std::vector<std::size_t> path_to(const onnx_graph& graph, const onnx_links& links,
-                                        std::optional<std::size_t> carrier) {
-  std::vector<std::size_t> path;
-  while (carrier) {
-    path.push_back(*carrier);
-    const std::string& input = graph.nodes[*carrier].inputs.front();
-    carrier = links.constant(input) == nullptr ? links.maker(input) : std::nullopt;
-  }
-  std::reverse(path.begin(), path.end());
-  return path;
+/// The node in front of one that passes a constant on, on the constant's way; nothing: it is the first.
+inline std::optional<std::size_t> step_before(const onnx_graph& graph, const onnx_links& links,
+                                              std::size_t step) {
+  const std::string& input = graph.nodes[step].inputs.front();
+  return links.constant(input) == nullptr ? links.maker(input) : std::nullopt;
 }
 
 }  // namespace detail
