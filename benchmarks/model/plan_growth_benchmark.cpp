@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The time of a plan as the graph grows: reading, listing layers, matching rules. Linear work takes the same
-// time per node at every size.
+// The time and memory of a plan as the graph grows: reading, listing layers, matching rules. Linear work
+// takes the same time per node, and the same memory per byte of the file, at every size.
 #include <benchmark/benchmark.h>
 
 #include <cstddef>
+#include <fstream>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "ptq/config/spec.hpp"
 #include "ptq/io/onnx.hpp"
@@ -46,6 +48,21 @@ ptq::spec spec_of(std::size_t rules) {
   return wanted;
 }
 
+/// In kB, as Linux tells it: "VmHWM:" is the most memory so far, "VmRSS:" what there is now; 0 elsewhere.
+std::size_t memory_of(std::string_view field) {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    std::size_t kilobytes = 0;
+    if (word == field && status >> kilobytes) return kilobytes;
+  }
+  return 0;
+}
+
+/// From here on "VmHWM:" is counted anew.
+void forget_peak() {
+  std::ofstream("/proc/self/clear_refs") << 5;
+}
+
 void per_item(benchmark::State& state, const char* name, std::size_t items) {
   state.counters[name] =
       benchmark::Counter(static_cast<double>(items),
@@ -56,14 +73,32 @@ void plan_of_nodes(benchmark::State& state) {
   const auto nodes = static_cast<std::size_t>(state.range(0));
   const std::string bytes = model_of(nodes);
   const ptq::spec wanted = spec_of(1);
+  forget_peak();
+  const std::size_t before = memory_of("VmRSS:");
   for (auto _ : state) {
     const auto model = ptq::read_onnx(std::as_bytes(std::span(bytes)), "growth.onnx");
     const auto layers = ptq::layers_of(*model);
     benchmark::DoNotOptimize(ptq::match(wanted, layers->layers));
   }
   per_item(state, "per_node", nodes);
+  state.counters["peak_per_byte"] =
+      1024.0 * static_cast<double>(memory_of("VmHWM:") - before) / static_cast<double>(bytes.size());
 }
 BENCHMARK(plan_of_nodes)->RangeMultiplier(10)->Range(1'000, 1'000'000)->Unit(benchmark::kMillisecond);
+
+/// 100,000 layers, and so many names to skip that each match one of them.
+void match_of_skips(benchmark::State& state) {
+  const auto skips = static_cast<std::size_t>(state.range(0));
+  const std::string bytes = model_of(200'000);
+  const auto model = ptq::read_onnx(std::as_bytes(std::span(bytes)), "growth.onnx");
+  const auto layers = ptq::layers_of(*model);
+  ptq::spec wanted = spec_of(1);
+  for (std::size_t i = 0; i < skips; ++i)
+    wanted.quantize.skip_names.push_back("*layers." + std::to_string(i));
+  for (auto _ : state) benchmark::DoNotOptimize(ptq::match(wanted, layers->layers));
+  per_item(state, "per_layer", layers->layers.size());
+}
+BENCHMARK(match_of_skips)->RangeMultiplier(300)->Range(1, 90'000)->Unit(benchmark::kMillisecond);
 
 /// 100,000 layers.
 void match_of_rules(benchmark::State& state) {

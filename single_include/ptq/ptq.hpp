@@ -2900,6 +2900,7 @@ struct builtin {
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ptq::inline v0_1 {
@@ -2971,36 +2972,63 @@ constexpr char lower_cased(char c) noexcept {
 
 inline constexpr std::size_t longest_hint = 200;  ///< letters of a word that hints look at
 inline constexpr std::size_t hint_effort =
-    1'000'000;  ///< comparisons of letters that a hint is worth: milliseconds
+    400'000;  ///< comparisons of letters that a hint is worth: less than a millisecond
 
-/// How many letters differ (Levenshtein, swapped neighbours count once), whatever their case. Neither word is
-/// longer than `longest_hint`.
-inline std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::array<std::array<std::size_t, longest_hint + 1>, 3> rows{};
-  for (std::size_t i = 0; i <= a.size(); ++i) {
+/// A word of up to `longest_hint` letters, in lower case.
+class hint_word {
+ public:
+  explicit hint_word(std::string_view word) noexcept : size_(word.size()) {
+    for (std::size_t i = 0; i < size_; ++i) letters_[i] = lower_cased(word[i]);
+  }
+
+  std::string_view text() const noexcept { return {letters_.data(), size_}; }
+
+ private:
+  std::array<char, longest_hint> letters_;  // NOLINT(*-member-init): those behind the word are not read
+  std::size_t size_;
+};
+
+/// How many letters differ (Levenshtein, swapped neighbours count once), or `limit`, where so many or more
+/// do. Neither word is longer than `longest_hint`.
+///
+/// @param steps grows by the letters that are compared
+inline std::size_t edit_distance(std::string_view a, std::string_view b, std::size_t limit,
+                                 std::size_t& steps) noexcept {
+  using distance = unsigned char;
+  static_assert(longest_hint < 255, "the longest distance plus one is a distance");
+  std::array<std::array<distance, longest_hint + 1>, 3> rows;  // NOLINT(*-member-init): written before read
+  for (std::size_t j = 0; j <= b.size(); ++j) rows[0][j] = static_cast<distance>(j);
+  std::size_t least_in_row = 0;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
     auto& row = rows[i % 3];
     const auto& above = rows[(i + 2) % 3];
     const auto& two_above = rows[(i + 1) % 3];
-    for (std::size_t j = 0; j <= b.size(); ++j) {
-      if (i == 0 || j == 0) {
-        row[j] = i + j;
-        continue;
-      }
-      const auto same = [&](std::size_t m, std::size_t n) {
-        return lower_cased(a[m - 1]) == lower_cased(b[n - 1]);
-      };
-      row[j] = (std::min)({above[j] + 1, row[j - 1] + 1, above[j - 1] + (same(i, j) ? 0u : 1u)});
-      if (i > 1 && j > 1 && same(i, j - 1) && same(i - 1, j))
-        row[j] = (std::min)(row[j], two_above[j - 2] + 1);
+    row[0] = static_cast<distance>(i);
+    const std::size_t least_before = std::exchange(least_in_row, i);
+    steps += b.size();
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      int least = (std::min)({above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        least = (std::min)(least, two_above[j - 2] + 1);
+      row[j] = static_cast<distance>(least);
+      least_in_row = (std::min)(least_in_row, std::size_t{row[j]});
     }
+    if ((std::min)(least_in_row, least_before) >= limit) return limit;
   }
-  return rows[a.size() % 3][b.size()];
+  return (std::min)(std::size_t{rows[a.size() % 3][b.size()]}, limit);
 }
 
-/// Whether a text has a word in it, whatever their case.
-inline bool has_word(std::string_view text, std::string_view word) {
-  const auto same = [](char a, char b) { return lower_cased(a) == lower_cased(b); };
-  return std::search(text.begin(), text.end(), word.begin(), word.end(), same) != text.end();
+/// Whether a text has a word in it.
+///
+/// @param steps grows by the letters that are compared
+inline bool has_word(std::string_view text, std::string_view word, std::size_t& steps) noexcept {
+  for (; text.size() >= word.size(); text.remove_prefix(1)) {
+    std::size_t same = 0;
+    while (same < word.size() && text[same] == word[same]) ++same;
+    steps += same + 1;
+    if (same == word.size()) return true;
+  }
+  return false;
 }
 
 }  // namespace detail
@@ -3013,20 +3041,23 @@ inline std::string_view nearest_word(std::string_view typo, std::span<const std:
   std::string_view nearest;
   std::string_view longer;
   if (typo.size() > detail::longest_hint) return nearest;
+  const detail::hint_word wanted(typo);
   std::size_t best = detail::longest_hint;
   std::size_t effort = 0;
   for (const std::string_view candidate : allowed) {
+    effort += 1 + (std::min)(candidate.size(), detail::longest_hint);
+    if (effort > detail::hint_effort) break;
     if (candidate.size() > detail::longest_hint) continue;
     const std::size_t differing =
         (std::max)(typo.size(), candidate.size()) - (std::min)(typo.size(), candidate.size());
     const std::size_t most = (std::max<std::size_t>)(2, candidate.size() / 3);
-    const bool may_be_near = differing < best && differing <= most;
-    effort += candidate.size() + (may_be_near ? typo.size() * candidate.size() : 0);
-    if (effort > detail::hint_effort) break;
-    if (longer.empty() && typo.size() >= 3 && detail::has_word(candidate, typo)) longer = candidate;
-    if (!may_be_near) continue;
-    const std::size_t distance = detail::edit_distance(typo, candidate);
-    if (distance >= best || distance > most) continue;
+    const std::size_t too_far = (std::min)(best, most + 1);
+    const detail::hint_word word(candidate);
+    if (longer.empty() && typo.size() >= 3 && detail::has_word(word.text(), wanted.text(), effort))
+      longer = candidate;
+    if (differing >= too_far) continue;
+    const std::size_t distance = detail::edit_distance(wanted.text(), word.text(), too_far, effort);
+    if (distance >= too_far) continue;
     best = distance;
     nearest = candidate;
   }
@@ -7530,6 +7561,115 @@ struct plan {
 
 #endif  // PTQ_MODEL_PLAN_HPP
 
+// ---- ptq/text/name_map.hpp ----
+
+/// @file name_map.hpp Values by name, for very many names: flat, so that a lookup touches few places of
+/// memory.
+#ifndef PTQ_TEXT_NAME_MAP_HPP
+#define PTQ_TEXT_NAME_MAP_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1::detail {
+
+/// For maps that only say whether a name is there.
+struct no_value {};
+
+/// Entries are kept in the order in which they are added. Names are not copied: they must outlive it.
+/// Pointers to values end with the next `add`.
+template <class T>
+class name_map {
+ public:
+  struct entry {
+    std::string_view name;
+    [[no_unique_address]] T value;
+  };
+
+  void reserve(std::size_t names) {
+    entries_.reserve(names);
+    if (slots_.size() * most_full < names * slots_of_full) rehash(names);
+  }
+
+  /// Null where there is no such name.
+  const T* find(std::string_view name) const noexcept {
+    if (entries_.empty()) return nullptr;
+    const std::uint64_t found = slots_[slot_of(name, std::hash<std::string_view>()(name))];
+    return found == 0 ? nullptr : &entries_[number_in(found)].value;
+  }
+  T* find(std::string_view name) noexcept {
+    return const_cast<T*>(std::as_const(*this).find(name));  // NOLINT: the entry is ours
+  }
+  bool contains(std::string_view name) const noexcept { return find(name) != nullptr; }
+
+  /// The value of a name, and whether it is new; then it is `value`.
+  std::pair<T*, bool> add(std::string_view name, T value = T()) {
+    if ((entries_.size() + 1) * slots_of_full > slots_.size() * most_full) rehash(2 * entries_.size() + 8);
+    const std::size_t hash = std::hash<std::string_view>()(name);
+    std::uint64_t& slot = slots_[slot_of(name, hash)];
+    if (slot != 0) return {&entries_[number_in(slot)].value, false};
+    slot = filled(hash, entries_.size());
+    entries_.push_back({name, std::move(value)});
+    return {&entries_.back().value, true};
+  }
+
+  std::size_t size() const noexcept { return entries_.size(); }
+  auto begin() const noexcept { return entries_.begin(); }
+  auto begin() noexcept { return entries_.begin(); }
+  auto end() const noexcept { return entries_.end(); }
+  auto end() noexcept { return entries_.end(); }
+
+ private:
+  // A slot holds a part of the hash above, so that few other names are looked at, and below the number of an
+  // entry plus one; 0: it is free. Three quarters of the slots are in use at most.
+  static constexpr unsigned number_bits = 48;
+  static constexpr std::size_t most_full = 3;
+  static constexpr std::size_t slots_of_full = 4;
+
+  static std::uint64_t tag_of(std::size_t hash) noexcept {
+    return std::uint64_t{hash} >> number_bits << number_bits;
+  }
+  static std::uint64_t filled(std::size_t hash, std::size_t number) noexcept {
+    return tag_of(hash) | (number + 1);
+  }
+  static std::size_t number_in(std::uint64_t slot) noexcept {
+    return static_cast<std::size_t>(slot & ((std::uint64_t{1} << number_bits) - 1)) - 1;
+  }
+
+  /// Where a name is, or where it goes.
+  std::size_t slot_of(std::string_view name, std::size_t hash) const noexcept {
+    const std::size_t mask = slots_.size() - 1;
+    for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
+      const std::uint64_t slot = slots_[at];
+      if (slot == 0) return at;
+      if ((slot >> number_bits << number_bits) == tag_of(hash) && entries_[number_in(slot)].name == name)
+        return at;
+    }
+  }
+
+  void rehash(std::size_t names) {
+    std::size_t size = 16;
+    while (size * most_full < names * slots_of_full) size *= 2;
+    slots_.assign(size, 0);
+    for (std::size_t number = 0; number < entries_.size(); ++number) {
+      const std::size_t hash = std::hash<std::string_view>()(entries_[number].name);
+      std::size_t at = hash & (size - 1);
+      while (slots_[at] != 0) at = (at + 1) & (size - 1);
+      slots_[at] = filled(hash, number);
+    }
+  }
+
+  std::vector<entry> entries_;
+  std::vector<std::uint64_t> slots_;  // their number is a power of two
+};
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_TEXT_NAME_MAP_HPP
+
 // ---- ptq/io/recorded.hpp ----
 
 /// @file recorded.hpp Recorded activations: the inputs of layers in a file, keyed by layer name or alias.
@@ -7593,9 +7733,12 @@ inline std::string_view name_in(const data_file& file, const layer& wanted) {
 
 /// The arrays of a file that belong to no layer, in words; empty if there are none.
 inline std::string strangers_text(const data_file& file, std::span<const layer> layers) {
-  const auto is_stranger = [&](std::string_view name) {
-    return std::none_of(layers.begin(), layers.end(), [&](const layer& l) { return l.is_called(name); });
-  };
+  name_map<no_value> known;
+  for (const layer& l : layers) {
+    known.add(l.name);
+    for (const std::string& alias : l.aliases) known.add(alias);
+  }
+  const auto is_stranger = [&](std::string_view name) { return !known.contains(name); };
   const auto names = file.names();
   const auto first = std::find_if(names.begin(), names.end(), is_stranger);
   if (first == names.end() || first->empty()) return {};
@@ -10032,6 +10175,7 @@ class calibration {
 #include <cstddef>
 #include <iterator>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10112,13 +10256,17 @@ class state_dict {
   /// Whether beside the layer something chooses one of so many experts.
   bool has_router(std::string_view name, std::size_t experts) const {
     const std::string parent(name.substr(0, name.size() - last_part(name).size()));
-    for (auto at = shapes_.lower_bound(parent); at != shapes_.end() && at->first.starts_with(parent); ++at) {
-      const std::string_view rest = at->first.substr(parent.size());
-      if ((rest.starts_with("router") || rest.starts_with("gate.")) && at->second.rank == 2 &&
-          at->second[0] == experts)
-        return true;
-    }
-    return false;
+    const auto [known, is_new] = choices_.try_emplace(parent);
+    if (is_new)
+      for (const std::string_view router : {"router", "gate."})
+        add_choices(parent + std::string(router), known->second);
+    return known->second.contains(experts);
+  }
+
+  /// The numbers of rows of the matrices whose names begin so.
+  void add_choices(const std::string& start, std::set<std::size_t>& choices) const {
+    for (auto at = shapes_.lower_bound(start); at != shapes_.end() && at->first.starts_with(start); ++at)
+      if (at->second.rank == 2) choices.insert(at->second[0]);
   }
 
   const tensor_shape* shape_of(std::string_view layer, std::string_view tensor) const {
@@ -10127,6 +10275,8 @@ class state_dict {
   }
 
   std::map<std::string_view, tensor_shape> shapes_;
+  mutable std::map<std::string, std::set<std::size_t>>
+      choices_;              // found so far: parent -> rows of its routers
   bool has_in_out_ = false;  // some matrix of a GPT-2 says so
 };
 
@@ -10264,115 +10414,6 @@ constexpr bool matches(std::string_view pattern, std::string_view name) noexcept
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_MODEL_PATTERN_HPP
-
-// ---- ptq/text/name_map.hpp ----
-
-/// @file name_map.hpp Values by name, for very many names: flat, so that a lookup touches few places of
-/// memory.
-#ifndef PTQ_TEXT_NAME_MAP_HPP
-#define PTQ_TEXT_NAME_MAP_HPP
-
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-namespace ptq::inline v0_1::detail {
-
-/// For maps that only say whether a name is there.
-struct no_value {};
-
-/// Entries are kept in the order in which they are added. Names are not copied: they must outlive it.
-/// Pointers to values end with the next `add`.
-template <class T>
-class name_map {
- public:
-  struct entry {
-    std::string_view name;
-    [[no_unique_address]] T value;
-  };
-
-  void reserve(std::size_t names) {
-    entries_.reserve(names);
-    if (slots_.size() * most_full < names * slots_of_full) rehash(names);
-  }
-
-  /// Null where there is no such name.
-  const T* find(std::string_view name) const noexcept {
-    if (entries_.empty()) return nullptr;
-    const std::uint64_t found = slots_[slot_of(name, std::hash<std::string_view>()(name))];
-    return found == 0 ? nullptr : &entries_[number_in(found)].value;
-  }
-  T* find(std::string_view name) noexcept {
-    return const_cast<T*>(std::as_const(*this).find(name));  // NOLINT: the entry is ours
-  }
-  bool contains(std::string_view name) const noexcept { return find(name) != nullptr; }
-
-  /// The value of a name, and whether it is new; then it is `value`.
-  std::pair<T*, bool> add(std::string_view name, T value = T()) {
-    if ((entries_.size() + 1) * slots_of_full > slots_.size() * most_full) rehash(2 * entries_.size() + 8);
-    const std::size_t hash = std::hash<std::string_view>()(name);
-    std::uint64_t& slot = slots_[slot_of(name, hash)];
-    if (slot != 0) return {&entries_[number_in(slot)].value, false};
-    slot = filled(hash, entries_.size());
-    entries_.push_back({name, std::move(value)});
-    return {&entries_.back().value, true};
-  }
-
-  std::size_t size() const noexcept { return entries_.size(); }
-  auto begin() const noexcept { return entries_.begin(); }
-  auto begin() noexcept { return entries_.begin(); }
-  auto end() const noexcept { return entries_.end(); }
-  auto end() noexcept { return entries_.end(); }
-
- private:
-  // A slot holds a part of the hash above, so that few other names are looked at, and below the number of an
-  // entry plus one; 0: it is free. Three quarters of the slots are in use at most.
-  static constexpr unsigned number_bits = 48;
-  static constexpr std::size_t most_full = 3;
-  static constexpr std::size_t slots_of_full = 4;
-
-  static std::uint64_t tag_of(std::size_t hash) noexcept {
-    return std::uint64_t{hash} >> number_bits << number_bits;
-  }
-  static std::uint64_t filled(std::size_t hash, std::size_t number) noexcept {
-    return tag_of(hash) | (number + 1);
-  }
-  static std::size_t number_in(std::uint64_t slot) noexcept {
-    return static_cast<std::size_t>(slot & ((std::uint64_t{1} << number_bits) - 1)) - 1;
-  }
-
-  /// Where a name is, or where it goes.
-  std::size_t slot_of(std::string_view name, std::size_t hash) const noexcept {
-    const std::size_t mask = slots_.size() - 1;
-    for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
-      const std::uint64_t slot = slots_[at];
-      if (slot == 0) return at;
-      if ((slot >> number_bits << number_bits) == tag_of(hash) && entries_[number_in(slot)].name == name)
-        return at;
-    }
-  }
-
-  void rehash(std::size_t names) {
-    std::size_t size = 16;
-    while (size * most_full < names * slots_of_full) size *= 2;
-    slots_.assign(size, 0);
-    for (std::size_t number = 0; number < entries_.size(); ++number) {
-      const std::size_t hash = std::hash<std::string_view>()(entries_[number].name);
-      std::size_t at = hash & (size - 1);
-      while (slots_[at] != 0) at = (at + 1) & (size - 1);
-      slots_[at] = filled(hash, number);
-    }
-  }
-
-  std::vector<entry> entries_;
-  std::vector<std::uint64_t> slots_;  // their number is a power of two
-};
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_TEXT_NAME_MAP_HPP
 
 // ---- ptq/model/pattern_set.hpp ----
 
@@ -11447,6 +11488,7 @@ inline std::string to_text(const plan& planned) {
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -11551,12 +11593,12 @@ std::vector<const layer_report*> worst_first(const quantize_report& report, Sqnr
 /// "left as they are, no rule matches: 2 (conv1, conv2)", one line a reason.
 inline std::string left_text(const quantize_report& report) {
   std::vector<std::pair<std::string, std::vector<std::string>>> groups;
+  std::unordered_map<std::string, std::size_t> known;  // reason -> group
   for (const layer_report& l : report.layers) {
     if (l.planned.is_quantized()) continue;
-    const std::string reason = reason_text(l.planned);
-    auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == reason; });
-    if (group == groups.end()) group = groups.insert(groups.end(), {reason, {}});
-    group->second.push_back(l.planned.name);
+    const auto [group, is_new] = known.emplace(reason_text(l.planned), groups.size());
+    if (is_new) groups.emplace_back(group->first, std::vector<std::string>());
+    groups[group->second].second.push_back(l.planned.name);
   }
   std::string text;
   for (const auto& [reason, names] : groups) {
