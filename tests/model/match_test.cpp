@@ -423,6 +423,17 @@ TEST_CASE("warning: a class that contradicts the rank") {
       "layer \"b\": class Conv2d needs a weight of rank 4, this one has rank 2; so it is with 1 more layer.");
   CHECK(made.layers[1].weights.reason == "class Conv2d needs a weight of rank 4, this one has rank 2");
   CHECK(made.layers[2].weights.reason == "class MaxPool2d has no weight, but there is one of rank 1");
+
+  // A scalar is a weight of rank 0, wherever it lies and whatever it holds.
+  const float value = 1;
+  for (const ptq::any_view& scalar : {shaped({}), ptq::any_view(&value, std::nullopt, {}),
+                                      ptq::any_view(&value, element_type::float32, {})})
+    CHECK(ptq::match(weight_only({rule("*", "int8")}), std::vector<ptq::layer>{{"s", "Linear", scalar}})
+              .layers[0]
+              .weights.reason == "class Linear needs a weight of rank 2, this one has rank 0");
+  CHECK(ptq::match(weight_only({rule("*", "int8")}), std::vector<ptq::layer>{{"s", "Linear", {}}})
+            .layers[0]
+            .weights.reason == "it has no constant weight");
 }
 
 TEST_CASE("memory that does not have the size of its shape cannot be quantized") {
