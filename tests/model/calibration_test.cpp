@@ -82,6 +82,22 @@ TEST_CASE("the largest inputs of the layers that need them, in the order of the 
   CHECK(found[1].scale == 7.0F / 448.0F);
 }
 
+TEST_CASE("values that become 0 are counted in whole bins") {
+  const model m;
+  ptq::calibration calibration(m.planned);
+  // A step of int8 is 100 / 127, bins are 1/32 wide: below half a step, 0.394, lie twelve of them, up to
+  // 0.375.
+  const floats inputs{100.0F, 0.0F, 0.1F, -0.374F, 0.375F, -0.39F, 0.5F};
+  CHECK(push(calibration, "a", inputs));
+  CHECK(push(calibration, "b", inputs));
+  const auto found = ranges_of(calibration);
+  CHECK(found[0].near_zero == 3);
+  CHECK(found[0].near_zero_below == 0.375F);
+  // The smallest numbers of fp8 lie inside the first bin.
+  CHECK(found[1].near_zero == 0);
+  CHECK(found[1].near_zero_below == 0.0F);
+}
+
 TEST_CASE("the sink gets the range with the weight") {
   const model m;
   ptq::calibration calibration(m.planned);
