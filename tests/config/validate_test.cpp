@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -147,4 +149,19 @@ TEST_CASE("each word of the bundle is allowed, and its nearest is found") {
   CHECK(ptq::nearest_word("HEAD.QUERY", layers) == "Head.Query");
   CHECK(ptq::nearest_word("HEAD.", layers) == "Head.Query");
   CHECK(ptq::nearest_word("headrom", layers) == "headroom");
+}
+
+TEST_CASE("settings of calibration at their bounds") {
+  const auto is_fine = [](double percentile, std::optional<std::size_t> bins) {
+    ptq::spec made;
+    made.ptq.calibration.percentile = percentile;
+    made.ptq.calibration.bins = bins;
+    return ptq::validate(made).has_value();
+  };
+  for (const double percentile : {100.0, 99.99, 1.0, 0.5, 1e-9}) CHECK(is_fine(percentile, {}));
+  for (const double percentile : {0.0, -1.0, 100.0001, std::numeric_limits<double>::quiet_NaN()})
+    CHECK_FALSE(is_fine(percentile, {}));
+  for (const std::size_t bins : {256u, 512u, 2048u, 4096u}) CHECK(is_fine(50, bins));
+  for (const std::size_t bins : {0u, 1u, 128u, 255u, 257u, 384u, 4095u, 4097u, 8192u})
+    CHECK_FALSE(is_fine(50, bins));
 }
