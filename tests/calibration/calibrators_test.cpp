@@ -99,12 +99,12 @@ static_assert(ptq::dtype<fp4_e2m1>);
 
 /// With values up to `largest`, below 256: one more than its bin is the number of bins in use, of 256.
 template <class Calibrator>
-constexpr ptq::range in_a_constant_expression(float largest) {
+constexpr ptq::range in_a_constant_expression(float largest, const ptq::grid& levels) {
   float values[200] = {};
   for (int i = 0; i < 200; ++i) values[i] = static_cast<float>(i) * static_cast<float>(i) * largest / 39601;
   statistics<256> seen;
   if (!seen.collect(values)) return {};
-  return Calibrator{}.range(seen, ptq::grid(8));
+  return Calibrator{}.range(seen, levels);
 }
 
 }  // namespace
@@ -170,6 +170,13 @@ TEST_CASE("entropy keeps all where a smaller range loses nothing either") {
   CHECK(ptq::range{} == ptq::range{0.0F, range_reason::no_data});
 }
 
+TEST_CASE("mse tries the bins in use, and none beyond") {
+  // Levels at 0, half and all of the threshold. A hundred values lie at half of 301, where bins end at 300.
+  std::vector<float> values(100, 150.5F);
+  values.push_back(299.9F);
+  CHECK(answer<ptq::mse, 512>(values, ptq::grid(3)) == ptq::range{299.5F, range_reason::found});
+}
+
 TEST_CASE("every reason but the calibrator's own answer has words of its own") {
   using std::string_view;
   CHECK(string_view(text_of(range_reason::found)).empty());
@@ -227,6 +234,14 @@ TEST_CASE("grids: the levels of every dtype, as shares of the largest") {
 
   CHECK(ptq::grid_of<ptq::native>().size() > ptq::entropy::max_levels);
 
+  // A level below a unit of the share, whatever its significand.
+  for (const float level : {0x1.fffffep-39F, 0x1.000002p-39F, 0x1p-40F, 0x1.8p-71F, 0x1p-149F}) {
+    const float levels[] = {0.0F, level, 1.0F};
+    CHECK(ptq::grid(levels).share(1) == 0);
+  }
+  const float levels[] = {0.0F, 0x1p-38F, 1.0F};
+  CHECK(ptq::grid(levels).share(1) == 1);
+
   const ptq::grid e2m1 = ptq::grid_of<fp4_e2m1>();  // one level a value, however many codes stand for it
   REQUIRE(e2m1.size() == 8);
   const std::uint64_t twelfths[] = {0, 1, 2, 3, 4, 6, 8, 12};
@@ -249,10 +264,14 @@ TEST_CASE("nothing is allocated") {
 }
 
 TEST_CASE_TEMPLATE("the same at compile time and at run time", C, ptq::entropy, ptq::mse, ptq::percentile) {
-  constexpr ptq::range some_bins = in_a_constant_expression<C>(154.7F);
+  constexpr ptq::grid even(8);
+  constexpr ptq::range some_bins = in_a_constant_expression<C>(154.7F, even);
   static_assert(some_bins.reason == range_reason::found);
-  CHECK(some_bins == in_a_constant_expression<C>(154.7F));
-  constexpr ptq::range all_bins = in_a_constant_expression<C>(255.5F);
+  CHECK(some_bins == in_a_constant_expression<C>(154.7F, even));
+  constexpr ptq::range all_bins = in_a_constant_expression<C>(255.5F, even);
   static_assert(all_bins.reason == range_reason::found);
-  CHECK(all_bins == in_a_constant_expression<C>(255.5F));
+  CHECK(all_bins == in_a_constant_expression<C>(255.5F, even));
+  constexpr ptq::range uneven = in_a_constant_expression<C>(255.5F, ptq::grid_of<fp4_e2m1>());
+  static_assert(uneven.reason == range_reason::found);
+  CHECK(uneven == in_a_constant_expression<C>(255.5F, ptq::grid_of<fp4_e2m1>()));
 }
