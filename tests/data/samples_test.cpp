@@ -106,6 +106,7 @@ TEST_CASE("batches: the size asked for, the last one partial, up to max_samples"
     auto all_five = ptq::samples::open(config, std::vector{floats("input", {5, 1, 2, 3})}, formats);
     REQUIRE(all_five);
     CHECK(all_five->count() == 5);
+    CHECK(all_five->notes().size() == 2);  // nothing is left out
   }
 }
 

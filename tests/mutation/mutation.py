@@ -85,7 +85,8 @@ def name_of(which):
 
 
 def blanked(lines):
-    """The lines without directives, static assertions and preconditions, which are not mutated."""
+    """The lines without directives, static assertions and preconditions, which are not mutated. The tool takes "{-" for the
+    beginning of a comment, which in some other language it is."""
     kept, depth, continues = [], 0, False
     for line in lines:
         code = re.sub(r'"(\\.|[^"\\])*"', '""', line.split("//")[0])
@@ -97,7 +98,7 @@ def blanked(lines):
             depth += code.count("(") - code.count(")")
         directive = continues or line.lstrip().startswith("#")
         continues = directive and line.rstrip().endswith("\\")
-        kept.append("\n" if inside or directive else line)
+        kept.append("\n" if inside or directive else line.replace("{-", "{ -"))
     return kept
 
 
