@@ -319,11 +319,11 @@ def main():
 
     explained = explanations()
     say_stale(explained)
-    before = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     results = {}  # of this seed and of lines that are still there, those of earlier runs among them
     WORK.mkdir(parents=True, exist_ok=True)
     lock = open(WORK / ".lock", "w")  # pylint: disable=consider-using-with  (until the end)
     fcntl.flock(lock, fcntl.LOCK_EX)
+    before = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     copy = tree()
     for name in arguments.areas or AREAS:
         candidates = sample(name, arguments.seed)
