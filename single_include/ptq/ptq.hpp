@@ -1000,7 +1000,7 @@ class grid {
     const detail::unpacked largest = detail::unpack(detail::bits_of(levels_[count_ - 1]));
     // 24 + 38 bits: a level whose significand is the longer one has the smaller exponent.
     const int shift = fraction_bits + level.exponent - largest.exponent;
-    if (shift < 0) return shift > -32 ? (level.significand >> -shift) / largest.significand : 0;
+    if (shift < 0) return 0;  // of 24 bits at most, half of it is below the significand of a normal number
     return (std::uint64_t{level.significand} << shift) / largest.significand;
   }
 

@@ -151,19 +151,6 @@ TEST_CASE("each word of the bundle is allowed, and its nearest is found") {
   CHECK(ptq::nearest_word("headrom", layers) == "headroom");
 }
 
-TEST_CASE("letters that differ: each that is missing, extra or another, and two neighbours swapped") {
-  using ptq::detail::edit_distance;
-  CHECK(edit_distance("", "") == 0);
-  CHECK(edit_distance("abc", "") == 3);
-  CHECK(edit_distance("", "abc") == 3);
-  CHECK(edit_distance("ABC", "abc") == 0);
-  CHECK(edit_distance("kitten", "sitting") == 3);
-  CHECK(edit_distance("ab", "ba") == 1);
-  CHECK(edit_distance("xabx", "xbax") == 1);
-  CHECK(edit_distance("abcd", "badc") == 2);
-  CHECK(edit_distance("ca", "abc") == 3);  // swapped letters are not edited again
-}
-
 TEST_CASE("settings of calibration at their bounds") {
   const auto is_fine = [](double percentile, std::optional<std::size_t> bins) {
     ptq::spec made;
