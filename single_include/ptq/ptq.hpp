@@ -7594,11 +7594,18 @@ class name_map {
     if (slots_.size() * most_full < names * slots_of_full) rehash(names);
   }
 
+  static constexpr std::size_t none = static_cast<std::size_t>(-1);
+
+  /// The number of a name, in the order in which they were added; `none` where there is no such name.
+  std::size_t number_of(std::string_view name) const noexcept {
+    if (entries_.empty()) return none;
+    const std::uint64_t found = slots_[slot_of(name, std::hash<std::string_view>()(name))];
+    return found == 0 ? none : number_in(found);
+  }
   /// Null where there is no such name.
   const T* find(std::string_view name) const noexcept {
-    if (entries_.empty()) return nullptr;
-    const std::uint64_t found = slots_[slot_of(name, std::hash<std::string_view>()(name))];
-    return found == 0 ? nullptr : &entries_[number_in(found)].value;
+    const std::size_t number = number_of(name);
+    return number == none ? nullptr : &entries_[number].value;
   }
   T* find(std::string_view name) noexcept {
     return const_cast<T*>(std::as_const(*this).find(name));  // NOLINT: the entry is ours
@@ -7617,6 +7624,8 @@ class name_map {
   }
 
   std::size_t size() const noexcept { return entries_.size(); }
+  T& operator[](std::size_t number) noexcept { return entries_[number].value; }
+  const T& operator[](std::size_t number) const noexcept { return entries_[number].value; }
   auto begin() const noexcept { return entries_.begin(); }
   auto begin() noexcept { return entries_.begin(); }
   auto end() const noexcept { return entries_.end(); }

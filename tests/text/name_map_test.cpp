@@ -41,7 +41,12 @@ TEST_CASE("a map of names answers as std::map does, and keeps the order") {
       const std::string text = "b" + std::to_string(i);
       const std::size_t* const found = names.find(text);
       REQUIRE((found != nullptr) == expected.contains(text));
-      if (found != nullptr) CHECK(*found == expected.at(text));
+      const std::size_t number = names.number_of(text);
+      REQUIRE((number == names.none) == (found == nullptr));
+      if (found == nullptr) continue;
+      CHECK(*found == expected.at(text));
+      CHECK(&names[number] == found);
+      CHECK(order[number] == text);
       CHECK(names.contains(text) == expected.contains(text));
     }
   }

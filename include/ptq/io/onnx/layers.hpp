@@ -70,6 +70,7 @@ class onnx_layer_builder {
         tracer_(graph, links) {}
 
   result<onnx_layers> build(std::span<const onnx_function> functions) {
+    make_room();
     for (std::size_t i = 0; i < graph_->nodes.size(); ++i) {
       const onnx_node& node = graph_->nodes[i];
       note_bodies(i);
@@ -96,6 +97,16 @@ class onnx_layer_builder {
     std::string reason;  ///< why nothing there is quantized
     bool is_main() const noexcept { return path.empty(); }
   };
+
+  /// For a layer of every node that may be one: lists of very many do not move while they grow.
+  void make_room() {
+    const auto count = static_cast<std::size_t>(
+        std::count_if(graph_->nodes.begin(), graph_->nodes.end(),
+                      [](const onnx_node& node) { return find_operator(node) != nullptr; }));
+    made_.layers.reserve(count);
+    made_.sources.reserve(count);
+    places_.reserve(count);
+  }
 
   void note_bodies(std::size_t node) {
     std::size_t inner = 0;

@@ -139,48 +139,136 @@ inline std::string_view nearest_tensor(const onnx_links& links, std::string_view
   return nearest_word(name, made);
 }
 
-/// Whether a node may use a tensor: what comes before it.
-///
-/// @param found of the tensor; null where nothing is known of it
-inline result<void> check_use(const onnx_graph& graph, const onnx_links& links, const onnx_use& use,
-                              std::string_view name, const onnx_link* found) {
-  if (found != nullptr && found->producer != onnx_link::no_node)
-    return found->producer < use.node ? result<void>() : describe_order(graph, links, use.node, name);
-  if (found != nullptr && found->is_made) return {};
-  return error(
-      errc::tensor_not_found, node_text(graph, use.node),
-      (use.slot == onnx_use::in_body ? "its body uses" : "input " + std::to_string(use.slot) + " is") +
-          " \"" + std::string(name) + "\", which is no input, no initializer and no output of another node.",
-      nearest_tensor(links, name));
-}
+/// Makes the links of a graph. In the order that ONNX asks for, each tensor is made before it is used, so
+/// that one pass over the nodes does: what is looked up was put there shortly before.
+class onnx_linker {
+ public:
+  explicit onnx_linker(const onnx_graph& graph) : graph_(&graph) {}
 
-/// Notes where each tensor is used.
-inline result<void> link_uses(const onnx_graph& graph, onnx_links& links) {
-  std::vector<onnx_link*> used;  // by every use
-  result<void> outcome;
-  for (std::size_t i = 0; i < graph.nodes.size() && outcome; ++i) {
-    for_each_use(graph.nodes[i], [&](std::string_view name, std::size_t slot) {
-      if (!outcome) return;
-      used.push_back(links.tensors.find(name));
-      outcome = check_use(graph, links, {i, slot}, name, used.back());
-      if (outcome) ++used.back()->use_count;
-    });
+  result<onnx_links> link() {
+    links_.tensors.reserve(graph_->initializers.size() + graph_->sparse_initializers.size() +
+                           graph_->inputs.size() + graph_->nodes.size());
+    if (const auto defined = define_given(); !defined) return defined.error();
+    for (std::size_t i = 0; i < graph_->nodes.size(); ++i) {
+      if (!note_uses(i)) return describe_use(i);
+      if (const auto defined = define_outputs(i); !defined) return defined.error();
+    }
+    if (const auto made = note_graph_outputs(); !made) return made.error();
+    sort_uses();
+    return std::move(links_);
   }
-  if (!outcome) return outcome;
-  std::size_t count = 0;
-  for (auto& [name, link] : links.tensors) {
-    link.first_use = count;
-    count += std::exchange(link.use_count, 0);
+
+ private:
+  static error twice(std::string_view name) {
+    return {errc::duplicate_key, "tensor \"" + std::string(name) + "\"",
+            "is made twice: every tensor of a graph needs a name of its own."};
   }
-  links.all_uses.resize(count);
-  auto next = used.begin();
-  for (std::size_t i = 0; i < graph.nodes.size(); ++i)
-    for_each_use(graph.nodes[i], [&](std::string_view, std::size_t slot) {
-      onnx_link& link = **next++;
-      links.all_uses[link.first_use + link.use_count++] = {i, slot};
+
+  /// Null where it is made already.
+  onnx_link* define(std::string_view name) {
+    onnx_link& link = *links_.tensors.add(name).first;
+    return std::exchange(link.is_made, true) ? nullptr : &link;
+  }
+
+  /// What no node makes.
+  result<void> define_given() {
+    for (const onnx_tensor& tensor : graph_->initializers) {
+      onnx_link* const link = define(tensor.name);
+      if (link == nullptr) return twice(tensor.name);
+      link->constant = &tensor;
+    }
+    for (const onnx_tensor& sparse : graph_->sparse_initializers)
+      if (define(sparse.name) == nullptr) return twice(sparse.name);
+    name_map<no_value> inputs;
+    for (const onnx_value& input : graph_->inputs) {
+      if (!inputs.add(input.name).second) return twice(input.name);
+      define(input.name);  // may have an initializer: its default
+    }
+    for (const onnx_tensor& tensor : graph_->constants)
+      links_.tensors.add(tensor.name).first->constant = &tensor;
+    return {};
+  }
+
+  result<void> define_outputs(std::size_t node) {
+    for (const std::string& name : graph_->nodes[node].outputs) {
+      if (name.empty()) continue;
+      onnx_link* const link = define(name);
+      if (link == nullptr) return twice(name);
+      link->producer = node;
+    }
+    return {};
+  }
+
+  /// False if the node uses what is not made before it.
+  bool note_uses(std::size_t node) {
+    bool is_sound = true;
+    for_each_use(graph_->nodes[node], [&](std::string_view name, std::size_t slot) {
+      const std::size_t number = links_.tensors.number_of(name);
+      is_sound = is_sound && number != links_.tensors.none && links_.tensors[number].is_made;
+      if (!is_sound) return;
+      uses_.push_back({number, {node, slot}});
+      ++links_.tensors[number].use_count;
     });
-  return {};
-}
+    return is_sound;
+  }
+
+  result<void> note_graph_outputs() {
+    for (const onnx_value& output : graph_->outputs) {
+      onnx_link* const link = links_.tensors.find(output.name);
+      if (link == nullptr || !link->is_made)
+        return error(errc::tensor_not_found, "graph output \"" + output.name + "\"", "no node makes it.",
+                     nearest_tensor(links_, output.name));
+      link->is_output = true;
+    }
+    return {};
+  }
+
+  void sort_uses() {
+    std::size_t count = 0;
+    for (auto& [name, link] : links_.tensors) {
+      link.first_use = count;
+      count += std::exchange(link.use_count, 0);
+    }
+    links_.all_uses.resize(count);
+    for (const auto& [number, use] : uses_) {
+      onnx_link& link = links_.tensors[number];
+      links_.all_uses[link.first_use + link.use_count++] = use;
+    }
+  }
+
+  /// Why the first use of a node that is not sound is none.
+  error describe_use(std::size_t node) {
+    for (std::size_t i = node; i < graph_->nodes.size(); ++i)
+      if (const auto defined = define_outputs(i); !defined) return defined.error();
+    error found;
+    bool is_found = false;
+    for_each_use(graph_->nodes[node], [&](std::string_view name, std::size_t slot) {
+      if (is_found) return;
+      const onnx_link* const link = links_.tensors.find(name);
+      const bool is_made = link != nullptr && link->is_made;
+      const bool is_made_by_node = is_made && link->producer != onnx_link::no_node;
+      if (is_made && (!is_made_by_node || link->producer < node)) return;
+      is_found = true;
+      found = is_made ? describe_order(*graph_, links_, node, name)
+                      : error(errc::tensor_not_found, node_text(*graph_, node),
+                              (slot == onnx_use::in_body ? "its body uses"
+                                                         : "input " + std::to_string(slot) + " is") +
+                                  " \"" + std::string(name) +
+                                  "\", which is no input, no initializer and no output of another node.",
+                              nearest_tensor(links_, name));
+    });
+    return found;
+  }
+
+  struct numbered_use {
+    std::size_t tensor = 0;
+    onnx_use use;
+  };
+
+  const onnx_graph* graph_;
+  onnx_links links_;
+  std::vector<numbered_use> uses_;  // in the order of nodes
+};
 
 }  // namespace detail
 
@@ -189,48 +277,7 @@ inline result<void> link_uses(const onnx_graph& graph, onnx_links& links) {
 /// @return tensor_not_found (a name that nothing makes), wrong_format (made twice; a cycle; not in
 ///         topological order): the message names node and tensor
 inline result<onnx_links> links_of(const onnx_graph& graph) {
-  onnx_links links;
-  links.tensors.reserve(graph.initializers.size() + graph.sparse_initializers.size() + graph.inputs.size() +
-                        graph.nodes.size());
-  const auto twice = [](std::string_view name) {
-    return error(errc::duplicate_key, "tensor \"" + std::string(name) + "\"",
-                 "is made twice: every tensor of a graph needs a name of its own.");
-  };
-  const auto define = [&](std::string_view name) -> onnx_link* {
-    onnx_link& link = *links.tensors.add(name).first;
-    return std::exchange(link.is_made, true) ? nullptr : &link;
-  };
-  for (const onnx_tensor& tensor : graph.initializers) {
-    onnx_link* const link = define(tensor.name);
-    if (link == nullptr) return twice(tensor.name);
-    link->constant = &tensor;
-  }
-  for (const onnx_tensor& sparse : graph.sparse_initializers)
-    if (define(sparse.name) == nullptr) return twice(sparse.name);
-  detail::name_map<detail::no_value> inputs;
-  for (const onnx_value& input : graph.inputs) {
-    if (!inputs.add(input.name).second) return twice(input.name);
-    define(input.name);  // may have an initializer: its default
-  }
-  for (const onnx_tensor& tensor : graph.constants) links.tensors.add(tensor.name).first->constant = &tensor;
-
-  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
-    for (const std::string& name : graph.nodes[i].outputs) {
-      if (name.empty()) continue;
-      onnx_link* const link = define(name);
-      if (link == nullptr) return twice(name);
-      link->producer = i;
-    }
-  }
-  if (const auto used = detail::link_uses(graph, links); !used) return used.error();
-  for (const onnx_value& output : graph.outputs) {
-    onnx_link* const link = links.tensors.find(output.name);
-    if (link == nullptr || !link->is_made)
-      return error(errc::tensor_not_found, "graph output \"" + output.name + "\"", "no node makes it.",
-                   detail::nearest_tensor(links, output.name));
-    link->is_output = true;
-  }
-  return links;
+  return detail::onnx_linker(graph).link();
 }
 
 }  // namespace ptq::inline v0_1

@@ -108,7 +108,7 @@ class onnx_parser {
   void parse_graph(std::string_view message) {
     onnx_graph& graph = model_->graph;
     graph.source = message;
-    graph.nodes.reserve((std::min)(count_nodes(message), message.size() / least_node));
+    make_room(message);
     for_each_field(message, state, "GraphProto", [&](const wire_field& field) {
       switch (field.tag) {
         case 1:
@@ -141,13 +141,17 @@ class onnx_parser {
     });
   }
 
-  static std::size_t count_nodes(std::string_view graph) {
+  /// Lists of very many do not move while they grow.
+  void make_room(std::string_view message) {
     std::size_t nodes = 0;
+    std::size_t initializers = 0;
     wire_state ignored;
-    for_each_field(graph, ignored, "GraphProto", [&](const wire_field& field) {
+    for_each_field(message, ignored, "GraphProto", [&](const wire_field& field) {
       if (field.tag == 1) ++nodes;
+      if (field.tag == 5) ++initializers;
     });
-    return nodes;
+    model_->graph.nodes.reserve((std::min)(nodes, message.size() / least_node));
+    model_->graph.initializers.reserve((std::min)(initializers, message.size() / least_node));
   }
 
   onnx_node parse_node(std::string_view message) {
