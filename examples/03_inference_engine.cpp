@@ -16,7 +16,7 @@
 #include "ptq/adaptors/eigen.hpp"
 #include "ptq/adaptors/xtensor.hpp"
 #include "ptq/config/yaml.hpp"
-#include "ptq/io/mapped_file.hpp"
+#include "ptq/file/mapped_file.hpp"
 #include "ptq/io/npy.hpp"
 #include "ptq/io/safetensors.hpp"
 #include "ptq/ptq.hpp"

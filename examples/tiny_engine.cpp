@@ -11,6 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "ptq/data/samples.hpp"
+#include "ptq/engine/accuracy.hpp"
+#include "ptq/io/npy.hpp"
 #include "ptq/ptq.hpp"
 #include "tiny_engine/artifact.hpp"
 

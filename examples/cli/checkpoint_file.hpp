@@ -8,11 +8,11 @@
 #include <string_view>
 #include <vector>
 
-#include "ptq/io/mapped_file.hpp"
+#include "ptq/file/file_kind.hpp"
+#include "ptq/file/mapped_file.hpp"
 #include "ptq/io/safetensors.hpp"
 #include "ptq/model/layers_of.hpp"
 #include "ptq/result.hpp"
-#include "ptq/text/file_kind.hpp"
 
 namespace cli {
 

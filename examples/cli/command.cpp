@@ -9,10 +9,10 @@
 #include <utility>
 
 #include "output.hpp"
-#include "ptq/config/text.hpp"
+#include "ptq/file/path.hpp"
 #include "ptq/io/json.hpp"
-#include "ptq/io/path.hpp"
-#include "ptq/report/table.hpp"
+#include "ptq/text/phrases.hpp"
+#include "ptq/text/table.hpp"
 #include "terminal.hpp"
 
 namespace cli {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "ptq/config/spec.hpp"
-#include "ptq/io/run_folder.hpp"
+#include "ptq/file/run_folder.hpp"
 #include "ptq/result.hpp"
 
 namespace cli {

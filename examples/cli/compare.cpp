@@ -21,7 +21,7 @@
 #include "ptq/io/artifact.hpp"
 #include "ptq/quantize/error.hpp"
 #include "ptq/report/json.hpp"
-#include "ptq/report/table.hpp"
+#include "ptq/text/table.hpp"
 #include "terminal.hpp"
 
 namespace cli {

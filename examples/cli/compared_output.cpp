@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
-#include "ptq/config/text.hpp"
-#include "ptq/model/shape_text.hpp"
-#include "ptq/report/table.hpp"
+#include "ptq/text/phrases.hpp"
+#include "ptq/text/shape_text.hpp"
+#include "ptq/text/table.hpp"
 
 namespace cli {
 namespace {

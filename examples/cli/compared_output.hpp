@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "ptq/config/spec.hpp"
+#include "ptq/data/array.hpp"
+#include "ptq/data/samples.hpp"
 #include "ptq/engine/accuracy.hpp"
-#include "ptq/io/array.hpp"
 #include "ptq/io/onnx/model.hpp"
-#include "ptq/io/samples.hpp"
 #include "ptq/result.hpp"
 
 namespace cli {

@@ -2,7 +2,7 @@
 #include "engines.hpp"
 
 #include "command.hpp"
-#include "ptq/io/path.hpp"
+#include "ptq/file/path.hpp"
 #include "tiny_engine/engine.hpp"
 
 namespace cli {

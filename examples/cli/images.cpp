@@ -2,7 +2,7 @@
 // stb_image, in builds that have it.
 #include "images.hpp"
 
-#include "ptq/io/images.hpp"
+#include "ptq/data/images.hpp"
 
 namespace cli {
 

@@ -7,8 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "ptq/data/samples.hpp"
 #include "ptq/engine/concept.hpp"
-#include "ptq/io/samples.hpp"
 #include "ptq/result.hpp"
 
 namespace cli {

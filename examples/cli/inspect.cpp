@@ -18,8 +18,8 @@
 #include "output.hpp"
 #include "ptq/io/artifact.hpp"
 #include "ptq/report/json.hpp"
-#include "ptq/report/table.hpp"
 #include "ptq/report/text.hpp"
+#include "ptq/text/table.hpp"
 #include "statistics.hpp"
 
 namespace cli {

@@ -17,7 +17,7 @@
 
 #include "checkpoint_file.hpp"
 #include "ptq/config/spec.hpp"
-#include "ptq/io/mapped_file.hpp"
+#include "ptq/file/mapped_file.hpp"
 #include "ptq/io/onnx.hpp"
 #include "ptq/model/match.hpp"
 #include "ptq/model/plan.hpp"

@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "ptq/file/path.hpp"
 #include "ptq/io/onnx.hpp"
-#include "ptq/io/path.hpp"
 #include "ptq/model/artifact.hpp"
 #include "ptq/result.hpp"
 #include "ptq/text/printable.hpp"

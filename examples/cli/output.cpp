@@ -8,8 +8,8 @@
 #include <string>
 
 #include "ptq/io/json.hpp"
-#include "ptq/report/table.hpp"
 #include "ptq/text/printable.hpp"
+#include "ptq/text/table.hpp"
 
 namespace cli {
 namespace {

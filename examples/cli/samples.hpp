@@ -14,10 +14,10 @@
 #include "data_formats.hpp"
 #include "images.hpp"
 #include "ptq/config/spec.hpp"
+#include "ptq/data/graph_names.hpp"
+#include "ptq/data/samples.hpp"
 #include "ptq/engine/concept.hpp"
-#include "ptq/engine/names.hpp"
 #include "ptq/io/onnx/model.hpp"
-#include "ptq/io/samples.hpp"
 #include "ptq/result.hpp"
 
 namespace cli {

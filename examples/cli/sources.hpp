@@ -11,7 +11,7 @@
 
 #include "model_file.hpp"
 #include "ptq/config/spec.hpp"
-#include "ptq/io/path.hpp"
+#include "ptq/file/path.hpp"
 #include "ptq/result.hpp"
 
 namespace cli {

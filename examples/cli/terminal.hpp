@@ -15,7 +15,7 @@
 #include <string_view>
 
 #include "output.hpp"
-#include "ptq/report/table.hpp"
+#include "ptq/text/table.hpp"
 
 namespace cli {
 

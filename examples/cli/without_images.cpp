@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds without stb_image.
 #include "images.hpp"
-#include "ptq/io/path.hpp"
+#include "ptq/file/path.hpp"
 
 namespace cli {
 

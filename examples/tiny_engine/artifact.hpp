@@ -19,8 +19,8 @@
 #include "ptq/io/onnx/layers.hpp"
 #include "ptq/io/onnx/model.hpp"
 #include "ptq/model/artifact.hpp"
-#include "ptq/model/shape_text.hpp"
 #include "ptq/text/name_map.hpp"
+#include "ptq/text/shape_text.hpp"
 #include "tensor.hpp"
 
 namespace tiny {

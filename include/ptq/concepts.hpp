@@ -5,9 +5,9 @@
 
 #include "ptq/backend/concept.hpp"
 #include "ptq/calibration/concept.hpp"
+#include "ptq/data/data_file.hpp"
 #include "ptq/dtype/concept.hpp"
 #include "ptq/engine/concept.hpp"
-#include "ptq/io/data_file.hpp"
 #include "ptq/tensor/traits.hpp"
 
 #endif  // PTQ_CONCEPTS_HPP

@@ -1,39 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file ptq.hpp Everything that needs no third party.
+/// @file ptq.hpp What an inference engine needs, without third parties: core, tensors, plans and what applies
+/// them, calibration, and views of what an artifact holds. Formats, files, data, engines and reports are
+/// included by name.
 #ifndef PTQ_PTQ_HPP
 #define PTQ_PTQ_HPP
 
 #include "ptq/adaptors/std_vector.hpp"
-#include "ptq/concepts.hpp"
-#include "ptq/config/interpolate.hpp"
-#include "ptq/config/overrides.hpp"
-#include "ptq/config/reader.hpp"
-#include "ptq/config/spec.hpp"
-#include "ptq/config/to_yaml.hpp"
-#include "ptq/config/tree.hpp"
 #include "ptq/config/validate.hpp"
-#include "ptq/config/words.hpp"
 #include "ptq/core.hpp"
-#include "ptq/engine/accuracy.hpp"
-#include "ptq/engine/inputs.hpp"
-#include "ptq/engine/names.hpp"
-#include "ptq/engine/outputs.hpp"
-#include "ptq/io/array.hpp"
-#include "ptq/io/byte_order.hpp"
-#include "ptq/io/checkpoint.hpp"
-#include "ptq/io/data_file.hpp"
-#include "ptq/io/descriptor.hpp"
-#include "ptq/io/mapped_file.hpp"
-#include "ptq/io/npy.hpp"
-#include "ptq/io/output_file.hpp"
-#include "ptq/io/path.hpp"
-#include "ptq/io/recorded.hpp"
-#include "ptq/io/run_folder.hpp"
-#include "ptq/io/samples.hpp"
-#include "ptq/io/scalars.hpp"
-#include "ptq/io/stored_codes.hpp"
-#include "ptq/io/stored_tensor.hpp"
-#include "ptq/io/zip.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/model/artifact.hpp"
 #include "ptq/model/calibration.hpp"
@@ -41,12 +15,6 @@
 #include "ptq/model/match.hpp"
 #include "ptq/model/model_hash.hpp"
 #include "ptq/quantize/error.hpp"
-#include "ptq/report/quantize_report.hpp"
-#include "ptq/report/table.hpp"
-#include "ptq/report/zeroed_channels.hpp"
 #include "ptq/result.hpp"
-#include "ptq/text/file_kind.hpp"
-#include "ptq/text/printable.hpp"
-#include "ptq/text/utf8.hpp"
 
 #endif  // PTQ_PTQ_HPP

@@ -752,6 +752,206 @@ struct tensor_traits<std::vector<T, Allocator>> {
 
 #endif  // PTQ_ADAPTORS_STD_VECTOR_HPP
 
+// ---- ptq/config/rule_path.hpp ----
+
+/// @file rule_path.hpp Where rules stand in a specification.
+#ifndef PTQ_CONFIG_RULE_PATH_HPP
+#define PTQ_CONFIG_RULE_PATH_HPP
+
+#include <cstddef>
+#include <string>
+
+namespace ptq::inline v0_1::detail {
+
+/// "quantize.layers[2]": the path of a rule.
+inline std::string rule_path(std::size_t index) {
+  return "quantize.layers[" + std::to_string(index) + "]";
+}
+
+/// "quantize.skip_names[2]".
+inline std::string skip_path(std::size_t index) {
+  return "quantize.skip_names[" + std::to_string(index) + "]";
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CONFIG_RULE_PATH_HPP
+
+// ---- ptq/config/spec.hpp ----
+
+/// @file spec.hpp An experiment file as plain structs: the `quantize:` section that NVIDIA TAO defines, the
+/// data it calibrates with, and our own `ptq:` section. Words are normalised and validated; defaults are
+/// filled in.
+#ifndef PTQ_CONFIG_SPEC_HPP
+#define PTQ_CONFIG_SPEC_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// `quant_axis`: absent (the backend's default), null (per tensor) or a number.
+struct axis_choice {
+  enum class kind_type : unsigned char { backend_default, per_tensor, axis };
+  kind_type kind = kind_type::backend_default;
+  std::size_t axis = 0;
+
+  friend bool operator==(const axis_choice&, const axis_choice&) = default;
+};
+
+/// `weights:` or `activations:` of a rule.
+struct slot_config {
+  std::string dtype;
+  axis_choice quant_axis;
+
+  friend bool operator==(const slot_config&, const slot_config&) = default;
+};
+
+/// An entry of `quantize.layers`.
+struct rule_config {
+  std::string module_name;
+  std::optional<slot_config> weights;
+  std::optional<slot_config> activations;
+
+  friend bool operator==(const rule_config&, const rule_config&) = default;
+};
+
+/// The `quantize:` section.
+struct quantize_config {
+  std::string backend = "torchao";  ///< as written, for instance "modelopt.onnx"
+  std::string mode = "weight_only_ptq";
+  std::string algorithm = "minmax";
+  std::string default_layer_dtype = "native";
+  std::string default_activation_dtype = "native";
+  std::vector<rule_config> layers;
+  std::vector<std::string> skip_names;
+  std::string model_path;
+  std::string results_dir;
+
+  friend bool operator==(const quantize_config&, const quantize_config&) = default;
+};
+
+/// Numbers that apply to all channels (one entry) or one each.
+using channel_values = std::vector<double>;
+
+/// `dataset.quant_calibration_dataset`, or `evaluate`. x' = (x * scale - mean) / std.
+struct data_config {
+  std::map<std::string, std::string>
+      inputs;               ///< graph input -> file; the key is "" where only a path is given
+  std::string activations;  ///< recorded layer inputs, keyed by layer name
+  std::string images_dir;   ///< a folder of pictures, read where there are neither inputs nor activations
+  std::string labels;       ///< `evaluate` only
+  /// What outputs mean, `evaluate` only: graph output -> "classification", "binary" or "regression"; the key
+  /// is "" where one word is given for all.
+  std::map<std::string, std::string> task;
+  std::map<std::string, std::int64_t> class_axis;  ///< likewise; negative ones count from the end
+  std::size_t batch_size = 32;
+  std::optional<std::size_t> max_samples;
+  channel_values scale{1.0};
+  channel_values mean{0.0};
+  channel_values std{1.0};
+  std::string normalized_by;  ///< the section of TAO that scale, mean and std were taken from; empty if none
+
+  friend bool operator==(const data_config&, const data_config&) = default;
+};
+
+/// `ptq.calibration`.
+struct calibration_config {
+  std::optional<std::string> algorithm;  ///< overrides `quantize.algorithm`
+  double percentile = 99.99;
+  std::optional<std::size_t> bins;
+  std::string statistics;  ///< a file of ranges collected before: no data are needed then
+
+  friend bool operator==(const calibration_config&, const calibration_config&) = default;
+};
+
+/// Graph input -> the axis that counts samples; nothing where the input has none.
+using batch_axis_choices = std::map<std::string, std::optional<std::size_t>>;
+
+/// `ptq.data`: how the graph takes the data.
+struct layout_config {
+  batch_axis_choices batch_axis;  ///< of the inputs for which what the graph declares does not tell it
+
+  friend bool operator==(const layout_config&, const layout_config&) = default;
+};
+
+/// The `ptq:` section: settings that TAO does not know.
+struct ptq_config {
+  std::map<std::string, std::string> module_types;  ///< layer name -> class name
+  std::string module_types_file;
+  calibration_config calibration;
+  layout_config data;
+
+  friend bool operator==(const ptq_config&, const ptq_config&) = default;
+};
+
+struct spec {
+  std::string file;  ///< where it was read from, absolute; empty if it was built in code
+  std::map<std::string, std::string> places;  ///< field path -> "line:column" in the file, or "argument N"
+  quantize_config quantize;
+  std::optional<data_config> calibration_data;
+  std::optional<data_config> evaluation_data;
+  ptq_config ptq;
+  std::vector<std::string> warnings;
+
+  /// What static quantization calibrates with: its own data, or else what `evaluate` reads. Null if neither
+  /// is given.
+  const data_config* data() const noexcept {
+    return calibration_data ? &*calibration_data : evaluation_data ? &*evaluation_data : nullptr;
+  }
+
+  /// Where a field is, for an error about its value: "/dir/spec.yaml:4:15: quantize.model_path".
+  std::string where(const std::string& field) const {
+    const auto found = places.find(field);
+    if (found == places.end()) return file.empty() ? field : file + ": " + field;
+    const bool in_file = found->second.front() != 'a';
+    return (in_file ? file + ":" : "") + found->second + ": " + field;
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CONFIG_SPEC_HPP
+
+// ---- ptq/detail/type_list.hpp ----
+
+/// @file type_list.hpp A list of types, and a loop over it. The built-in policies and a user's own are such
+/// lists.
+#ifndef PTQ_DETAIL_TYPE_LIST_HPP
+#define PTQ_DETAIL_TYPE_LIST_HPP
+
+#include <cstddef>
+
+namespace ptq::inline v0_1 {
+
+/// An ordered list of policy classes, for instance `ptq::list<ptq::int8, my_int4>`.
+template <class... Types>
+struct list {
+  static constexpr std::size_t size = sizeof...(Types);
+};
+
+namespace detail {
+
+template <class T>
+struct type_tag {
+  using type = T;
+};
+
+/// Calls f(type_tag<T>{}) for each type of the list, in order.
+template <class... Types, class F>
+constexpr void for_each_type(list<Types...>, F&& f) {
+  (f(type_tag<Types>{}), ...);
+}
+
+}  // namespace detail
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DETAIL_TYPE_LIST_HPP
+
 // ---- ptq/backend/recipe.hpp ----
 
 /// @file recipe.hpp The numbers by which a backend quantizes a dtype. A backend is data; kernels never know
@@ -849,115 +1049,73 @@ concept dtype = std::is_empty_v<T> && std::is_trivially_copyable_v<typename T::s
 
 #endif  // PTQ_DTYPE_CONCEPT_HPP
 
-// ---- ptq/dtype/int8.hpp ----
+// ---- ptq/backend/modelopt.hpp ----
 
-/// @file int8.hpp Two's complement 8-bit integers, -128 to 127.
-#ifndef PTQ_DTYPE_INT8_HPP
-#define PTQ_DTYPE_INT8_HPP
-
-#include <cstdint>
+/// @file modelopt.hpp The numbers that ModelOpt 0.47 packs and exports, static.
+#ifndef PTQ_BACKEND_MODELOPT_HPP
+#define PTQ_BACKEND_MODELOPT_HPP
 
 namespace ptq::inline v0_1 {
 
-struct int8 {
-  static constexpr const char* name = "int8";
-  using storage = std::int8_t;
-  static constexpr bool is_integer = true;
-  static constexpr float max_finite = 127.0F;
-  static constexpr float lowest = -128.0F;
+/// scale = amax / largest finite, codes by division (as ONNX QuantizeLinear computes too). Integer weights
+/// have one scale per output channel, floating ones one per tensor; of half tensors scale and quotient are
+/// rounded to their type.
+struct modelopt {
+  static constexpr const char* name = "modelopt";
+  static constexpr const char* mode = "static_ptq";
+  static constexpr bool activations = true;
 
-  /// The nearest integer, ties to even, clamped to [-128, 127]. NaN becomes 0, infinities the ends of the
-  /// range.
-  static constexpr storage encode(const float& value) noexcept {
-    const std::uint32_t bits = detail::bits_of(value);
-    const std::uint32_t size = detail::magnitude(bits);
-    const std::uint32_t clamped = size < bits_of_128 ? size : bits_of_128;
-    // No branches on the data: codes of trained weights are unpredictable.
-    const std::uint32_t significand = (clamped & 0x7fffffu) | 0x800000u;
-    const std::uint32_t places = 150u - (clamped >> 23);  // to the binary point; from 16 up
-    const std::uint32_t shift = places < 31u ? places : 31u;
-    const std::uint32_t odd = (significand >> shift) & 1u;
-    const std::uint32_t rounded = (significand + (1u << (shift - 1)) - 1u + odd) >> shift;
-    const std::uint32_t sign = bits >> 31;
-    const std::uint32_t limit = 127u + sign;
-    const std::uint32_t limited = rounded < limit ? rounded : limit;
-    const std::uint32_t finite = detail::is_nan(size) ? 0u : limited;
-    return static_cast<storage>((finite ^ (0u - sign)) + sign);  // two's complement negation
-  }
-
-  static constexpr float decode(storage code) noexcept { return static_cast<float>(code); }
-
- private:
-  static constexpr std::uint32_t bits_of_128 = 0x43000000u;
+  template <dtype D>
+  static constexpr recipe numbers =
+      recipe{D::max_finite, 0, arithmetic::divide, D::is_integer ? per_channel() : per_tensor(),
+             half_rounding::scale_and_quotient};
 };
 
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_DTYPE_INT8_HPP
+#endif  // PTQ_BACKEND_MODELOPT_HPP
 
-// ---- ptq/dtype/native.hpp ----
+// ---- ptq/backend/torchao.hpp ----
 
-/// @file native.hpp The dtype that leaves a tensor as it is.
-#ifndef PTQ_DTYPE_NATIVE_HPP
-#define PTQ_DTYPE_NATIVE_HPP
-
-#include <limits>
+/// @file torchao.hpp The numbers of TorchAO 0.18, weight-only.
+#ifndef PTQ_BACKEND_TORCHAO_HPP
+#define PTQ_BACKEND_TORCHAO_HPP
 
 namespace ptq::inline v0_1 {
 
-/// In a specification: the layer keeps its original precision. As a policy class: codes are the values
-/// themselves and every scale is 1.
-struct native {
-  static constexpr const char* name = "native";
-  using storage = float;
-  static constexpr bool is_integer = false;
-  static constexpr float max_finite = (std::numeric_limits<float>::max)();
-  static constexpr float lowest = std::numeric_limits<float>::lowest();
+/// Integers: scale = max(amax / half the span of codes, 2^-23) (127.5 for int8), codes by the reciprocal of
+/// the scale. Floats: scale = amax / largest finite, codes by division. One scale per output channel; of half
+/// weights the scale is rounded to the weight's type.
+struct torchao {
+  static constexpr const char* name = "torchao";
+  static constexpr const char* mode = "weight_only_ptq";
+  static constexpr bool activations = false;
 
-  static constexpr storage encode(float value) noexcept { return value; }
-  static constexpr float decode(storage code) noexcept { return code; }
+  template <dtype D>
+  static constexpr recipe numbers =
+      D::is_integer ? recipe{(D::max_finite - D::lowest) / 2, 0x1p-23F, arithmetic::multiply_by_reciprocal,
+                             per_channel(), half_rounding::scale}
+                    : recipe{D::max_finite, 0, arithmetic::divide, per_channel(), half_rounding::scale};
 };
 
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_DTYPE_NATIVE_HPP
+#endif  // PTQ_BACKEND_TORCHAO_HPP
 
-// ---- ptq/backend/concept.hpp ----
+// ---- ptq/backends.hpp ----
 
-/// @file concept.hpp What a backend offers.
-#ifndef PTQ_BACKEND_CONCEPT_HPP
-#define PTQ_BACKEND_CONCEPT_HPP
-
-#include <concepts>
-#include <type_traits>
+/// @file backends.hpp The built-in backends. A new one is a file in backend/ and a line here.
+#ifndef PTQ_BACKENDS_HPP
+#define PTQ_BACKENDS_HPP
 
 namespace ptq::inline v0_1 {
 
-/// A named numeric profile: an empty struct with
-///
-/// | member      | meaning                                                        |
-/// |-------------|----------------------------------------------------------------|
-/// | name        | the word in YAML files, artifacts and tables                   |
-/// | mode        | the one `quantize.mode` that goes with it                      |
-/// | activations | whether it quantizes activations too                           |
-/// | numbers<D>  | a `recipe` for every dtype D (`native` is never asked for)     |
-template <class T>
-concept backend = std::is_empty_v<T> && requires {
-  { T::name } -> std::convertible_to<const char*>;
-  { T::mode } -> std::convertible_to<const char*>;
-  { T::activations } -> std::convertible_to<bool>;
-  { T::template numbers<int8> } -> std::convertible_to<recipe>;
-};
-
-/// The recipe of a dtype under a backend; `native` is never scaled.
-template <dtype D, backend B>
-inline constexpr recipe recipe_of = B::template numbers<D>;
-template <backend B>
-inline constexpr recipe recipe_of<native, B> = recipe{};
+using backends = list<torchao,  //
+                      modelopt>;
 
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_BACKEND_CONCEPT_HPP
+#endif  // PTQ_BACKENDS_HPP
 
 // ---- ptq/calibration/grid.hpp ----
 
@@ -1053,6 +1211,196 @@ constexpr grid grid_of() noexcept {
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_CALIBRATION_GRID_HPP
+
+// ---- ptq/calibration/cuts.hpp ----
+
+/// @file cuts.hpp Where the bins of a histogram part into the levels of a grid, for any threshold.
+#ifndef PTQ_CALIBRATION_CUTS_HPP
+#define PTQ_CALIBRATION_CUTS_HPP
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1::detail {
+
+/// How a bin finds its level.
+enum class grouping : unsigned char {
+  equal_widths,  ///< as many groups as levels, all of the same width; a bin counts by its lower edge
+  nearest,       ///< the level nearest to the centre of the bin, the upper one where two are as near
+};
+
+/// Cut g is the first bin of level g. It lies at a fixed share of the threshold.
+template <std::size_t MaxLevels>
+class level_cuts {
+ public:
+  constexpr level_cuts(const grid& levels, grouping how) noexcept
+      : size_(levels.size()), round_up_(how == grouping::equal_widths ? half_bin * 2 - 1 : half_bin - 1) {
+    PTQ_ASSERT(size_ <= MaxLevels);
+    for (std::size_t g = 1; g < size_; ++g)
+      shares_[g] =
+          how == grouping::equal_widths ? g * grid::one / size_ : (levels.share(g - 1) + levels.share(g)) / 2;
+  }
+
+  constexpr std::size_t size() const noexcept { return size_; }
+
+  /// @param half_bins the threshold, from the lower edge of bin 0, in half bins: below 2^25
+  constexpr std::size_t first_bin(std::size_t g, std::size_t half_bins) const noexcept {
+    return static_cast<std::size_t>((shares_[g] * half_bins + round_up_) / (half_bin * 2));
+  }
+
+ private:
+  static constexpr std::uint64_t half_bin = grid::one;
+
+  std::array<std::uint64_t, MaxLevels> shares_{};
+  std::size_t size_;
+  std::uint64_t round_up_;  ///< to the next lower edge, or to the next centre and from there down to its bin
+};
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CALIBRATION_CUTS_HPP
+
+// ---- ptq/detail/uint128.hpp ----
+
+/// @file uint128.hpp 128-bit sums and products on every machine: 32-bit targets have no __int128.
+#ifndef PTQ_DETAIL_UINT128_HPP
+#define PTQ_DETAIL_UINT128_HPP
+
+#include <compare>
+#include <cstdint>
+
+namespace ptq::inline v0_1::detail {
+
+/// Unsigned and modulo 2^128, so that a sum may pass through "negative" values on its way.
+struct uint128 {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+
+  constexpr uint128& operator+=(uint128 other) noexcept {
+    low += other.low;
+    high += other.high + (low < other.low ? 1u : 0u);
+    return *this;
+  }
+  constexpr uint128& operator-=(uint128 other) noexcept {
+    high -= other.high + (low < other.low ? 1u : 0u);
+    low -= other.low;
+    return *this;
+  }
+  friend constexpr uint128 operator+(uint128 a, uint128 b) noexcept { return a += b; }
+  friend constexpr uint128 operator-(uint128 a, uint128 b) noexcept { return a -= b; }
+
+  friend constexpr bool operator==(const uint128&, const uint128&) = default;
+  friend constexpr std::strong_ordering operator<=>(const uint128&, const uint128&) = default;
+};
+
+/// a * b, exact, by products of 32-bit halves.
+constexpr uint128 multiply_halves(std::uint64_t a, std::uint64_t b) noexcept {
+  constexpr std::uint64_t half = 0xffffffffu;
+  const std::uint64_t low = (a & half) * (b & half);
+  const std::uint64_t left = (a >> 32) * (b & half) + (low >> 32);
+  const std::uint64_t right = (a & half) * (b >> 32) + (left & half);
+  return {(a >> 32) * (b >> 32) + (left >> 32) + (right >> 32), (right << 32) | (low & half)};
+}
+
+/// a * b, exact.
+constexpr uint128 multiply_wide(std::uint64_t a, std::uint64_t b) noexcept {
+#ifdef __SIZEOF_INT128__
+  __extension__ using native = unsigned __int128;
+  const native product = static_cast<native>(a) * b;
+  return {static_cast<std::uint64_t>(product >> 64), static_cast<std::uint64_t>(product)};
+#else
+  return multiply_halves(a, b);
+#endif
+}
+
+/// a * b / 2^64, rounded down.
+constexpr std::uint64_t multiply_high(std::uint64_t a, std::uint64_t b) noexcept {
+  return multiply_wide(a, b).high;
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_DETAIL_UINT128_HPP
+
+// ---- ptq/calibration/log2.hpp ----
+
+/// @file log2.hpp Binary logarithms of integers in fixed point: the same bits on every machine, without libm.
+#ifndef PTQ_CALIBRATION_LOG2_HPP
+#define PTQ_CALIBRATION_LOG2_HPP
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1::detail {
+
+inline constexpr int log2_fraction_bits = 48;
+
+/// log2(e) / 2, in units of 2^-64.
+inline constexpr std::uint64_t half_log2_e = 0xb8aa3b295c17f0bcu;
+
+/// The numbers 128 / 128 to 255 / 128: what is left of any other is a factor below 1 + 2^-7.
+struct log2_cells {
+  struct cell {
+    std::uint64_t reciprocal;  ///< of 128 .. 255, in units of 2^-64, rounded down
+    std::uint64_t logarithm;   ///< log2(cell / 128) in units of 2^-63
+  };
+  std::array<cell, 128> cells{};
+
+  /// Logarithms as a running sum of log2(n / (n - 1)).
+  constexpr log2_cells() noexcept {
+    std::uint64_t sum = 0;
+    for (std::size_t n = 128; n < 256; ++n) {
+      if (n > 128) sum += log2_of_step(2 * std::uint64_t{n} - 1);
+      cells[n - 128] = {~std::uint64_t{0} / n, sum};
+    }
+  }
+
+ private:
+  /// log2((odd + 1) / (odd - 1)) by the series of artanh(1 / odd).
+  static constexpr std::uint64_t log2_of_step(std::uint64_t odd) noexcept {
+    std::uint64_t sum = 0;
+    std::uint64_t power = ~std::uint64_t{0} / odd;
+    for (std::uint64_t k = 1; power != 0; k += 2) {
+      sum += power / k;
+      power /= odd * odd;
+    }
+    return multiply_high(sum, half_log2_e) * 2;
+  }
+};
+
+inline constexpr log2_cells log2_table;
+
+/// log2(1 + r) in units of 2^-63, for r below 2^-7 in units of 2^-64: r - r^2 / 2 + ... - r^6 / 6 and the
+/// base. What is left off is below 2^-51.
+constexpr std::uint64_t log2_of_one_plus(std::uint64_t r) noexcept {
+  constexpr std::uint64_t one = ~std::uint64_t{0};
+  std::uint64_t sum = one / 5 - multiply_high(r, one / 6);
+  sum = one / 4 - multiply_high(r, sum);
+  sum = one / 3 - multiply_high(r, sum);
+  sum = one / 2 - multiply_high(r, sum);
+  sum = one - multiply_high(r, sum);
+  return multiply_high(multiply_high(r, sum), half_log2_e);
+}
+
+/// log2(x) in units of 2^-48, for x >= 1. Exact for powers of two; elsewhere the error is below one unit.
+constexpr std::uint64_t log2_fixed(std::uint64_t x) noexcept {
+  const int zeros = std::countl_zero(x);
+  const std::uint64_t scaled = x << zeros;
+  const log2_cells::cell& cell = log2_table.cells[static_cast<std::size_t>(scaled >> 56) - 128];
+  const std::uint64_t rest = scaled << 8;  // of the number beyond its cell
+  std::uint64_t fraction = cell.logarithm;
+  if (rest != 0) fraction += log2_of_one_plus(multiply_high(rest, cell.reciprocal));  // 0 for all below 256
+  constexpr int drop = 63 - log2_fraction_bits;
+  return (static_cast<std::uint64_t>(63 - zeros) << log2_fraction_bits) +
+         ((fraction + (1u << (drop - 1))) >> drop);
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CALIBRATION_LOG2_HPP
 
 // ---- ptq/calibration/range.hpp ----
 
@@ -1803,650 +2151,6 @@ struct statistics {
 
 #endif  // PTQ_CALIBRATION_STATISTICS_HPP
 
-// ---- ptq/calibration/concept.hpp ----
-
-/// @file concept.hpp What a calibrator offers.
-#ifndef PTQ_CALIBRATION_CONCEPT_HPP
-#define PTQ_CALIBRATION_CONCEPT_HPP
-
-#include <concepts>
-
-namespace ptq::inline v0_1 {
-
-/// A question to the statistics of a tensor: which range should codes represent? It never sees the batches,
-/// so its answer cannot depend on them. It knows no dtype: the levels that codes stand for are a value.
-///
-/// | member              | meaning                                                             |
-/// |---------------------|---------------------------------------------------------------------|
-/// | name                | the word in YAML files, artifacts and tables                        |
-/// | range(seen, levels) | the answer for what was seen, if it is to be represented on a grid  |
-///
-/// Optional: `is_tao_word`, true where `quantize.algorithm` may name it (TAO knows minmax and entropy); all
-/// others are for `ptq.calibration.algorithm`.
-template <class T>
-concept calibrator =
-    std::default_initializable<T> && requires(const T ask, const statistics<>& seen, const grid& levels) {
-      { T::name } -> std::convertible_to<const char*>;
-      { ask.range(seen, levels) } noexcept -> std::same_as<range>;
-    };
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_CALIBRATION_CONCEPT_HPP
-
-// ---- ptq/io/array.hpp ----
-
-/// @file array.hpp An array as data files and engines hold it: bytes, a scalar type known at run time, a
-/// shape and strides.
-#ifndef PTQ_IO_ARRAY_HPP
-#define PTQ_IO_ARRAY_HPP
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <type_traits>
-
-namespace ptq::inline v0_1 {
-
-enum class scalar_type : unsigned char {
-  boolean,
-  uint8,
-  int8,
-  uint16,
-  int16,
-  uint32,
-  int32,
-  uint64,
-  int64,
-  float16,
-  bfloat16,
-  float32,
-  float64
-};
-
-/// Calls f(std::type_identity<T>{}) with the C++ type of a scalar type. A boolean is one byte.
-template <class F>
-constexpr decltype(auto) visit(scalar_type type, F&& f) {
-  switch (type) {
-    case scalar_type::boolean:
-    case scalar_type::uint8:
-      return f(std::type_identity<std::uint8_t>{});
-    case scalar_type::int8:
-      return f(std::type_identity<std::int8_t>{});
-    case scalar_type::uint16:
-      return f(std::type_identity<std::uint16_t>{});
-    case scalar_type::int16:
-      return f(std::type_identity<std::int16_t>{});
-    case scalar_type::uint32:
-      return f(std::type_identity<std::uint32_t>{});
-    case scalar_type::int32:
-      return f(std::type_identity<std::int32_t>{});
-    case scalar_type::uint64:
-      return f(std::type_identity<std::uint64_t>{});
-    case scalar_type::int64:
-      return f(std::type_identity<std::int64_t>{});
-    case scalar_type::float16:
-      return f(std::type_identity<half>{});
-    case scalar_type::bfloat16:
-      return f(std::type_identity<bfloat16>{});
-    case scalar_type::float64:
-      return f(std::type_identity<double>{});
-    case scalar_type::float32:
-      break;
-  }
-  return f(std::type_identity<float>{});
-}
-
-constexpr std::size_t size_of(scalar_type type) noexcept {
-  return visit(type, []<class T>(std::type_identity<T>) { return sizeof(T); });
-}
-
-/// NumPy's name.
-constexpr const char* name_of(scalar_type type) noexcept {
-  constexpr const char* names[] = {"bool",   "uint8", "int8",    "uint16",   "int16",   "uint32", "int32",
-                                   "uint64", "int64", "float16", "bfloat16", "float32", "float64"};
-  return names[static_cast<std::size_t>(type)];
-}
-
-constexpr bool is_float(scalar_type type) noexcept {
-  return type >= scalar_type::float16;
-}
-
-/// Non-owning. `data` points at the element whose indices are all 0 and may be unaligned; strides are in
-/// elements.
-struct array_view {
-  const std::byte* data = nullptr;
-  scalar_type type = scalar_type::float32;
-  tensor_shape shape;
-  tensor_strides strides{};
-
-  array_view() = default;
-  /// Row-major and without gaps.
-  array_view(const void* first, scalar_type scalar, const tensor_shape& extents) noexcept
-      : array_view(first, scalar, extents, row_major(extents)) {}
-  array_view(const void* first, scalar_type scalar, const tensor_shape& extents,
-             const tensor_strides& steps) noexcept
-      : data(static_cast<const std::byte*>(first)), type(scalar), shape(extents), strides(steps) {}
-
-  std::size_t size() const noexcept { return shape.size(); }
-
-  /// Indices `first` to `first + count` of an axis.
-  array_view part(std::size_t axis, std::size_t first, std::size_t count) const noexcept {
-    array_view cut = *this;
-    cut.data +=
-        static_cast<std::ptrdiff_t>(first) * strides[axis] * static_cast<std::ptrdiff_t>(size_of(type));
-    cut.shape.extents[axis] = count;
-    return cut;
-  }
-
-  /// Indices `first` to `first + count` of the outermost axis.
-  array_view rows(std::size_t first, std::size_t count) const noexcept { return part(0, first, count); }
-
-  /// The elements as T, for a row-major array whose data is known to be an aligned array of T.
-  template <class T>
-  const T* as() const noexcept {
-    return static_cast<const T*>(static_cast<const void*>(data));
-  }
-};
-
-/// A stored value as C++ computes with it: the half types become float, all others stay what they are.
-template <class T>
-constexpr auto number_of(T value) noexcept {
-  if constexpr (requires { value.to_float(); })
-    return value.to_float();
-  else
-    return value;
-}
-
-/// Calls f(value) for every element as it is stored, in row-major order.
-template <class F>
-void for_each_element(const array_view& array, F&& f) {
-  if (array.size() == 0) return;
-  visit(array.type, [&]<class T>(std::type_identity<T>) {
-    const std::size_t rank = array.shape.rank;
-    const std::size_t length = rank == 0 ? 1 : array.shape[rank - 1];
-    const std::ptrdiff_t step = rank == 0 ? 0 : array.strides[rank - 1];
-    std::array<std::size_t, max_rank> index{};
-    std::ptrdiff_t row = 0;
-    for (;;) {
-      for (std::size_t i = 0; i < length; ++i) {
-        T value;
-        const std::ptrdiff_t at = row + static_cast<std::ptrdiff_t>(i) * step;
-        std::memcpy(&value, array.data + at * static_cast<std::ptrdiff_t>(sizeof(T)), sizeof(T));
-        f(value);
-      }
-      std::size_t axis = rank;  // counts the outer axes up; the innermost is the loop above
-      for (;;) {
-        if (axis < 2) return;
-        --axis;
-        row += array.strides[axis - 1];
-        if (++index[axis - 1] < array.shape[axis - 1]) break;
-        row -= array.strides[axis - 1] * static_cast<std::ptrdiff_t>(array.shape[axis - 1]);
-        index[axis - 1] = 0;
-      }
-    }
-  });
-}
-
-/// Writes the elements in row-major order and without gaps.
-inline void copy_elements(const array_view& from, std::byte* to) {
-  for_each_element(from, [&](auto stored) {
-    std::memcpy(to, &stored, sizeof stored);
-    to += sizeof stored;
-  });
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_IO_ARRAY_HPP
-
-// ---- ptq/result.hpp ----
-
-/// @file result.hpp A value or an error in words: how hosted code reports failure. Nothing here throws.
-#ifndef PTQ_RESULT_HPP
-#define PTQ_RESULT_HPP
-
-#include <cstddef>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <utility>
-
-namespace ptq::inline v0_1 {
-
-/// What failed, where, and what to do: `what` is the whole message, ready to print.
-struct error {
-  errc code = errc::ok;
-  std::size_t at = 0;   ///< as in `status`
-  std::string where;    ///< file, line:column, field path, argument, layer or tensor: as much as is known
-  std::string what;     ///< "<where>: <text>"
-  std::string nearest;  ///< the allowed word nearest to a wrong one, if there is one
-
-  error() = default;
-  error(errc kind, std::string_view place, std::string_view text, std::string_view nearest_word = {})
-      : code(kind), where(place), nearest(nearest_word) {
-    if (!where.empty()) what.append(where).append(": ");
-    what.append(text);
-    if (!nearest.empty()) what.append(" Did you mean \"").append(nearest).append("\"?");
-  }
-
-  /// The same error seen from further out: `place` comes before what is already known.
-  error in(std::string_view place) const {
-    error outer = *this;
-    outer.where = where.empty() ? std::string(place) : std::string(place) + ": " + where;
-    outer.what = std::string(place) + ": " + what;
-    return outer;
-  }
-};
-
-/// A value, or the error that stands in its place.
-template <class T>
-class [[nodiscard]] result {
- public:
-  result(T value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor): as std::expected
-  result(ptq::error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
-
-  explicit operator bool() const noexcept { return value_.has_value(); }
-  bool has_value() const noexcept { return value_.has_value(); }
-
-  T& operator*() & noexcept { return PTQ_ASSERT(value_), *value_; }
-  const T& operator*() const& noexcept { return PTQ_ASSERT(value_), *value_; }
-  T&& operator*() && noexcept { return PTQ_ASSERT(value_), *std::move(value_); }
-  T* operator->() noexcept { return PTQ_ASSERT(value_), &*value_; }
-  const T* operator->() const noexcept { return PTQ_ASSERT(value_), &*value_; }
-
-  const ptq::error& error() const noexcept { return error_; }
-
- private:
-  std::optional<T> value_;
-  ptq::error error_;
-};
-
-/// Success, or an error.
-template <>
-class [[nodiscard]] result<void> {
- public:
-  result() = default;
-  result(ptq::error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
-
-  explicit operator bool() const noexcept { return error_.code == errc::ok; }
-  bool has_value() const noexcept { return error_.code == errc::ok; }
-  const ptq::error& error() const noexcept { return error_; }
-
- private:
-  ptq::error error_;
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_RESULT_HPP
-
-// ---- ptq/engine/concept.hpp ----
-
-/// @file concept.hpp What runs a model: give it inputs, receive named tensors.
-#ifndef PTQ_ENGINE_CONCEPT_HPP
-#define PTQ_ENGINE_CONCEPT_HPP
-
-#include <concepts>
-#include <cstddef>
-#include <optional>
-#include <span>
-#include <string>
-#include <type_traits>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// An input of a graph.
-struct graph_input {
-  std::string name;
-  scalar_type type = scalar_type::float32;
-  /// Extents, outermost first; one without a value takes any. Without a shape even the rank is free.
-  std::optional<std::vector<std::optional<std::size_t>>> shape;
-  /// What the graph calls its axes ("batch"), "" for an axis without a name; may be fewer than axes.
-  std::vector<std::string> symbols{};
-};
-
-/// An array with the name of the graph tensor that it is.
-struct named_array {
-  std::string name;
-  array_view array;
-  /// Of a graph input: the axis that counts samples; nothing where all samples share the array.
-  std::optional<std::size_t> batch_axis = 0;
-};
-
-/// A callable that takes tensors as an engine makes them. Each view is valid until it returns. An error stops
-/// the run and is passed on.
-template <class Sink>
-concept array_sink = requires(Sink& sink, const named_array& tensor) {
-  { sink(tensor) } -> std::same_as<result<void>>;
-};
-
-namespace detail {
-
-struct any_array_sink {
-  result<void> operator()(const named_array&) const;
-};
-
-}  // namespace detail
-
-/// Runs a graph:
-///
-/// | member                    | meaning                                                               |
-/// |---------------------------|-----------------------------------------------------------------------|
-/// | inputs()                  | the inputs of the graph                                               |
-/// | outputs()                 | the names of its outputs                                              |
-/// | run(inputs, wanted, sink) | computes one batch and hands each wanted tensor to the sink, by name: |
-/// |                           | graph inputs, inner tensors and outputs alike                         |
-///
-/// Inputs are row-major, aligned and of the input's type. An engine may hand a tensor over in pieces, for
-/// instance sample by sample; they come in the order of the samples.
-template <class E>
-concept engine = requires(E& running, const E& loaded, std::span<const named_array> inputs,
-                          std::span<const std::string> wanted, detail::any_array_sink sink) {
-  { loaded.inputs() } -> std::convertible_to<std::span<const graph_input>>;
-  { loaded.outputs() } -> std::convertible_to<std::span<const std::string>>;
-  { running.run(inputs, wanted, sink) } -> std::same_as<result<void>>;
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_ENGINE_CONCEPT_HPP
-
-// ---- ptq/detail/type_list.hpp ----
-
-/// @file type_list.hpp A list of types, and a loop over it. The built-in policies and a user's own are such
-/// lists.
-#ifndef PTQ_DETAIL_TYPE_LIST_HPP
-#define PTQ_DETAIL_TYPE_LIST_HPP
-
-#include <cstddef>
-
-namespace ptq::inline v0_1 {
-
-/// An ordered list of policy classes, for instance `ptq::list<ptq::int8, my_int4>`.
-template <class... Types>
-struct list {
-  static constexpr std::size_t size = sizeof...(Types);
-};
-
-namespace detail {
-
-template <class T>
-struct type_tag {
-  using type = T;
-};
-
-/// Calls f(type_tag<T>{}) for each type of the list, in order.
-template <class... Types, class F>
-constexpr void for_each_type(list<Types...>, F&& f) {
-  (f(type_tag<Types>{}), ...);
-}
-
-}  // namespace detail
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_DETAIL_TYPE_LIST_HPP
-
-// ---- ptq/backend/modelopt.hpp ----
-
-/// @file modelopt.hpp The numbers that ModelOpt 0.47 packs and exports, static.
-#ifndef PTQ_BACKEND_MODELOPT_HPP
-#define PTQ_BACKEND_MODELOPT_HPP
-
-namespace ptq::inline v0_1 {
-
-/// scale = amax / largest finite, codes by division (as ONNX QuantizeLinear computes too). Integer weights
-/// have one scale per output channel, floating ones one per tensor; of half tensors scale and quotient are
-/// rounded to their type.
-struct modelopt {
-  static constexpr const char* name = "modelopt";
-  static constexpr const char* mode = "static_ptq";
-  static constexpr bool activations = true;
-
-  template <dtype D>
-  static constexpr recipe numbers =
-      recipe{D::max_finite, 0, arithmetic::divide, D::is_integer ? per_channel() : per_tensor(),
-             half_rounding::scale_and_quotient};
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_BACKEND_MODELOPT_HPP
-
-// ---- ptq/backend/torchao.hpp ----
-
-/// @file torchao.hpp The numbers of TorchAO 0.18, weight-only.
-#ifndef PTQ_BACKEND_TORCHAO_HPP
-#define PTQ_BACKEND_TORCHAO_HPP
-
-namespace ptq::inline v0_1 {
-
-/// Integers: scale = max(amax / half the span of codes, 2^-23) (127.5 for int8), codes by the reciprocal of
-/// the scale. Floats: scale = amax / largest finite, codes by division. One scale per output channel; of half
-/// weights the scale is rounded to the weight's type.
-struct torchao {
-  static constexpr const char* name = "torchao";
-  static constexpr const char* mode = "weight_only_ptq";
-  static constexpr bool activations = false;
-
-  template <dtype D>
-  static constexpr recipe numbers =
-      D::is_integer ? recipe{(D::max_finite - D::lowest) / 2, 0x1p-23F, arithmetic::multiply_by_reciprocal,
-                             per_channel(), half_rounding::scale}
-                    : recipe{D::max_finite, 0, arithmetic::divide, per_channel(), half_rounding::scale};
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_BACKEND_TORCHAO_HPP
-
-// ---- ptq/backends.hpp ----
-
-/// @file backends.hpp The built-in backends. A new one is a file in backend/ and a line here.
-#ifndef PTQ_BACKENDS_HPP
-#define PTQ_BACKENDS_HPP
-
-namespace ptq::inline v0_1 {
-
-using backends = list<torchao,  //
-                      modelopt>;
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_BACKENDS_HPP
-
-// ---- ptq/calibration/cuts.hpp ----
-
-/// @file cuts.hpp Where the bins of a histogram part into the levels of a grid, for any threshold.
-#ifndef PTQ_CALIBRATION_CUTS_HPP
-#define PTQ_CALIBRATION_CUTS_HPP
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-
-namespace ptq::inline v0_1::detail {
-
-/// How a bin finds its level.
-enum class grouping : unsigned char {
-  equal_widths,  ///< as many groups as levels, all of the same width; a bin counts by its lower edge
-  nearest,       ///< the level nearest to the centre of the bin, the upper one where two are as near
-};
-
-/// Cut g is the first bin of level g. It lies at a fixed share of the threshold.
-template <std::size_t MaxLevels>
-class level_cuts {
- public:
-  constexpr level_cuts(const grid& levels, grouping how) noexcept
-      : size_(levels.size()), round_up_(how == grouping::equal_widths ? half_bin * 2 - 1 : half_bin - 1) {
-    PTQ_ASSERT(size_ <= MaxLevels);
-    for (std::size_t g = 1; g < size_; ++g)
-      shares_[g] =
-          how == grouping::equal_widths ? g * grid::one / size_ : (levels.share(g - 1) + levels.share(g)) / 2;
-  }
-
-  constexpr std::size_t size() const noexcept { return size_; }
-
-  /// @param half_bins the threshold, from the lower edge of bin 0, in half bins: below 2^25
-  constexpr std::size_t first_bin(std::size_t g, std::size_t half_bins) const noexcept {
-    return static_cast<std::size_t>((shares_[g] * half_bins + round_up_) / (half_bin * 2));
-  }
-
- private:
-  static constexpr std::uint64_t half_bin = grid::one;
-
-  std::array<std::uint64_t, MaxLevels> shares_{};
-  std::size_t size_;
-  std::uint64_t round_up_;  ///< to the next lower edge, or to the next centre and from there down to its bin
-};
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_CALIBRATION_CUTS_HPP
-
-// ---- ptq/detail/uint128.hpp ----
-
-/// @file uint128.hpp 128-bit sums and products on every machine: 32-bit targets have no __int128.
-#ifndef PTQ_DETAIL_UINT128_HPP
-#define PTQ_DETAIL_UINT128_HPP
-
-#include <compare>
-#include <cstdint>
-
-namespace ptq::inline v0_1::detail {
-
-/// Unsigned and modulo 2^128, so that a sum may pass through "negative" values on its way.
-struct uint128 {
-  std::uint64_t high = 0;
-  std::uint64_t low = 0;
-
-  constexpr uint128& operator+=(uint128 other) noexcept {
-    low += other.low;
-    high += other.high + (low < other.low ? 1u : 0u);
-    return *this;
-  }
-  constexpr uint128& operator-=(uint128 other) noexcept {
-    high -= other.high + (low < other.low ? 1u : 0u);
-    low -= other.low;
-    return *this;
-  }
-  friend constexpr uint128 operator+(uint128 a, uint128 b) noexcept { return a += b; }
-  friend constexpr uint128 operator-(uint128 a, uint128 b) noexcept { return a -= b; }
-
-  friend constexpr bool operator==(const uint128&, const uint128&) = default;
-  friend constexpr std::strong_ordering operator<=>(const uint128&, const uint128&) = default;
-};
-
-/// a * b, exact, by products of 32-bit halves.
-constexpr uint128 multiply_halves(std::uint64_t a, std::uint64_t b) noexcept {
-  constexpr std::uint64_t half = 0xffffffffu;
-  const std::uint64_t low = (a & half) * (b & half);
-  const std::uint64_t left = (a >> 32) * (b & half) + (low >> 32);
-  const std::uint64_t right = (a & half) * (b >> 32) + (left & half);
-  return {(a >> 32) * (b >> 32) + (left >> 32) + (right >> 32), (right << 32) | (low & half)};
-}
-
-/// a * b, exact.
-constexpr uint128 multiply_wide(std::uint64_t a, std::uint64_t b) noexcept {
-#ifdef __SIZEOF_INT128__
-  __extension__ using native = unsigned __int128;
-  const native product = static_cast<native>(a) * b;
-  return {static_cast<std::uint64_t>(product >> 64), static_cast<std::uint64_t>(product)};
-#else
-  return multiply_halves(a, b);
-#endif
-}
-
-/// a * b / 2^64, rounded down.
-constexpr std::uint64_t multiply_high(std::uint64_t a, std::uint64_t b) noexcept {
-  return multiply_wide(a, b).high;
-}
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_DETAIL_UINT128_HPP
-
-// ---- ptq/calibration/log2.hpp ----
-
-/// @file log2.hpp Binary logarithms of integers in fixed point: the same bits on every machine, without libm.
-#ifndef PTQ_CALIBRATION_LOG2_HPP
-#define PTQ_CALIBRATION_LOG2_HPP
-
-#include <array>
-#include <bit>
-#include <cstddef>
-#include <cstdint>
-
-namespace ptq::inline v0_1::detail {
-
-inline constexpr int log2_fraction_bits = 48;
-
-/// log2(e) / 2, in units of 2^-64.
-inline constexpr std::uint64_t half_log2_e = 0xb8aa3b295c17f0bcu;
-
-/// The numbers 128 / 128 to 255 / 128: what is left of any other is a factor below 1 + 2^-7.
-struct log2_cells {
-  struct cell {
-    std::uint64_t reciprocal;  ///< of 128 .. 255, in units of 2^-64, rounded down
-    std::uint64_t logarithm;   ///< log2(cell / 128) in units of 2^-63
-  };
-  std::array<cell, 128> cells{};
-
-  /// Logarithms as a running sum of log2(n / (n - 1)).
-  constexpr log2_cells() noexcept {
-    std::uint64_t sum = 0;
-    for (std::size_t n = 128; n < 256; ++n) {
-      if (n > 128) sum += log2_of_step(2 * std::uint64_t{n} - 1);
-      cells[n - 128] = {~std::uint64_t{0} / n, sum};
-    }
-  }
-
- private:
-  /// log2((odd + 1) / (odd - 1)) by the series of artanh(1 / odd).
-  static constexpr std::uint64_t log2_of_step(std::uint64_t odd) noexcept {
-    std::uint64_t sum = 0;
-    std::uint64_t power = ~std::uint64_t{0} / odd;
-    for (std::uint64_t k = 1; power != 0; k += 2) {
-      sum += power / k;
-      power /= odd * odd;
-    }
-    return multiply_high(sum, half_log2_e) * 2;
-  }
-};
-
-inline constexpr log2_cells log2_table;
-
-/// log2(1 + r) in units of 2^-63, for r below 2^-7 in units of 2^-64: r - r^2 / 2 + ... - r^6 / 6 and the
-/// base. What is left off is below 2^-51.
-constexpr std::uint64_t log2_of_one_plus(std::uint64_t r) noexcept {
-  constexpr std::uint64_t one = ~std::uint64_t{0};
-  std::uint64_t sum = one / 5 - multiply_high(r, one / 6);
-  sum = one / 4 - multiply_high(r, sum);
-  sum = one / 3 - multiply_high(r, sum);
-  sum = one / 2 - multiply_high(r, sum);
-  sum = one - multiply_high(r, sum);
-  return multiply_high(multiply_high(r, sum), half_log2_e);
-}
-
-/// log2(x) in units of 2^-48, for x >= 1. Exact for powers of two; elsewhere the error is below one unit.
-constexpr std::uint64_t log2_fixed(std::uint64_t x) noexcept {
-  const int zeros = std::countl_zero(x);
-  const std::uint64_t scaled = x << zeros;
-  const log2_cells::cell& cell = log2_table.cells[static_cast<std::size_t>(scaled >> 56) - 128];
-  const std::uint64_t rest = scaled << 8;  // of the number beyond its cell
-  std::uint64_t fraction = cell.logarithm;
-  if (rest != 0) fraction += log2_of_one_plus(multiply_high(rest, cell.reciprocal));  // 0 for all below 256
-  constexpr int drop = 63 - log2_fraction_bits;
-  return (static_cast<std::uint64_t>(63 - zeros) << log2_fraction_bits) +
-         ((fraction + (1u << (drop - 1))) >> drop);
-}
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_CALIBRATION_LOG2_HPP
-
 // ---- ptq/calibration/entropy.hpp ----
 
 /// @file entropy.hpp The range whose quantized histogram diverges least from the original one.
@@ -2850,6 +2554,79 @@ struct fp8_e5m2 {
 
 #endif  // PTQ_DTYPE_FP8_E5M2_HPP
 
+// ---- ptq/dtype/int8.hpp ----
+
+/// @file int8.hpp Two's complement 8-bit integers, -128 to 127.
+#ifndef PTQ_DTYPE_INT8_HPP
+#define PTQ_DTYPE_INT8_HPP
+
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+struct int8 {
+  static constexpr const char* name = "int8";
+  using storage = std::int8_t;
+  static constexpr bool is_integer = true;
+  static constexpr float max_finite = 127.0F;
+  static constexpr float lowest = -128.0F;
+
+  /// The nearest integer, ties to even, clamped to [-128, 127]. NaN becomes 0, infinities the ends of the
+  /// range.
+  static constexpr storage encode(const float& value) noexcept {
+    const std::uint32_t bits = detail::bits_of(value);
+    const std::uint32_t size = detail::magnitude(bits);
+    const std::uint32_t clamped = size < bits_of_128 ? size : bits_of_128;
+    // No branches on the data: codes of trained weights are unpredictable.
+    const std::uint32_t significand = (clamped & 0x7fffffu) | 0x800000u;
+    const std::uint32_t places = 150u - (clamped >> 23);  // to the binary point; from 16 up
+    const std::uint32_t shift = places < 31u ? places : 31u;
+    const std::uint32_t odd = (significand >> shift) & 1u;
+    const std::uint32_t rounded = (significand + (1u << (shift - 1)) - 1u + odd) >> shift;
+    const std::uint32_t sign = bits >> 31;
+    const std::uint32_t limit = 127u + sign;
+    const std::uint32_t limited = rounded < limit ? rounded : limit;
+    const std::uint32_t finite = detail::is_nan(size) ? 0u : limited;
+    return static_cast<storage>((finite ^ (0u - sign)) + sign);  // two's complement negation
+  }
+
+  static constexpr float decode(storage code) noexcept { return static_cast<float>(code); }
+
+ private:
+  static constexpr std::uint32_t bits_of_128 = 0x43000000u;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_INT8_HPP
+
+// ---- ptq/dtype/native.hpp ----
+
+/// @file native.hpp The dtype that leaves a tensor as it is.
+#ifndef PTQ_DTYPE_NATIVE_HPP
+#define PTQ_DTYPE_NATIVE_HPP
+
+#include <limits>
+
+namespace ptq::inline v0_1 {
+
+/// In a specification: the layer keeps its original precision. As a policy class: codes are the values
+/// themselves and every scale is 1.
+struct native {
+  static constexpr const char* name = "native";
+  using storage = float;
+  static constexpr bool is_integer = false;
+  static constexpr float max_finite = (std::numeric_limits<float>::max)();
+  static constexpr float lowest = std::numeric_limits<float>::lowest();
+
+  static constexpr storage encode(float value) noexcept { return value; }
+  static constexpr float decode(storage code) noexcept { return code; }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_NATIVE_HPP
+
 // ---- ptq/dtypes.hpp ----
 
 /// @file dtypes.hpp The built-in dtypes. A new one is a file in dtype/ and a line here.
@@ -2889,18 +2666,13 @@ struct builtin {
 
 // ---- ptq/config/words.hpp ----
 
-/// @file words.hpp The words that a specification may use, taken from a bundle of policies, and the one
-/// nearest to a typo.
+/// @file words.hpp The words that a specification may use, taken from a bundle of policies.
 #ifndef PTQ_CONFIG_WORDS_HPP
 #define PTQ_CONFIG_WORDS_HPP
 
 #include <algorithm>
-#include <array>
-#include <cstddef>
 #include <span>
-#include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace ptq::inline v0_1 {
@@ -2930,13 +2702,6 @@ inline const backend_words* find_backend(const spec_words& words, std::string_vi
 
 namespace detail {
 
-inline std::string lower_cased(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return lower;
-}
-
 inline bool contains(std::span<const std::string_view> words, std::string_view word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
@@ -2964,11 +2729,132 @@ spec_words words_of() {
   return words;
 }
 
-namespace detail {
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CONFIG_WORDS_HPP
+
+// ---- ptq/result.hpp ----
+
+/// @file result.hpp A value or an error in words: how hosted code reports failure. Nothing here throws.
+#ifndef PTQ_RESULT_HPP
+#define PTQ_RESULT_HPP
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace ptq::inline v0_1 {
+
+/// What failed, where, and what to do: `what` is the whole message, ready to print.
+struct error {
+  errc code = errc::ok;
+  std::size_t at = 0;   ///< as in `status`
+  std::string where;    ///< file, line:column, field path, argument, layer or tensor: as much as is known
+  std::string what;     ///< "<where>: <text>"
+  std::string nearest;  ///< the allowed word nearest to a wrong one, if there is one
+
+  error() = default;
+  error(errc kind, std::string_view place, std::string_view text, std::string_view nearest_word = {})
+      : code(kind), where(place), nearest(nearest_word) {
+    if (!where.empty()) what.append(where).append(": ");
+    what.append(text);
+    if (!nearest.empty()) what.append(" Did you mean \"").append(nearest).append("\"?");
+  }
+
+  /// The same error seen from further out: `place` comes before what is already known.
+  error in(std::string_view place) const {
+    error outer = *this;
+    outer.where = where.empty() ? std::string(place) : std::string(place) + ": " + where;
+    outer.what = std::string(place) + ": " + what;
+    return outer;
+  }
+};
+
+/// A value, or the error that stands in its place.
+template <class T>
+class [[nodiscard]] result {
+ public:
+  result(T value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor): as std::expected
+  result(ptq::error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
+
+  explicit operator bool() const noexcept { return value_.has_value(); }
+  bool has_value() const noexcept { return value_.has_value(); }
+
+  T& operator*() & noexcept { return PTQ_ASSERT(value_), *value_; }
+  const T& operator*() const& noexcept { return PTQ_ASSERT(value_), *value_; }
+  T&& operator*() && noexcept { return PTQ_ASSERT(value_), *std::move(value_); }
+  T* operator->() noexcept { return PTQ_ASSERT(value_), &*value_; }
+  const T* operator->() const noexcept { return PTQ_ASSERT(value_), &*value_; }
+
+  const ptq::error& error() const noexcept { return error_; }
+
+ private:
+  std::optional<T> value_;
+  ptq::error error_;
+};
+
+/// Success, or an error.
+template <>
+class [[nodiscard]] result<void> {
+ public:
+  result() = default;
+  result(ptq::error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
+
+  explicit operator bool() const noexcept { return error_.code == errc::ok; }
+  bool has_value() const noexcept { return error_.code == errc::ok; }
+  const ptq::error& error() const noexcept { return error_; }
+
+ private:
+  ptq::error error_;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_RESULT_HPP
+
+// ---- ptq/text/letter_case.hpp ----
+
+/// @file letter_case.hpp Latin letters without their case; others stay as they are.
+#ifndef PTQ_TEXT_LETTER_CASE_HPP
+#define PTQ_TEXT_LETTER_CASE_HPP
+
+#include <string>
+#include <string_view>
+
+namespace ptq::inline v0_1::detail {
 
 constexpr char lower_cased(char c) noexcept {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
+
+inline std::string lower_cased(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) c = lower_cased(c);
+  return lower;
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_TEXT_LETTER_CASE_HPP
+
+// ---- ptq/text/nearest_word.hpp ----
+
+/// @file nearest_word.hpp The word that a typo may mean.
+#ifndef PTQ_TEXT_NEAREST_WORD_HPP
+#define PTQ_TEXT_NEAREST_WORD_HPP
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <utility>
+
+namespace ptq::inline v0_1 {
+
+namespace detail {
 
 inline constexpr std::size_t longest_hint = 200;  ///< letters of a word that hints look at
 inline constexpr std::size_t hint_effort =
@@ -3066,539 +2952,13 @@ inline std::string_view nearest_word(std::string_view typo, std::span<const std:
 
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_CONFIG_WORDS_HPP
+#endif  // PTQ_TEXT_NEAREST_WORD_HPP
 
-// ---- ptq/io/descriptor.hpp ----
+// ---- ptq/text/phrases.hpp ----
 
-/// @file descriptor.hpp A POSIX file descriptor that closes itself.
-#ifndef PTQ_IO_DESCRIPTOR_HPP
-#define PTQ_IO_DESCRIPTOR_HPP
-
-#include <fcntl.h>
-#include <sys/types.h>
-#include <unistd.h>
-
-#include <string>
-#include <utility>
-
-namespace ptq::inline v0_1 {
-namespace detail {
-
-/// Move-only. -1 is none.
-class descriptor {
- public:
-  descriptor() = default;
-  explicit descriptor(int number) noexcept : number_(number) {}
-  descriptor(descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  descriptor& operator=(descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-
-  int get() const noexcept { return number_; }
-  explicit operator bool() const noexcept { return number_ >= 0; }
-
- private:
-  int number_ = -1;
-};
-
-/// As open(2), but never 0, 1 or 2: whoever closed those may still print there, and would print into the
-/// file. None, with errno set, if that fails.
-inline descriptor open_file(const std::string& path, int flags, mode_t mode = 0) noexcept {
-  descriptor file(::open(path.c_str(), flags | O_CLOEXEC, mode));
-  if (!file || file.get() > STDERR_FILENO) return file;
-  return descriptor(::fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
-}
-
-}  // namespace detail
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_IO_DESCRIPTOR_HPP
-
-// ---- ptq/io/path.hpp ----
-
-/// @file path.hpp Paths as messages show them, and what the operating system says about them in words.
-#ifndef PTQ_IO_PATH_HPP
-#define PTQ_IO_PATH_HPP
-
-#include <dirent.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <climits>
-#include <filesystem>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// "a/b/c" -> "c".
-inline std::string_view file_name_of(std::string_view path) {
-  return path.substr(path.rfind('/') + 1);
-}
-
-/// "a/b/c" -> "a/b"; "c" -> "."; "/c" -> "/".
-inline std::string folder_of(std::string_view path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string_view::npos) return ".";
-  return std::string(path.substr(0, (std::max<std::size_t>)(slash, 1)));
-}
-
-/// The path from the root, as every message shows it. It need not exist.
-inline std::string absolute_path(std::string_view path) {
-  if (path.starts_with('/')) return std::string(path);
-  while (path.starts_with("./")) path.remove_prefix(2);
-  std::string here(PATH_MAX, '\0');
-  if (::getcwd(here.data(), here.size()) == nullptr) return std::string(path);
-  here.resize(here.find('\0'));
-  if (path.empty() || path == ".") return here;
-  if (!here.ends_with('/')) here += '/';
-  return here.append(path);
-}
-
-/// The path of what there is at the end of all links; nothing if that does not exist.
-inline std::optional<std::string> real_path(const std::string& path) {
-  std::error_code missing;
-  const std::filesystem::path real = std::filesystem::canonical(path, missing);
-  return missing ? std::nullopt : std::optional(real.string());
-}
-
-/// The names of the files and folders in a folder, sorted; none if it cannot be read.
-inline std::vector<std::string> names_in(const std::string& folder) {
-  std::vector<std::string> names;
-  DIR* const listing = ::opendir(folder.c_str());
-  if (listing == nullptr) return names;
-  while (const dirent* const entry = ::readdir(listing)) {  // NOLINT(concurrency-mt-unsafe): our own listing
-    const std::string_view name = static_cast<const char*>(entry->d_name);
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-  ::closedir(listing);
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-namespace detail {
-
-/// The name in the path's folder that is nearest to the path's own.
-inline std::string nearest_name(const std::string& path) {
-  const std::vector<std::string> names = names_in(folder_of(path));
-  const std::vector<std::string_view> views(names.begin(), names.end());
-  return std::string(nearest_word(file_name_of(path), views));
-}
-
-/// Where a symbolic link points to; nothing if the path is none.
-inline std::string link_target(const std::string& path) {
-  std::string target(PATH_MAX, '\0');
-  const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
-  target.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-  return target;
-}
-
-/// What the system says of an errno value, as the end of a sentence.
-inline std::string system_text(int reason) {
-  return std::generic_category().message(reason) + ".";
-}
-
-/// Why a file could not be opened for reading.
-inline error cannot_open(const std::string& path, int reason) {
-  const std::string where = absolute_path(path);
-  const std::string folder = folder_of(where);
-  switch (reason) {
-    case ENOENT:
-      if (::access(folder.c_str(), F_OK) != 0)
-        return {errc::cannot_open, where, "no such file; the folder " + folder + " does not exist either."};
-      if (const std::string target = link_target(path); !target.empty())
-        return {errc::cannot_open, where,
-                "this is a link to \"" + target +
-                    "\", which does not exist. Mend the link, or give another file."};
-      return {errc::cannot_open, where, "no such file.", nearest_name(path)};
-    case EISDIR:
-      return {errc::cannot_open, where, "this is a folder, not a file."};
-    case EACCES:
-    case EPERM:
-      return {errc::cannot_open, where, "no permission to read it."};
-    default:
-      return {errc::cannot_open, where, "cannot be opened: " + system_text(reason)};
-  }
-}
-
-}  // namespace detail
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_IO_PATH_HPP
-
-// ---- ptq/io/mapped_file.hpp ----
-
-/// @file mapped_file.hpp A file as read-only memory: nothing is copied, and the system may take pages back.
-#ifndef PTQ_IO_MAPPED_FILE_HPP
-#define PTQ_IO_MAPPED_FILE_HPP
-
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstddef>
-#include <cstdint>
-#include <span>
-#include <string>
-#include <utility>
-
-namespace ptq::inline v0_1 {
-
-/// Move-only. The bytes keep their address when the object moves. Nobody may shorten the file while it is
-/// mapped: reading what is gone ends the process (SIGBUS).
-class mapped_file {
- public:
-  /// @return cannot_open (missing, a folder, no permission, not a regular file), wrong_format (empty)
-  static result<mapped_file> open(const std::string& path) {
-    // Not blocking, so that a named pipe is refused instead of waited for.
-    const detail::descriptor file = detail::open_file(path, O_RDONLY | O_NONBLOCK);
-    struct stat about{};
-    if (!file || ::fstat(file.get(), &about) != 0) return detail::cannot_open(path, errno);
-    if (S_ISDIR(about.st_mode)) return detail::cannot_open(path, EISDIR);
-    if (!S_ISREG(about.st_mode))
-      return error(errc::cannot_open, absolute_path(path), "this is not a regular file, so it has no end.");
-    if (about.st_size == 0) return error(errc::wrong_format, absolute_path(path), "the file is empty.");
-    const auto size = static_cast<std::size_t>(about.st_size);
-    void* const memory = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
-    if (memory == MAP_FAILED) return detail::cannot_open(path, errno);
-    return mapped_file(path, {static_cast<const std::byte*>(memory), size});
-  }
-
-  mapped_file(mapped_file&& other) noexcept
-      : path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {})) {}
-  mapped_file& operator=(mapped_file&& other) noexcept {
-    std::swap(path_, other.path_);
-    std::swap(bytes_, other.bytes_);
-    return *this;
-  }
-  ~mapped_file() {
-    if (!bytes_.empty()) ::munmap(address_of(bytes_.data()), bytes_.size());
-  }
-
-  const std::string& path() const noexcept { return path_; }
-  std::span<const std::byte> bytes() const noexcept { return bytes_; }
-
-  /// Gives the memory behind a part of the file back. It is read again when it is looked at, so this is only
-  /// about resident size: call it with what has been dealt with, to walk through a file larger than memory.
-  void release(std::span<const std::byte> part) const noexcept {
-    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-    const auto mapped = reinterpret_cast<std::uintptr_t>(bytes_.data());
-    const auto first = reinterpret_cast<std::uintptr_t>(part.data());
-    const std::uintptr_t begin = first / page * page;
-    const std::uintptr_t end = first + part.size();
-    if (first >= mapped && end <= mapped + bytes_.size() && end > first)      // never memory of someone else
-      ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);  // NOLINT: page arithmetic
-  }
-
- private:
-  mapped_file(std::string path, std::span<const std::byte> bytes) noexcept
-      : path_(std::move(path)), bytes_(bytes) {}
-
-  static void* address_of(const std::byte* first) noexcept { return const_cast<std::byte*>(first); }
-
-  std::string path_;
-  std::span<const std::byte> bytes_;
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_IO_MAPPED_FILE_HPP
-
-// ---- ptq/text/file_kind.hpp ----
-
-/// @file file_kind.hpp What a file looks like: for messages about one that is not what it should be.
-#ifndef PTQ_TEXT_FILE_KIND_HPP
-#define PTQ_TEXT_FILE_KIND_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <span>
-#include <string>
-#include <string_view>
-
-namespace ptq::inline v0_1 {
-
-/// The kind of a file, in words that go after "it looks like"; empty if nothing is known about what it begins
-/// with.
-///
-/// @param path  its suffix tells kinds of text apart
-/// @param bytes its content, or how it begins: 9 bytes or more, unless it has fewer
-inline std::string_view kind_of_file(std::string_view path, std::span<const std::byte> bytes) noexcept {
-  using namespace std::string_view_literals;
-  struct kind {
-    std::string_view magic;
-    std::string_view name;
-  };
-  constexpr kind kinds[] = {{"\x93NUMPY"sv, "a NumPy array (.npy)"},
-                            {"PK\x03\x04"sv, "a zip archive (.npz, or a checkpoint of PyTorch)"},
-                            {"GGUF"sv, "a GGUF file"},
-                            {"\x89HDF\r\n"sv, "an HDF5 file"},
-                            {"\x80\x02"sv, "a Python pickle"},
-                            {"\x08"sv, "an ONNX model"}};
-  constexpr std::size_t looked_at = 256;
-  const std::string_view begin(reinterpret_cast<const char*>(bytes.data()),
-                               (std::min)(bytes.size(), looked_at));
-  if (begin.empty()) return "an empty file";
-  if (begin.size() > 8 && begin.substr(5, 4) == "\0\0\0{"sv)  // the header begins behind its length, 8 bytes
-    return "a safetensors file";
-  for (const kind& known : kinds)
-    if (begin.starts_with(known.magic)) return known.name;
-  for (const char c : begin)
-    if (static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t' && c != '\r') return {};
-  if (path.ends_with(".yaml") || path.ends_with(".yml")) return "a YAML file";
-  return path.ends_with(".json") ? "a JSON file" : "text";
-}
-
-/// Whether a file begins as one that is no text, and of which kind is known.
-inline bool is_known_binary(std::span<const std::byte> bytes) noexcept {
-  const std::string_view kind = kind_of_file({}, bytes);
-  return !kind.empty() && !bytes.empty() && kind != "text";
-}
-
-/// ": it looks like a NumPy array (.npy)"; empty if nothing is known.
-inline std::string look_of_file(std::string_view path, std::span<const std::byte> bytes) {
-  const std::string_view kind = kind_of_file(path, bytes);
-  return kind.empty() ? std::string() : ": it looks like " + std::string(kind);
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_TEXT_FILE_KIND_HPP
-
-// ---- ptq/io/data_file.hpp ----
-
-/// @file data_file.hpp A file of arrays, whatever its format. Arrays are read from front to back, a few
-/// indices of the first axis at a time, so that memory does not grow with them.
-#ifndef PTQ_IO_DATA_FILE_HPP
-#define PTQ_IO_DATA_FILE_HPP
-
-#include <algorithm>
-#include <concepts>
-#include <cstddef>
-#include <memory>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// Bytes from front to back, as an unpacker makes them.
-class byte_stream {
- public:
-  virtual ~byte_stream() = default;
-  /// Fills `out`, which asks for no more than there is.
-  virtual result<void> read(std::span<std::byte> out) = 0;
-};
-
-/// One array of a data file. The file must outlive it.
-class array_reader {
- public:
-  /// An array in memory.
-  explicit array_reader(const array_view& whole) : whole_(whole) {}
-  /// A row-major array that a stream has yet to unpack; the view's data is null.
-  array_reader(const array_view& whole, std::unique_ptr<byte_stream> stream)
-      : whole_(whole), stream_(std::move(stream)) {}
-
-  scalar_type type() const noexcept { return whole_.type; }
-  const tensor_shape& shape() const noexcept { return whole_.shape; }
-
-  /// The next indices of the first axis: `count` of them, or as many as are left. The array has a first axis.
-  /// The view is valid until the next call.
-  result<array_view> next(std::size_t count) {
-    PTQ_ASSERT(whole_.shape.rank > 0);
-    count = (std::min)(count, whole_.shape[0] - next_);
-    const array_view part = whole_.rows(stream_ ? 0 : next_, count);
-    next_ += count;
-    return unpacked(part);
-  }
-
-  /// All of it, a single number too; instead of `next`.
-  result<array_view> all() { return unpacked(whole_); }
-
- private:
-  result<array_view> unpacked(array_view part) {
-    if (!stream_) return part;
-    buffer_.resize(part.size() * size_of(part.type));
-    if (auto read = stream_->read(buffer_); !read) return read.error();
-    part.data = buffer_.data();
-    return part;
-  }
-
-  array_view whole_;
-  std::unique_ptr<byte_stream> stream_;
-  std::vector<std::byte> buffer_;
-  std::size_t next_ = 0;
-};
-
-/// The samples of an array that are to be used: the first axis counts them.
-///
-/// @param most  at most so many
-/// @param where names the array in errors
-/// @return wrong_rank for a single number; no_data where there are none, or where a sample holds no value
-inline result<std::size_t> count_samples(const array_reader& array, std::optional<std::size_t> most,
-                                         const std::string& where) {
-  const tensor_shape& shape = array.shape();
-  if (shape.rank == 0)
-    return error(errc::wrong_rank, where, "it is a single number; the first axis must count the samples.");
-  const std::size_t count = (std::min)(shape[0], most.value_or(shape[0]));
-  if (count == 0) return error(errc::no_data, where, "there are no samples.");
-  if (shape.size() == 0) return error(errc::no_data, where, "its samples hold no values: one extent is 0.");
-  return count;
-}
-
-/// An array as its format stores it: listed, but not looked at.
-class stored_array {
- public:
-  virtual ~stored_array() = default;
-  /// Begins to read it.
-  ///
-  /// @param where names the array in errors
-  virtual result<array_reader> read(const std::string& where) const = 0;
-};
-
-struct named_stored_array {
-  std::string name;  ///< empty in a format without names
-  std::unique_ptr<stored_array> array;
-};
-
-/// A format of data files: an empty struct with
-///
-/// | member             | meaning                                                                    |
-/// |--------------------|----------------------------------------------------------------------------|
-/// | name               | the ending of its files, without the dot                                   |
-/// | recognises(file)   | whether the bytes of a file are of this format                             |
-/// | list(file, where)  | its arrays in the file's order; they refer to the bytes                    |
-template <class F>
-concept data_format = requires(std::span<const std::byte> file, const std::string& where) {
-  { F::name } -> std::convertible_to<const char*>;
-  { F::recognises(file) } -> std::same_as<bool>;
-  { F::list(file, where) } -> std::same_as<result<std::vector<named_stored_array>>>;
-};
-
-class data_file {
- public:
-  /// Opens a file in one of the formats of a list, for instance list<npy, npz>. The first bytes tell the
-  /// format, not the name.
-  ///
-  /// @return cannot_open; wrong_format, or what the format says
-  template <data_format... Formats>
-  static result<data_file> open(const std::string& path, list<Formats...>) {
-    auto mapped = mapped_file::open(path);
-    if (!mapped) return mapped.error();
-    data_file file(*std::move(mapped));
-    const std::span<const std::byte> bytes = file.file_.bytes();
-    result<std::vector<named_stored_array>> listed = file.unknown_format({Formats::name...});
-    ((Formats::recognises(bytes) && (static_cast<void>(listed = Formats::list(bytes, file.path())), true)) ||
-     ...);
-    if (!listed) return listed.error();
-    file.arrays_ = *std::move(listed);
-    if (const auto told_apart = file.check_names(); !told_apart) return told_apart.error();
-    return file;
-  }
-
-  /// The path that every message shows.
-  std::string path() const { return absolute_path(file_.path()); }
-
-  /// The arrays, in the file's order.
-  std::vector<std::string_view> names() const {
-    std::vector<std::string_view> names;
-    for (const named_stored_array& stored : arrays_) names.emplace_back(stored.name);
-    return names;
-  }
-  bool has(std::string_view name) const { return find(name) != nullptr; }
-
-  /// Begins to read an array.
-  ///
-  /// @return tensor_not_found with the nearest name; else what is wrong with the array
-  result<array_reader> read(std::string_view name) const {
-    const stored_array* const found = find(name);
-    if (found == nullptr) return not_found(name);
-    return found->read(name.empty() ? path() : path() + ": array \"" + std::string(name) + "\"");
-  }
-
- private:
-  explicit data_file(mapped_file file) : file_(std::move(file)) {}
-
-  /// Readers do not agree on which of two arrays of one name is meant.
-  result<void> check_names() const {
-    auto sorted = names();
-    std::sort(sorted.begin(), sorted.end());
-    const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
-    if (twice == sorted.end()) return {};
-    return error(errc::duplicate_key, path() + ": array \"" + std::string(*twice) + "\"",
-                 "the file holds two arrays of this name. Write it again with a name for each.");
-  }
-
-  const stored_array* find(std::string_view name) const {
-    for (const named_stored_array& stored : arrays_)
-      if (stored.name == name) return stored.array.get();
-    return nullptr;
-  }
-
-  error not_found(std::string_view name) const {
-    const std::string missing = std::string("there is no array \"").append(name).append("\" in it");
-    if (arrays_.size() == 1 && arrays_[0].name.empty())
-      return {errc::tensor_not_found, path(),
-              missing +
-                  ": this format holds one array without a name. Give each its own file, or write "
-                  "np.savez(path, " +
-                  std::string(name) + "=a, ...)."};
-    return {errc::tensor_not_found, path(), missing + "; it holds " + contents() + ".",
-            nearest_word(name, names())};
-  }
-
-  /// The names of the arrays, the first few if there are many.
-  std::string contents() const {
-    constexpr std::size_t most = 8;
-    std::string text;
-    for (std::size_t i = 0; i < (std::min)(arrays_.size(), most); ++i)
-      text.append(i == 0 ? "\"" : ", \"").append(arrays_[i].name).append("\"");
-    if (arrays_.size() > most) text += " and " + std::to_string(arrays_.size() - most) + " more";
-    return text.empty() ? "none" : text;
-  }
-
-  error unknown_format(std::initializer_list<std::string_view> formats) const {
-    std::string text;
-    for (const std::string_view format : formats) text.append(text.empty() ? "." : ", .").append(format);
-    return {errc::wrong_format, path(),
-            "this is not a data file" + look_of_file(path(), file_.bytes()) + "; " + text +
-                " can be read. Write one with np.save(path, a)."};
-  }
-
-  mapped_file file_;
-  std::vector<named_stored_array> arrays_;
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_IO_DATA_FILE_HPP
-
-// ---- ptq/concepts.hpp ----
-
-/// @file concepts.hpp Every concept that a user can conform to.
-#ifndef PTQ_CONCEPTS_HPP
-#define PTQ_CONCEPTS_HPP
-
-#endif  // PTQ_CONCEPTS_HPP
-
-// ---- ptq/config/text.hpp ----
-
-/// @file text.hpp Pieces of messages.
-#ifndef PTQ_CONFIG_TEXT_HPP
-#define PTQ_CONFIG_TEXT_HPP
+/// @file phrases.hpp Pieces of messages.
+#ifndef PTQ_TEXT_PHRASES_HPP
+#define PTQ_TEXT_PHRASES_HPP
 
 #include <cstddef>
 #include <span>
@@ -3623,378 +2983,9 @@ inline std::string counted(std::size_t n, std::string_view noun) {
   return std::to_string(n) + " " + std::string(noun) + (n == 1 ? "" : "s");
 }
 
-/// "quantize.layers[2]": the path of a rule.
-inline std::string rule_path(std::size_t index) {
-  return "quantize.layers[" + std::to_string(index) + "]";
-}
-
-/// "quantize.skip_names[2]".
-inline std::string skip_path(std::size_t index) {
-  return "quantize.skip_names[" + std::to_string(index) + "]";
-}
-
 }  // namespace ptq::inline v0_1::detail
 
-#endif  // PTQ_CONFIG_TEXT_HPP
-
-// ---- ptq/config/tree.hpp ----
-
-/// @file tree.hpp A document as maps, lists and words, each with the place where it was written.
-/// Configuration is read from it, whatever the text looked like.
-#ifndef PTQ_CONFIG_TREE_HPP
-#define PTQ_CONFIG_TREE_HPP
-
-#include <algorithm>
-#include <charconv>
-#include <cstddef>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-namespace ptq::inline v0_1::detail {
-
-/// A line and column of the file, or an argument of the command line. All count from 1.
-struct place {
-  std::size_t line = 0;
-  std::size_t column = 0;
-  std::size_t argument = 0;  ///< 0: it stands in the file
-};
-
-struct tree {
-  enum class kind_type : unsigned char { null, word, list, map };
-
-  kind_type kind = kind_type::null;
-  std::string word;           ///< numbers are words too
-  std::vector<tree> members;  ///< of a list or a map, in order
-  place at;
-  std::string key;  ///< of a map's member
-  place key_at;
-
-  bool is_null() const noexcept { return kind == kind_type::null; }
-  bool is_word() const noexcept { return kind == kind_type::word; }
-  bool is_list() const noexcept { return kind == kind_type::list; }
-  bool is_map() const noexcept { return kind == kind_type::map; }
-
-  /// The map's member of that name, or null.
-  const tree* member(std::string_view name) const noexcept {
-    if (!is_map()) return nullptr;
-    const auto found =
-        std::find_if(members.begin(), members.end(), [&](const tree& m) { return m.key == name; });
-    return found == members.end() ? nullptr : &*found;
-  }
-  tree* member(std::string_view name) noexcept {
-    return const_cast<tree*>(std::as_const(*this).member(name));
-  }
-};
-
-constexpr std::string_view name_of(tree::kind_type kind) noexcept {
-  switch (kind) {
-    case tree::kind_type::null:
-      return "nothing";
-    case tree::kind_type::word:
-      return "a word";
-    case tree::kind_type::list:
-      return "a list";
-    case tree::kind_type::map:
-      return "a map";
-  }
-  return "";
-}
-
-/// "a.b[0].c" and "a.b.0.c" are the steps a, b, 0, c. Nothing for a path with an empty step.
-inline std::optional<std::vector<std::string>> steps_of(std::string_view path) {
-  std::vector<std::string> steps{""};
-  for (const char c : path) {
-    if (c == '.' || c == '[')
-      steps.emplace_back();
-    else if (c != ']')
-      steps.back() += c;
-  }
-  const bool empty_step =
-      std::any_of(steps.begin(), steps.end(), [](const auto& step) { return step.empty(); });
-  return empty_step ? std::nullopt : std::optional(std::move(steps));
-}
-
-/// A step as the index of a list that has such a member.
-inline std::optional<std::size_t> index_of(const tree& list, std::string_view step) noexcept {
-  std::size_t index = 0;
-  const auto [end, failure] = std::from_chars(step.data(), step.data() + step.size(), index);
-  const bool is_index = failure == std::errc() && end == step.data() + step.size();
-  return is_index && list.is_list() && index < list.members.size() ? std::optional(index) : std::nullopt;
-}
-
-/// The member that one step leads to, or null.
-inline const tree* follow(const tree& from, std::string_view step) noexcept {
-  if (const auto index = index_of(from, step)) return &from.members[*index];
-  return from.member(step);
-}
-
-/// The part of a document that a path leads to, or null.
-inline const tree* find(const tree& root, std::string_view path) {
-  const auto steps = steps_of(path);
-  const tree* at = steps ? &root : nullptr;
-  for (std::size_t i = 0; at && i < steps->size(); ++i) at = follow(*at, (*steps)[i]);
-  return at;
-}
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_CONFIG_TREE_HPP
-
-// ---- ptq/config/interpolate.hpp ----
-
-/// @file interpolate.hpp Replaces `${a.b}` by what stands at `a.b` in the same document.
-#ifndef PTQ_CONFIG_INTERPOLATE_HPP
-#define PTQ_CONFIG_INTERPOLATE_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-namespace ptq::inline v0_1::detail {
-
-/// OmegaConf's syntax, of which only absolute paths are taken. `\${` stands for the text "${".
-class interpolator {
- public:
-  explicit interpolator(const tree& root) : root_(root) {}
-
-  /// Replaces everywhere in `part`, a copy of a part of the document. Errors have no place yet.
-  result<void> replace(tree& part) {
-    if (part.is_word()) return replace_word(part);
-    for (tree& member : part.members)
-      if (auto done = replace(member); !done) return done;
-    return {};
-  }
-
- private:
-  static constexpr std::size_t deepest = 16;
-  static constexpr std::size_t most_bytes = std::size_t{1} << 20;
-
-  result<void> replace_word(tree& part) {
-    if (part.word.find("${") == std::string::npos) return {};
-    std::string text;
-    std::string_view rest = part.word;
-    while (true) {
-      const std::size_t open = rest.find("${");
-      if (open == std::string_view::npos) break;
-      if (open > 0 && rest[open - 1] == '\\') {
-        text.append(rest.substr(0, open - 1)).append("${");
-        rest.remove_prefix(open + 2);
-        continue;
-      }
-      const std::size_t close = rest.find('}', open);
-      if (close == std::string_view::npos)
-        return error(errc::syntax, {}, "\"${\" without its \"}\" in " + in_quotes(part.word) + ".");
-      tree found;
-      if (auto done = look_up(rest.substr(open + 2, close - open - 2), found); !done) return done;
-      if (open == 0 && close + 1 == rest.size() && text.empty()) return become(part, std::move(found));
-      if (!found.is_word())
-        return error(errc::wrong_type, {},
-                     in_quotes(rest.substr(open, close + 1 - open)) + " is " +
-                         std::string(name_of(found.kind)) + ", which cannot be a part of a word.");
-      text.append(rest.substr(0, open)).append(found.word);
-      if (auto done = charge(found.word.size()); !done) return done;
-      rest.remove_prefix(close + 1);
-    }
-    part.word = text.append(rest);
-    return {};
-  }
-
-  result<void> look_up(std::string_view path, tree& found) {
-    const std::string whole = in_quotes("${" + std::string(path) + "}");
-    if (path.empty() || path.front() == '.' || path.find_first_of(":$ {") != std::string_view::npos)
-      return error(errc::unsupported, {},
-                   whole + " is not supported: only absolute paths like \"${a.b}\" are.");
-    const tree* source = find(root_, path);
-    if (!source)
-      return error(errc::missing_value, {}, whole + ": there is nothing at " + std::string(path) + ".");
-    if (std::find(followed_.begin(), followed_.end(), path) != followed_.end())
-      return error(errc::invalid_value, {}, whole + " leads back to itself.");
-    if (followed_.size() == deepest)
-      return error(errc::invalid_value, {},
-                   whole + " is the end of a chain of more than " + std::to_string(deepest) +
-                       " \"${...}\": write its value at an earlier place of the chain.");
-    if (auto done = charge(*source); !done) return done;
-    found = *source;
-    followed_.emplace_back(path);
-    auto done = replace(found);
-    followed_.pop_back();
-    return done;
-  }
-
-  /// The member keeps its own key and place.
-  static result<void> become(tree& part, tree found) {
-    part.kind = found.kind;
-    part.word = std::move(found.word);
-    part.members = std::move(found.members);
-    return {};
-  }
-
-  /// Copies of copies can grow without bound.
-  result<void> charge(std::size_t bytes) {
-    spent_ += bytes;
-    if (spent_ <= most_bytes) return {};
-    return error(errc::invalid_value, {}, "the values that \"${...}\" stands for grow beyond 1 MiB.");
-  }
-  result<void> charge(const tree& copied) {
-    for (const tree& member : copied.members)
-      if (auto done = charge(member); !done) return done;
-    return charge(copied.word.size() + sizeof(tree));
-  }
-
-  const tree& root_;
-  std::vector<std::string> followed_;  // the paths that lead to what is being replaced
-  std::size_t spent_ = 0;
-};
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_CONFIG_INTERPOLATE_HPP
-
-// ---- ptq/config/spec.hpp ----
-
-/// @file spec.hpp An experiment file as plain structs: the `quantize:` section that NVIDIA TAO defines, the
-/// data it calibrates with, and our own `ptq:` section. Words are normalised and validated; defaults are
-/// filled in.
-#ifndef PTQ_CONFIG_SPEC_HPP
-#define PTQ_CONFIG_SPEC_HPP
-
-#include <cstddef>
-#include <cstdint>
-#include <map>
-#include <optional>
-#include <string>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// `quant_axis`: absent (the backend's default), null (per tensor) or a number.
-struct axis_choice {
-  enum class kind_type : unsigned char { backend_default, per_tensor, axis };
-  kind_type kind = kind_type::backend_default;
-  std::size_t axis = 0;
-
-  friend bool operator==(const axis_choice&, const axis_choice&) = default;
-};
-
-/// `weights:` or `activations:` of a rule.
-struct slot_config {
-  std::string dtype;
-  axis_choice quant_axis;
-
-  friend bool operator==(const slot_config&, const slot_config&) = default;
-};
-
-/// An entry of `quantize.layers`.
-struct rule_config {
-  std::string module_name;
-  std::optional<slot_config> weights;
-  std::optional<slot_config> activations;
-
-  friend bool operator==(const rule_config&, const rule_config&) = default;
-};
-
-/// The `quantize:` section.
-struct quantize_config {
-  std::string backend = "torchao";  ///< as written, for instance "modelopt.onnx"
-  std::string mode = "weight_only_ptq";
-  std::string algorithm = "minmax";
-  std::string default_layer_dtype = "native";
-  std::string default_activation_dtype = "native";
-  std::vector<rule_config> layers;
-  std::vector<std::string> skip_names;
-  std::string model_path;
-  std::string results_dir;
-
-  friend bool operator==(const quantize_config&, const quantize_config&) = default;
-};
-
-/// Numbers that apply to all channels (one entry) or one each.
-using channel_values = std::vector<double>;
-
-/// `dataset.quant_calibration_dataset`, or `evaluate`. x' = (x * scale - mean) / std.
-struct data_config {
-  std::map<std::string, std::string>
-      inputs;               ///< graph input -> file; the key is "" where only a path is given
-  std::string activations;  ///< recorded layer inputs, keyed by layer name
-  std::string images_dir;   ///< a folder of pictures, read where there are neither inputs nor activations
-  std::string labels;       ///< `evaluate` only
-  /// What outputs mean, `evaluate` only: graph output -> "classification", "binary" or "regression"; the key
-  /// is "" where one word is given for all.
-  std::map<std::string, std::string> task;
-  std::map<std::string, std::int64_t> class_axis;  ///< likewise; negative ones count from the end
-  std::size_t batch_size = 32;
-  std::optional<std::size_t> max_samples;
-  channel_values scale{1.0};
-  channel_values mean{0.0};
-  channel_values std{1.0};
-  std::string normalized_by;  ///< the section of TAO that scale, mean and std were taken from; empty if none
-
-  friend bool operator==(const data_config&, const data_config&) = default;
-};
-
-/// `ptq.calibration`.
-struct calibration_config {
-  std::optional<std::string> algorithm;  ///< overrides `quantize.algorithm`
-  double percentile = 99.99;
-  std::optional<std::size_t> bins;
-  std::string statistics;  ///< a file of ranges collected before: no data are needed then
-
-  friend bool operator==(const calibration_config&, const calibration_config&) = default;
-};
-
-/// Graph input -> the axis that counts samples; nothing where the input has none.
-using batch_axis_choices = std::map<std::string, std::optional<std::size_t>>;
-
-/// `ptq.data`: how the graph takes the data.
-struct layout_config {
-  batch_axis_choices batch_axis;  ///< of the inputs for which what the graph declares does not tell it
-
-  friend bool operator==(const layout_config&, const layout_config&) = default;
-};
-
-/// The `ptq:` section: settings that TAO does not know.
-struct ptq_config {
-  std::map<std::string, std::string> module_types;  ///< layer name -> class name
-  std::string module_types_file;
-  calibration_config calibration;
-  layout_config data;
-
-  friend bool operator==(const ptq_config&, const ptq_config&) = default;
-};
-
-struct spec {
-  std::string file;  ///< where it was read from, absolute; empty if it was built in code
-  std::map<std::string, std::string> places;  ///< field path -> "line:column" in the file, or "argument N"
-  quantize_config quantize;
-  std::optional<data_config> calibration_data;
-  std::optional<data_config> evaluation_data;
-  ptq_config ptq;
-  std::vector<std::string> warnings;
-
-  /// What static quantization calibrates with: its own data, or else what `evaluate` reads. Null if neither
-  /// is given.
-  const data_config* data() const noexcept {
-    return calibration_data ? &*calibration_data : evaluation_data ? &*evaluation_data : nullptr;
-  }
-
-  /// Where a field is, for an error about its value: "/dir/spec.yaml:4:15: quantize.model_path".
-  std::string where(const std::string& field) const {
-    const auto found = places.find(field);
-    if (found == places.end()) return file.empty() ? field : file + ": " + field;
-    const bool in_file = found->second.front() != 'a';
-    return (in_file ? file + ":" : "") + found->second + ": " + field;
-  }
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_CONFIG_SPEC_HPP
+#endif  // PTQ_TEXT_PHRASES_HPP
 
 // ---- ptq/config/validate.hpp ----
 
@@ -4186,873 +3177,73 @@ inline result<void> validate(const spec& checked, const spec_words& words = word
 
 #endif  // PTQ_CONFIG_VALIDATE_HPP
 
-// ---- ptq/config/reader.hpp ----
+// ---- ptq/backend/concept.hpp ----
 
-/// @file reader.hpp Makes a specification of a document.
-#ifndef PTQ_CONFIG_READER_HPP
-#define PTQ_CONFIG_READER_HPP
+/// @file concept.hpp What a backend offers.
+#ifndef PTQ_BACKEND_CONCEPT_HPP
+#define PTQ_BACKEND_CONCEPT_HPP
 
-#include <algorithm>
-#include <charconv>
-#include <cstddef>
-#include <deque>
-#include <optional>
-#include <set>
-#include <span>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-namespace ptq::inline v0_1::detail {
-
-/// The keys of the section quantize.
-inline constexpr std::string_view quantize_keys[] = {
-    "backend", "mode",       "algorithm",  "default_layer_dtype", "default_activation_dtype",
-    "layers",  "skip_names", "model_path", "results_dir"};
-/// Those that no other place has.
-inline constexpr auto own_quantize_keys = std::span(quantize_keys).first<7>();
-
-/// Reads the sections that are ours. The first error wins; after it, reading goes on without effect.
-class spec_reader {
- public:
-  /// @param file    as errors show it
-  /// @param created receives what is read
-  spec_reader(const tree& root, std::string_view file, const spec_words& words, spec& created)
-      : root_(root), file_(file), words_(words), spec_(created) {}
-
-  /// What arguments can neither mend nor hide: the file is no map of sections, or lacks the section quantize.
-  result<void> check_sections() {
-    const tree* section = root_.member("quantize");
-    if (!root_.is_map())
-      fail(errc::wrong_type, root_, "",
-           "an experiment file is a map of sections, this is " + found_text(root_) + ".");
-    else if (!section)
-      refuse_lack_of_section();
-    else if (!section->is_null() && !is_interpolated(*section))
-      expect_map(*section, "quantize");
-    return outcome_;
-  }
-
-  /// Everything; `check_sections` has found nothing.
-  result<void> read() {
-    check_keys(root_, "");
-    read_quantize();
-    read_calibration_data();
-    read_evaluation_data();
-    read_ptq();
-    if (!outcome_) return outcome_;
-    if (const auto checked = validate(spec_, words_); !checked) return located(checked.error());
-    return {};
-  }
-
- private:
-  using word_span = std::span<const std::string_view>;
-
-  /// The keys of a map. Unused ones are TAO's and change nothing here.
-  struct key_set {
-    word_span allowed;
-    word_span unused{};
-  };
-
-  static constexpr std::string_view unused_quantize_keys[] = {"backend_kwargs", "device"};
-  static constexpr std::string_view rule_keys[] = {"module_name", "weights", "activations"};
-  static constexpr std::string_view slot_keys[] = {"dtype", "quant_axis"};
-  static constexpr std::string_view unused_slot_keys[] = {"observer_or_fake_quant",
-                                                          "observer_or_fake_quant_kwargs"};
-  static constexpr std::string_view data_keys[] = {"inputs",      "activations", "images_dir", "batch_size",
-                                                   "max_samples", "scale",       "mean",       "std"};
-  static constexpr auto source_keys = std::span(data_keys).first<3>();
-  static constexpr std::string_view unused_data_keys[] = {
-      "annotation_file", "annotations", "augmentation", "classes",        "classmap",      "data_path",
-      "data_root",       "data_type",   "dataset",      "drop_last",      "img_size",      "image_size",
-      "input_size",      "json_file",   "names",        "nolabel_folder", "normalization", "num_classes",
-      "num_workers",     "pin_memory",  "pipeline",     "root_dir",       "sampler",       "shuffle",
-      "split",           "transforms",  "type",         "workers"};
-  static constexpr std::string_view answer_keys[] = {"labels", "task", "class_axis"};
-  static constexpr std::string_view ptq_keys[] = {"module_types", "calibration", "data"};
-  static constexpr std::string_view calibration_keys[] = {"algorithm", "percentile", "bins", "statistics"};
-  static constexpr std::string_view layout_keys[] = {"batch_axis"};
-
-  // Sections
-
-  /// Its keys may stand at top level, or its name may be misspelt.
-  void refuse_lack_of_section() {
-    static constexpr std::string_view name[] = {"quantize"};
-    for (const tree& section : root_.members) {
-      if (contains(own_quantize_keys, section.key))
-        return fail_at(
-            errc::missing_value, section.key_at, section.key,
-            "there is no section quantize, but this key of it stands at top level. Write quantize: "
-            "and indent its keys, and what belongs to them, below it.");
-      if (const std::string_view nearest = nearest_word(section.key, name); !nearest.empty())
-        return fail_at(errc::missing_value, section.key_at, section.key, "there is no section quantize.",
-                       nearest);
-    }
-    fail(errc::missing_value, root_, "quantize", "there is no section quantize.");
-  }
-
-  void read_quantize() {
-    const tree& section = *root_.member("quantize");
-    if (section.is_null()) return fail(errc::missing_value, section, "quantize", "the section is empty.");
-    const tree& config = resolved(section, "quantize");
-    quantize_config& out = spec_.quantize;
-    each_member(config, "quantize", {quantize_keys, unused_quantize_keys},
-                [&](const tree& value, const std::string& path) {
-                  if (value.key == "backend") read_text(value, path, out.backend);
-                  if (value.key == "mode") read_lower(value, path, out.mode);
-                  if (value.key == "algorithm" && !value.is_null())
-                    read_algorithm(value, path, out.algorithm);
-                  if (value.key == "default_layer_dtype")
-                    read_default_dtype(value, path, "weights", out.default_layer_dtype);
-                  if (value.key == "default_activation_dtype")
-                    read_default_dtype(value, path, "activations", out.default_activation_dtype);
-                  if (value.key == "layers") read_rules(value, path);
-                  if (value.key == "skip_names") read_skips(value, path);
-                  if (value.key == "model_path") read_text(value, path, out.model_path);
-                  if (value.key == "results_dir") read_text(value, path, out.results_dir);
-                });
-    const tree* top = root_.member("results_dir");
-    if (!out.results_dir.empty() || !top || !outcome_) return;
-    read_text(resolved(*top, "results_dir"), "results_dir", out.results_dir);
-    if (!out.results_dir.empty()) out.results_dir += "/quantize";
-  }
-
-  void read_rules(const tree& list, const std::string& path) {
-    each_item(list, path, [&](const tree& item, const std::string& at) {
-      rule_config& rule = spec_.quantize.layers.emplace_back();
-      each_member(item, at, {rule_keys}, [&](const tree& value, const std::string& field) {
-        if (value.key == "module_name") read_pattern(value, field, rule.module_name);
-        if (value.key == "weights") read_slot(value, field, rule.weights);
-        if (value.key == "activations") read_slot(value, field, rule.activations);
-      });
-      if (item.is_map() && !item.member("module_name"))
-        fail(errc::missing_value, item, at + ".module_name",
-             "is missing: name a layer, a pattern or a class.");
-      if (rule.activations && rule.activations->quant_axis.kind == axis_choice::kind_type::axis)
-        warn(at + ".activations.quant_axis is ignored: activations have one scale per tensor.");
-    });
-  }
-
-  void read_slot(const tree& map, const std::string& path, std::optional<slot_config>& out) {
-    if (map.is_null()) return;
-    if (map.is_word())
-      return fail(errc::wrong_type, map, path,
-                  "expected a map, found " + found_text(map) + ": write {dtype: " + map.word + "}.");
-    slot_config& slot = out.emplace();
-    each_member(map, path, {slot_keys, unused_slot_keys}, [&](const tree& value, const std::string& field) {
-      if (value.key == "dtype") read_dtype(value, field, slot.dtype);
-      if (value.key == "quant_axis") read_axis(value, field, slot.quant_axis);
-    });
-  }
-
-  void read_skips(const tree& list, const std::string& path) {
-    each_item(list, path, [&](const tree& item, const std::string& at) {
-      read_pattern(item, at, spec_.quantize.skip_names.emplace_back());
-    });
-  }
-
-  void read_calibration_data() {
-    const tree* dataset = root_.member("dataset");
-    static constexpr std::string_view name[] = {"quant_calibration_dataset"};
-    const tree* section = dataset ? dataset->member(name[0]) : nullptr;
-    if (dataset && !section) warn_of_near_keys(*dataset, "dataset", name);
-    if (!section) return;
-    const std::string path = "dataset.quant_calibration_dataset";
-    const tree& data = resolved(*section, path);
-    if (data.is_null()) return;
-    data_config& out = spec_.calibration_data.emplace();
-    read_normalization(data, path, out);
-    tree rest = data;
-    const auto is_used = [&](const tree& m) { return path + "." + m.key == out.normalized_by; };
-    rest.members.erase(std::remove_if(rest.members.begin(), rest.members.end(), is_used), rest.members.end());
-    each_member(rest, path, {data_keys, unused_data_keys},
-                [&](const tree& value, const std::string& field) { read_data(value, field, out); });
-    if (!out.inputs.empty() || !out.activations.empty() || !out.images_dir.empty()) return;
-    warn(path +
-         " names no data, so it is not used: inputs (a file, or a map of graph inputs to files), activations "
-         "(a "
-         "file) or images_dir (a folder) are missing.");
-    spec_.calibration_data.reset();
-  }
-
-  /// Whether a member of a section of data would name some, and does not. TAO's files have "???" where
-  /// something is to be filled in, which only those must who need it.
-  static bool is_blank_source(const tree& member) {
-    return contains(source_keys, member.key) &&
-           (member.is_null() || (member.is_word() && (member.word.empty() || member.word == "???")));
-  }
-
-  /// TAO keeps other things in this section, too. It is data of ours only if it names inputs.
-  void read_evaluation_data() {
-    static constexpr std::string_view telling[] = {"inputs",      "activations", "batch_size", "labels",
-                                                   "max_samples", "scale",       "images_dir", "class_axis"};
-    const tree* section = root_.member("evaluate");
-    if (section) warn_of_near_keys(*section, "evaluate", telling);
-    const auto names_data = [](const tree& m) { return contains(source_keys, m.key) && !is_blank_source(m); };
-    if (!section || std::none_of(section->members.begin(), section->members.end(), names_data)) return;
-    tree ours = *section;
-    const auto is_foreign = [](const tree& m) {
-      return !contains(answer_keys, m.key) && !contains(data_keys, m.key);
-    };
-    ours.members.erase(std::remove_if(ours.members.begin(), ours.members.end(), is_foreign),
-                       ours.members.end());
-    data_config& out = spec_.evaluation_data.emplace();
-    read_normalization(*section, "evaluate", out);
-    each_member(ours, "evaluate", {}, [&](const tree& value, const std::string& field) {
-      if (value.key == "labels") read_text(value, field, out.labels);
-      if (value.key == "task")
-        read_for_outputs(value, field, out.task, [&](const tree& word, const std::string& at, auto& task) {
-          read_lower(word, at, task);
-        });
-      if (value.key == "class_axis")
-        read_for_outputs(value, field, out.class_axis,
-                         [&](const tree& number, const std::string& at, auto& axis) {
-                           read_parsed(number, at, "an axis (0, 1, -1, ...)", axis);
-                         });
-      read_data(value, field, out);
-    });
-  }
-
-  /// One value for all outputs, or a map of outputs to values.
-  template <class Map, class Read>
-  void read_for_outputs(const tree& value, const std::string& path, Map& out, Read&& read) {
-    if (value.is_null()) return;
-    if (!value.is_map()) return read(value, path, out[""]);
-    spec_.places[path] = position_of(value.at);
-    each_member(value, path, {},
-                [&](const tree& one, const std::string& field) { read(one, field, out[one.key]); });
-  }
-
-  void read_data(const tree& value, const std::string& path, data_config& out) {
-    if (is_blank_source(value)) return;
-    if (value.key == "inputs") read_inputs(value, path, out);
-    if (value.key == "activations") read_text(value, path, out.activations);
-    if (value.key == "images_dir") read_text(value, path, out.images_dir, "a folder");
-    if (value.key == "batch_size") read_count(value, path, out.batch_size);
-    if (value.key == "max_samples" && !value.is_null() && !(value.is_word() && value.word == "all"))
-      read_count(value, path, out.max_samples.emplace());
-    if (value.key == "scale") read_channels(value, path, out.scale);
-    if (value.key == "mean") read_channels(value, path, out.mean);
-    if (value.key == "std") read_channels(value, path, out.std);
-  }
-
-  void read_inputs(const tree& value, const std::string& path, data_config& out) {
-    if (value.is_null()) return;
-    if (!value.is_map()) return read_text(value, path, out.inputs[""], "a file or a map");
-    spec_.places[path] = position_of(value.at);
-    each_member(value, path, {}, [&](const tree& file, const std::string& field) {
-      read_text(file, field, out.inputs[file.key]);
-    });
-  }
-
-  /// What TAO does to pixels, where nothing of ours says it: a section beside images_dir, or one that all of
-  /// its data share.
-  void read_normalization(const tree& data, const std::string& path, data_config& out) {
-    const tree* const images = data.member("images_dir");
-    if (!images || is_blank_source(*images)) return;
-    for (const char* ours : {"inputs", "activations", "scale", "mean", "std"})
-      if (const tree* const member = data.member(ours); member && !is_blank_source(*member)) return;
-    const tree* const dataset = root_.member("dataset");
-    for (const char* name : {"augmentation", "normalization"}) {
-      if (read_normalization(data.member(name), path + "." + name, out)) return;
-      if (dataset != nullptr &&
-          read_normalization(dataset->member(name), std::string("dataset.") + name, out))
-        return;
-    }
-  }
-
-  /// Its means and deviations are those of pixels from 0 to 1, or from 0 to 255 if some exceed 1.
-  ///
-  /// @return whether the section has any
-  bool read_normalization(const tree* section, const std::string& path, data_config& out) {
-    if (!section) return false;
-    bool is_large = false;
-    for (const tree& value : section->members) {
-      const bool is_mean = value.key == "mean" || value.key == "input_mean";
-      if ((!is_mean && value.key != "std" && value.key != "input_std") || value.is_null()) continue;
-      channel_values& numbers = is_mean ? out.mean : out.std;
-      const std::string field = path + "." + value.key;
-      read_channels(resolved(value, field), field, numbers);
-      is_large = is_large || std::any_of(numbers.begin(), numbers.end(), [](double x) { return x > 1; });
-      out.normalized_by = path;
-    }
-    if (!out.normalized_by.empty() && !is_large) out.scale = {1.0 / 255};
-    return !out.normalized_by.empty();
-  }
-
-  void read_ptq() {
-    const tree* section = root_.member("ptq");
-    if (!section || section->is_null()) return;
-    const tree& settings = resolved(*section, "ptq");
-    each_member(settings, "ptq", {ptq_keys}, [&](const tree& value, const std::string& path) {
-      if (value.key == "module_types") read_module_types(value, path);
-      if (value.key == "calibration") read_calibration(value, path);
-      if (value.key == "data") read_layout(value, path);
-    });
-  }
-
-  void read_module_types(const tree& value, const std::string& path) {
-    if (!value.is_map()) return read_text(value, path, spec_.ptq.module_types_file, "a file or a map");
-    each_member(value, path, {}, [&](const tree& name, const std::string& field) {
-      read_text(name, field, spec_.ptq.module_types[name.key]);
-    });
-  }
-
-  void read_calibration(const tree& map, const std::string& path) {
-    if (map.is_null()) return;
-    calibration_config& out = spec_.ptq.calibration;
-    each_member(map, path, {calibration_keys}, [&](const tree& value, const std::string& field) {
-      if (value.is_null()) return;
-      if (value.key == "algorithm") read_algorithm(value, field, out.algorithm.emplace());
-      if (value.key == "percentile") read_number(value, field, out.percentile);
-      if (value.key == "bins") read_count(value, field, out.bins.emplace());
-      if (value.key == "statistics") read_text(value, field, out.statistics);
-    });
-  }
-
-  void read_layout(const tree& map, const std::string& path) {
-    if (map.is_null()) return;
-    each_member(map, path, {layout_keys}, [&](const tree& value, const std::string& field) {
-      if (value.is_null()) return;
-      each_member(value, field, {}, [&](const tree& axis, const std::string& at) {
-        auto& out = spec_.ptq.data.batch_axis[axis.key];
-        spec_.places[at] = position_of(axis.at);
-        if (axis.is_null() || (axis.is_word() && axis.word == "none")) return;
-        read_parsed(axis, at, "an axis (0, 1, ...) or none", out.emplace());
-      });
-    });
-  }
-
-  // Values
-
-  /// Any word, numbers included; nothing is the empty text.
-  void read_text(const tree& value, const std::string& path, std::string& out,
-                 std::string_view expected = "a word") {
-    out.clear();
-    if (value.is_null()) return;
-    if (!value.is_word())
-      return fail(errc::wrong_type, value, path,
-                  "expected " + std::string(expected) + ", found " + found_text(value) + ".");
-    if (value.word == "???")
-      return fail(errc::missing_value, value, path,
-                  "the mandatory value is missing: \"???\" stands in its place.");
-    spec_.places[path] = position_of(value.at);
-    out = value.word;
-  }
-
-  /// A pattern in brackets that is not in quotes is a list.
-  void read_pattern(const tree& value, const std::string& path, std::string& out) {
-    if (value.is_list())
-      return fail(errc::wrong_type, value, path,
-                  "expected a word, found a list. A pattern that starts with \"[\" must be in quotes.");
-    read_text(value, path, out);
-  }
-
-  void read_lower(const tree& value, const std::string& path, std::string& out) {
-    read_text(value, path, out);
-    out = lower_cased(out);
-  }
-
-  void read_dtype(const tree& value, const std::string& path, std::string& out) {
-    read_text(value, path, out);
-    std::string word = lower_cased(out);
-    if (word == "float8_e4m3fn" || word == "float8_e5m2") word.replace(0, 5, "fp");
-    if (contains(words_.dtypes, word)) out = std::move(word);
-  }
-
-  void read_algorithm(const tree& value, const std::string& path, std::string& out) {
-    read_lower(value, path, out);
-    if (out == "max" && !contains(words_.calibrators, out)) out = "minmax";
-  }
-
-  void read_default_dtype(const tree& value, const std::string& path, std::string_view slot,
-                          std::string& out) {
-    if (value.is_null()) return;
-    read_dtype(value, path, out);
-    if (out == "native" || !contains(words_.dtypes, out)) return;
-    warn(path + ": " + out +
-         " is ignored, as TAO documents. Write a rule instead: layers: [{module_name: \"*\", " +
-         std::string(slot) + ": {dtype: " + out + "}}].");
-  }
-
-  void read_axis(const tree& value, const std::string& path, axis_choice& out) {
-    out.kind = axis_choice::kind_type::per_tensor;
-    if (value.is_null()) return;
-    out.kind = axis_choice::kind_type::axis;
-    if (value.is_word() && value.word.starts_with('-') &&
-        value.word.find_first_not_of("0123456789", 1) == std::string::npos)
-      return fail(errc::invalid_value, value, path, "is " + value.word + ", but axes count from 0.");
-    read_parsed(value, path, "an axis (0, 1, ...) or null", out.axis);
-  }
-
-  void read_count(const tree& value, const std::string& path, std::size_t& out) {
-    read_parsed(value, path, "a whole number", out);
-  }
-
-  void read_number(const tree& value, const std::string& path, double& out) {
-    read_parsed(value, path, "a number", out);
-  }
-
-  void read_channels(const tree& value, const std::string& path, channel_values& out) {
-    out.clear();
-    if (!value.is_list()) return read_number(value, path, out.emplace_back());
-    each_item(value, path,
-              [&](const tree& item, const std::string& at) { read_number(item, at, out.emplace_back()); });
-  }
-
-  template <class Number>
-  void read_parsed(const tree& value, const std::string& path, std::string_view expected, Number& out) {
-    std::string text;
-    if (value.is_word()) read_text(value, path, text);
-    const char* first = text.data() + (text.starts_with('+') ? 1 : 0);
-    const auto [end, failure] = std::from_chars(first, text.data() + text.size(), out);
-    if (failure == std::errc() && end == text.data() + text.size()) return;
-    fail(errc::wrong_type, value, path,
-         "expected " + std::string(expected) + ", found " + found_text(value) + ".");
-  }
-
-  // Structure
-
-  bool expect_map(const tree& map, const std::string& path) {
-    if (!map.is_map()) fail(errc::wrong_type, map, path, "expected a map, found " + found_text(map) + ".");
-    return map.is_map();
-  }
-
-  static bool is_interpolated(const tree& part) noexcept {
-    return part.is_word() && part.word.find("${") != std::string::npos;
-  }
-
-  /// @param prefix of the paths of the keys
-  void check_keys(const tree& map, const std::string& prefix) {
-    std::set<std::string_view> seen;
-    for (const tree& member : map.members) {
-      if (member.key == "<<")
-        return fail_at(errc::unsupported, member.key_at, prefix + member.key,
-                       "merging maps is not supported: write the keys out.");
-      if (!seen.insert(member.key).second)
-        return fail_at(errc::duplicate_key, member.key_at, prefix + member.key, "the key is there twice.");
-    }
-  }
-
-  /// The allowed key that somebody meant: one that other tools and versions name otherwise, or that is spelt
-  /// alike.
-  static std::string_view meant_key(std::string_view key, word_span allowed) {
-    struct other_name {
-      std::string_view theirs;
-      std::string_view ours;
-    };
-    static constexpr other_name others[] = {{"skip_layers", "skip_names"},
-                                            {"skip_modules", "skip_names"},
-                                            {"exclude", "skip_names"},
-                                            {"exclude_layers", "skip_names"},
-                                            {"exclude_modules", "skip_names"},
-                                            {"ignore", "skip_names"},
-                                            {"name", "module_name"},
-                                            {"pattern", "module_name"},
-                                            {"targets", "module_name"},
-                                            {"layer_name", "module_name"},
-                                            {"module_type", "module_name"},
-                                            {"axis", "quant_axis"},
-                                            {"ch_axis", "quant_axis"},
-                                            {"data_type", "dtype"},
-                                            {"precision", "dtype"},
-                                            {"num_bits", "dtype"},
-                                            {"format", "dtype"},
-                                            {"method", "algorithm"},
-                                            {"calibration_method", "algorithm"},
-                                            {"calibrator", "algorithm"},
-                                            {"checkpoint", "model_path"},
-                                            {"onnx_file", "model_path"},
-                                            {"output_dir", "results_dir"},
-                                            {"rules", "layers"}};
-    for (const auto& [theirs, ours] : others)
-      if (key == theirs && contains(allowed, ours)) return ours;
-    return nearest_word(key, allowed);
-  }
-
-  /// Calls f(value, path) for each member of a map. An empty set of keys allows any.
-  template <class F>
-  void each_member(const tree& map, const std::string& path, const key_set& keys, F&& f) {
-    if (!expect_map(map, path)) return;
-    check_keys(map, path + ".");
-    for (const tree& member : map.members) {
-      const std::string field = path + "." + member.key;
-      if (keys.allowed.empty() || contains(keys.allowed, member.key))
-        f(resolved(member, field), field);
-      else if (!contains(keys.unused, member.key))
-        fail_at(errc::unknown_key, member.key_at, field, "unknown key. " + allowed_text(keys.allowed),
-                meant_key(member.key, keys.allowed));
-      else if (!member.word.empty() || !member.members.empty())
-        warn(field + " has no effect: ptq has no use for it.");
-    }
-  }
-
-  template <class F>
-  void each_item(const tree& list, const std::string& path, F&& f) {
-    if (list.is_null()) return;
-    if (!list.is_list())
-      return fail(errc::wrong_type, list, path, "expected a list, found " + found_text(list) + ".");
-    for (std::size_t i = 0; i < list.members.size(); ++i) {
-      const std::string at = path + "[" + std::to_string(i) + "]";
-      f(resolved(list.members[i], at), at);
-    }
-  }
-
-  /// A part of the document, or what stands in its place if it is a word with `${...}`.
-  const tree& resolved(const tree& part, const std::string& path) {
-    if (!is_interpolated(part)) return part;
-    tree& copy = replaced_.emplace_back(part);
-    if (auto done = interpolator_.replace(copy); !done)
-      fail(done.error().code, part, path, done.error().what);
-    return copy;
-  }
-
-  // Messages
-
-  /// A word itself, which may be a number; of all else what it is.
-  static std::string found_text(const tree& value) {
-    return value.is_word() ? in_quotes(value.word) : std::string(name_of(value.kind));
-  }
-
-  /// In a section that is TAO's, too: keys that are neither ours nor far from it.
-  void warn_of_near_keys(const tree& section, const std::string& path, word_span ours) {
-    for (const tree& member : section.members) {
-      const std::string_view nearest = nearest_word(member.key, ours);
-      if (nearest.empty() || nearest == member.key) continue;
-      warn(path + "." + member.key + " has no effect. Did you mean " + in_quotes(nearest) + "?");
-    }
-  }
-
-  void warn(std::string text) { spec_.warnings.push_back(std::move(text)); }
-
-  void fail(errc code, const tree& value, std::string_view path, std::string_view text) {
-    fail_at(code, value.at, path, text);
-  }
-
-  void fail_at(errc code, const place& at, std::string_view path, std::string_view text,
-               std::string_view nearest = {}) {
-    if (outcome_) outcome_ = error(code, path, text, nearest).in(location_of(at));
-  }
-
-  /// A broken rule, at the place of its field or of the nearest part around it.
-  error located(const error& broken) const {
-    const tree* at = &root_;
-    for (const std::string& step : steps_of(broken.where).value_or(std::vector<std::string>{})) {
-      const tree* inner = follow(*at, step);
-      if (!inner) break;
-      at = inner;
-    }
-    return broken.in(location_of(at->at));
-  }
-
-  static std::string position_of(const place& at) {
-    if (at.argument > 0) return "argument " + std::to_string(at.argument);
-    return std::to_string(at.line) + ":" + std::to_string(at.column);
-  }
-
-  std::string location_of(const place& at) const {
-    return at.argument > 0 ? position_of(at) : std::string(file_) + ":" + position_of(at);
-  }
-
-  const tree& root_;
-  std::string_view file_;
-  const spec_words& words_;
-  spec& spec_;
-  interpolator interpolator_{root_};
-  std::deque<tree> replaced_;  // what `resolved` hands out
-  result<void> outcome_;
-};
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_CONFIG_READER_HPP
-
-// ---- ptq/config/overrides.hpp ----
-
-/// @file overrides.hpp Arguments of the form `key.path=value`, which win over the file.
-#ifndef PTQ_CONFIG_OVERRIDES_HPP
-#define PTQ_CONFIG_OVERRIDES_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <initializer_list>
-#include <span>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-namespace ptq::inline v0_1::detail {
-
-struct assignment {
-  std::string path;
-  std::string value;
-};
-
-/// The value of an argument stands there, not in the file.
-inline void mark_argument(tree& value, std::size_t number) {
-  value.at = value.key_at = {0, 0, number};
-  for (tree& member : value.members) mark_argument(member, number);
-}
-
-/// How an argument that is the name of a file is given.
-inline std::string given_as(std::string_view file) {
-  const auto ends = [&](std::initializer_list<std::string_view> suffixes) {
-    return std::any_of(suffixes.begin(), suffixes.end(),
-                       [&](std::string_view s) { return file.ends_with(s); });
-  };
-  if (ends({".yaml", ".yml"})) return "-e " + std::string(file);
-  if (ends({".ptqcal"})) return "ptq.calibration.statistics=" + std::string(file);
-  if (ends({".npy", ".npz"})) return "dataset.quant_calibration_dataset.inputs=" + std::string(file);
-  return "model_path=" + std::string(file);
-}
-
-/// Splits "key.path=value". `model_path` and `results_dir` alone mean those of `quantize`.
-inline result<assignment> assignment_of(std::string_view argument) {
-  const std::size_t equals = argument.find('=');
-  if (equals == std::string_view::npos || equals == 0)
-    return error(errc::syntax, {},
-                 in_quotes(argument) + " is not of the form key.path=value." +
-                     (argument.starts_with('=') ? "" : " A file is given as " + given_as(argument) + "."));
-  std::string path(argument.substr(0, equals));
-  if (path == "model_path" || path == "results_dir") path = "quantize." + path;
-  if (!steps_of(path))
-    return error(errc::syntax, {}, in_quotes(path) + " is not a path of keys like quantize.backend.");
-  return assignment{std::move(path), std::string(argument.substr(equals + 1))};
-}
-
-/// The path with the nearest section for its first step, or with the nearest key of quantize; else nothing.
-inline std::string nearest_path(std::string_view path, std::string_view first,
-                                std::span<const std::string_view> sections) {
-  const std::string rest(path.substr(first.size()));
-  if (const auto key = nearest_word(first, quantize_keys); !key.empty())
-    return "quantize." + std::string(key) + rest;
-  const auto section = nearest_word(first, sections);
-  return section.empty() ? std::string() : std::string(section) + rest;
-}
-
-/// Whether a setting is a path or a name of a file. The argument is taken as it is then: neither a comment
-/// nor quotes are in `results_dir=my #1 out`. Settings that may be a map too are one where they begin with a
-/// brace.
-inline bool is_path_setting(std::string_view path, std::string_view value) {
-  static constexpr std::string_view paths[] = {"quantize.model_path", "quantize.results_dir", "results_dir",
-                                               "ptq.calibration.statistics", "evaluate.labels"};
-  static constexpr std::string_view sections[] = {"dataset.quant_calibration_dataset.", "evaluate."};
-  if (std::find(std::begin(paths), std::end(paths), path) != std::end(paths)) return true;
-  const bool is_map = value.starts_with('{');
-  if (path == "ptq.module_types") return !is_map;
-  for (const std::string_view section : sections) {
-    if (!path.starts_with(section)) continue;
-    const std::string_view key = path.substr(section.size());
-    if (key == "activations" || key == "images_dir" || key.starts_with("inputs.")) return true;
-    if (key == "inputs") return !is_map;
-  }
-  return false;
-}
-
-/// Puts a value into a document, making the maps on the way where they are missing. Lists do not grow.
-inline result<void> assign(tree& root, std::string_view path, tree value) {
-  static constexpr std::string_view sections[] = {"quantize", "dataset", "evaluate", "ptq", "results_dir"};
-  const std::vector<std::string> steps = *steps_of(path);
-  if (std::find(std::begin(sections), std::end(sections), steps.front()) == std::end(sections) &&
-      !root.member(steps.front()))
-    return error(errc::unknown_key, path, "there is no section " + in_quotes(steps.front()) + ".",
-                 nearest_path(path, steps.front(), sections));
-  tree* at = &root;
-  std::string walked;
-  for (const std::string& step : steps) {
-    if (at->is_list()) {
-      const auto index = index_of(*at, step);
-      if (!index)
-        return error(errc::invalid_value, path,
-                     in_quotes(step) + " is not an index of " + walked + ", which has " +
-                         counted(at->members.size(), "item") + ", counted from 0.");
-      at = &at->members[*index];
-    } else if (at->is_word()) {
-      return error(errc::wrong_type, path, walked + " is a word: it has no " + in_quotes(step) + " to set.");
-    } else {
-      at->kind = tree::kind_type::map;
-      tree* found = at->member(step);
-      if (!found) {
-        found = &at->members.emplace_back();
-        found->key = step;
-        found->key_at = value.at;
-        found->at = value.at;
-      }
-      at = found;
-    }
-    walked += (walked.empty() ? "" : ".") + step;
-  }
-  at->kind = value.kind;
-  at->word = std::move(value.word);
-  at->members = std::move(value.members);
-  at->at = value.at;
-  return {};
-}
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_CONFIG_OVERRIDES_HPP
-
-// ---- ptq/config/to_yaml.hpp ----
-
-/// @file to_yaml.hpp Writes a specification as an experiment file.
-#ifndef PTQ_CONFIG_TO_YAML_HPP
-#define PTQ_CONFIG_TO_YAML_HPP
-
-#include <charconv>
-#include <cstddef>
-#include <map>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
+#include <concepts>
+#include <type_traits>
 
 namespace ptq::inline v0_1 {
-namespace detail {
 
-/// In double quotes, so that it stays a word and no interpolation.
-inline std::string yaml_word(std::string_view word) {
-  static constexpr std::string_view digits = "0123456789abcdef";
-  std::string text = "\"";
-  for (std::size_t i = 0; i < word.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(word[i]);
-    if (byte < 0x20 || byte == 0x7f) {
-      text.append("\\x").append({digits[byte >> 4], digits[byte & 15]});
-      continue;
-    }
-    if (word[i] == '"' || word[i] == '\\') text += '\\';
-    if (word.substr(i).starts_with("${")) text += "\\\\";
-    text += word[i];
-  }
-  return text + '"';
-}
+/// A named numeric profile: an empty struct with
+///
+/// | member      | meaning                                                        |
+/// |-------------|----------------------------------------------------------------|
+/// | name        | the word in YAML files, artifacts and tables                   |
+/// | mode        | the one `quantize.mode` that goes with it                      |
+/// | activations | whether it quantizes activations too                           |
+/// | numbers<D>  | a `recipe` for every dtype D (`native` is never asked for)     |
+template <class T>
+concept backend = std::is_empty_v<T> && requires {
+  { T::name } -> std::convertible_to<const char*>;
+  { T::mode } -> std::convertible_to<const char*>;
+  { T::activations } -> std::convertible_to<bool>;
+  { T::template numbers<int8> } -> std::convertible_to<recipe>;
+};
 
-/// The shortest text that reads back as the same number.
-inline std::string yaml_number(double value) {
-  char text[32] = {};
-  const auto [end, failure] = std::to_chars(&text[0], &text[0] + sizeof text, value);
-  return {&text[0], end};
-}
-
-inline std::string yaml_map(const std::map<std::string, std::string>& words) {
-  std::string text;
-  for (const auto& [key, word] : words)
-    text += (text.empty() ? "" : ", ") + yaml_word(key) + ": " + yaml_word(word);
-  return "{" + text + "}";
-}
-
-inline std::string yaml_list(const std::vector<std::string>& items) {
-  std::string text;
-  for (const std::string& item : items) text += (text.empty() ? "" : ", ") + item;
-  return "[" + text + "]";
-}
-
-inline std::string yaml_slot(const slot_config& slot) {
-  std::string axis;
-  if (slot.quant_axis.kind == axis_choice::kind_type::axis)
-    axis = ", quant_axis: " + std::to_string(slot.quant_axis.axis);
-  if (slot.quant_axis.kind == axis_choice::kind_type::per_tensor) axis = ", quant_axis: null";
-  return "{dtype: " + yaml_word(slot.dtype) + axis + "}";
-}
-
-inline std::string yaml_rule(const rule_config& rule) {
-  std::string text = "    - module_name: " + yaml_word(rule.module_name) + "\n";
-  if (rule.weights) text += "      weights: " + yaml_slot(*rule.weights) + "\n";
-  if (rule.activations) text += "      activations: " + yaml_slot(*rule.activations) + "\n";
-  return text;
-}
-
-inline std::string yaml_quantize(const quantize_config& config) {
-  std::string text = "quantize:\n";
-  const auto add = [&](std::string_view key, std::string_view word) {
-    text.append("  ").append(key).append(": ").append(yaml_word(word)).append("\n");
-  };
-  add("backend", config.backend);
-  add("mode", config.mode);
-  add("algorithm", config.algorithm);
-  add("default_layer_dtype", config.default_layer_dtype);
-  add("default_activation_dtype", config.default_activation_dtype);
-  text += config.layers.empty() ? "  layers: []\n" : "  layers:\n";
-  for (const rule_config& rule : config.layers) text += yaml_rule(rule);
-  std::vector<std::string> skips;
-  for (const std::string& pattern : config.skip_names) skips.push_back(yaml_word(pattern));
-  text += "  skip_names: " + yaml_list(skips) + "\n";
-  add("model_path", config.model_path);
-  add("results_dir", config.results_dir);
-  return text;
-}
-
-inline std::string yaml_data(const data_config& data, const std::string& indent) {
-  std::string text;
-  const auto add = [&](std::string_view key, std::string_view value) {
-    text.append(indent).append(key).append(": ").append(value).append("\n");
-  };
-  const auto channels = [](const channel_values& values) {
-    std::vector<std::string> numbers;
-    for (const double value : values) numbers.push_back(yaml_number(value));
-    return numbers.size() == 1 ? numbers.front() : yaml_list(numbers);
-  };
-  if (data.inputs.size() == 1 && data.inputs.begin()->first.empty())
-    add("inputs", yaml_word(data.inputs.begin()->second));
-  else if (!data.inputs.empty())
-    add("inputs", yaml_map(data.inputs));
-  if (!data.activations.empty()) add("activations", yaml_word(data.activations));
-  if (!data.images_dir.empty()) add("images_dir", yaml_word(data.images_dir));
-  if (!data.labels.empty()) add("labels", yaml_word(data.labels));
-  const auto add_for_outputs = [&](std::string_view key, std::map<std::string, std::string> values) {
-    if (values.size() == 1 && values.begin()->first.empty())
-      add(key, values.begin()->second);
-    else if (!values.empty())
-      add(key, yaml_map(values));
-  };
-  add_for_outputs("task", data.task);
-  std::map<std::string, std::string> axes;
-  for (const auto& [output, axis] : data.class_axis) axes[output] = std::to_string(axis);
-  add_for_outputs("class_axis", axes);
-  add("batch_size", std::to_string(data.batch_size));
-  add("max_samples", data.max_samples ? std::to_string(*data.max_samples) : "all");
-  add("scale", channels(data.scale));
-  add("mean", channels(data.mean));
-  add("std", channels(data.std));
-  return text;
-}
-
-inline std::string yaml_ptq(const ptq_config& config) {
-  std::string text;
-  if (!config.module_types_file.empty())
-    text += "  module_types: " + yaml_word(config.module_types_file) + "\n";
-  else if (!config.module_types.empty())
-    text += "  module_types: " + yaml_map(config.module_types) + "\n";
-  text += "  calibration:\n    percentile: " + yaml_number(config.calibration.percentile) + "\n";
-  if (config.calibration.algorithm)
-    text += "    algorithm: " + yaml_word(*config.calibration.algorithm) + "\n";
-  if (config.calibration.bins) text += "    bins: " + std::to_string(*config.calibration.bins) + "\n";
-  if (!config.calibration.statistics.empty())
-    text += "    statistics: " + yaml_word(config.calibration.statistics) + "\n";
-  std::string axes;
-  for (const auto& [input, axis] : config.data.batch_axis)
-    axes += (axes.empty() ? "" : ", ") + yaml_word(input) + ": " + (axis ? std::to_string(*axis) : "none");
-  if (!axes.empty()) text += "  data: {batch_axis: {" + axes + "}}\n";
-  return "ptq:\n" + text;
-}
-
-}  // namespace detail
-
-/// The resolved specification: overrides, defaults and interpolations have become plain values. Reading it
-/// gives the same one, without the warnings about keys that had no effect.
-inline std::string to_yaml(const spec& written) {
-  std::string text = detail::yaml_quantize(written.quantize);
-  if (written.calibration_data)
-    text += "dataset:\n  quant_calibration_dataset:\n" + detail::yaml_data(*written.calibration_data, "    ");
-  if (written.evaluation_data) text += "evaluate:\n" + detail::yaml_data(*written.evaluation_data, "  ");
-  return text + detail::yaml_ptq(written.ptq);
-}
+/// The recipe of a dtype under a backend; `native` is never scaled.
+template <dtype D, backend B>
+inline constexpr recipe recipe_of = B::template numbers<D>;
+template <backend B>
+inline constexpr recipe recipe_of<native, B> = recipe{};
 
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_CONFIG_TO_YAML_HPP
+#endif  // PTQ_BACKEND_CONCEPT_HPP
+
+// ---- ptq/calibration/concept.hpp ----
+
+/// @file concept.hpp What a calibrator offers.
+#ifndef PTQ_CALIBRATION_CONCEPT_HPP
+#define PTQ_CALIBRATION_CONCEPT_HPP
+
+#include <concepts>
+
+namespace ptq::inline v0_1 {
+
+/// A question to the statistics of a tensor: which range should codes represent? It never sees the batches,
+/// so its answer cannot depend on them. It knows no dtype: the levels that codes stand for are a value.
+///
+/// | member              | meaning                                                             |
+/// |---------------------|---------------------------------------------------------------------|
+/// | name                | the word in YAML files, artifacts and tables                        |
+/// | range(seen, levels) | the answer for what was seen, if it is to be represented on a grid  |
+///
+/// Optional: `is_tao_word`, true where `quantize.algorithm` may name it (TAO knows minmax and entropy); all
+/// others are for `ptq.calibration.algorithm`.
+template <class T>
+concept calibrator =
+    std::default_initializable<T> && requires(const T ask, const statistics<>& seen, const grid& levels) {
+      { T::name } -> std::convertible_to<const char*>;
+      { ask.range(seen, levels) } noexcept -> std::same_as<range>;
+    };
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_CONCEPT_HPP
 
 // ---- ptq/fwd.hpp ----
 
@@ -5377,402 +3568,166 @@ constexpr void fake_quantize(Tensor&& tensor, const float& amax) {
 
 #endif  // PTQ_CORE_HPP
 
-// ---- ptq/model/shape_text.hpp ----
+// ---- ptq/model/activation_range.hpp ----
 
-/// @file shape_text.hpp Shapes and places in tensors, as messages show them.
-#ifndef PTQ_MODEL_SHAPE_TEXT_HPP
-#define PTQ_MODEL_SHAPE_TEXT_HPP
-
-#include <cstddef>
-#include <span>
-#include <string>
-
-namespace ptq::inline v0_1::detail {
-
-/// "[8, 1, 5, 5]": the extents of a shape.
-inline std::string extents_text(std::span<const std::size_t> extents) {
-  std::string text;
-  for (const std::size_t extent : extents) text += (text.empty() ? "" : ", ") + std::to_string(extent);
-  return "[" + text + "]";
-}
-inline std::string extents_text(const tensor_shape& shape) {
-  if (shape.rank > max_rank) return "of " + std::to_string(shape.rank) + " axes";
-  return extents_text(std::span(shape.extents).first(shape.rank));
-}
-
-/// What follows "has": a tensor that no view can show.
-inline std::string too_many_axes_text(std::size_t rank) {
-  return std::to_string(rank) + " axes; " + std::to_string(max_rank) + " is the most that ptq can view.";
-}
-
-/// What follows "its weight": flat memory does not have the size of its shape.
-inline std::string misfit_text(std::size_t held, const tensor_shape& shape) {
-  return " lies in memory of " + std::to_string(held) + " elements, but its shape " + extents_text(shape) +
-         " has " + std::to_string(shape.size());
-}
-
-/// "[2, 0, 7]": the indices of a row-major position.
-inline std::string index_text(std::size_t at, const tensor_shape& shape) {
-  std::string text;
-  for (std::size_t axis = shape.rank; axis-- > 0;) {
-    text = std::to_string(at % shape[axis]) + (text.empty() ? "" : ", ") + text;
-    at /= shape[axis];
-  }
-  return "[" + text + "]";
-}
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_MODEL_SHAPE_TEXT_HPP
-
-// ---- ptq/text/utf8.hpp ----
-
-/// @file utf8.hpp UTF-8 as RFC 3629 has it: overlong forms, surrogates and code points above U+10FFFF are
-/// none.
-#ifndef PTQ_TEXT_UTF8_HPP
-#define PTQ_TEXT_UTF8_HPP
-
-#include <cstddef>
-#include <optional>
-#include <string_view>
-
-namespace ptq::inline v0_1::detail {
-
-struct code_point {
-  char32_t value = 0;
-  std::size_t length = 0;  ///< in bytes
-};
-
-/// The code point at the front of a UTF-8 text. A byte that is not UTF-8 counts as one of its own, U+DC00
-/// plus the byte, as in Python's "surrogateescape".
-constexpr code_point first_code_point(std::string_view text) noexcept {
-  const auto byte = [&](std::size_t i) -> char32_t { return static_cast<unsigned char>(text[i]); };
-  const char32_t lead = byte(0);
-  if (lead < 0x80) return {lead, 1};
-  const code_point stray{0xdc00 + lead, 1};
-  if (lead < 0xc2 || lead > 0xf4) return stray;
-  const std::size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  if (text.size() < length) return stray;
-  char32_t value = lead & (0x7fu >> length);
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return stray;
-    value = value << 6 | (byte(i) & 0x3f);
-  }
-  const bool overlong = value < (length == 2 ? 0x80u : length == 3 ? 0x800u : 0x10000u);
-  const bool surrogate = value >= 0xd800 && value < 0xe000;
-  return overlong || surrogate || value > 0x10ffff ? stray : code_point{value, length};
-}
-
-/// Whether it is a byte that is not UTF-8: no code point has the value of a surrogate.
-constexpr bool is_stray(const code_point& c) noexcept {
-  return c.value >= 0xdc00 && c.value < 0xdd00;
-}
-
-/// The first byte that does not continue UTF-8 text, if there is one.
-constexpr std::optional<std::size_t> find_invalid_utf8(std::string_view text) noexcept {
-  for (std::size_t at = 0; at < text.size();) {
-    const code_point c = first_code_point(text.substr(at));
-    if (is_stray(c)) return at;
-    at += c.length;
-  }
-  return {};
-}
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_TEXT_UTF8_HPP
-
-// ---- ptq/text/printable.hpp ----
-
-/// @file printable.hpp Text of files and arguments, made harmless for a terminal: what could colour, move,
-/// break or reorder its lines is shown, not obeyed.
-#ifndef PTQ_TEXT_PRINTABLE_HPP
-#define PTQ_TEXT_PRINTABLE_HPP
+/// @file activation_range.hpp What calibration found for the inputs of a layer.
+#ifndef PTQ_MODEL_ACTIVATION_RANGE_HPP
+#define PTQ_MODEL_ACTIVATION_RANGE_HPP
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
-#include <string_view>
-
-namespace ptq::inline v0_1 {
-namespace detail {
-
-/// Control characters (C0, DEL and C1), and what breaks or reorders a line: U+2028 and U+2029, the marks,
-/// embeddings, overrides and isolates of the bidirectional algorithm (Unicode Standard Annex 9).
-constexpr bool is_control(char32_t c) noexcept {
-  return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c || c == 0x200e || c == 0x200f ||
-         (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
-}
-
-/// The lowest `count` hexadecimal digits of a number.
-inline std::string hex_digits(std::uint64_t value, std::size_t count) {
-  std::string text(count, '0');
-  for (std::size_t i = count; i-- > 0; value >>= 4) text[i] = "0123456789abcdef"[value & 15u];
-  return text;
-}
-
-/// "\n", "\x1b", "\u202e".
-inline std::string escape_of(char32_t c) {
-  switch (c) {
-    case '\n':
-      return "\\n";
-    case '\t':
-      return "\\t";
-    case '\r':
-      return "\\r";
-    default:
-      return c < 0x100 ? "\\x" + hex_digits(c, 2) : "\\u" + hex_digits(c, 4);
-  }
-}
-
-/// Control characters but those in `kept` as escapes, and bytes that are not UTF-8 as "\x9b".
-inline std::string without_controls(std::string_view text, std::string_view kept) {
-  std::string out;
-  while (!text.empty()) {
-    const code_point c = first_code_point(text);
-    if (is_stray(c))
-      out += escape_of(c.value - 0xdc00);
-    else if (is_control(c.value) && (c.value > 0x7f || kept.find(text.front()) == std::string_view::npos))
-      out += escape_of(c.value);
-    else
-      out += text.substr(0, c.length);
-    text.remove_prefix(c.length);
-  }
-  return out;
-}
-
-}  // namespace detail
-
-/// Text as one line of a terminal.
-inline std::string printable(std::string_view text) {
-  return detail::without_controls(text, "");
-}
-
-/// Text as lines of a terminal: line breaks stay.
-inline std::string printable_lines(std::string_view text) {
-  return detail::without_controls(text, "\n");
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_TEXT_PRINTABLE_HPP
-
-// ---- ptq/report/table.hpp ----
-
-/// @file table.hpp Rows of text as aligned columns, and numbers as people read them.
-#ifndef PTQ_REPORT_TABLE_HPP
-#define PTQ_REPORT_TABLE_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <cstdio>
-#include <iterator>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
 
 namespace ptq::inline v0_1 {
 
-namespace detail {
+struct activation_range {
+  std::size_t layer = 0;            ///< its place in the plan
+  const char* algorithm = nullptr;  ///< the calibrator that answered
+  ptq::range range;
+  float scale = 1;            ///< of the layer's inputs, all of which share it
+  std::uint64_t count = 0;    ///< values seen
+  std::uint64_t clipped = 0;  ///< of these, those that lie beyond the range, up to one bin of the histogram
+  double sqnr_db = 0;         ///< estimated from the histogram (`expected_sqnr_db`)
 
-constexpr bool begins_code_point(char c) noexcept {
-  return (static_cast<unsigned char>(c) & 0xc0u) != 0x80u;
-}
-
-/// In code points, so that names in any script align.
-inline std::size_t width_of(std::string_view text) noexcept {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), begins_code_point));
-}
-
-/// The byte at which code point `n` begins.
-inline std::size_t offset_of(std::string_view text, std::size_t n) noexcept {
-  std::size_t at = 0;
-  for (; at < text.size(); ++at)
-    if (begins_code_point(text[at]) && n-- == 0) break;
-  return at;
-}
-
-}  // namespace detail
-
-/// A name on one line; where it is longer than `widest` code points, "..." stands for its middle.
-inline std::string name_text(std::string_view name, std::size_t widest = 60) {
-  std::string text = printable(name);
-  const std::size_t width = detail::width_of(text);
-  if (width <= widest) return text;
-  const std::size_t tail = (widest - 3) / 2;
-  const std::size_t head = widest - 3 - tail;
-  return text.substr(0, detail::offset_of(text, head)) + "..." +
-         text.substr(detail::offset_of(text, width - tail));
-}
-
-/// "a, b, c, ...": the first six names.
-inline std::string names_text(const std::vector<std::string>& names) {
-  constexpr std::size_t shown = 6;
-  std::string text;
-  for (std::size_t i = 0; i < (std::min)(names.size(), shown); ++i)
-    text += (i == 0 ? "" : ", ") + name_text(names[i]);
-  return names.size() > shown ? text + ", ..." : text;
-}
-
-/// Columns two spaces apart, a rule under the header, numbers to the right. The first column holds names:
-/// they are shown as `name_text` does, other cells as `printable` does.
-class text_table {
- public:
-  enum class align : unsigned char { left, right };
-  struct column {
-    std::string title;
-    align side = align::left;
-  };
-
-  explicit text_table(std::vector<column> columns) : columns_(std::move(columns)) {}
-
-  /// Cells beyond the last column are dropped; missing ones are empty.
-  void add(std::vector<std::string> row) {
-    row.resize(columns_.size());
-    for (std::size_t i = 0; i < row.size(); ++i) row[i] = i == 0 ? name_text(row[i]) : printable(row[i]);
-    rows_.push_back(std::move(row));
-  }
-
-  bool empty() const noexcept { return rows_.empty(); }
-
-  std::string text() const {
-    std::vector<std::size_t> widths;
-    std::vector<std::string> titles;
-    for (const column& c : columns_) {
-      widths.push_back(detail::width_of(c.title));
-      titles.push_back(c.title);
-    }
-    for (const auto& row : rows_)
-      for (std::size_t i = 0; i < row.size(); ++i)
-        widths[i] = (std::max)(widths[i], detail::width_of(row[i]));
-    std::string out = line(titles, widths);
-    std::vector<std::string> rules;
-    rules.reserve(widths.size());
-    for (const std::size_t width : widths) rules.emplace_back(width, '-');
-    out += line(rules, widths);
-    for (const auto& row : rows_) out += line(row, widths);
-    return out;
-  }
-
- private:
-  std::string line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths) const {
-    std::string out;
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-      const std::string padding(widths[i] - detail::width_of(cells[i]), ' ');
-      if (i > 0) out += "  ";
-      out += columns_[i].side == align::right ? padding + cells[i] : cells[i] + padding;
-    }
-    out.erase(out.find_last_not_of(' ') + 1);
-    return out + '\n';
-  }
-
-  std::vector<column> columns_;
-  std::vector<std::vector<std::string>> rows_;
+  /// Of the values seen, those below `near_zero_below`, where the bins end that become 0 as a whole. The
+  /// first of them does not tell zeros from small values.
+  std::uint64_t near_zero = 0;
+  float near_zero_below = 0;
 };
 
-/// "37.52", or "inf" and "nan".
-inline std::string fixed_text(double value, int digits) {
-  char buffer[64] = {};
-  std::snprintf(static_cast<char*>(buffer), sizeof buffer, "%.*f", digits, value);
-  return static_cast<char*>(buffer);
-}
-
-/// "0.00123", "1.5e-09": up to `digits` significant digits.
-inline std::string short_text(double value, int digits = 3) {
-  char buffer[64] = {};
-  std::snprintf(static_cast<char*>(buffer), sizeof buffer, "%.*g", digits, value);
-  return static_cast<char*>(buffer);
-}
-
-/// "512 B", "80.2 KB", "90.9 MB": decimal units.
-inline std::string bytes_text(std::uint64_t bytes) {
-  if (bytes < 1000) return std::to_string(bytes) + " B";
-  constexpr const char* units[] = {"KB", "MB", "GB", "TB", "PB", "EB"};
-  double value = static_cast<double>(bytes) / 1000;
-  std::size_t unit = 0;
-  while (value >= 999.95 && unit + 1 < std::size(units)) {
-    value /= 1000;
-    ++unit;
-  }
-  return fixed_text(value, 1) + " " + units[unit];
-}
-
-/// "64 x 256"; "scalar" for rank 0.
-inline std::string shape_text(const tensor_shape& shape) {
-  if (shape.rank == 0) return "scalar";
-  if (shape.rank > max_rank) return std::to_string(shape.rank) + " axes";
-  std::string text;
-  for (std::size_t i = 0; i < shape.rank; ++i) text += (i == 0 ? "" : " x ") + std::to_string(shape[i]);
-  return text;
-}
-
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_REPORT_TABLE_HPP
+#endif  // PTQ_MODEL_ACTIVATION_RANGE_HPP
 
-// ---- ptq/engine/outputs.hpp ----
+// ---- ptq/model/any_view.hpp ----
 
-/// @file outputs.hpp What is checked of the tensors that engines make: that they hold plausible numbers.
-#ifndef PTQ_ENGINE_OUTPUTS_HPP
-#define PTQ_ENGINE_OUTPUTS_HPP
+/// @file any_view.hpp A read-only tensor whose element type is known at run time: where different tensor
+/// types meet.
+#ifndef PTQ_MODEL_ANY_VIEW_HPP
+#define PTQ_MODEL_ANY_VIEW_HPP
 
+#include <array>
 #include <bit>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
-#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
 
 namespace ptq::inline v0_1 {
 
-/// Beyond it a number made by a graph is absurd. Trained networks stay below 1e10; an engine answers
-/// -3.4028e+38, the lowest float32, where there is no number: for the maximum of a pooling window that lies
-/// in the padding.
-inline constexpr double largest_plausible = 1e36;
-
-/// A value that is no plausible number.
-struct implausible_value {
-  std::size_t at = 0;  ///< its row-major index
-  std::string text;    ///< "[2, 0, 7] is NaN"
+/// An element at any address: files need not align their tensors.
+template <element T>
+struct unaligned {
+  std::array<std::byte, sizeof(T)> bytes;
 };
+
+template <element T>
+struct element_traits<unaligned<T>> {
+  static constexpr element_type type = element_traits<T>::type;
+  static constexpr float to_float(unaligned<T> x) noexcept {
+    return element_traits<T>::to_float(std::bit_cast<T>(x));
+  }
+  static constexpr unaligned<T> from_float(float x) noexcept {
+    return std::bit_cast<unaligned<T>>(element_traits<T>::from_float(x));
+  }
+};
+
+/// Non-owning. Without data it is the weight of a layer that has none, or one that cannot be read as floats.
+struct any_view {
+  const void* data = nullptr;
+  std::optional<element_type> type;  ///< nothing: not a tensor of floats that can be quantized
+  std::string_view type_name;        ///< as its file calls it; empty where no file does
+  tensor_shape shape;
+  tensor_strides strides{};
+  std::optional<std::size_t> misfit;  ///< how many elements the memory has, where the shape asks for others
+
+  any_view() = default;
+
+  /// From any adaptable tensor that lives on.
+  template <class Tensor>
+    requires(!std::same_as<std::remove_cvref_t<Tensor>, any_view>) && named_tensor_or_view<Tensor>
+  any_view(Tensor&& tensor)  // NOLINT(google-explicit-constructor): layers are lists of tensors
+  {
+    const auto view = view_of(tensor);
+    data = view.data;
+    type = element_traits<typename decltype(view)::value_type>::type;
+    shape = view.shape;
+    strides = view.strides;
+  }
+
+  /// From flat memory (rank 1, without gaps) and its row-major shape. Where the sizes do not agree there is
+  /// nothing to view: `misfit` tells, and whatever is given the tensor answers size_mismatch. A shape of more
+  /// than `max_rank` axes has no size; the answer is wrong_rank then.
+  template <named_tensor_or_view Tensor>
+  any_view(Tensor&& flat, const tensor_shape& extents) : any_view(std::forward<Tensor>(flat)) {
+    PTQ_ASSERT(shape.rank == 1 && (strides[0] == 1 || shape[0] <= 1));
+    if (extents.rank <= max_rank && shape.size() != extents.size()) {
+      misfit = shape.size();
+      data = nullptr;
+      type.reset();
+    }
+    shape = extents;
+    strides = row_major(extents);
+  }
+
+  /// @param name a text that outlives the view
+  any_view(const void* first, std::optional<element_type> element, const tensor_shape& extents,
+           std::string_view name = {})
+      : data(first), type(element), type_name(name), shape(extents), strides(row_major(extents)) {}
+
+  std::size_t size() const noexcept { return shape.size(); }
+
+  /// T must have the layout that `type` says, and the alignment that the data has.
+  template <element T>
+  tensor_view<const T> as() const noexcept {
+    return {static_cast<const T*>(data), shape, strides};
+  }
+};
+
+/// Calls f(tensor_view<const T>) with the element type of the view, which must have one. T is float for
+/// aligned floats, the common case; everything else comes as `unaligned`.
+template <class F>
+decltype(auto) visit(const any_view& view, F&& f) {
+  PTQ_ASSERT(view.type.has_value());
+  switch (*view.type) {
+    case element_type::float64:
+      return f(view.as<unaligned<double>>());
+    case element_type::float16:
+      return f(view.as<unaligned<half>>());
+    case element_type::bfloat16:
+      return f(view.as<unaligned<bfloat16>>());
+    case element_type::float32:
+      break;
+  }
+  if (reinterpret_cast<std::uintptr_t>(view.data) % alignof(float) == 0) return f(view.as<float>());
+  return f(view.as<unaligned<float>>());
+}
 
 namespace detail {
 
-/// By its bits, since -ffast-math takes every number for finite.
-inline std::uint64_t magnitude_bits(const double& value) noexcept {
-  return std::bit_cast<std::uint64_t>(value) & ~(std::uint64_t{1} << 63);
-}
-
-/// "NaN", "infinite" or "-3.4028e+38, beyond 1e36".
-inline std::string implausible_text(double value) {
-  constexpr std::uint64_t infinite = 0x7ff0000000000000u;
-  const std::uint64_t size = magnitude_bits(value);
-  if (size > infinite) return "NaN";
-  return size == infinite ? "infinite" : short_text(value, 5) + ", beyond 1e36";
+/// What is wrong with the element at a row-major index, which is not finite as float32.
+inline const char* why_not_finite(const any_view& view, std::size_t at) noexcept {
+  if (view.type == element_type::float64) {
+    std::ptrdiff_t offset = 0;
+    for (std::size_t axis = view.shape.rank; axis-- > 0; at /= view.shape[axis])
+      offset += static_cast<std::ptrdiff_t>(at % view.shape[axis]) * view.strides[axis];
+    std::uint64_t bits = 0;
+    // By bytes: no pointer to double may point at data that is not aligned.
+    std::memcpy(&bits,
+                static_cast<const std::byte*>(view.data) + offset * static_cast<std::ptrdiff_t>(sizeof bits),
+                sizeof bits);
+    if ((bits >> 52 & 0x7FF) != 0x7FF) return "does not fit float32";
+  }
+  return "is NaN or infinite";
 }
 
 }  // namespace detail
-
-/// The first value of a tensor that is NaN, infinite, or of a magnitude above `largest_plausible`; nothing
-/// where all are plausible, or are integers.
-inline std::optional<implausible_value> find_implausible(const array_view& made) {
-  std::optional<implausible_value> found;
-  if (!is_float(made.type)) return found;
-  std::size_t at = 0;
-  for_each_element(made, [&](auto value) {
-    const auto x = static_cast<double>(number_of(value));
-    if (detail::magnitude_bits(x) > std::bit_cast<std::uint64_t>(largest_plausible) && !found)
-      found =
-          implausible_value{at, detail::index_text(at, made.shape) + " is " + detail::implausible_text(x)};
-    ++at;
-  });
-  return found;
-}
-
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_ENGINE_OUTPUTS_HPP
+#endif  // PTQ_MODEL_ANY_VIEW_HPP
 
 // ---- ptq/quantize/error.hpp ----
 
@@ -5934,1410 +3889,141 @@ error_metrics quantization_error(const Tensor& tensor, std::span<const typename 
 
 #endif  // PTQ_QUANTIZE_ERROR_HPP
 
-// ---- ptq/engine/accuracy.hpp ----
+// ---- ptq/model/instantiation.hpp ----
 
-/// @file accuracy.hpp How well a quantized model answers, beside the float model it was made from.
-#ifndef PTQ_ENGINE_ACCURACY_HPP
-#define PTQ_ENGINE_ACCURACY_HPP
-
-#include <cstddef>
-#include <cstdint>
-#include <optional>
-
-namespace ptq::inline v0_1 {
-
-/// What the values of an output mean, and so by which answers two models are compared.
-enum class task : unsigned char {
-  classification,  ///< one value a class: the answer is the class with the largest
-  binary,          ///< one value for yes or no: the answer is whether it lies above a threshold
-  regression,      ///< numbers: there are no answers, errors alone
-};
-
-/// Shares are of 1, and of answers: one a sample, or one a position of a map.
-struct accuracy {
-  std::size_t samples = 0;               ///< answers that were compared
-  std::optional<double> float_top1;      ///< share of answers of the float model that are the label
-  std::optional<double> quantized_top1;  ///< the same for the quantized model; nothing without labels
-  double agreement = 0;                  ///< share of answers that both models give
-  double threshold = 0;   ///< of yes, if the task is binary: 0.5 where all float values lie in [0, 1]
-  error_metrics outputs;  ///< of all outputs; `sqnr_db` is the logit SQNR
-};
-
-namespace detail {
-
-/// By its bits, since -ffast-math takes every number for one.
-inline bool is_nan(const double& value) noexcept {
-  return magnitude_bits(value) > std::uint64_t{0x7ff} << 52;
-}
-
-}  // namespace detail
-
-/// The position of the largest value; the first of several. NaN is smaller than every number.
-template <class Values>
-std::size_t top1(const Values& outputs) noexcept {
-  const auto is_nan = [](auto value) { return detail::is_nan(static_cast<double>(value)); };
-  std::size_t best = 0;
-  for (std::size_t i = 1; i < outputs.size(); ++i)
-    if (outputs[i] > outputs[best] || (is_nan(outputs[best]) && !is_nan(outputs[i]))) best = i;
-  return best;
-}
-
-namespace detail {
-
-/// Answers of two models, counted.
-struct answer_counts {
-  std::size_t all = 0;
-  std::size_t agreeing = 0;
-  std::size_t labelled = 0;
-  std::size_t float_right = 0;
-  std::size_t quantized_right = 0;
-
-  void add(std::int64_t expected, std::int64_t found, std::optional<std::int64_t> label) noexcept {
-    ++all;
-    agreeing += expected == found ? 1u : 0u;
-    if (!label) return;
-    ++labelled;
-    float_right += expected == *label ? 1u : 0u;
-    quantized_right += found == *label ? 1u : 0u;
-  }
-};
-
-}  // namespace detail
-
-/// Compares two models answer by answer. Each kind of output has an `add` of its own; one accumulator serves
-/// one of them.
-class accuracy_accumulator {
- public:
-  /// Classification.
-  ///
-  /// @param reference outputs of the float model for one sample, or one position of it
-  /// @param quantized as many of the quantized model
-  /// @param label     the right position; for all samples or for none
-  template <class Values>
-  void add(const Values& reference, const Values& quantized,
-           std::optional<std::int64_t> label = {}) noexcept {
-    PTQ_ASSERT(reference.size() == quantized.size());
-    for (std::size_t i = 0; i < reference.size(); ++i)
-      add_number(static_cast<double>(reference[i]), static_cast<double>(quantized[i]));
-    answers_.add(static_cast<std::int64_t>(top1(reference)), static_cast<std::int64_t>(top1(quantized)),
-                 label);
-  }
-
-  /// A yes or no.
-  void add_binary(double reference, double quantized, std::optional<std::int64_t> label = {}) noexcept {
-    add_number(reference, quantized);
-    is_probability_ = is_probability_ && reference >= 0 && reference <= 1;
-    answers_.add(reference > 0 ? 1 : 0, quantized > 0 ? 1 : 0, label);
-    halves_.add(reference > 0.5 ? 1 : 0, quantized > 0.5 ? 1 : 0, label);
-  }
-
-  /// A class, as models that answer with integers give it.
-  void add_answer(std::int64_t reference, std::int64_t quantized,
-                  std::optional<std::int64_t> label = {}) noexcept {
-    add_number(static_cast<double>(reference), static_cast<double>(quantized));
-    answers_.add(reference, quantized, label);
-  }
-
-  /// A number that is no answer.
-  void add_number(double reference, double quantized) noexcept { errors_.add(reference, quantized); }
-
-  /// Whether all binary values of the float model lie in [0, 1].
-  bool is_probability() const noexcept { return halves_.all > 0 && is_probability_; }
-
-  accuracy metrics() const noexcept {
-    const detail::answer_counts& counts = is_probability() ? halves_ : answers_;
-    accuracy a;
-    a.samples = counts.all;
-    a.outputs = errors_.metrics();
-    a.threshold = is_probability() ? 0.5 : 0.0;
-    if (counts.all > 0) a.agreement = share(counts.agreeing, counts.all);
-    if (counts.labelled > 0) {
-      a.float_top1 = share(counts.float_right, counts.labelled);
-      a.quantized_top1 = share(counts.quantized_right, counts.labelled);
-    }
-    return a;
-  }
-
- private:
-  static double share(std::size_t part, std::size_t whole) noexcept {
-    return static_cast<double>(part) / static_cast<double>(whole);
-  }
-
-  error_accumulator errors_;
-  detail::answer_counts answers_;  // binary: above 0
-  detail::answer_counts halves_;   // above 0.5
-  bool is_probability_ = true;
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_ENGINE_ACCURACY_HPP
-
-// ---- ptq/engine/inputs.hpp ----
-
-/// @file inputs.hpp What every engine checks of the tensors it is given.
-#ifndef PTQ_ENGINE_INPUTS_HPP
-#define PTQ_ENGINE_INPUTS_HPP
+/// @file instantiation.hpp The templated kernels of one dtype and arithmetic behind run-time words.
+#ifndef PTQ_MODEL_INSTANTIATION_HPP
+#define PTQ_MODEL_INSTANTIATION_HPP
 
 #include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 
 namespace ptq::inline v0_1 {
 
-namespace detail {
+/// A row of the table that run-time dispatch looks up. Codes are untyped here: `code_size` bytes each.
+struct instantiation {
+  const char* dtype = nullptr;
+  const char* backend = nullptr;
+  std::size_t code_size = 0;
+  recipe numbers;
+  representable limits{};
 
-inline const named_array* find_array(std::span<const named_array> given, std::string_view name) {
-  const auto found =
-      std::find_if(given.begin(), given.end(), [&](const named_array& a) { return a.name == name; });
-  return found == given.end() ? nullptr : &*found;
-}
-
-/// The axis of an array that counts samples, if it has one.
-inline std::optional<std::size_t> batch_axis_in(const named_array& input) noexcept {
-  const bool exists = input.batch_axis && *input.batch_axis < input.array.shape.rank;
-  return exists ? input.batch_axis : std::nullopt;
-}
-
-}  // namespace detail
-
-/// The samples that a graph insists on taking at a time; nothing where it takes any number.
-///
-/// @param given says which axes count samples
-inline std::optional<std::size_t> fixed_batch(std::span<const graph_input> inputs,
-                                              std::span<const named_array> given) {
-  for (const graph_input& input : inputs) {
-    const named_array* const array = detail::find_array(given, input.name);
-    const auto axis = array != nullptr ? detail::batch_axis_in(*array) : std::nullopt;
-    if (axis && input.shape && *axis < input.shape->size() && (*input.shape)[*axis].value_or(0) > 0)
-      return (*input.shape)[*axis];
-  }
-  return {};
-}
-
-/// Checks types and shapes of the tensors for a graph's inputs, and that all hold as many samples: whole
-/// batches, where the batch is fixed. Samples share an input that has no axis for them.
-///
-/// @return the number of samples; tensor_not_found, wrong_type, wrong_rank, size_mismatch
-inline result<std::size_t> count_samples(std::span<const graph_input> inputs,
-                                         std::span<const named_array> given) {
-  const std::size_t batch = fixed_batch(inputs, given).value_or(1);
-  std::optional<std::size_t> samples;
-  for (const graph_input& wanted : inputs) {
-    const named_array* const found = detail::find_array(given, wanted.name);
-    const std::string where = "graph input \"" + wanted.name + "\"";
-    if (found == nullptr) return error(errc::tensor_not_found, where, "is missing.");
-    if (found->array.type != wanted.type)
-      return error(
-          errc::wrong_type, where,
-          std::string("takes ") + name_of(wanted.type) + ", not " + name_of(found->array.type) + ".");
-    const tensor_shape& shape = found->array.shape;
-    if (wanted.shape && wanted.shape->size() != shape.rank)
-      return error(
-          errc::wrong_rank, where,
-          "has rank " + std::to_string(wanted.shape->size()) + ", not " + std::to_string(shape.rank) + ".");
-    const auto counting = detail::batch_axis_in(*found);
-    for (std::size_t axis = 0; wanted.shape && axis < shape.rank; ++axis)
-      if (axis != counting && (*wanted.shape)[axis].value_or(shape[axis]) != shape[axis])
-        return error(errc::size_mismatch, where,
-                     "axis " + std::to_string(axis) + " has " + std::to_string(*(*wanted.shape)[axis]) +
-                         " entries, not " + std::to_string(shape[axis]) + ".");
-    if (!counting) continue;
-    const std::size_t count = shape[*counting];
-    if (count % batch != 0 || samples.value_or(count) != count)
-      return error(
-          errc::size_mismatch, where,
-          "does not hold whole batches of " + std::to_string(batch) + ", as many as the other inputs.");
-    samples = count;
-  }
-  if (given.size() != inputs.size())
-    return error(errc::tensor_not_found, "",
-                 "the graph has " + std::to_string(inputs.size()) + " inputs; " +
-                     std::to_string(given.size()) + " were given.");
-  return samples.value_or(batch);
-}
-
-/// Some samples of an input; all of it where samples share it. It may have gaps: `copy_elements` closes them.
-inline array_view batch_of(const named_array& input, std::size_t first, std::size_t count) noexcept {
-  const auto axis = detail::batch_axis_in(input);
-  return axis ? input.array.part(*axis, first, count) : input.array;
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_ENGINE_INPUTS_HPP
-
-// ---- ptq/engine/names.hpp ----
-
-/// @file names.hpp Settings that are given by the name of a graph's input or output.
-#ifndef PTQ_ENGINE_NAMES_HPP
-#define PTQ_ENGINE_NAMES_HPP
-
-#include <algorithm>
-#include <span>
-#include <string>
-#include <string_view>
-
-namespace ptq::inline v0_1 {
-
-/// Refuses settings for an input or output that the graph does not have.
-///
-/// @param setting  their path: "inputs"
-/// @param settings name -> anything; "" stands for whatever there is
-/// @param kind     "input" or "output"
-/// @param names    those of the graph
-/// @return unknown_word, with the nearest name; `where` is the setting
-template <class Settings>
-result<void> check_graph_names(const std::string& setting, const Settings& settings, std::string_view kind,
-                               std::span<const std::string_view> names) {
-  for (const auto& [name, value] : settings) {
-    if (name.empty() || std::find(names.begin(), names.end(), name) != names.end()) continue;
-    std::string known;
-    for (const std::string_view n : names) known.append(known.empty() ? "\"" : ", \"").append(n).append("\"");
-    return error(errc::unknown_word, setting + "." + name,
-                 "the graph has no " + std::string(kind) + " \"" + name + "\"; it has " + known + ".",
-                 nearest_word(name, names));
-  }
-  return {};
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_ENGINE_NAMES_HPP
-
-// ---- ptq/io/byte_order.hpp ----
-
-/// @file byte_order.hpp Every file format here stores little-endian numbers, which are read and written as
-/// they lie in memory. What includes this file does not compile where that would be wrong.
-#ifndef PTQ_IO_BYTE_ORDER_HPP
-#define PTQ_IO_BYTE_ORDER_HPP
-
-#include <bit>
-
-static_assert(std::endian::native == std::endian::little,
-              "ptq reads and writes files on little-endian machines only. What works here is the core, "
-              "ptq/core.hpp, with the same bits as anywhere.");
-
-#endif  // PTQ_IO_BYTE_ORDER_HPP
-
-// ---- ptq/model/any_view.hpp ----
-
-/// @file any_view.hpp A read-only tensor whose element type is known at run time: where different tensor
-/// types meet.
-#ifndef PTQ_MODEL_ANY_VIEW_HPP
-#define PTQ_MODEL_ANY_VIEW_HPP
-
-#include <array>
-#include <bit>
-#include <concepts>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <optional>
-#include <string_view>
-#include <type_traits>
-#include <utility>
-
-namespace ptq::inline v0_1 {
-
-/// An element at any address: files need not align their tensors.
-template <element T>
-struct unaligned {
-  std::array<std::byte, sizeof(T)> bytes;
-};
-
-template <element T>
-struct element_traits<unaligned<T>> {
-  static constexpr element_type type = element_traits<T>::type;
-  static constexpr float to_float(unaligned<T> x) noexcept {
-    return element_traits<T>::to_float(std::bit_cast<T>(x));
-  }
-  static constexpr unaligned<T> from_float(float x) noexcept {
-    return std::bit_cast<unaligned<T>>(element_traits<T>::from_float(x));
-  }
-};
-
-/// Non-owning. Without data it is the weight of a layer that has none, or one that cannot be read as floats.
-struct any_view {
-  const void* data = nullptr;
-  std::optional<element_type> type;  ///< nothing: not a tensor of floats that can be quantized
-  std::string_view type_name;        ///< as its file calls it; empty where no file does
-  tensor_shape shape;
-  tensor_strides strides{};
-  std::optional<std::size_t> misfit;  ///< how many elements the memory has, where the shape asks for others
-
-  any_view() = default;
-
-  /// From any adaptable tensor that lives on.
-  template <class Tensor>
-    requires(!std::same_as<std::remove_cvref_t<Tensor>, any_view>) && named_tensor_or_view<Tensor>
-  any_view(Tensor&& tensor)  // NOLINT(google-explicit-constructor): layers are lists of tensors
-  {
-    const auto view = view_of(tensor);
-    data = view.data;
-    type = element_traits<typename decltype(view)::value_type>::type;
-    shape = view.shape;
-    strides = view.strides;
-  }
-
-  /// From flat memory (rank 1, without gaps) and its row-major shape. Where the sizes do not agree there is
-  /// nothing to view: `misfit` tells, and whatever is given the tensor answers size_mismatch. A shape of more
-  /// than `max_rank` axes has no size; the answer is wrong_rank then.
-  template <named_tensor_or_view Tensor>
-  any_view(Tensor&& flat, const tensor_shape& extents) : any_view(std::forward<Tensor>(flat)) {
-    PTQ_ASSERT(shape.rank == 1 && (strides[0] == 1 || shape[0] <= 1));
-    if (extents.rank <= max_rank && shape.size() != extents.size()) {
-      misfit = shape.size();
-      data = nullptr;
-      type.reset();
-    }
-    shape = extents;
-    strides = row_major(extents);
-  }
-
-  /// @param name a text that outlives the view
-  any_view(const void* first, std::optional<element_type> element, const tensor_shape& extents,
-           std::string_view name = {})
-      : data(first), type(element), type_name(name), shape(extents), strides(row_major(extents)) {}
-
-  std::size_t size() const noexcept { return shape.size(); }
-
-  /// T must have the layout that `type` says, and the alignment that the data has.
-  template <element T>
-  tensor_view<const T> as() const noexcept {
-    return {static_cast<const T*>(data), shape, strides};
-  }
-};
-
-/// Calls f(tensor_view<const T>) with the element type of the view, which must have one. T is float for
-/// aligned floats, the common case; everything else comes as `unaligned`.
-template <class F>
-decltype(auto) visit(const any_view& view, F&& f) {
-  PTQ_ASSERT(view.type.has_value());
-  switch (*view.type) {
-    case element_type::float64:
-      return f(view.as<unaligned<double>>());
-    case element_type::float16:
-      return f(view.as<unaligned<half>>());
-    case element_type::bfloat16:
-      return f(view.as<unaligned<bfloat16>>());
-    case element_type::float32:
-      break;
-  }
-  if (reinterpret_cast<std::uintptr_t>(view.data) % alignof(float) == 0) return f(view.as<float>());
-  return f(view.as<unaligned<float>>());
-}
-
-namespace detail {
-
-/// What is wrong with the element at a row-major index, which is not finite as float32.
-inline const char* why_not_finite(const any_view& view, std::size_t at) noexcept {
-  if (view.type == element_type::float64) {
-    std::ptrdiff_t offset = 0;
-    for (std::size_t axis = view.shape.rank; axis-- > 0; at /= view.shape[axis])
-      offset += static_cast<std::ptrdiff_t>(at % view.shape[axis]) * view.strides[axis];
-    std::uint64_t bits = 0;
-    // By bytes: no pointer to double may point at data that is not aligned.
-    std::memcpy(&bits,
-                static_cast<const std::byte*>(view.data) + offset * static_cast<std::ptrdiff_t>(sizeof bits),
-                sizeof bits);
-    if ((bits >> 52 & 0x7FF) != 0x7FF) return "does not fit float32";
-  }
-  return "is NaN or infinite";
-}
-
-}  // namespace detail
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_MODEL_ANY_VIEW_HPP
-
-// ---- ptq/io/stored_tensor.hpp ----
-
-/// @file stored_tensor.hpp A tensor as a checkpoint stores it: a name, an element type, a shape and bytes.
-#ifndef PTQ_IO_STORED_TENSOR_HPP
-#define PTQ_IO_STORED_TENSOR_HPP
-
-#include <cstddef>
-#include <limits>
-#include <map>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// The element types of safetensors, in its order: files list tensors of the last ones first.
-enum class stored_type : unsigned char {
-  boolean,
-  f4,
-  f6_e2m3,
-  f6_e3m2,
-  u8,
-  i8,
-  f8_e5m2,
-  f8_e4m3,
-  f8_e8m0,
-  f8_e4m3fnuz,
-  f8_e5m2fnuz,
-  i16,
-  u16,
-  f16,
-  bf16,
-  i32,
-  u32,
-  f32,
-  c64,
-  f64,
-  i64,
-  u64,
+  void (*prepare)(const float* scales, std::size_t n, float* factors) = nullptr;
+  void (*encode_run)(const float* values, std::size_t n, float scale, void* codes) = nullptr;
+  void (*encode_each)(const float* values, std::size_t n, const float* factors, void* codes) = nullptr;
+  void (*decode_run)(const void* codes, std::size_t n, float scale, float* values) = nullptr;
+  void (*decode_each)(const void* codes, std::size_t n, const float* scales, float* values) = nullptr;
 };
 
 namespace detail {
+inline namespace PTQ_BUILD {
 
-struct stored_type_row {
-  std::string_view word;
-  std::size_t bits;
+template <dtype D, backend B>
+constexpr instantiation make_instantiation() {
+  using storage = typename D::storage;
+  constexpr arithmetic how = recipe_of<D, B>.how;
+  return {D::name,
+          B::name,
+          sizeof(storage),
+          recipe_of<D, B>,
+          representable_range<D>(),
+          &typed_encoder<D, how>::prepare,
+          [](const float* values, std::size_t n, float scale, void* codes) {
+            kernels::encode_run<D, how>(values, n, scale, static_cast<storage*>(codes));
+          },
+          [](const float* values, std::size_t n, const float* factors, void* codes) {
+            kernels::encode_each<D, how>(values, n, factors, static_cast<storage*>(codes));
+          },
+          [](const void* codes, std::size_t n, float scale, float* values) {
+            kernels::decode_run<D>(static_cast<const storage*>(codes), n, scale, values);
+          },
+          [](const void* codes, std::size_t n, const float* scales, float* values) {
+            kernels::decode_each<D>(static_cast<const storage*>(codes), n, scales, values);
+          }};
+}
+
+/// Writes codes through an instantiation: `typed_encoder` for run time.
+struct untyped_encoder {
+  const instantiation* how;
+  std::byte* codes;
+
+  void prepare(const float* scales, std::size_t n, float* factors) const { how->prepare(scales, n, factors); }
+  void run(const float* values, std::size_t n, float scale, std::size_t at) const {
+    how->encode_run(values, n, scale, codes + at * how->code_size);
+  }
+  void each(const float* values, std::size_t n, const float* factors, std::size_t at) const {
+    how->encode_each(values, n, factors, codes + at * how->code_size);
+  }
 };
 
-inline constexpr stored_type_row stored_types[] = {
-    {"BOOL", 8},    {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},     {"U8", 8},          {"I8", 8},
-    {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16},
-    {"U16", 16},    {"F16", 16},    {"BF16", 16},   {"I32", 32},        {"U32", 32},        {"F32", 32},
-    {"C64", 64},    {"F64", 64},    {"I64", 64},    {"U64", 64}};
+/// Reads codes through an instantiation: `typed_decoder` for run time.
+struct untyped_decoder {
+  const instantiation* how;
+  const std::byte* codes;
 
+  void run(std::size_t at, std::size_t n, float scale, float* values) const {
+    how->decode_run(codes + at * how->code_size, n, scale, values);
+  }
+  void each(std::size_t at, std::size_t n, const float* scales, float* values) const {
+    how->decode_each(codes + at * how->code_size, n, scales, values);
+  }
+};
+
+}  // namespace PTQ_BUILD
 }  // namespace detail
 
-/// The word in files: "F32", "F8_E4M3".
-constexpr std::string_view name_of(stored_type type) noexcept {
-  return detail::stored_types[static_cast<std::size_t>(type)].word;
-}
-
-/// Of one element. Types of 4 and 6 bits are packed.
-constexpr std::size_t bits_of(stored_type type) noexcept {
-  return detail::stored_types[static_cast<std::size_t>(type)].bits;
-}
-
-constexpr std::optional<stored_type> find_stored_type(std::string_view word) noexcept {
-  for (std::size_t i = 0; i < std::size(detail::stored_types); ++i)
-    if (detail::stored_types[i].word == word) return static_cast<stored_type>(i);
-  return {};
-}
-
-/// The type to compute with, if elements of the stored one can be quantized.
-constexpr std::optional<element_type> element_type_of(stored_type type) noexcept {
-  switch (type) {
-    case stored_type::f32:
-      return element_type::float32;
-    case stored_type::f64:
-      return element_type::float64;
-    case stored_type::f16:
-      return element_type::float16;
-    case stored_type::bf16:
-      return element_type::bfloat16;
-    default:
-      return {};
-  }
-}
-
-/// The bytes that a tensor takes.
-///
-/// @return validation_overflow; misaligned_slice where the last byte would not be full
-inline result<std::size_t> stored_size_of(stored_type type, std::span<const std::size_t> shape) {
-  constexpr std::size_t most = (std::numeric_limits<std::size_t>::max)();
-  const auto fail = [&](errc code, const char* text) {
-    return error(code, "",
-                 "shape " + detail::extents_text(shape) + " of " + std::string(name_of(type)) + text);
-  };
-  const auto overflow = [&] {
-    return fail(errc::validation_overflow, " takes more bytes than can be counted.");
-  };
-  std::size_t elements = 1;
-  for (const std::size_t extent : shape) {
-    if (extent != 0 && elements > most / extent) return overflow();
-    elements *= extent;
-  }
-  if (elements > most / bits_of(type)) return overflow();
-  const std::size_t bits = elements * bits_of(type);
-  if (bits % 8 != 0) return fail(errc::misaligned_slice, " does not fill its last byte.");
-  return bits / 8;
-}
-
-/// Non-owning, row-major, little-endian. `shape` may be longer than `max_rank`: such a tensor is opaque.
-struct stored_tensor {
-  std::string name;
-  stored_type type = stored_type::f32;
-  std::vector<std::size_t> shape;
-  std::span<const std::byte> data;
-
-  /// For matching and quantizing. It has no element type where the elements are not floats, and neither shape
-  /// nor data where the rank is above `max_rank`. Files need not align their data: read it by `visit`
-  /// (any_view.hpp), which takes care of that.
-  any_view view() const noexcept {
-    if (shape.size() > max_rank) return {};
-    return {data.data(), element_type_of(type), tensor_shape(std::span(shape)), name_of(type)};
-  }
-};
-
-/// What a checkpoint says about itself: free text by key.
-using metadata_map = std::map<std::string, std::string>;
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_IO_STORED_TENSOR_HPP
-
-// ---- ptq/io/checkpoint.hpp ----
-
-/// @file checkpoint.hpp An open model: named tensors that look into one or more mapped files.
-#ifndef PTQ_IO_CHECKPOINT_HPP
-#define PTQ_IO_CHECKPOINT_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <map>
-#include <span>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// Move-only; what it gave out stays valid when it moves.
-class checkpoint {
- public:
-  /// Takes a file, the tensors that look into it, and what it says about itself (the first file to use a key
-  /// keeps it).
-  ///
-  /// @return duplicate_key if another file has a tensor of the same name; nothing is taken then
-  result<void> add(mapped_file file, std::vector<stored_tensor> tensors, metadata_map metadata) {
-    for (const stored_tensor& tensor : tensors)
-      if (find(tensor.name) != nullptr)
-        return error(errc::duplicate_key, absolute_path(file.path()),
-                     "tensor \"" + tensor.name + "\" is in another file of this model too.");
-    files_.push_back(std::move(file));
-    for (stored_tensor& tensor : tensors) {
-      index_.emplace(tensor.name, tensors_.size());
-      tensors_.push_back(std::move(tensor));
-    }
-    metadata_.merge(metadata);
-    return {};
-  }
-
-  /// In the order of the files, and within each as it lists them.
-  std::span<const stored_tensor> tensors() const noexcept { return tensors_; }
-  const metadata_map& metadata() const noexcept { return metadata_; }
-  std::span<const mapped_file> files() const noexcept { return files_; }
-
-  /// Null if there is none of that name.
-  const stored_tensor* find(std::string_view name) const {
-    const auto found = index_.find(name);
-    return found == index_.end() ? nullptr : &tensors_[found->second];
-  }
-
-  /// Gives a tensor's memory back, for now (`mapped_file::release`).
-  void release(const stored_tensor& tensor) const noexcept {
-    for (const mapped_file& file : files_) file.release(tensor.data);
-  }
-
- private:
-  std::vector<mapped_file> files_;
-  std::vector<stored_tensor> tensors_;
-  metadata_map metadata_;
-  std::map<std::string, std::size_t, std::less<>> index_;
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_IO_CHECKPOINT_HPP
-
-// ---- ptq/model/word_hash.hpp ----
-
-/// @file word_hash.hpp A 64-bit hash of bytes.
-#ifndef PTQ_MODEL_WORD_HASH_HPP
-#define PTQ_MODEL_WORD_HASH_HPP
-
-#include <bit>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <span>
-#include <string_view>
-
-namespace ptq::inline v0_1::detail {
-
-/// A hash of words of 8 bytes: the rounds of one lane of XXH64, and its avalanche
-/// (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md). Each round is a bijection of the state
-/// and of the word, and its multiplications spread every bit, so that two changes do not cancel as they do in
-/// sums.
-class word_hash {
- public:
-  void add(std::uint64_t word) noexcept { state_ = std::rotl(state_ + word * prime2, 31) * prime1; }
-
-  /// The last word is filled up with zeros: add the length, too, where it is not fixed.
-  void add(std::span<const std::byte> bytes) noexcept {
-    std::uint64_t word = 0;
-    for (; bytes.size() >= sizeof word; bytes = bytes.subspan(sizeof word)) {
-      std::memcpy(&word, bytes.data(), sizeof word);
-      add(word);
-    }
-    if (bytes.empty()) return;
-    word = 0;
-    std::memcpy(&word, bytes.data(), bytes.size());
-    add(word);
-  }
-
-  void add(std::string_view text) noexcept {
-    add(std::uint64_t{text.size()});
-    add(std::as_bytes(std::span(text)));
-  }
-
-  std::uint64_t value() const noexcept {
-    std::uint64_t h = (state_ ^ (state_ >> 33)) * prime2;
-    h = (h ^ (h >> 29)) * prime3;
-    return h ^ (h >> 32);
-  }
-
- private:
-  static constexpr std::uint64_t prime1 = 0x9e3779b185ebca87u;
-  static constexpr std::uint64_t prime2 = 0xc2b2ae3d27d4eb4fu;
-  static constexpr std::uint64_t prime3 = 0x165667b19e3779f9u;
-
-  std::uint64_t state_ = 0;
-};
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_MODEL_WORD_HASH_HPP
-
-// ---- ptq/io/output_file.hpp ----
-
-/// @file output_file.hpp A file that appears whole or not at all.
-#ifndef PTQ_IO_OUTPUT_FILE_HPP
-#define PTQ_IO_OUTPUT_FILE_HPP
-
-#include <fcntl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <atomic>
-#include <cerrno>
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
-#include <cstdio>
-#include <span>
-#include <string>
-#include <string_view>
-#include <utility>
-
-namespace ptq::inline v0_1 {
-namespace detail {
-
-/// Why a file could not be written, and what to do about it. `size` is what it would have had.
-inline error cannot_write(const std::string& path, int reason, std::uint64_t size = 0) {
-  const std::string where = absolute_path(path);
-  const std::string folder = folder_of(where);
-  const auto because = [&](const std::string& text) { return error(errc::cannot_write, where, text); };
-  switch (reason) {
-    case ENOSPC: {
-      struct statvfs room{};
-      const bool known = ::statvfs(folder.c_str(), &room) == 0;
-      return because("no space is left: the file takes " + std::to_string(size) + " bytes" +
-                     (known ? ", and " + std::to_string(room.f_bavail * room.f_frsize) + " are free" : "") +
-                     ". Free some space, or write to another folder.");
-    }
-    case EDQUOT:
-      return because("the disk quota is used up. Free some space, or write to another folder.");
-    case EFBIG:
-      return because("the file takes " + std::to_string(size) +
-                     " bytes, more than this process may write to one file. Raise the limit (ulimit -f).");
-    case EROFS:
-      return because("the file system is read-only. Write to another folder.");
-    case EACCES:
-    case EPERM:
-      return because("no permission to write in " + folder + ". Write to another folder.");
-    case ENOENT:
-      if (::access(folder.c_str(), F_OK) == 0)
-        return because(folder + " takes no new files. Write to another folder.");
-      return because("the folder " + folder + " does not exist. Create it, or write to another folder.");
-    case ENOTDIR:
-      return because(folder + " is not a folder. Write to another one.");
-    case EISDIR:
-      return because("this is a folder, not a file. Move it away, or write to another folder.");
-    default:
-      return because("cannot be written: " + system_text(reason));
-  }
-}
-
-/// Gives a new file the permissions of the older one that it replaces, if there is one.
-inline void take_mode(const std::string& file, const std::string& older) noexcept {
-  struct stat there{};
-  if (::lstat(older.c_str(), &there) == 0 && S_ISREG(there.st_mode))
-    (void)::chmod(file.c_str(), there.st_mode & 0777);
-}
-
-/// A run's own folder (run_folder.hpp), `/out/.ptq-run` say.
-inline constexpr std::string_view run_suffix = ".ptq-run";
-
-/// What a folder holds reaches the disk. Not every file system can do that on request.
-inline result<void> sync_folder(const std::string& folder) {
-  const descriptor open = open_file(folder, O_RDONLY | O_DIRECTORY);
-  if (!open) return {};
-  while (::fsync(open.get()) != 0) {
-    if (errno == EINTR) continue;
-    if (errno == EINVAL || errno == EROFS || errno == EOPNOTSUPP) return {};
-    return cannot_write(folder, errno);
-  }
-  return {};
-}
-
-/// A name that no other file has had: 16 hexadecimal digits of the time, the process and a count.
-inline std::string unused_digits() {
-  static std::atomic<std::uint64_t> count = 0;
-  word_hash hash;
-  hash.add(static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()));
-  hash.add(static_cast<std::uint64_t>(::getpid()));
-  hash.add(count.fetch_add(1));
-  return hex_digits(hash.value(), 16);
-}
-
-}  // namespace detail
-
-/// Written beside its final place under a name that nobody has used, `.ptq-<16 digits>.partial`, then flushed
-/// to the disk and renamed. Until `commit` an older file of that name stays as it is, and its permissions
-/// pass to the new one; without `commit` the destructor removes the partial. What is there is never opened:
-/// partials are created exclusively. One that a killed process leaves behind stays; a `run_folder` (which
-/// also makes several files appear together) removes those of its own.
-///
-/// Interrupts: nothing is registered and no signal is touched. A command sets a flag in its handler of SIGINT
-/// and stops at the next layer (a sink that returns `stopped`), and the destructors clean up. Who must leave
-/// a handler at once may unlink `partial_path()`.
-class output_file {
- public:
-  /// @return cannot_write: missing or read-only folder, a folder of that name
-  static result<output_file> create(const std::string& path) {
-    struct stat there{};
-    if (::stat(path.c_str(), &there) == 0 && S_ISDIR(there.st_mode))
-      return detail::cannot_write(path, EISDIR);
-    constexpr int most_tries = 16;
-    for (int i = 0; i < most_tries; ++i) {
-      const std::string partial = folder_of(path) + "/.ptq-" + detail::unused_digits() + ".partial";
-      detail::descriptor file = detail::open_file(partial, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
-      if (file) return output_file(path, partial, std::move(file));
-      if (errno != EEXIST) break;
-    }
-    return detail::cannot_write(path, errno);
-  }
-
-  output_file(output_file&& other) noexcept
-      : path_(std::move(other.path_)),
-        partial_(std::exchange(other.partial_, {})),
-        descriptor_(std::move(other.descriptor_)),
-        size_(other.size_) {}
-  output_file& operator=(output_file&& other) noexcept {
-    std::swap(path_, other.path_);
-    std::swap(partial_, other.partial_);
-    std::swap(descriptor_, other.descriptor_);
-    std::swap(size_, other.size_);
-    return *this;
-  }
-  ~output_file() {
-    if (!partial_.empty()) ::unlink(partial_.c_str());
-  }
-
-  const std::string& path() const noexcept { return path_; }
-  const std::string& partial_path() const noexcept { return partial_; }
-  std::uint64_t size() const noexcept { return size_; }
-
-  /// Sets the size and takes the room on the disk now, so that a full one shows before the work is done.
-  result<void> resize(std::uint64_t size) {
-    if (exceeds_limit(size)) return detail::cannot_write(path_, EFBIG, size);
-    int reason = 0;
-    do {
-      reason = size > size_ ? ::posix_fallocate(descriptor_.get(), 0, static_cast<off_t>(size)) : 0;
-    } while (reason == EINTR);
-    if (reason != 0 && reason != EOPNOTSUPP && reason != EINVAL)
-      return detail::cannot_write(path_, reason, size);
-    if (::ftruncate(descriptor_.get(), static_cast<off_t>(size)) != 0)
-      return detail::cannot_write(path_, errno, size);
-    size_ = size;
-    return {};
-  }
-
-  /// Appends.
-  result<void> write(std::span<const std::byte> bytes) { return write_at(size_, bytes); }
-  result<void> write(std::string_view text) { return write(std::as_bytes(std::span(text))); }
-
-  /// Writes anywhere; the file grows as needed.
-  result<void> write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
-    const std::uint64_t end = (std::max)(size_, offset + bytes.size());
-    if (exceeds_limit(end)) return detail::cannot_write(path_, EFBIG, end);
-    while (!bytes.empty()) {
-      const ssize_t written =
-          ::pwrite(descriptor_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
-      if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) return detail::cannot_write(path_, written == 0 ? ENOSPC : errno, end);
-      bytes = bytes.subspan(static_cast<std::size_t>(written));
-      offset += static_cast<std::uint64_t>(written);
-    }
-    size_ = end;
-    return {};
-  }
-
-  /// Flushes and renames: from here on the file is at its path, whole. Call it once.
-  result<void> commit() {
-    detail::take_mode(partial_, path_);
-    while (::fsync(descriptor_.get()) != 0)
-      if (errno != EINTR) return detail::cannot_write(path_, errno, size_);
-    if (std::rename(partial_.c_str(), path_.c_str()) != 0) return detail::cannot_write(path_, errno, size_);
-    partial_.clear();
-    descriptor_ = detail::descriptor();
-    const std::string folder = folder_of(path_);
-    const bool is_in_run = folder.find(std::string(detail::run_suffix) + "/") != std::string::npos ||
-                           folder.ends_with(detail::run_suffix);    // which syncs it once for all its files
-    if (!is_in_run) (void)detail::sync_folder(folder).has_value();  // the file is there, whatever comes of it
-    return {};
-  }
-
-  /// As above, but under another name in the same folder: one that depends on what was written, say.
-  result<void> commit_as(std::string_view name) {
-    path_ = folder_of(path_) + "/" + std::string(name);
-    return commit();
-  }
-
- private:
-  output_file(std::string path, std::string partial, detail::descriptor file)
-      : path_(std::move(path)), partial_(std::move(partial)), descriptor_(std::move(file)) {}
-
-  /// Past this limit a write does not fail but kills the process (SIGXFSZ), so it is asked first.
-  static bool exceeds_limit(std::uint64_t size) {
-    struct rlimit limit{};
-    return ::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && size > limit.rlim_cur;
-  }
-
-  std::string path_;
-  std::string partial_;  // empty: none to remove
-  detail::descriptor descriptor_;
-  std::uint64_t size_ = 0;
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_IO_OUTPUT_FILE_HPP
-
-// ---- ptq/io/npy.hpp ----
-
-/// @file npy.hpp NumPy's .npy files: a zero-copy reader of format versions 1.0 to 3.0 and a writer of 1.0.
-///
-/// Source: NumPy's documentation of numpy.lib.format (NEP 1).
-#ifndef PTQ_IO_NPY_HPP
-#define PTQ_IO_NPY_HPP
-
-#include <charconv>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <memory>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// Enough bytes for the header of any plain array.
-inline constexpr std::size_t npy_header_limit = 1 << 16;
-
-/// What the header of an .npy file says, checked against the size of the file.
-struct npy_header {
-  scalar_type type = scalar_type::float32;
-  tensor_shape shape;
-  bool fortran_order = false;
-  std::size_t data_offset = 0;  ///< of the first element, from the beginning of the file
-
-  /// The array whose elements begin at `data`.
-  array_view view(const std::byte* data) const noexcept {
-    array_view array(data, type, shape);
-    if (fortran_order) {
-      std::ptrdiff_t step = 1;
-      for (std::size_t i = 0; i < shape.rank; ++i) {
-        array.strides[i] = step;
-        step *= static_cast<std::ptrdiff_t>(shape[i]);
-      }
-    }
-    return array;
-  }
-};
-
-namespace detail {
-
-inline constexpr std::string_view npy_magic = "\x93NUMPY";
-
-inline std::string_view npy_text(std::span<const std::byte> bytes) {
-  return {static_cast<const char*>(static_cast<const void*>(bytes.data())), bytes.size()};
-}
-
-/// Reads the few Python literals that an .npy header is made of: a dictionary of a string, a bool and a tuple
-/// of numbers.
-class npy_header_parser {
- public:
-  explicit npy_header_parser(std::string_view text) : rest_(text) {}
-
-  struct fields {
-    std::optional<std::string_view> descr;
-    std::optional<bool> fortran_order;
-    std::optional<std::vector<std::size_t>> shape;
-    bool is_structured = false;
-  };
-
-  /// Nothing if the text is not such a dictionary.
-  std::optional<fields> parse() {
-    fields found;
-    if (!take('{')) return {};
-    while (!take('}')) {
-      const auto key = string();
-      if (!key || !take(':') || !value(*key, found)) return {};
-      if (!take(',') && !peek('}')) return {};
-    }
-    skip_spaces();
-    if (!rest_.empty() || (!found.descr && !found.is_structured) || !found.fortran_order || !found.shape)
-      return {};
-    return found;
-  }
-
- private:
-  bool value(std::string_view key, fields& found) {
-    if (key == "descr") {
-      if (peek('[') || peek('(')) {  // a list of fields; where it ends does not matter
-        found.is_structured = true;
-        return skip_brackets();
-      }
-      return (found.descr = string()).has_value();
-    }
-    if (key == "fortran_order") return (found.fortran_order = boolean()).has_value();
-    if (key == "shape") return (found.shape = tuple()).has_value();
-    return false;
-  }
-
-  void skip_spaces() {
-    const std::size_t used = rest_.find_first_not_of(" \t\r\n");
-    rest_.remove_prefix(used == std::string_view::npos ? rest_.size() : used);
-  }
-  bool peek(char wanted) {
-    skip_spaces();
-    return !rest_.empty() && rest_.front() == wanted;
-  }
-  bool take(char wanted) {
-    if (!peek(wanted)) return false;
-    rest_.remove_prefix(1);
-    return true;
-  }
-  bool take(std::string_view wanted) {
-    skip_spaces();
-    if (!rest_.starts_with(wanted)) return false;
-    rest_.remove_prefix(wanted.size());
-    return true;
-  }
-
-  std::optional<std::string_view> string() {
-    const char quote = peek('"') ? '"' : '\'';
-    if (!take(quote)) return {};
-    const std::size_t end = rest_.find(quote);
-    if (end == std::string_view::npos) return {};
-    const std::string_view text = rest_.substr(0, end);
-    rest_.remove_prefix(end + 1);
-    return text;
-  }
-
-  std::optional<bool> boolean() {
-    if (take("True")) return true;
-    if (take("False")) return false;
-    return {};
-  }
-
-  std::optional<std::size_t> number() {
-    skip_spaces();
-    std::size_t number = 0;
-    const auto [end, code] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), number);
-    if (code != std::errc{}) return {};
-    rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
-    take('L');  // Python 2 wrote long integers so
-    return number;
-  }
-
-  std::optional<std::vector<std::size_t>> tuple() {
-    std::vector<std::size_t> numbers;
-    if (!take('(')) return {};
-    while (!take(')')) {
-      const auto next = number();
-      if (!next || (!take(',') && !peek(')'))) return {};
-      numbers.push_back(*next);
-    }
-    return numbers;
-  }
-
-  /// Skips a list or tuple with all that is nested in it.
-  bool skip_brackets() {
-    std::size_t depth = 0;
-    do {
-      skip_spaces();
-      if (rest_.empty()) return false;
-      if (rest_.front() == '\'' || rest_.front() == '"') {
-        if (!string()) return false;
-        continue;
-      }
-      if (rest_.front() == '[' || rest_.front() == '(') ++depth;
-      if (rest_.front() == ']' || rest_.front() == ')') --depth;
-      rest_.remove_prefix(1);
-    } while (depth > 0);
-    return true;
-  }
-
-  std::string_view rest_;
-};
-
-/// The scalar type of a `descr` such as "<f4", or the reason why there is none, with the line that converts.
-inline result<scalar_type> npy_scalar_type(std::string_view descr, std::string_view where) {
-  struct row {
-    std::string_view code;
-    scalar_type type;
-  };
-  constexpr row known[] = {
-      {"b1", scalar_type::boolean}, {"u1", scalar_type::uint8},   {"i1", scalar_type::int8},
-      {"u2", scalar_type::uint16},  {"i2", scalar_type::int16},   {"u4", scalar_type::uint32},
-      {"i4", scalar_type::int32},   {"u8", scalar_type::uint64},  {"i8", scalar_type::int64},
-      {"f2", scalar_type::float16}, {"f4", scalar_type::float32}, {"f8", scalar_type::float64},
-  };
-  const std::string_view code = descr.empty() ? descr : descr.substr(1);
-  for (const row& entry : known) {
-    if (entry.code != code) continue;
-    if (descr[0] != '>') return entry.type;
-    return error(errc::unsupported, where,
-                 "the elements are big-endian (\"" + std::string(descr) +
-                     "\"). Convert: np.save(path, a.astype(\"<" + std::string(code) + "\")).");
-  }
-  if (descr.find('O') != std::string_view::npos)
-    return error(errc::unsupported, where,
-                 "it holds pickled Python objects, which are never loaded. If they are arrays of one shape, "
-                 "convert: np.save(path, np.stack(np.load(path, allow_pickle=True)).astype(\"float32\")).");
-  return error(errc::unsupported, where,
-               "element type \"" + std::string(descr) +
-                   "\" is not a bool, an integer, or a float of 16, 32 or 64 bits. Convert: np.save(path, "
-                   "np.load(path).astype(\"float32\")).");
-}
-
-/// The number of bytes that a shape takes, or nothing if it, or one of its strides, does not fit.
-inline std::optional<std::size_t> byte_count(const tensor_shape& shape, scalar_type type) {
-  std::ptrdiff_t bytes = static_cast<std::ptrdiff_t>(size_of(type));
-  bool is_empty = false;
-  for (std::size_t i = 0; i < shape.rank; ++i) {
-    if (shape[i] == 0) is_empty = true;
-    if (shape[i] > 1 && __builtin_mul_overflow(bytes, shape[i], &bytes)) return {};
-  }
-  return is_empty ? 0 : static_cast<std::size_t>(bytes);
-}
-
-struct npy_header_place {
-  std::string_view text;
-  std::size_t data_offset;
-};
-
-/// Where the header's text is. `beginning` holds at least the first bytes of a file of `file_size` bytes.
-inline result<npy_header_place> find_npy_header(std::string_view beginning, std::size_t file_size,
-                                                std::string_view where) {
-  if (file_size == 0) return error(errc::wrong_format, where, "the file is empty.");
-  if (!beginning.starts_with(npy_magic.substr(0, file_size)))
-    return error(errc::wrong_format, where,
-                 "this is not an .npy file" + look_of_file(where, std::as_bytes(std::span(beginning))) +
-                     ". Write one with np.save(path, a).");
-  const auto byte_at = [&](std::size_t i) {
-    return static_cast<std::size_t>(static_cast<unsigned char>(beginning[i]));
-  };
-  const auto truncated = [&](std::size_t wanted) {
-    return error(errc::wrong_format, where,
-                 "the file is truncated: its header ends at byte " + std::to_string(wanted) +
-                     ", but it has only " + std::to_string(file_size) + ".");
-  };
-  if (beginning.size() < 10) return truncated(10);
-  const std::size_t major = byte_at(6);
-  if (major < 1 || major > 3 || byte_at(7) != 0)
-    return error(errc::unsupported, where,
-                 ".npy format version " + std::to_string(major) + "." + std::to_string(byte_at(7)) +
-                     " is unknown; 1.0, 2.0 and 3.0 are read.");
-  const std::size_t prefix = major == 1 ? 10 : 12;
-  if (beginning.size() < prefix) return truncated(prefix);
-  std::size_t length = byte_at(8) | byte_at(9) << 8;
-  if (major > 1) length |= byte_at(10) << 16 | byte_at(11) << 24;
-  if (prefix + length > file_size) return truncated(prefix + length);
-  if (prefix + length > beginning.size())
-    return error(errc::unsupported, where,
-                 "the header has " + std::to_string(length) + " bytes; no plain array needs that many.");
-  return npy_header_place{beginning.substr(prefix, length), prefix + length};
-}
-
-}  // namespace detail
-
-/// Reads the header at the beginning of an .npy file.
-///
-/// @param beginning the whole file, or at least its first `npy_header_limit` bytes
-/// @param file_size bytes in the whole file
-/// @param where     names the file in errors
-/// @return wrong_format if it is not an .npy file or truncated; unsupported for objects, structures,
-///         big-endian or complex elements and more than 8 axes; size_mismatch if the data has another size
-///         than the shape says
-inline result<npy_header> read_npy_header(std::span<const std::byte> beginning, std::size_t file_size,
-                                          std::string_view where) {
-  const auto place = detail::find_npy_header(detail::npy_text(beginning), file_size, where);
-  if (!place) return place.error();
-  const auto fields = detail::npy_header_parser(place->text).parse();
-  if (!fields)
-    return error(errc::wrong_format, where,
-                 "the header is not a dictionary of 'descr', 'fortran_order' and 'shape': " +
-                     std::string(place->text.substr(0, 120)));
-  if (fields->is_structured)
-    return error(errc::unsupported, where,
-                 "it holds a structured array. Save one field of it: np.save(path, a[\"field\"]).");
-  const auto type = detail::npy_scalar_type(*fields->descr, where);
-  if (!type) return type.error();
-  if (fields->shape->size() > max_rank)
-    return error(errc::unsupported, where,
-                 "the array has " + std::to_string(fields->shape->size()) + " axes; at most " +
-                     std::to_string(max_rank) + " are supported.");
-  npy_header header{*type, tensor_shape(std::span<const std::size_t>(*fields->shape)), *fields->fortran_order,
-                    place->data_offset};
-  const auto wanted = detail::byte_count(header.shape, header.type);
-  const std::size_t found = file_size - header.data_offset;
-  if (!wanted || *wanted != found)
-    return error(errc::size_mismatch, where,
-                 "the header promises " + detail::extents_text(header.shape) + " of " + name_of(header.type) +
-                     (wanted ? ", which is " + std::to_string(*wanted) + " bytes" : std::string()) +
-                     ", but the file holds " + std::to_string(found) +
-                     (wanted && *wanted < found ? ": one file holds one array." : ": it is truncated."));
-  return header;
-}
-
-/// The array in the bytes of an .npy file, zero-copy. Errors as `read_npy_header`.
-inline result<array_view> read_npy(std::span<const std::byte> file, std::string_view where) {
-  const auto header = read_npy_header(file, file.size(), where);
-  if (!header) return header.error();
-  return header->view(file.data() + header->data_offset);
-}
-
-/// The header of format 1.0 for a row-major array; its length is a multiple of 64.
-inline result<std::string> npy_header_bytes(scalar_type type, const tensor_shape& shape) {
-  constexpr std::string_view codes[] = {"|b1", "|u1", "|i1", "<u2", "<i2", "<u4", "<i4",
-                                        "<u8", "<i8", "<f2", "",    "<f4", "<f8"};
-  if (type == scalar_type::bfloat16)
-    return error(errc::unsupported, "", "NumPy has no bfloat16: write float32 instead.");
-  std::string text = "{'descr': '" + std::string(codes[static_cast<std::size_t>(type)]) +
-                     "', 'fortran_order': False, 'shape': (";
-  for (std::size_t i = 0; i < shape.rank; ++i)
-    text += std::to_string(shape[i]) + (i + 1 < shape.rank ? ", " : shape.rank == 1 ? "," : "");
-  text += "), }";
-  text.append(63 - (10 + text.size()) % 64, ' ').push_back('\n');
-  std::string bytes(detail::npy_magic);
-  bytes.append({'\1', '\0', static_cast<char>(text.size() & 0xff), static_cast<char>(text.size() >> 8)});
-  return bytes + text;
-}
-
-/// Writes an array as an .npy file of format 1.0, row-major whatever its strides. The file appears whole or
-/// not at all.
-///
-/// @return cannot_write, with the path; unsupported for bfloat16
-inline result<void> write_npy(const std::string& path, const array_view& array) {
-  const auto header = npy_header_bytes(array.type, array.shape);
-  if (!header) return header.error().in(path);
-  auto file = output_file::create(path);
-  if (!file) return file.error();
-  auto written = file->write(*header);
-  std::string buffer;
-  constexpr std::size_t buffer_size = 1 << 16;
-  const auto flush = [&] {
-    if (written) written = file->write(buffer);
-    buffer.clear();
-  };
-  for_each_element(array, [&]<class T>(const T& value) {
-    char bytes[sizeof(T)];
-    std::memcpy(static_cast<char*>(bytes), &value, sizeof(T));
-    buffer.append(static_cast<const char*>(bytes), sizeof(T));
-    if (buffer.size() >= buffer_size) flush();
+inline namespace PTQ_BUILD {
+
+/// The instantiation for two words, if the bundle has both policies. `modelopt.pytorch` and `modelopt.onnx`
+/// are names of modelopt, so a backend word may go on after a dot.
+template <class Policies = builtin>
+std::optional<instantiation> find_instantiation(std::string_view dtype_word, std::string_view backend_word) {
+  std::optional<instantiation> found;
+  backend_word = backend_word.substr(0, backend_word.find('.'));
+  detail::for_each_type(typename Policies::dtypes{}, [&]<class D>(detail::type_tag<D>) {
+    if (dtype_word != D::name) return;
+    detail::for_each_type(typename Policies::backends{}, [&]<class B>(detail::type_tag<B>) {
+      if (backend_word == B::name) found = detail::make_instantiation<D, B>();
+    });
   });
-  flush();
-  return written ? file->commit() : written;
+  return found;
 }
 
-namespace detail {
+/// `quantize` with a dtype and a backend that are known at run time.
+///
+/// @param tensor a tensor of floating-point elements
+/// @param codes  `how.code_size` bytes for each element; written in the source's memory order
+///               (`dense_strides`)
+/// @return as the other `quantize`, with size_mismatch counting codes
+inline status quantize(const any_view& tensor, const instantiation& how, std::span<std::byte> codes,
+                       std::span<float> scales, granularity grain) {
+  if (tensor.misfit) return {errc::size_mismatch, tensor.size()};
+  return visit(tensor, [&]<class T>(tensor_view<const T> view) {
+    return detail::quantize_view<T>(view, how.numbers, grain, detail::untyped_encoder{&how, codes.data()},
+                                    codes.size() / how.code_size, scales);
+  });
+}
 
-/// The bytes of an .npy file, in memory.
-class stored_npy final : public stored_array {
- public:
-  explicit stored_npy(std::span<const std::byte> file) : file_(file) {}
-  result<array_reader> read(const std::string& where) const override {
-    const auto array = read_npy(file_, where);
-    if (!array) return array.error();
-    return array_reader(*array);
+/// `fake_quantize` with a dtype and a backend that are known at run time.
+///
+/// @param scale for all values; those beyond it saturate
+inline void fake_quantize(std::span<float> values, const instantiation& how, float scale) noexcept {
+  alignas(std::max_align_t) std::byte codes[detail::block_size * sizeof(double)];
+  PTQ_ASSERT(how.code_size <= sizeof(double));
+  for (std::size_t first = 0; first < values.size(); first += detail::block_size) {
+    const auto block = values.subspan(first, (std::min)(detail::block_size, values.size() - first));
+    how.encode_run(block.data(), block.size(), scale, codes);
+    how.decode_run(codes, block.size(), scale, block.data());
   }
+}
 
- private:
-  std::span<const std::byte> file_;
-};
-
-}  // namespace detail
-
-/// The format of files that np.save writes: one array without a name.
-struct npy {
-  static constexpr const char* name = "npy";
-
-  static bool recognises(std::span<const std::byte> file) {
-    return detail::npy_text(file).starts_with(detail::npy_magic);
-  }
-  static result<std::vector<named_stored_array>> list(std::span<const std::byte> file, const std::string&) {
-    std::vector<named_stored_array> arrays;
-    arrays.push_back({"", std::make_unique<detail::stored_npy>(file)});
-    return arrays;
-  }
-};
-
+}  // namespace PTQ_BUILD
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_IO_NPY_HPP
-
-// ---- ptq/io/scalars.hpp ----
-
-/// @file scalars.hpp Arrays of any scalar type to rows of one type, with every value checked on the way.
-#ifndef PTQ_IO_SCALARS_HPP
-#define PTQ_IO_SCALARS_HPP
-
-#include <bit>
-#include <concepts>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <span>
-#include <string>
-#include <type_traits>
-#include <utility>
-
-namespace ptq::inline v0_1::detail {
-
-/// x as a float that rounds to any narrower type as x itself does: the last bit says that something was cut.
-inline float rounded_to_odd(double x) noexcept {
-  const auto nearest = static_cast<float>(x);
-  const auto back = static_cast<double>(nearest);
-  if (back == x || !is_finite(std::bit_cast<std::uint32_t>(nearest))) return nearest;
-  auto bits = std::bit_cast<std::uint32_t>(nearest);
-  if ((x < 0 ? -back : back) > (x < 0 ? -x : x)) --bits;
-  return std::bit_cast<float>(bits | 1u);
-}
-
-/// x as a float of type T, rounded once.
-template <element T>
-T narrowed(double x) noexcept {
-  if constexpr (std::same_as<T, double>)
-    return x;
-  else if constexpr (std::same_as<T, float>)
-    return static_cast<float>(x);
-  else
-    return element_traits<T>::from_float(rounded_to_odd(x));
-}
-
-/// Whether a stored integer is one of the values that its type has: a boolean is 0 or 1.
-template <std::integral T>
-constexpr bool is_value_of(scalar_type type, T x) noexcept {
-  return type != scalar_type::boolean || x == T{0} || x == T{1};
-}
-
-/// True where a float of type T, which holds a value of a wider type, is neither NaN nor infinite.
-template <element T>
-bool is_finite_value(T x) noexcept {
-  return is_finite(bits_of(element_traits<T>::to_float(x)));
-}
-
-/// Writes change(x, index) as T for every x, in row-major order.
-///
-/// @return not_finite with the index of the first value that is NaN or infinite, before or after;
-///         invalid_value for a boolean that is neither 0 nor 1
-template <element T, class F>
-status convert_floats(const array_view& from, std::byte* to, F&& change) {
-  status outcome;
-  std::size_t at = 0;
-  for_each_element(from, [&](auto stored) {
-    const double x = static_cast<double>(number_of(stored));
-    const T y = narrowed<T>(change(x, at));
-    if (!is_finite_value(y) && outcome) outcome = {errc::not_finite, at};
-    if constexpr (std::integral<decltype(stored)>)
-      if (!is_value_of(from.type, stored) && outcome) outcome = {errc::invalid_value, at};
-    std::memcpy(to + at * sizeof(T), &y, sizeof(T));
-    ++at;
-  });
-  return outcome;
-}
-
-/// Writes every integer as T, the type of a scalar type, in row-major order.
-///
-/// @return invalid_value with the index of the first one that the scalar type cannot hold
-template <std::integral T>
-status convert_integers(const array_view& from, std::byte* to, scalar_type wanted) {
-  PTQ_ASSERT(!is_float(from.type));
-  status outcome;
-  std::size_t at = 0;
-  for_each_element(from, [&](auto stored) {
-    if constexpr (std::integral<decltype(stored)>) {
-      const T y = static_cast<T>(stored);
-      const bool fits =
-          std::in_range<T>(stored) && is_value_of(from.type, stored) && is_value_of(wanted, stored);
-      if (!fits && outcome) outcome = {errc::invalid_value, at};
-      std::memcpy(to + at * sizeof(T), &y, sizeof(T));
-      ++at;
-    }
-  });
-  return outcome;
-}
-
-/// The element at an index, in row-major order.
-inline std::string integer_text(const array_view& array, std::size_t wanted) {
-  std::string text;
-  std::size_t at = 0;
-  for_each_element(array, [&](auto stored) {
-    if constexpr (std::integral<decltype(stored)>)
-      if (at++ == wanted) text = std::to_string(stored);
-  });
-  return text;
-}
-
-/// Says which sample of a file holds a value that cannot be used.
-///
-/// @param outcome `at` is an index within `rows`
-/// @param first   the number of the first sample in `rows`
-inline error describe_sample(status outcome, std::string_view where, std::size_t first,
-                             const array_view& rows, scalar_type wanted) {
-  tensor_shape sample;
-  for (std::size_t i = 1; i < rows.shape.rank; ++i) sample.extents[sample.rank++] = rows.shape[i];
-  const std::string place = "sample " + std::to_string(first + outcome.at / sample.size()) + ", element " +
-                            index_text(outcome.at % sample.size(), sample);
-  if (outcome.code == errc::not_finite)
-    return {
-        errc::not_finite, where,
-        place + " is NaN or infinite as " + name_of(wanted) + ". Repair the data, or leave the sample out."};
-  const scalar_type strict = rows.type == scalar_type::boolean ? rows.type : wanted;
-  return {errc::invalid_value, where,
-          place + " does not fit into " + name_of(strict) + ": it is " + integer_text(rows, outcome.at) +
-              (strict == scalar_type::boolean ? ", not 0 or 1. Of a mask: np.save(path, a != 0)."
-                                              : ". Repair the data, or leave the sample out.")};
-}
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_IO_SCALARS_HPP
+#endif  // PTQ_MODEL_INSTANTIATION_HPP
 
 // ---- ptq/model/classes.hpp ----
 
@@ -7561,2071 +4247,53 @@ struct plan {
 
 #endif  // PTQ_MODEL_PLAN_HPP
 
-// ---- ptq/text/name_map.hpp ----
+// ---- ptq/text/shape_text.hpp ----
 
-/// @file name_map.hpp Values by name, for very many names: flat, so that a lookup touches few places of
-/// memory.
-#ifndef PTQ_TEXT_NAME_MAP_HPP
-#define PTQ_TEXT_NAME_MAP_HPP
+/// @file shape_text.hpp Shapes and places in tensors, as messages show them.
+#ifndef PTQ_TEXT_SHAPE_TEXT_HPP
+#define PTQ_TEXT_SHAPE_TEXT_HPP
 
 #include <cstddef>
-#include <cstdint>
-#include <string_view>
-#include <utility>
-#include <vector>
+#include <span>
+#include <string>
 
 namespace ptq::inline v0_1::detail {
 
-/// For maps that only say whether a name is there.
-struct no_value {};
-
-/// Entries are kept in the order in which they are added. Names are not copied: they must outlive it.
-/// Pointers to values end with the next `add`.
-template <class T>
-class name_map {
- public:
-  struct entry {
-    std::string_view name;
-    [[no_unique_address]] T value;
-  };
-
-  void reserve(std::size_t names) {
-    entries_.reserve(names);
-    if (slots_.size() * most_full < names * slots_of_full) rehash(names);
-  }
-
-  static constexpr std::size_t none = static_cast<std::size_t>(-1);
-
-  /// The number of a name, in the order in which they were added; `none` where there is no such name.
-  std::size_t number_of(std::string_view name) const noexcept {
-    if (entries_.empty()) return none;
-    const std::uint64_t found = slots_[slot_of(name, std::hash<std::string_view>()(name))];
-    return found == 0 ? none : number_in(found);
-  }
-  /// Null where there is no such name.
-  const T* find(std::string_view name) const noexcept {
-    const std::size_t number = number_of(name);
-    return number == none ? nullptr : &entries_[number].value;
-  }
-  T* find(std::string_view name) noexcept {
-    return const_cast<T*>(std::as_const(*this).find(name));  // NOLINT: the entry is ours
-  }
-  bool contains(std::string_view name) const noexcept { return find(name) != nullptr; }
-
-  /// The value of a name, and whether it is new; then it is `value`.
-  std::pair<T*, bool> add(std::string_view name, T value = T()) {
-    if ((entries_.size() + 1) * slots_of_full > slots_.size() * most_full) rehash(2 * entries_.size() + 8);
-    const std::size_t hash = std::hash<std::string_view>()(name);
-    std::uint64_t& slot = slots_[slot_of(name, hash)];
-    if (slot != 0) return {&entries_[number_in(slot)].value, false};
-    slot = filled(hash, entries_.size());
-    entries_.push_back({name, std::move(value)});
-    return {&entries_.back().value, true};
-  }
-
-  std::size_t size() const noexcept { return entries_.size(); }
-  T& operator[](std::size_t number) noexcept { return entries_[number].value; }
-  const T& operator[](std::size_t number) const noexcept { return entries_[number].value; }
-  auto begin() const noexcept { return entries_.begin(); }
-  auto begin() noexcept { return entries_.begin(); }
-  auto end() const noexcept { return entries_.end(); }
-  auto end() noexcept { return entries_.end(); }
-
- private:
-  // A slot holds a part of the hash above, so that few other names are looked at, and below the number of an
-  // entry plus one; 0: it is free. Three quarters of the slots are in use at most.
-  static constexpr unsigned number_bits = 48;
-  static constexpr std::size_t most_full = 3;
-  static constexpr std::size_t slots_of_full = 4;
-
-  static std::uint64_t tag_of(std::size_t hash) noexcept {
-    return std::uint64_t{hash} >> number_bits << number_bits;
-  }
-  static std::uint64_t filled(std::size_t hash, std::size_t number) noexcept {
-    return tag_of(hash) | (number + 1);
-  }
-  static std::size_t number_in(std::uint64_t slot) noexcept {
-    return static_cast<std::size_t>(slot & ((std::uint64_t{1} << number_bits) - 1)) - 1;
-  }
-
-  /// Where a name is, or where it goes.
-  std::size_t slot_of(std::string_view name, std::size_t hash) const noexcept {
-    const std::size_t mask = slots_.size() - 1;
-    for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
-      const std::uint64_t slot = slots_[at];
-      if (slot == 0) return at;
-      if ((slot >> number_bits << number_bits) == tag_of(hash) && entries_[number_in(slot)].name == name)
-        return at;
-    }
-  }
-
-  void rehash(std::size_t names) {
-    std::size_t size = 16;
-    while (size * most_full < names * slots_of_full) size *= 2;
-    slots_.assign(size, 0);
-    for (std::size_t number = 0; number < entries_.size(); ++number) {
-      const std::size_t hash = std::hash<std::string_view>()(entries_[number].name);
-      std::size_t at = hash & (size - 1);
-      while (slots_[at] != 0) at = (at + 1) & (size - 1);
-      slots_[at] = filled(hash, number);
-    }
-  }
-
-  std::vector<entry> entries_;
-  std::vector<std::uint64_t> slots_;  // their number is a power of two
-};
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_TEXT_NAME_MAP_HPP
-
-// ---- ptq/io/recorded.hpp ----
-
-/// @file recorded.hpp Recorded activations: the inputs of layers in a file, keyed by layer name or alias.
-/// With them no engine is needed to calibrate.
-#ifndef PTQ_IO_RECORDED_HPP
-#define PTQ_IO_RECORDED_HPP
-
-#include <algorithm>
-#include <concepts>
-#include <cstddef>
-#include <span>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// A callable that takes the inputs of a layer, a batch at a time. Each view is valid until it returns. An
-/// error stops the reading and is passed on.
-template <class Sink>
-concept activation_sink =
-    requires(Sink& sink, std::string_view layer, const tensor_view<const float>& batch) {
-      { sink(layer, batch) } -> std::same_as<result<void>>;
-    };
-
-namespace detail {
-
-/// Why an array cannot hold inputs of a layer, as far as the layer's weight tells; empty if it can. Channels
-/// are counted from the end, so there may be more axes in front than the one of the samples.
-inline std::string input_contradiction(const layer& fed, const tensor_shape& inputs) {
-  const class_traits traits = traits_of_class(fed.class_name);
-  const tensor_shape& weight = fed.weight.shape;
-  if (!traits.weights || weight.rank != traits.rank || fed.used_rank || fed.weight_is_left) return {};
-  const std::size_t output_axis = fed.output_axis.value_or(traits.output_axis);
-  const std::size_t taken = weight[output_axis == 0 ? 1 : 0];  // in a group
-  const bool has_groups = weight.rank > 2 && output_axis == 0;
-  std::string wanted = "at least " + std::to_string(weight.rank) + " axes are needed, the first for samples.";
-  if (inputs.rank >= weight.rank) {
-    const std::size_t channels = inputs[inputs.rank - (weight.rank - 1)];
-    const std::size_t groups = taken == 0 ? 0 : channels / taken;
-    if (channels == taken) return {};
-    if (has_groups && groups > 0 && channels % taken == 0 && weight[0] % groups == 0) return {};
-    wanted = weight.rank == 2 ? "the last extent"
-                              : "the extent of the channels, " + std::to_string(channels) + ",";
-    wanted += " must be " + std::to_string(taken);
-    wanted +=
-        has_groups ? " times the number of groups, a divisor of " + std::to_string(weight[0]) + "." : ".";
-  }
-  return "the shape of its array is " + extents_text(inputs) + ", but the weight of this " + fed.class_name +
-         " is " + extents_text(weight) + ": " + wanted;
-}
-
-/// The name under which a file has the array of a layer: its own, else one of its aliases.
-inline std::string_view name_in(const data_file& file, const layer& wanted) {
-  if (!file.has(wanted.name))
-    for (const std::string& alias : wanted.aliases)
-      if (file.has(alias)) return alias;
-  return wanted.name;
-}
-
-/// The arrays of a file that belong to no layer, in words; empty if there are none.
-inline std::string strangers_text(const data_file& file, std::span<const layer> layers) {
-  name_map<no_value> known;
-  for (const layer& l : layers) {
-    known.add(l.name);
-    for (const std::string& alias : l.aliases) known.add(alias);
-  }
-  const auto is_stranger = [&](std::string_view name) { return !known.contains(name); };
-  const auto names = file.names();
-  const auto first = std::find_if(names.begin(), names.end(), is_stranger);
-  if (first == names.end() || first->empty()) return {};
-  const auto count = static_cast<std::size_t>(std::count_if(first, names.end(), is_stranger));
-  std::vector<std::string_view> lacking;
-  for (const layer& l : layers)
-    if (!file.has(name_in(file, l))) lacking.emplace_back(l.name);
-  const std::string_view nearest = nearest_word(*first, lacking);
-  return file.path() + ": " + counted(count, "array") + (count == 1 ? " is" : " are") +
-         " not read, as no layer has " + (count == 1 ? "its name: " : "their names; the first is ") +
-         in_quotes(*first) + "." + (nearest.empty() ? "" : " Did you mean " + in_quotes(nearest) + "?");
-}
-
-}  // namespace detail
-
-/// Reads the recorded inputs of the layers whose activations a plan quantizes, one layer after the other,
-/// each in batches of `batch_size` up to `max_samples`. Memory is bounded by a batch.
-///
-/// @param data    `activations` is the file: .npz or .safetensors with one array a layer under its name or an
-///                alias, or .npy for a single layer; the first axis counts samples
-/// @param layers  those that the plan was made for
-/// @param formats the formats that the file may have
-/// @return notes: what of the file is not read, in words. tensor_not_found for a layer that is not in the
-///         file; size_mismatch for an array that cannot be the layer's inputs; not_finite with file, layer,
-///         sample and index; wrong_rank for a single number; no_data where there are no samples
-template <class Formats, activation_sink Sink>
-result<std::vector<std::string>> read_recorded(const data_config& data, const plan& planned,
-                                               std::span<const layer> layers, Formats formats, Sink&& sink) {
-  PTQ_ASSERT(planned.layers.size() == layers.size());
-  const auto file = data_file::open(data.activations, formats);
-  if (!file) return file.error();
-  const auto names = file->names();
-  const auto wanted = std::count_if(planned.layers.begin(), planned.layers.end(),
-                                    [](const planned_layer& l) { return l.activations.is_quantized(); });
-  const bool is_unnamed = wanted == 1 && names.size() == 1 && names[0].empty();
-  std::vector<float> values;
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    if (!planned.layers[i].activations.is_quantized()) continue;
-    const std::string& layer = layers[i].name;
-    const std::string where = file->path() + ": layer \"" + layer + "\"";
-    auto reader = file->read(is_unnamed ? std::string_view() : detail::name_in(*file, layers[i]));
-    if (!reader) {
-      error lacking = reader.error();
-      if (lacking.code == errc::tensor_not_found)
-        lacking.what += " Record the inputs of every layer whose activations are to be quantized.";
-      return lacking;
-    }
-    const auto count = count_samples(*reader, data.max_samples, where);
-    if (!count) return count.error();
-    if (const std::string wrong = detail::input_contradiction(layers[i], reader->shape()); !wrong.empty())
-      return error(errc::size_mismatch, where, wrong);
-    const std::size_t step = (std::max<std::size_t>)(data.batch_size, 1);
-    for (std::size_t first = 0; first < *count; first += step) {
-      const auto rows = reader->next((std::min)(step, *count - first));
-      if (!rows) return rows.error();
-      values.resize(rows->size());
-      const status converted = detail::convert_floats<float>(
-          *rows, std::as_writable_bytes(std::span(values)).data(), [](double x, std::size_t) { return x; });
-      if (!converted) return detail::describe_sample(converted, where, first, *rows, scalar_type::float32);
-      if (auto taken = sink(std::string_view(layer), tensor_view<const float>(values.data(), rows->shape));
-          !taken)
-        return taken.error();
-    }
-  }
-  std::vector<std::string> notes;
-  if (std::string strangers = detail::strangers_text(*file, layers); !strangers.empty())
-    notes.push_back(std::move(strangers));
-  return notes;
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_IO_RECORDED_HPP
-
-// ---- ptq/io/run_folder.hpp ----
-
-/// @file run_folder.hpp Files of one run that appear together or not at all, and one run at a time.
-///
-/// A run writes into a folder of its own, `<folder>/.ptq-run`, where nobody looks (for a single file into
-/// `.<name>.ptq-run` beside it):
-///
-///     lock  locked (flock) for as long as the run lives, however it ends; says who holds it
-///     new/  the files of the run, each whole (`output_file`)
-///     old/  those that they replace, until the run is committed
-///     plan  their names, written before the first of them changes place
-///
-/// `commit` goes through these states, each on the disk before the next begins:
-///
-///     1  plan is written                                                visible: the old run
-///     2  old/ has every older file: the main ones by a second name,     the old run, then its main files
-///        those about them moved                                         alone
-///     3  the main files are moved into place, then those about them     new main files, then all
-///     4  the last file is moved into place: the run is COMMITTED        the new run
-///     5  files that nothing points to any more, old/ and plan go        the new run
-///
-/// Who takes the lock next settles what a dead run has left. Is there a plan, and the last file still in
-/// new/, then the run died in 1 to 3 and is undone: what was moved goes back, each step from a state of this
-/// table to an earlier one, so that this may be cut short and begun again, too. Is the last file gone from
-/// new/, the run died in 4 or 5, and 5 is done. Without a plan nothing has changed place. An error in 1 to 4
-/// is settled in the same way by the run itself. So the folder holds one run, whole, old or new; and even
-/// before it is settled no file lies beside one of another run. The last file says so to whoever only reads:
-/// `status.json` is RUNNING from the beginning to 4.
-#ifndef PTQ_IO_RUN_FOLDER_HPP
-#define PTQ_IO_RUN_FOLDER_HPP
-
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <charconv>
-#include <climits>
-#include <cstddef>
-#include <cstdint>
-#include <cstdio>
-#include <cstring>
-#include <ctime>
-#include <span>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// Which files of a run appear, by name and in order. All but `stale` have been written into `path_of(name)`.
-struct run_files {
-  std::vector<std::string> main;   ///< what others read: replaced in place, so that one is always there
-  std::vector<std::string> about;  ///< say something about the main files: taken away before those change
-  std::string last;                ///< appears when all others are on the disk
-  std::vector<std::string> stale;  ///< older files that go when the run is committed
-};
-
-namespace detail {
-
-inline constexpr std::string_view run_mark = "ptq run: ";
-
-/// "pid 4711 on build-7 since 2026-11-29 19:40:12 UTC".
-inline std::string this_process() {
-  std::string host(HOST_NAME_MAX + 1, '\0');
-  if (::gethostname(host.data(), host.size() - 1) != 0) host.clear();
-  host.resize(::strnlen(host.data(), host.size()));
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  char since[] = "0000-00-00 00:00:00";
-  if (::gmtime_r(&now, &utc) != nullptr) std::strftime(since, sizeof since, "%Y-%m-%d %H:%M:%S", &utc);
-  return "pid " + std::to_string(::getpid()) + " on " + host + " since " + since + " UTC";
-}
-
-/// 0: nothing of this name can be seen.
-inline std::uint64_t inode_of(const std::string& path) noexcept {
-  struct stat there{};
-  return ::lstat(path.c_str(), &there) == 0 ? static_cast<std::uint64_t>(there.st_ino) : 0;
-}
-
-/// True if there surely is nothing of this name.
-inline bool is_missing(const std::string& path) noexcept {
-  struct stat there{};
-  return ::lstat(path.c_str(), &there) != 0 && errno == ENOENT;
-}
-
-inline bool is_real_folder(const std::string& path) noexcept {
-  struct stat there{};
-  return ::lstat(path.c_str(), &there) == 0 && S_ISDIR(there.st_mode);
-}
-
-/// True if the open file still is the one with this path.
-inline bool is_named(const descriptor& file, const std::string& path) noexcept {
-  struct stat open{};
-  struct stat named{};
-  return ::fstat(file.get(), &open) == 0 && ::lstat(path.c_str(), &named) == 0 &&
-         open.st_dev == named.st_dev && open.st_ino == named.st_ino;
-}
-
-/// The first bytes of a small file.
-inline std::string begin_of(const descriptor& file) {
-  std::string text(1 << 12, '\0');
-  const ssize_t size = ::pread(file.get(), text.data(), text.size(), 0);
-  text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-  return text;
-}
-
-/// The plan of a run: a line a file, as "main <inode> <name>". The inode tells the run's file from one that
-/// someone else has put there since.
-struct run_plan {
-  struct entry {
-    std::string kind;
-    std::uint64_t inode = 0;
-    std::string name;
-  };
-  std::vector<entry> entries;
-
-  std::string text() const {
-    std::string lines;
-    for (const entry& one : entries)
-      lines += one.kind + " " + std::to_string(one.inode) + " " + one.name + "\n";
-    return lines;
-  }
-
-  /// Lines that no run writes are passed over: a name is that of a file in the folder.
-  static run_plan parse(std::string_view text) {
-    run_plan plan;
-    while (!text.empty()) {
-      const std::string_view line = text.substr(0, text.find('\n'));
-      text.remove_prefix((std::min)(text.size(), line.size() + 1));
-      const std::size_t first = line.find(' ');
-      constexpr std::size_t none = std::string_view::npos;
-      const std::size_t second = first == none ? none : line.find(' ', first + 1);
-      if (second == none) continue;
-      entry one{std::string(line.substr(0, first)), 0, std::string(line.substr(second + 1))};
-      std::from_chars(line.data() + first + 1, line.data() + second, one.inode);
-      const bool is_name =
-          !one.name.empty() && one.name != "." && one.name != ".." && one.name.find('/') == std::string::npos;
-      if (is_name) plan.entries.push_back(std::move(one));
-    }
-    return plan;
-  }
-};
-
-}  // namespace detail
-
-/// Holds the lock. What is written to `path_of` appears with `commit`; without it the destructor removes it.
-/// Everything in the run's own folder (`own_path`) goes sooner or later: no file to be read belongs there.
-class run_folder {
- public:
-  /// @param folder must exist
-  /// @param file   the only file of the run; nothing if it writes several. Runs that write other files into
-  ///               the folder do not meet.
-  /// @return in_use, with who holds it; cannot_write
-  static result<run_folder> open(const std::string& folder, std::string_view file = {}) {
-    const std::string own = own_path(folder, file);
-    auto lock = take(own, file.empty() ? folder : in(folder, file));
-    if (!lock) return lock.error();
-    run_folder run(folder, own, *std::move(lock));
-    if (auto settled = run.settle(); !settled) return run.seen_from_outside(settled.error());
-    for (const std::string& part : {run.fresh({}), run.older({})})
-      if (::mkdir(part.c_str(), 0777) != 0) return run.seen_from_outside(detail::cannot_write(part, errno));
-    return run;
-  }
-
-  /// The run's own folder. It need not exist.
-  static std::string own_path(const std::string& folder, std::string_view file = {}) {
-    return in(folder, file.empty() ? std::string(detail::run_suffix)
-                                   : "." + std::string(file) + std::string(detail::run_suffix));
-  }
-
-  run_folder(run_folder&& other) noexcept
-      : folder_(std::move(other.folder_)),
-        own_(std::exchange(other.own_, {})),
-        lock_(std::move(other.lock_)) {}
-  run_folder& operator=(run_folder&& other) noexcept {
-    std::swap(folder_, other.folder_);
-    std::swap(own_, other.own_);
-    std::swap(lock_, other.lock_);
-    return *this;
-  }
-  ~run_folder() {
-    if (own_.empty() || !settle()) return;  // what cannot be settled now the next run settles
-    ::unlink(in(own_, "lock").c_str());
-    ::rmdir(own_.c_str());
-  }
-
-  /// Where a file is to be written that will have this name.
-  ///
-  /// @return cannot_write: a folder has the name
-  result<std::string> path_of(const std::string& name) const {
-    if (detail::is_real_folder(visible(name))) return detail::cannot_write(visible(name), EISDIR);
-    return fresh(name);
-  }
-
-  /// Writes a small file that appears with `commit`.
-  ///
-  /// @return cannot_write: a folder has the name, and what else there is
-  result<void> write(const std::string& name, std::string_view text) const {
-    const auto path = path_of(name);
-    return path ? write_text(*path, text) : path.error();
-  }
-
-  /// An error about a file in the run's own folder, with the name that the file will have.
-  error seen_from_outside(error inner) const {
-    const std::string own = "/" + std::string(file_name_of(own_));
-    for (const std::string& part : {own + "/new", own + "/old", own})
-      for (std::string* const text : {&inner.where, &inner.what})
-        for (std::size_t at = text->find(part); at != std::string::npos; at = text->find(part, at))
-          text->erase(at, part.size());
-    return inner;
-  }
-
-  /// Makes a small file appear now: what the run says about itself.
-  ///
-  /// @return cannot_write
-  result<void> put(const std::string& name, std::string_view text) {
-    const std::string path = in(own_, name);
-    if (auto whole = write_text(path, text); !whole) return seen_from_outside(whole.error());
-    detail::take_mode(path, visible(name));
-    return move(path, visible(name));
-  }
-
-  /// Makes the files appear. Call it once. After an error the older files are there as before.
-  ///
-  /// @return cannot_write
-  result<void> commit(const run_files& files) {
-    const auto placed = place(files);
-    const auto settled = settle();
-    if (placed) return {};
-    error failed = seen_from_outside(placed.error());
-    if (!settled)
-      failed.what +=
-          " Nor could the files of the run before be put back yet: the next run into this folder does that.";
-    return failed;
-  }
-
- private:
-  using run_plan = detail::run_plan;
-
-  run_folder(std::string folder, std::string own, detail::descriptor lock)
-      : folder_(std::move(folder)), own_(std::move(own)), lock_(std::move(lock)) {}
-
-  static std::string in(const std::string& folder, std::string_view name) {
-    return name.empty() ? folder : folder + (folder.ends_with('/') ? "" : "/") + std::string(name);
-  }
-  std::string visible(std::string_view name) const { return in(folder_, name); }
-  std::string fresh(std::string_view name) const { return in(own_ + "/new", name); }
-  std::string older(std::string_view name) const { return in(own_ + "/old", name); }
-
-  /// Makes the run's own folder and locks it. Who has just removed it makes another try necessary.
-  static result<detail::descriptor> take(const std::string& own, const std::string& shown) {
-    const auto fail = [&](int reason) {
-      const error found = detail::cannot_write(own, reason);
-      return error(found.code, absolute_path(shown), found.what.substr(found.where.size() + 2));
-    };
-    constexpr int most_tries = 100;
-    for (int i = 0; i < most_tries; ++i) {
-      if (::mkdir(own.c_str(), 0777) != 0 && errno != EEXIST) return fail(errno);
-      if (detail::is_missing(own)) continue;
-      if (!detail::is_real_folder(own)) return not_ours(own);
-      // Names are read one by one, while another run may be removing them: a second look sees them gone.
-      if (holds_others(own) && holds_others(own)) return not_ours(own);
-      detail::descriptor lock =
-          detail::open_file(in(own, "lock"), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0666);
-      if (!lock && errno == ENOENT) continue;
-      if (!lock && (errno == ELOOP || errno == EISDIR)) return not_ours(own);
-      if (!lock) return fail(errno);
-      const bool is_held = ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-      if (!detail::is_named(lock, in(own, "lock"))) continue;
-      const std::string held_by = detail::begin_of(lock);
-      const bool is_signed = held_by.starts_with(detail::run_mark);
-      if (is_held && (is_signed || held_by.empty())) return in_use(held_by, shown);
-      if (is_held || !is_plain(lock) || !(is_signed || is_alone(lock, own))) return not_ours(own);
-      if (const int reason = sign(lock); reason != 0) {
-        ::unlink(in(own, "lock").c_str());
-        ::rmdir(own.c_str());
-        return fail(reason);
-      }
-      return lock;
-    }
-    return error(errc::in_use, absolute_path(shown),
-                 "other runs begin and end here all the time. Try again.");
-  }
-
-  /// Files without the lock that a run makes first and removes last.
-  static bool holds_others(const std::string& own) {
-    const std::vector<std::string> names = names_in(own);
-    return !names.empty() && std::find(names.begin(), names.end(), "lock") == names.end();
-  }
-
-  static bool is_plain(const detail::descriptor& lock) {
-    struct stat about{};
-    return ::fstat(lock.get(), &about) == 0 && S_ISREG(about.st_mode) && about.st_nlink == 1;
-  }
-
-  /// Whoever died before the lock was signed had put nothing beside it.
-  static bool is_alone(const detail::descriptor& lock, const std::string& own) {
-    struct stat about{};
-    return ::fstat(lock.get(), &about) == 0 && about.st_size == 0 && names_in(own).size() == 1;
-  }
-
-  static error not_ours(const std::string& own) {
-    return {errc::cannot_write, absolute_path(own),
-            "a run would write here, but this is there already and does not come from one. Move it away, or "
-            "write to another folder."};
-  }
-
-  static error in_use(std::string_view held_by, const std::string& shown) {
-    held_by.remove_prefix((std::min)(held_by.size(), detail::run_mark.size()));
-    const std::string who(held_by.substr(0, held_by.find('\n')));
-    return {errc::in_use, absolute_path(shown),
-            "another run writes here" + (who.empty() ? "" : " (" + who + ")") +
-                ". Wait for its end, or write to another place."};
-  }
-
-  /// @return errno, or 0
-  static int sign(const detail::descriptor& lock) {
-    const std::string text = std::string(detail::run_mark) + detail::this_process() + "\n";
-    const ssize_t written = ::pwrite(lock.get(), text.data(), text.size(), 0);
-    if (written < 0) return errno;
-    if (static_cast<std::size_t>(written) != text.size()) return ENOSPC;
-    const bool done =
-        ::ftruncate(lock.get(), static_cast<off_t>(text.size())) == 0 && ::fsync(lock.get()) == 0;
-    return done ? 0 : errno;
-  }
-
-  /// States 1 to 4.
-  result<void> place(const run_files& files) {
-    if (auto planned = write_plan(files); !planned) return planned;
-    for (const std::string& name : files.main)
-      if (auto kept = set_aside(name, true); !kept) return kept;
-    for (const std::string& name : files.about)
-      if (auto kept = set_aside(name, false); !kept) return kept;
-    if (auto synced = detail::sync_folder(older({})); !synced) return synced;
-    for (const auto* const names : {&files.main, &files.about})
-      for (const std::string& name : *names)
-        if (auto shown = move(fresh(name), visible(name)); !shown) return shown;
-    if (auto synced = detail::sync_folder(folder_); !synced) return synced;
-    if (auto shown = move(fresh(files.last), visible(files.last)); !shown) return shown;
-    (void)detail::sync_folder(folder_).has_value();  // what has appeared stays, whatever comes of syncing it
-    return {};
-  }
-
-  result<void> write_plan(const run_files& files) {
-    run_plan plan;
-    const auto add = [&](const char* kind, const std::vector<std::string>& names) {
-      for (const std::string& name : names)
-        plan.entries.push_back({kind, detail::inode_of(fresh(name)), name});
-    };
-    add("main", files.main);
-    add("about", files.about);
-    add("last", {files.last});
-    add("stale", files.stale);
-    if (auto synced = detail::sync_folder(fresh({})); !synced) return synced;
-    for (const run_plan::entry& one : plan.entries) {
-      if (one.kind == "stale") continue;
-      if (detail::is_real_folder(visible(one.name))) return detail::cannot_write(visible(one.name), EISDIR);
-      if (one.inode == 0) return detail::cannot_write(fresh(one.name), ENOENT);
-      detail::take_mode(fresh(one.name), visible(one.name));
-    }
-    if (auto whole = write_text(in(own_, "plan"), plan.text()); !whole) return whole;
-    if (auto synced = detail::sync_folder(own_); !synced) return synced;
-    return detail::sync_folder(folder_);
-  }
-
-  static result<void> write_text(const std::string& path, std::string_view text) {
-    auto file = output_file::create(path);
-    if (!file) return file.error();
-    if (auto written = file->write(text); !written) return written;
-    return file->commit();
-  }
-
-  /// @param stays it keeps its name, too, unless the file system has no second names
-  result<void> set_aside(const std::string& name, bool stays) const {
-    if (detail::is_missing(visible(name))) return {};
-    if (stays && ::link(visible(name).c_str(), older(name).c_str()) == 0) return {};
-    return move(visible(name), older(name));
-  }
-
-  static result<void> move(const std::string& from, const std::string& to) {
-    if (std::rename(from.c_str(), to.c_str()) != 0) return detail::cannot_write(to, errno);
-    return {};
-  }
-
-  /// State 5, or back to what was there; then everything in the own folder but the lock goes.
-  result<void> settle() {
-    if (!detail::is_missing(in(own_, "plan"))) {
-      const auto file = mapped_file::open(in(own_, "plan"));
-      if (!file) return file.error();
-      const std::span<const std::byte> bytes = file->bytes();
-      const run_plan plan = run_plan::parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-      if (auto done = is_committed(plan) ? remove_stale(plan) : undo(plan); !done) return done;
-      if (::unlink(in(own_, "plan").c_str()) != 0) return detail::cannot_write(in(own_, "plan"), errno);
-      if (auto synced = detail::sync_folder(own_); !synced) return synced;
-    }
-    clear(own_);
-    for (const std::string& part : {fresh({}), older({})}) {
-      clear(part);
-      ::rmdir(part.c_str());
-    }
-    return {};
-  }
-
-  bool is_committed(const run_plan& plan) const {
-    return std::any_of(plan.entries.begin(), plan.entries.end(), [&](const run_plan::entry& one) {
-      return one.kind == "last" && detail::is_missing(fresh(one.name));
-    });
-  }
-
-  result<void> remove_stale(const run_plan& plan) const {
-    for (const run_plan::entry& one : plan.entries)
-      if (one.kind == "stale") ::unlink(visible(one.name).c_str());
-    return {};
-  }
-
-  /// New files go before older ones come back.
-  result<void> undo(const run_plan& plan) const {
-    for (auto one = plan.entries.rbegin(); one != plan.entries.rend(); ++one) {
-      const bool is_placed = one->inode != 0 && detail::is_missing(fresh(one->name)) &&
-                             detail::inode_of(visible(one->name)) == one->inode;
-      if (!is_placed) continue;
-      if (auto back = move(visible(one->name), fresh(one->name)); !back) return back;
-    }
-    for (const run_plan::entry& one : plan.entries) {
-      if (detail::is_missing(older(one.name))) continue;
-      if (!detail::is_missing(visible(one.name))) {
-        ::unlink(older(one.name).c_str());  // the second name of the file that is there
-      } else if (auto back = move(older(one.name), visible(one.name)); !back) {
-        return back;
-      }
-    }
-    return detail::sync_folder(folder_);
-  }
-
-  /// What a link leads to is not ours.
-  static void clear(const std::string& folder) {
-    if (!detail::is_real_folder(folder)) return;
-    for (const std::string& name : names_in(folder))
-      if (name != "lock") ::unlink(in(folder, name).c_str());
-  }
-
-  std::string folder_;
-  std::string own_;  // empty: moved from
-  detail::descriptor lock_;
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_IO_RUN_FOLDER_HPP
-
-// ---- ptq/engine/batch_axis.hpp ----
-
-/// @file batch_axis.hpp Which axis of a graph's inputs and outputs counts samples: found over all inputs
-/// together, whatever their order.
-#ifndef PTQ_ENGINE_BATCH_AXIS_HPP
-#define PTQ_ENGINE_BATCH_AXIS_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <iterator>
-#include <map>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
-#include <tuple>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// The axes of a graph's inputs that count samples.
-struct batch_axes {
-  /// One for each input. Nothing: by what the graph declares the input has no such axis.
-  std::vector<std::optional<std::size_t>> inputs;
-  std::string dimension;  ///< what the axes have in common: a symbol ("batch"), a number, or "?"
-  std::string note;       ///< where it is a guess that could be another; else empty
-};
-
-namespace detail {
-
-/// A dimension of a graph input, as the graph names it.
-struct dimension_label {
-  std::string text;  // a symbol, a number, or "?"
-  bool is_number = false;
-
-  bool says_batch() const { return lower_cased(text).find("batch") != std::string::npos; }
-  /// One of the letters that stand for a batch.
-  bool is_batch_letter() const {
-    const std::string name = lower_cased(text);
-    return name == "n" || name == "b" || name == "bs";
-  }
-  /// A name for steps in time or places in a text: seldom a batch.
-  bool says_time() const {
-    const std::string name = lower_cased(text);
-    if (name == "t" || name == "l") return true;
-    constexpr std::string_view parts[] = {"time", "seq", "frame", "len", "step", "token"};
-    return std::any_of(std::begin(parts), std::end(parts),
-                       [&](std::string_view part) { return name.find(part) != std::string::npos; });
-  }
-  friend bool operator==(const dimension_label&, const dimension_label&) = default;
-};
-
-inline std::vector<dimension_label> labels_of(const graph_input& input) {
-  std::vector<dimension_label> labels;
-  for (std::size_t axis = 0; input.shape && axis < input.shape->size(); ++axis) {
-    const std::optional<std::size_t> extent = (*input.shape)[axis];
-    const bool is_named = axis < input.symbols.size() && !input.symbols[axis].empty();
-    labels.push_back(extent ? dimension_label{std::to_string(*extent), true}
-                            : dimension_label{is_named ? input.symbols[axis] : "?"});
-  }
-  return labels;
-}
-
-/// "h0 [2, batch, 5]"
-inline std::string labels_text(const std::string& name, const std::vector<dimension_label>& labels) {
+/// "[8, 1, 5, 5]": the extents of a shape.
+inline std::string extents_text(std::span<const std::size_t> extents) {
   std::string text;
-  for (const dimension_label& label : labels) text.append(text.empty() ? "" : ", ").append(label.text);
-  return name + " [" + text + "]";
+  for (const std::size_t extent : extents) text += (text.empty() ? "" : ", ") + std::to_string(extent);
+  return "[" + text + "]";
+}
+inline std::string extents_text(const tensor_shape& shape) {
+  if (shape.rank > max_rank) return "of " + std::to_string(shape.rank) + " axes";
+  return extents_text(std::span(shape.extents).first(shape.rank));
 }
 
-/// Finds the dimension that counts samples. What decides, in this order: the axes that are given; a name that
-/// says batch; the symbol that most inputs share; a first axis of any extent; for graphs of fixed size the
-/// number that all share, or the first extent of the input with the most axes.
-class batch_search {
- public:
-  batch_search(std::span<const graph_input> inputs, const batch_axis_choices& given)
-      : inputs_(inputs), given_(given) {
-    for (const graph_input& input : inputs) {
-      labels_.push_back(labels_of(input));
-      highest_ = (std::max)(highest_, labels_.back().size());
-    }
-  }
-
-  batch_axes run() const {
-    const dimension_label batch = choose();
-    batch_axes found;
-    found.dimension = batch.text;
-    for (std::size_t i = 0; i < inputs_.size(); ++i) found.inputs.push_back(axis_in(i, batch));
-    if (!is_sure(found, batch)) found.note = note_on(found);
-    return found;
-  }
-
- private:
-  /// How well a dimension suits; the greater one wins.
-  using fitness = std::tuple<int, std::size_t, std::size_t, bool, std::size_t, std::string>;
-
-  const std::optional<std::size_t>* given_for(std::size_t i) const {
-    const auto found = given_.find(inputs_[i].name);
-    return found == given_.end() ? nullptr : &found->second;
-  }
-
-  std::size_t place_of(std::size_t i, const dimension_label& label) const {
-    return static_cast<std::size_t>(std::find(labels_[i].begin(), labels_[i].end(), label) -
-                                    labels_[i].begin());
-  }
-  bool has(std::size_t i, const dimension_label& label) const {
-    return place_of(i, label) < labels_[i].size();
-  }
-  bool leads(std::size_t i, const dimension_label& label) const {
-    return !labels_[i].empty() && labels_[i][0] == label;
-  }
-
-  dimension_label choose() const {
-    for (const auto& [name, axis] : given_)
-      for (std::size_t i = 0; axis && i < inputs_.size(); ++i)
-        if (inputs_[i].name == name && *axis < labels_[i].size()) return labels_[i][*axis];
-    dimension_label best{"?"};
-    std::optional<fitness> best_fitness;
-    for (std::size_t i = 0; i < inputs_.size(); ++i) {
-      if (given_for(i)) continue;
-      for (const dimension_label& label : labels_[i]) {
-        fitness suits = fitness_of(label);
-        if (best_fitness && suits <= *best_fitness) continue;
-        best = label;
-        best_fitness = std::move(suits);
-      }
-    }
-    return best;
-  }
-
-  fitness fitness_of(const dimension_label& label) const {
-    std::size_t holders = 0;
-    std::size_t leading = 0;
-    bool leads_largest = false;
-    bool follows_time = false;
-    for (std::size_t i = 0; i < inputs_.size(); ++i) {
-      if (given_for(i)) continue;
-      holders += has(i, label) ? 1u : 0u;
-      leading += leads(i, label) ? 1u : 0u;
-      leads_largest = leads_largest || (leads(i, label) && labels_[i].size() == highest_);
-      follows_time = follows_time || (has(i, label) && labels_[i][0].says_time());
-    }
-    int tier = 0;
-    if (label.is_number)
-      tier = is_common(label) ? 2 : leads_largest ? 1 : 0;
-    else if (label.says_batch())
-      tier = 5;
-    else if (label.says_time())
-      tier = leading > 0 ? 1 : 0;
-    else if (label.text != "?" && holders > 1)
-      tier = 4;
-    else if (leading > 0 || (follows_time && label.is_batch_letter()))
-      tier = 3;
-    // The smallest number, the first name: whatever it is, the order of inputs does not matter.
-    std::string last = label.text;
-    for (char& c : last) c = static_cast<char>(~c);
-    return {tier,
-            holders,
-            leading,
-            !label.is_number,
-            std::size_t{64} - (std::min)(label.text.size(), std::size_t{64}),
-            last};
-  }
-
-  /// A number that each of several inputs has, in front of one of them or behind time.
-  bool is_common(const dimension_label& number) const {
-    std::size_t holders = 0;
-    bool is_first = false;
-    for (std::size_t i = 0; i < inputs_.size(); ++i) {
-      if (labels_[i].size() < 2) continue;
-      if (!has(i, number)) return false;
-      ++holders;
-      is_first = is_first || leads(i, number) || labels_[i][0].says_time();
-    }
-    return holders > 1 && is_first;
-  }
-
-  std::optional<std::size_t> axis_in(std::size_t i, const dimension_label& batch) const {
-    if (const auto* const given = given_for(i)) return *given;
-    const std::vector<dimension_label>& labels = labels_[i];
-    if (labels.empty()) return inputs_[i].shape ? std::nullopt : std::optional<std::size_t>(0);
-    const auto is_free_front = !labels[0].is_number && !labels[0].says_time();
-    if (batch.text == "?" && is_free_front) return 0;
-    if (has(i, batch)) return place_of(i, batch);
-    for (std::size_t axis = 0; axis < labels.size(); ++axis)
-      if (!labels[axis].is_number && labels[axis].says_batch()) return axis;
-    if (is_free_front) return 0;
-    const dimension_label unnamed{"?"};
-    const bool is_only = std::count(labels.begin(), labels.end(), unnamed) == 1;
-    return is_only ? std::optional(place_of(i, unnamed)) : std::nullopt;
-  }
-
-  /// Whether nothing in the graph speaks for another axis.
-  bool is_sure(const batch_axes& found, const dimension_label& batch) const {
-    bool moves = false;
-    for (std::size_t i = 0; i < inputs_.size(); ++i) {
-      if (given_for(i)) return true;
-      moves = moves || found.inputs[i].value_or(0) > 0;
-    }
-    if (batch.is_number && (moves || (inputs_.size() > 1 && is_twice(batch)))) return false;
-    if (!batch.is_number && leads_nowhere(batch) && is_led_by_number()) return false;
-    if (!batch.is_number && (batch.says_batch() || batch.is_batch_letter())) return true;
-    if (!batch.is_number && batch.says_time()) return false;
-    for (std::size_t i = 0; i < inputs_.size(); ++i)
-      for (std::size_t axis = 0; axis < labels_[i].size(); ++axis)
-        if (axis != found.inputs[i] && !labels_[i][axis].is_number && !labels_[i][axis].says_time())
-          return false;
-    return true;
-  }
-
-  /// Whether an input has a number at two of its axes: either may count samples. (It is the same if both are
-  /// 1.)
-  bool is_twice(const dimension_label& number) const {
-    return number.text != "1" && std::any_of(labels_.begin(), labels_.end(), [&](const auto& labels) {
-             return std::count(labels.begin(), labels.end(), number) > 1;
-           });
-  }
-
-  bool leads_nowhere(const dimension_label& label) const {
-    for (std::size_t i = 0; i < inputs_.size(); ++i)
-      if (leads(i, label)) return false;
-    return true;
-  }
-
-  /// Whether all inputs begin with one number, which may be the batch as well.
-  bool is_led_by_number() const {
-    return std::all_of(labels_.begin(), labels_.end(), [&](const auto& labels) {
-      return !labels.empty() && labels[0].is_number && labels[0] == labels_[0][0];
-    });
-  }
-
-  std::string note_on(const batch_axes& found) const {
-    std::string text;
-    std::string example;
-    for (std::size_t i = 0; i < inputs_.size(); ++i) {
-      if (!found.inputs[i] || labels_[i].empty()) continue;
-      const std::string axis = std::to_string(*found.inputs[i]);
-      text += (text.empty() ? "" : ", ") + ("axis " + axis) + " of graph input " +
-              labels_text(inputs_[i].name, labels_[i]);
-      if (example.empty()) example = inputs_[i].name + ": " + axis;
-    }
-    return "Samples are counted by " + text +
-           ", which is a guess. If it is another, give it: ptq: {data: {batch_axis: {" + example + "}}}.";
-  }
-
-  std::span<const graph_input> inputs_;
-  const batch_axis_choices& given_;
-  std::vector<std::vector<dimension_label>> labels_;
-  std::size_t highest_ = 0;  // rank
-};
-
-}  // namespace detail
-
-/// Finds the axis of each graph input that counts samples.
-///
-/// @param given what the user knows better (`ptq.data.batch_axis`)
-/// @return unknown_word: `given` names no input of the graph; axis_out_of_range. `where` is the setting
-inline result<batch_axes> find_batch_axes(std::span<const graph_input> inputs,
-                                          const batch_axis_choices& given = {}) {
-  std::vector<std::string_view> names;
-  for (const graph_input& input : inputs) names.emplace_back(input.name);
-  const std::string setting = "ptq.data.batch_axis";
-  if (const auto known = check_graph_names(setting, given, "input", names); !known) return known.error();
-  for (const auto& [name, axis] : given) {
-    const auto at = std::find(names.begin(), names.end(), name);
-    if (at == names.end()) continue;  // ""
-    const auto& shape = inputs[static_cast<std::size_t>(at - names.begin())].shape;
-    const std::size_t rank = shape ? shape->size() : max_rank;
-    if (axis && *axis >= rank)
-      return error(errc::axis_out_of_range, setting + "." + name,
-                   "is " + std::to_string(*axis) + ", but the graph input has " +
-                       (rank == 0 ? "no axes: write none, or leave it out."
-                                  : "axes 0 to " + std::to_string(rank - 1) + "."));
-  }
-  return detail::batch_search(inputs, given).run();
+/// What follows "has": a tensor that no view can show.
+inline std::string too_many_axes_text(std::size_t rank) {
+  return std::to_string(rank) + " axes; " + std::to_string(max_rank) + " is the most that ptq can view.";
 }
 
-/// The axis of a tensor that counts samples: the one with the batch's name; without one the first that is as
-/// long as the batch and has no extent of its own. (The first axis may have one: graphs declare it that were
-/// made for another batch.)
-///
-/// @param labels    of the tensor's axes as the graph declares them: a symbol, a number, or "" where it says
-///                  nothing; may be fewer
-/// @param made      the shape of the tensor as an engine made it of a batch
-/// @param samples   in that batch
-/// @param dimension `batch_axes::dimension` of the graph's inputs
-inline std::optional<std::size_t> find_batch_axis(std::span<const std::string> labels,
-                                                  const tensor_shape& made, std::size_t samples,
-                                                  std::string_view dimension) {
-  const auto fits = [&](std::size_t axis) { return axis < made.rank && made[axis] == samples; };
-  for (std::size_t axis = 0; axis < labels.size(); ++axis)
-    if (!labels[axis].empty() && labels[axis] == dimension && fits(axis)) return axis;
-  for (std::size_t axis = 0; axis < labels.size(); ++axis)
-    if (detail::dimension_label{labels[axis]}.says_batch() && fits(axis)) return axis;
-  const auto is_own = [&](std::size_t axis) {
-    return axis < labels.size() && labels[axis] == std::to_string(samples);
-  };
-  for (std::size_t axis = 0; axis < made.rank; ++axis)
-    if (fits(axis) && !is_own(axis)) return axis;
-  return fits(0) ? std::optional<std::size_t>(0) : std::nullopt;
+/// What follows "its weight": flat memory does not have the size of its shape.
+inline std::string misfit_text(std::size_t held, const tensor_shape& shape) {
+  return " lies in memory of " + std::to_string(held) + " elements, but its shape " + extents_text(shape) +
+         " has " + std::to_string(shape.size());
 }
 
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_ENGINE_BATCH_AXIS_HPP
-
-// ---- ptq/io/sample_feed.hpp ----
-
-/// @file sample_feed.hpp How the rows of a file become what one graph input takes: shape, scale, mean and
-/// std, and the axis of the samples.
-#ifndef PTQ_IO_SAMPLE_FEED_HPP
-#define PTQ_IO_SAMPLE_FEED_HPP
-
-#include <cstddef>
-#include <cstring>
-#include <optional>
-#include <span>
-#include <string>
-#include <utility>
-#include <vector>
-
-namespace ptq::inline v0_1::detail {
-
-/// The shape of a sample in the graph's words: missing dimensions of size 1 are inserted. Nothing if it does
-/// not fit.
-inline std::optional<tensor_shape> fit_sample(std::span<const std::size_t> sample,
-                                              std::span<const std::optional<std::size_t>> wanted) {
-  if (wanted.size() >= max_rank) return {};
-  tensor_shape fitted;
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    const bool is_short = sample.size() < wanted.size() - i;
-    std::size_t extent = 1;
-    if (!is_short || wanted[i] != std::size_t{1}) {
-      if (sample.empty()) return {};
-      extent = sample.front();
-      sample = sample.subspan(1);
-    }
-    if (wanted[i].value_or(extent) != extent) return {};
-    fitted.extents[fitted.rank++] = extent;
+/// "[2, 0, 7]": the indices of a row-major position.
+inline std::string index_text(std::size_t at, const tensor_shape& shape) {
+  std::string text;
+  for (std::size_t axis = shape.rank; axis-- > 0;) {
+    text = std::to_string(at % shape[axis]) + (text.empty() ? "" : ", ") + text;
+    at /= shape[axis];
   }
-  return sample.empty() ? std::optional(fitted) : std::nullopt;
-}
-
-/// "[?, 1, 28, 28]"
-inline std::string extents_text(std::span<const std::optional<std::size_t>> extents) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < extents.size(); ++i) {
-    if (i > 0) text += ", ";
-    text += extents[i] ? std::to_string(*extents[i]) : "?";
-  }
-  return text + "]";
-}
-
-/// x' = (x * scale - mean) / std in double, one value each or one a channel.
-class normalizer {
- public:
-  /// @param channel_axis of a sample
-  normalizer(const data_config& config, const tensor_shape& sample, std::size_t channel_axis)
-      : config_(&config), axis_(channel_axis) {
-    if (channel_axis < sample.rank) channels_ = sample[channel_axis];
-    for (std::size_t axis = channel_axis + 1; axis < sample.rank; ++axis) per_channel_ *= sample[axis];
-  }
-
-  /// What is wrong with the number of values, in words; else empty.
-  std::string complaint() const {
-    for (const auto& [key, values] :
-         {std::pair{"scale", &config_->scale}, {"mean", &config_->mean}, {"std", &config_->std}})
-      if (values->size() != 1 && values->size() != channels_)
-        return std::string(key) + " has " + std::to_string(values->size()) +
-               " values; give one, or one for each of the " + std::to_string(channels_) + " channels (" +
-               (axis_ == 0 ? "the first axis" : "axis " + std::to_string(axis_)) + " of a sample).";
-    return {};
-  }
-
-  /// @param at index within the sample
-  double operator()(double x, std::size_t at) const noexcept {
-    const std::size_t channel = at / per_channel_ % channels_;
-    const auto of = [&](const channel_values& values) { return values[values.size() == 1 ? 0 : channel]; };
-    return (x * of(config_->scale) - of(config_->mean)) / of(config_->std);
-  }
-
- private:
-  const data_config* config_;
-  std::size_t axis_;
-  std::size_t channels_ = 1;
-  std::size_t per_channel_ = 1;
-};
-
-/// How samples reach a graph input.
-enum class feeding : unsigned char {
-  batches,  ///< many at a time, counted by an axis
-  alone,    ///< each by itself, as the input has no axis for them
-  shared    ///< one array for all of them
-};
-
-/// One graph input and the array that feeds it.
-struct sample_feed {
-  graph_input input;
-  std::string where;  // names the file in errors
-  array_reader reader;
-  std::size_t channel_axis = 0;
-  feeding how = feeding::batches;
-  std::size_t batch_axis = 0;     // of the graph input
-  tensor_shape sample{};          // of one sample, as the graph wants it
-  std::vector<std::byte> rows{};  // sample after sample
-  std::vector<std::byte> moved{};
-};
-
-/// Row-major [count, sample...] becomes [..., count, ...]: the first axis moves to a place within the sample.
-inline void move_first_axis(const std::vector<std::byte>& from, std::vector<std::byte>& to, std::size_t count,
-                            const tensor_shape& sample, std::size_t axis, std::size_t element_size) {
-  std::size_t outer = 1;
-  for (std::size_t i = 0; i < axis; ++i) outer *= sample[i];
-  const std::size_t run = from.size() / (count * outer * element_size) * element_size;
-  to.resize(from.size());
-  for (std::size_t n = 0; n < count; ++n)
-    for (std::size_t o = 0; o < outer; ++o)
-      std::memcpy(to.data() + (o * count + n) * run, from.data() + (n * outer + o) * run, run);
+  return "[" + text + "]";
 }
 
 }  // namespace ptq::inline v0_1::detail
 
-#endif  // PTQ_IO_SAMPLE_FEED_HPP
-
-// ---- ptq/io/samples.hpp ----
-
-/// @file samples.hpp Calibration and evaluation data: files to batches of graph inputs, and labels.
-#ifndef PTQ_IO_SAMPLES_HPP
-#define PTQ_IO_SAMPLES_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <iterator>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
-#include <tuple>
-#include <utility>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// Pictures as an array [sample, ...] that is made as it is read.
-struct image_array {
-  array_reader reader;
-  std::size_t channel_axis = 0;    ///< of a sample
-  std::vector<std::string> files;  ///< one a sample
-  std::vector<std::string> notes;  ///< what is not read, in words
-};
-
-/// For those who have no pictures: `images_dir` is refused.
-struct no_images {
-  result<image_array> operator()(const std::string& folder, const graph_input& /*input*/,
-                                 std::optional<std::size_t> /*batch_axis*/,
-                                 std::optional<std::size_t> /*most*/) const {
-    return error(errc::unsupported, folder, "pictures cannot be read here. Give arrays as inputs.");
-  }
-};
-
-/// The samples that a configuration names, as batches of graph inputs. Memory is bounded by a batch.
-///
-/// In files the first axis counts samples; it is moved to where the graph has it (`find_batch_axes`). What is
-/// fed to an input without such an axis tells whether all samples share it or each has its own.
-///
-/// Float inputs get x' = (x * scale - mean) / std, computed in double and rounded once; integer inputs get
-/// the integers of the file as they are, booleans 0 or 1. A value that is not finite, or that the type does
-/// not hold, is an error that names file, sample and index.
-class samples {
- public:
-  /// Opens the files and checks that each fits its graph input.
-  ///
-  /// @param config  the files; `""` stands for the graph's only input, or for a file that holds one array for
-  ///                each input under its name. `images_dir` is read only where there are no files
-  /// @param inputs  all inputs of the graph
-  /// @param formats the formats that files may have, for instance list<npy, npz>{}
-  /// @param axes    graph input -> the axis that counts samples, where what the graph declares is not right
-  /// @param images  called with `images_dir`, the graph's only input, its batch axis and `max_samples`; gives
-  ///                an `image_array`
-  /// @return the error of a setting has its path within `config` as `where` ("inputs.mask", "scale"), or
-  ///         "ptq.data.batch_axis.mask"
-  template <class Formats, class Images = no_images>
-  static result<samples> open(const data_config& config, std::span<const graph_input> inputs, Formats formats,
-                              const batch_axis_choices& axes = {}, const Images& images = {}) {
-    samples opened(config);
-    if (inputs.empty())
-      return error(errc::no_data, "", "the graph has no inputs, so there is nothing to run it on.");
-    std::vector<std::string_view> names;
-    for (const graph_input& input : inputs) names.emplace_back(input.name);
-    if (auto named = check_names(config, names); !named) return named.error();
-    const auto found = find_batch_axes(inputs, axes);
-    if (!found) return found.error();
-    if (!found->note.empty()) opened.notes_.push_back(found->note);
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
-      const bool is_given = axes.contains(inputs[i].name);
-      auto added = has_images(config)
-                       ? opened.add(inputs[i], found->inputs[i], images)
-                       : opened.add(inputs[i], found->inputs[i], is_given, inputs.size() == 1, formats);
-      if (!added) return added.error();
-    }
-    opened.axes_ = *std::move(found);
-    if (auto effective = opened.check_normalization(); !effective) return effective.error();
-    if (auto settled = opened.settle_batches(); !settled) return settled.error();
-    if (auto read = opened.read_shared(); !read) return read.error();
-    return opened;
-  }
-
-  /// Whether a configuration names a file for each input of a graph, and no others. `open` checks that, too.
-  ///
-  /// @param names of the graph's inputs; there are some
-  /// @return unknown_word, missing_value, or invalid_value: pictures feed only one; `where` is as of `open`
-  static result<void> check_names(const data_config& config, std::span<const std::string_view> names) {
-    if (has_images(config)) return expect_one(names);
-    if (auto known = check_graph_names("inputs", config.inputs, "input", names); !known) return known;
-    const bool is_path = config.inputs.contains("");
-    for (const std::string_view name : names)
-      if (!is_path && !config.inputs.contains(std::string(name)))
-        return error(errc::missing_value, "inputs",
-                     "no file is given for the graph's input \"" + std::string(name) + "\". Write inputs: {" +
-                         std::string(name) + ": FILE}.");
-    return {};
-  }
-
-  std::size_t count() const noexcept { return count_; }    ///< samples that `next` will have handed out
-  std::size_t total() const noexcept { return total_; }    ///< samples in the files
-  std::size_t position() const noexcept { return next_; }  ///< samples that `next` has handed out
-  std::size_t batch_size() const noexcept { return batch_size_; }
-  /// What was adapted or left out, in words.
-  const std::vector<std::string>& notes() const noexcept { return notes_; }
-  /// Which axes of the graph's inputs count samples, and what they have in common; the outputs' are found
-  /// with it (`find_batch_axis`).
-  const batch_axes& axes() const noexcept { return axes_; }
-  /// The file of a sample that is a picture; else empty.
-  std::string picture_of(std::size_t sample) const {
-    return sample < images_.size() ? images_[sample] : std::string();
-  }
-  /// Names a sample in an error: "FILE: sample 3", or the file of a picture.
-  std::string place_of(std::size_t sample) const {
-    const std::string picture = picture_of(sample);
-    return picture.empty() ? feeds_[0].where + ": sample " + std::to_string(sample) : picture;
-  }
-
-  /// The next batch, one array for each graph input; none after the last. Valid until the next call.
-  result<std::span<const named_array>> next() {
-    const std::size_t size = (std::min)(batch_size_, count_ - next_);
-    batch_.clear();
-    if (size == 0) return std::span<const named_array>();
-    for (detail::sample_feed& feed : feeds_)
-      if (auto read = read_batch(feed, size); !read) return read.error();
-    next_ += size;
-    return std::span<const named_array>(batch_);
-  }
-
- private:
-  explicit samples(const data_config& config) : config_(config) {}
-
-  const std::string& path_for(const std::string& input) const {
-    const auto own = config_.inputs.find(input);
-    return own != config_.inputs.end() ? own->second : config_.inputs.at("");
-  }
-
-  static bool has_images(const data_config& config) noexcept {
-    return config.inputs.empty() && !config.images_dir.empty();
-  }
-
-  static result<void> expect_one(std::span<const std::string_view> names) {
-    if (names.size() == 1) return {};
-    std::string text;
-    for (const std::string_view name : names) text.append(text.empty() ? "\"" : "\", \"").append(name);
-    return error(errc::invalid_value, "images_dir",
-                 "pictures feed one graph input, but the graph has " + std::to_string(names.size()) + ": " +
-                     text + "\". Give an array for each: inputs: {" + std::string(names[0]) +
-                     ": FILE, ...}.");
-  }
-
-  /// The array that feeds an input is the one of its name, or the only one in a file of its own.
-  template <class Formats>
-  result<void> add(const graph_input& input, std::optional<std::size_t> axis, bool is_given, bool is_single,
-                   Formats formats) {
-    auto opened = data_file::open(path_for(input.name), formats);
-    if (!opened) return opened.error();
-    const auto names = opened->names();
-    const bool is_own = is_single || config_.inputs.contains(input.name);
-    const bool is_only = is_own && names.size() == 1 && !opened->has(input.name);
-    auto reader = opened->read(is_only ? names[0] : std::string_view(input.name));
-    if (!reader) return reader.error();
-    detail::sample_feed feed{input, opened->path(), *std::move(reader)};
-    files_.push_back(*std::move(opened));
-    return add(std::move(feed), axis, is_given);
-  }
-
-  template <class Images>
-  result<void> add(const graph_input& input, std::optional<std::size_t> axis, const Images& images) {
-    result<image_array> read = images(config_.images_dir, input, axis, config_.max_samples);
-    if (!read) return read.error();
-    images_ = std::move(read->files);
-    notes_.insert(notes_.end(), read->notes.begin(), read->notes.end());
-    detail::sample_feed feed{input, absolute_path(config_.images_dir), std::move(read->reader)};
-    feed.channel_axis = read->channel_axis;
-    return add(std::move(feed), axis, false);
-  }
-
-  /// @param is_given the user says what `axis` is
-  result<void> add(detail::sample_feed feed, std::optional<std::size_t> axis, bool is_given) {
-    auto fitted = axis ? fit_batches(feed, *axis) : fit_without_axis(feed, is_given);
-    if (!fitted) return fitted;
-    if (auto typed = check_type(feed); !typed) return typed;
-    feeds_.push_back(std::move(feed));
-    return {};
-  }
-
-  static error refuse(const detail::sample_feed& feed, errc code, const std::string& text) {
-    return {code, feed.where, "graph input \"" + feed.input.name + "\": " + text};
-  }
-
-  /// The shape of a sample, where the file has one.
-  static std::span<const std::size_t> sample_in(const tensor_shape& found) {
-    return std::span<const std::size_t>(found.extents).subspan(1, found.rank - 1);
-  }
-
-  /// An input with an axis that counts samples.
-  result<void> fit_batches(detail::sample_feed& feed, std::size_t axis) {
-    const tensor_shape& found = feed.reader.shape();
-    if (found.rank == 0)
-      return refuse(feed, errc::wrong_rank,
-                    "the file holds a single number; its first axis must count the samples.");
-    feed.batch_axis = axis;
-    feed.sample = tensor_shape(sample_in(found));
-    if (!feed.input.shape) return {};
-    std::vector<std::optional<std::size_t>> wanted = *feed.input.shape;
-    wanted.erase(wanted.begin() + static_cast<std::ptrdiff_t>(axis));
-    return take(feed, detail::fit_sample(sample_in(found), wanted),
-                axis == 0 ? "the first axis counts the samples"
-                          : "the first axis of the file counts the samples, axis " + std::to_string(axis) +
-                                " of the graph input takes them; ptq.data.batch_axis." + feed.input.name +
-                                " may name another");
-  }
-
-  /// An input that by its shape has no such axis: the file tells what is meant.
-  ///
-  /// @param is_given the user says so
-  result<void> fit_without_axis(detail::sample_feed& feed, bool is_given) {
-    const tensor_shape& found = feed.reader.shape();
-    const std::vector<std::optional<std::size_t>> any(found.rank);
-    const auto& wanted = feed.input.shape ? *feed.input.shape : any;
-    const auto whole = detail::fit_sample({found.extents.data(), found.rank}, wanted);
-    const auto part = found.rank == 0 ? std::nullopt : detail::fit_sample(sample_in(found), wanted);
-    if (whole || (part && found[0] == 1)) {
-      feed.how = detail::feeding::shared;
-      feed.sample = whole ? *whole : *part;
-      if (!is_given && found.rank > 0)
-        notes_.push_back("Graph input \"" + feed.input.name +
-                         "\" has no axis for samples: all of them share what its file holds.");
-      return {};
-    }
-    if (is_given) return take(feed, {}, "ptq.data.batch_axis says that all samples share it");
-    if (part) {
-      feed.how = detail::feeding::alone;
-      return take(feed, part, "");
-    }
-    if (!wanted.empty() && wanted[0] && found.rank > 0) return fit_batches(feed, 0);
-    return take(feed, {},
-                "the input has no axis for samples: give what all share, or one for each as [sample, ...]");
-  }
-
-  /// @param fitted a sample as the graph wants it; nothing if it does not fit
-  result<void> take(detail::sample_feed& feed, const std::optional<tensor_shape>& fitted,
-                    const std::string& rule) {
-    const tensor_shape& found = feed.reader.shape();
-    const std::string name = "Graph input \"" + feed.input.name + "\": ";
-    if (!fitted)
-      return refuse(feed, errc::size_mismatch,
-                    "it takes " + detail::extents_text(*feed.input.shape) + ", but the file holds " +
-                        detail::extents_text(found) + " (" + rule +
-                        ", and only missing dimensions of size 1 are inserted).");
-    const tensor_shape given(sample_in(found));
-    if (fitted->rank != given.rank)
-      notes_.push_back(name + "samples of shape " + detail::extents_text(given) + " are taken as " +
-                       detail::extents_text(*fitted) + ".");
-    feed.sample = *fitted;
-    return {};
-  }
-
-  result<void> check_type(const detail::sample_feed& feed) const {
-    if (feed.reader.shape().size() == 0 && (feed.reader.shape().rank == 0 || feed.reader.shape()[0] > 0))
-      return refuse(feed, errc::no_data, "its samples hold no values: one extent is 0.");
-    const scalar_type wanted = feed.input.type;
-    if (is_float(wanted)) {
-      const std::string complaint = detail::normalizer(config_, feed.sample, feed.channel_axis).complaint();
-      return complaint.empty() ? result<void>() : refuse(feed, errc::invalid_value, complaint);
-    }
-    if (is_float(feed.reader.type()))
-      return refuse(
-          feed, errc::wrong_type,
-          std::string("it takes ") + name_of(wanted) + ", but the file holds " + name_of(feed.reader.type()) +
-              ". Convert: np.save(path, " +
-              (wanted == scalar_type::boolean ? "a != 0)."
-                                              : std::string("a.astype(\"") + name_of(wanted) + "\"))."));
-    return {};
-  }
-
-  /// Scale, mean and std do nothing to integers: they must not seem to.
-  result<void> check_normalization() const {
-    if (std::any_of(feeds_.begin(), feeds_.end(), [](const auto& feed) { return is_float(feed.input.type); }))
-      return {};
-    for (const auto& [key, values, neutral] :
-         {std::tuple{"scale", &config_.scale, 1}, {"mean", &config_.mean, 0}, {"std", &config_.std, 1}})
-      if (std::count(values->begin(), values->end(), neutral) != std::ssize(*values))
-        return error(errc::invalid_value, key,
-                     "has no effect: no input of the graph takes floats, \"" + feeds_[0].input.name +
-                         "\" takes " + name_of(feeds_[0].input.type) +
-                         ", and integers are fed as they are. Remove it.");
-    return {};
-  }
-
-  /// The number of samples, and how many of them make a batch.
-  result<void> settle_batches() {
-    if (auto counted = count_total(); !counted) return counted;
-    const auto fixed = fixed_size();
-    if (!fixed) return fixed.error();
-    return cut_batches(*fixed);
-  }
-
-  /// The samples in the files: as many for each input that does not share one array.
-  result<void> count_total() {
-    const detail::sample_feed* first = nullptr;
-    for (const detail::sample_feed& feed : feeds_) {
-      if (feed.how == detail::feeding::shared) continue;
-      const std::size_t held = feed.reader.shape()[0];
-      if (first != nullptr && held != total_)
-        return error(errc::size_mismatch, feed.where,
-                     "graph input \"" + feed.input.name + "\" has " + std::to_string(held) +
-                         " samples, but \"" + first->input.name + "\" has " + std::to_string(total_) +
-                         ". If all samples share an array, write ptq: {data: {batch_axis: {INPUT: none}}}.");
-      first = &feed;
-      total_ = held;
-    }
-    if (first == nullptr) total_ = 1;
-    return {};
-  }
-
-  /// The samples that the graph takes at a time, if it insists.
-  result<std::optional<std::size_t>> fixed_size() const {
-    const detail::sample_feed* first = nullptr;
-    std::size_t size = 0;
-    for (const detail::sample_feed& feed : feeds_) {
-      const bool is_fixed = feed.how == detail::feeding::batches && feed.input.shape &&
-                            (*feed.input.shape)[feed.batch_axis].has_value();
-      if (feed.how != detail::feeding::alone && !is_fixed) continue;
-      const std::size_t own = is_fixed ? *(*feed.input.shape)[feed.batch_axis] : 1;
-      if (first != nullptr && own != size)
-        return refuse(feed, errc::size_mismatch,
-                      "it takes " + std::to_string(own) + " samples at a time, but \"" + first->input.name +
-                          "\" takes " + std::to_string(size) +
-                          ". Say which axis counts samples: ptq: {data: {batch_axis: {INPUT: AXIS}}}.");
-      first = &feed;
-      size = own;
-    }
-    return first == nullptr ? std::optional<std::size_t>() : size;
-  }
-
-  result<void> cut_batches(std::optional<std::size_t> fixed) {
-    const std::size_t given = (std::min)(total_, config_.max_samples.value_or(total_));
-    count_ = given;
-    batch_size_ = (std::max<std::size_t>)(fixed.value_or(config_.batch_size), 1);
-    if (fixed) {
-      notes_.push_back("The graph takes " + std::to_string(batch_size_) +
-                       (batch_size_ == 1 ? " sample" : " samples") + " at a time.");
-      if (const std::size_t rest = count_ % batch_size_; rest > 0) {
-        notes_.push_back("The last " + std::to_string(rest) + " of " + std::to_string(count_) +
-                         " samples do not fill a batch of the graph and are left out.");
-        count_ -= rest;
-      }
-    }
-    if (count_ == 0)
-      return error(errc::no_data, feeds_[0].where,
-                   total_ == 0
-                       ? "there are no samples in it."
-                       : "the graph takes " + std::to_string(batch_size_) + " samples at a time, but there " +
-                             (given == 1 ? "is 1." : "are " + std::to_string(given) + "."));
-    return {};
-  }
-
-  result<void> read_batch(detail::sample_feed& feed, std::size_t size) {
-    if (feed.how != detail::feeding::shared) {
-      const auto rows = feed.reader.next(size);
-      if (!rows) return rows.error();
-      if (auto converted = convert(feed, *rows); !converted) return converted;
-    }
-    tensor_shape shape = feed.sample;
-    std::optional<std::size_t> axis;
-    if (feed.how == detail::feeding::batches) {
-      axis = feed.batch_axis;
-      for (std::size_t i = shape.rank++; i > *axis; --i) shape.extents[i] = shape.extents[i - 1];
-      shape.extents[*axis] = size;
-    }
-    if (axis.value_or(0) > 0)
-      detail::move_first_axis(feed.rows, feed.moved, size, feed.sample, *axis, size_of(feed.input.type));
-    const std::vector<std::byte>& made = axis.value_or(0) > 0 ? feed.moved : feed.rows;
-    batch_.push_back({feed.input.name, array_view(made.data(), feed.input.type, shape), axis});
-    return {};
-  }
-
-  /// What all samples share is read once.
-  result<void> read_shared() {
-    for (detail::sample_feed& feed : feeds_) {
-      if (feed.how != detail::feeding::shared) continue;
-      const auto all = feed.reader.all();
-      if (!all) return all.error();
-      if (auto converted = convert(feed, *all); !converted) return converted;
-    }
-    return {};
-  }
-
-  /// Fills `feed.rows`.
-  result<void> convert(detail::sample_feed& feed, const array_view& rows) const {
-    feed.rows.resize(rows.size() * size_of(feed.input.type));
-    const status converted = visit(feed.input.type, [&]<class T>(std::type_identity<T>) {
-      if constexpr (element<T>)
-        return detail::convert_floats<T>(rows, feed.rows.data(),
-                                         detail::normalizer(config_, feed.sample, feed.channel_axis));
-      else
-        return detail::convert_integers<T>(rows, feed.rows.data(), feed.input.type);
-    });
-    if (converted) return {};
-    return detail::describe_sample(
-        converted, feed.where + (feeds_.size() == 1 ? "" : ": graph input \"" + feed.input.name + "\""),
-        next_, rows, feed.input.type);
-  }
-
-  data_config config_;
-  std::vector<data_file> files_;  // that the feeds read
-  std::vector<detail::sample_feed> feeds_;
-  std::vector<named_array> batch_;
-  std::vector<std::string> notes_;
-  std::vector<std::string> images_;  // one a sample, where they are pictures
-  batch_axes axes_;
-  std::size_t total_ = 0;
-  std::size_t count_ = 0;
-  std::size_t batch_size_ = 0;
-  std::size_t next_ = 0;
-};
-
-/// The right answers: the first axis counts samples.
-struct label_array {
-  tensor_shape shape;
-  std::vector<std::int64_t> values;  ///< row-major
-};
-
-namespace detail {
-
-inline result<label_array> labels_in(const data_file& file, std::size_t total) {
-  const auto names = file.names();
-  auto reader = file.read(names.size() == 1 ? names[0] : "labels");
-  if (!reader) return reader.error();
-  const tensor_shape& shape = reader->shape();
-  if (is_float(reader->type()))
-    return error(errc::wrong_type, file.path(),
-                 std::string("labels are integers, but it holds ") + name_of(reader->type()) +
-                     ". Convert: np.save(path, a.astype(\"int64\")).");
-  if (shape.rank == 0)
-    return error(errc::wrong_rank, file.path(), "it holds a single number; labels are one integer a sample.");
-  if (shape[0] != total)
-    return error(
-        errc::size_mismatch, file.path(),
-        "it holds " + std::to_string(shape[0]) + " labels for " + std::to_string(total) + " samples.");
-  const auto rows = reader->next(total);
-  if (!rows) return rows.error();
-  label_array labels{shape, {}};
-  labels.values.reserve(shape.size());
-  for_each_element(*rows,
-                   [&](auto value) { labels.values.push_back(static_cast<std::int64_t>(number_of(value))); });
-  return labels;
-}
-
-}  // namespace detail
-
-/// Reads the right answers, one integer a sample or a map of them, from the only array of a file or the one
-/// named "labels".
-///
-/// @param total samples in the files that the labels belong to
-/// @return wrong_rank, wrong_type or size_mismatch
-template <class Formats>
-result<label_array> read_label_array(const std::string& path, std::size_t total, Formats formats) {
-  const auto file = data_file::open(path, formats);
-  return file ? detail::labels_in(*file, total) : file.error();
-}
-
-/// Reads right answers of which there is one a sample.
-///
-/// @return as many as samples; what `read_label_array` returns, wrong_rank for maps
-template <class Formats>
-result<std::vector<std::int64_t>> read_labels(const std::string& path, std::size_t total, Formats formats) {
-  auto labels = read_label_array(path, total, formats);
-  if (!labels) return labels.error();
-  if (labels->values.size() != total)
-    return error(
-        errc::wrong_rank, absolute_path(path),
-        "labels are one integer a sample, but it holds " + detail::extents_text(labels->shape) + ".");
-  return std::move(labels->values);
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_IO_SAMPLES_HPP
-
-// ---- ptq/io/stored_codes.hpp ----
-
-/// @file stored_codes.hpp The element types that artifacts store codes and scales as, and their shapes.
-#ifndef PTQ_IO_STORED_CODES_HPP
-#define PTQ_IO_STORED_CODES_HPP
-
-#include <concepts>
-#include <cstddef>
-#include <cstdint>
-#include <optional>
-#include <string_view>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-namespace detail {
-
-template <class Storage>
-constexpr std::optional<stored_type> stored_type_by_storage() noexcept {
-  if constexpr (std::same_as<Storage, bool>) return stored_type::boolean;
-  if constexpr (std::same_as<Storage, std::uint8_t>) return stored_type::u8;
-  if constexpr (std::same_as<Storage, std::int8_t>) return stored_type::i8;
-  if constexpr (std::same_as<Storage, std::uint16_t>) return stored_type::u16;
-  if constexpr (std::same_as<Storage, std::int16_t>) return stored_type::i16;
-  if constexpr (std::same_as<Storage, std::uint32_t>) return stored_type::u32;
-  if constexpr (std::same_as<Storage, std::int32_t>) return stored_type::i32;
-  if constexpr (std::same_as<Storage, half>) return stored_type::f16;
-  if constexpr (std::same_as<Storage, bfloat16>) return stored_type::bf16;
-  if constexpr (std::same_as<Storage, float>) return stored_type::f32;
-  return {};
-}
-
-}  // namespace detail
-
-/// What the codes of a dtype are in files. Specialise it for an own dtype whose storage does not tell.
-template <dtype D>
-inline constexpr std::optional<stored_type> stored_type_of =
-    detail::stored_type_by_storage<typename D::storage>();
-template <>
-inline constexpr std::optional<stored_type> stored_type_of<fp8_e4m3fn> = stored_type::f8_e4m3;
-template <>
-inline constexpr std::optional<stored_type> stored_type_of<fp8_e5m2> = stored_type::f8_e5m2;
-
-/// The same by a word at run time: nothing too if the policies do not have it.
-template <class Policies = builtin>
-std::optional<stored_type> find_stored_type_of(std::string_view dtype_word) noexcept {
-  std::optional<stored_type> found;
-  detail::for_each_type(typename Policies::dtypes{}, [&]<class D>(detail::type_tag<D>) {
-    if (dtype_word == D::name) found = stored_type_of<D>;
-  });
-  return found;
-}
-
-/// The weight's rank, and 1 in every dimension but the axis, so that codes * scales broadcasts to the weight;
-/// a scalar per tensor.
-inline std::vector<std::size_t> stored_scale_shape(const tensor_shape& weight, granularity grain) {
-  if (!grain.is_per_channel()) return {};
-  std::vector<std::size_t> shape(weight.rank, 1);
-  shape[grain.axis] = weight[grain.axis];
-  return shape;
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_IO_STORED_CODES_HPP
-
-// ---- ptq/io/zip.hpp ----
-
-/// @file zip.hpp The directory of a ZIP archive: names, sizes and the packed bytes of its entries, zero-copy.
-///
-/// Source: PKWARE's APPNOTE 6.3, sections 4.3 to 4.5, ZIP64 included. Sizes come from the central directory,
-/// so entries with data descriptors need no special case. Entries may neither overlap nor leave the file.
-#ifndef PTQ_IO_ZIP_HPP
-#define PTQ_IO_ZIP_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-struct zip_entry {
-  std::string name;
-  bool is_deflated = false;           ///< else stored
-  std::uint32_t crc = 0;              ///< CRC-32 of the unpacked bytes
-  std::size_t size = 0;               ///< of the unpacked bytes
-  std::span<const std::byte> packed;  ///< the bytes in the archive
-};
-
-namespace detail {
-
-/// Little-endian numbers at offsets that were checked before.
-class zip_bytes {
- public:
-  explicit zip_bytes(std::span<const std::byte> bytes) : bytes_(bytes) {}
-
-  std::size_t size() const noexcept { return bytes_.size(); }
-  bool holds(std::uint64_t at, std::uint64_t count) const noexcept {
-    return at <= bytes_.size() && count <= bytes_.size() - at;
-  }
-  std::uint64_t number(std::uint64_t at, unsigned width) const noexcept {
-    std::uint64_t value = 0;
-    for (unsigned i = width; i-- > 0;) value = value << 8 | std::to_integer<std::uint64_t>(bytes_[at + i]);
-    return value;
-  }
-  bool is_signature(std::uint64_t at, std::uint32_t wanted) const noexcept {
-    return holds(at, 4) && number(at, 4) == wanted;
-  }
-  std::string_view text(std::uint64_t at, std::uint64_t count) const noexcept {
-    return {static_cast<const char*>(static_cast<const void*>(bytes_.data() + at)),
-            static_cast<std::size_t>(count)};
-  }
-  std::span<const std::byte> part(std::uint64_t at, std::uint64_t count) const noexcept {
-    return bytes_.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(count));
-  }
-
- private:
-  std::span<const std::byte> bytes_;
-};
-
-struct zip_directory {
-  std::uint64_t offset = 0;
-  std::uint64_t size = 0;
-  std::uint64_t entries = 0;
-};
-
-/// Searches the end of the archive for the record that says where the central directory is.
-inline std::optional<zip_directory> find_zip_directory(const zip_bytes& file) {
-  constexpr std::uint64_t end_size = 22;
-  constexpr std::uint64_t longest_comment = 0xffff;
-  if (file.size() < end_size) return {};
-  const std::uint64_t last = file.size() - end_size;
-  for (std::uint64_t back = 0; back <= (std::min)(last, longest_comment); ++back) {
-    const std::uint64_t at = last - back;
-    if (!file.is_signature(at, 0x06054b50) || file.number(at + 20, 2) != back) continue;
-    zip_directory found{file.number(at + 16, 4), file.number(at + 12, 4), file.number(at + 10, 2)};
-    if (at >= 20 && file.is_signature(at - 20, 0x07064b50)) {  // ZIP64
-      const std::uint64_t big = file.number(at - 20 + 8, 8);
-      if (!file.holds(big, 56) || !file.is_signature(big, 0x06064b50)) return {};
-      found = {file.number(big + 48, 8), file.number(big + 40, 8), file.number(big + 32, 8)};
-    }
-    return found;
-  }
-  return {};
-}
-
-/// One record of the central directory, its ZIP64 sizes applied.
-struct zip_record {
-  std::string_view name;
-  std::uint64_t flags, method, crc, packed_size, size, local, length;
-
-  static std::optional<zip_record> read(const zip_bytes& file, std::uint64_t at) {
-    constexpr std::uint64_t fixed = 46;
-    if (!file.holds(at, fixed) || !file.is_signature(at, 0x02014b50)) return {};
-    const std::uint64_t name = file.number(at + 28, 2);
-    const std::uint64_t extra = file.number(at + 30, 2);
-    zip_record r{{},
-                 file.number(at + 8, 2),
-                 file.number(at + 10, 2),
-                 file.number(at + 16, 4),
-                 file.number(at + 20, 4),
-                 file.number(at + 24, 4),
-                 file.number(at + 42, 4),
-                 fixed + name + extra + file.number(at + 32, 2)};
-    if (!file.holds(at, r.length)) return {};
-    r.name = file.text(at + fixed, name);
-    return r.widen(file, at + fixed + name, extra) ? std::optional(r) : std::nullopt;
-  }
-
- private:
-  /// Replaces each size that is all ones by the next number of the ZIP64 extra field.
-  bool widen(const zip_bytes& file, std::uint64_t at, std::uint64_t left) {
-    constexpr std::uint64_t in_extra = 0xffffffff;
-    while (left >= 4) {
-      const std::uint64_t id = file.number(at, 2);
-      const std::uint64_t size_of_field = file.number(at + 2, 2);
-      if (size_of_field > left - 4) return false;
-      if (id == 1) {
-        std::uint64_t next = at + 4;
-        for (std::uint64_t* field : {&size, &packed_size, &local}) {
-          if (*field != in_extra) continue;
-          if (next + 8 > at + 4 + size_of_field) return false;
-          *field = file.number(next, 8);
-          next += 8;
-        }
-        return true;
-      }
-      at += 4 + size_of_field;
-      left -= 4 + size_of_field;
-    }
-    return true;
-  }
-};
-
-/// The packed bytes behind the local header that a record points at.
-inline std::optional<std::span<const std::byte>> zip_packed_bytes(const zip_bytes& file,
-                                                                  const zip_record& record) {
-  constexpr std::uint64_t fixed = 30;
-  if (!file.holds(record.local, fixed) || !file.is_signature(record.local, 0x04034b50)) return {};
-  const std::uint64_t data =
-      record.local + fixed + file.number(record.local + 26, 2) + file.number(record.local + 28, 2);
-  if (!file.holds(data, record.packed_size)) return {};
-  return file.part(data, record.packed_size);
-}
-
-/// An entry, or why it cannot be read.
-inline result<zip_entry> zip_entry_of(const zip_bytes& file, const zip_record& record,
-                                      std::string_view where) {
-  const std::string place = std::string(where) + ": entry \"" + std::string(record.name) + "\"";
-  if ((record.flags & 1u) != 0) return error(errc::unsupported, place, "it is encrypted.");
-  if (record.method != 0 && record.method != 8)
-    return error(errc::unsupported, place,
-                 "its compression method " + std::to_string(record.method) +
-                     " is unknown; stored (0) and deflated (8) entries are read.");
-  const auto packed = zip_packed_bytes(file, record);
-  if (!packed) return error(errc::wrong_format, place, "its data lies outside of the archive.");
-  // Deflate packs at most 1032 bytes into one.
-  const bool is_deflated = record.method == 8;
-  if (is_deflated ? record.size / 1032 > packed->size() : record.size != packed->size())
-    return error(errc::size_mismatch, place,
-                 std::to_string(packed->size()) + " packed bytes cannot hold the " +
-                     std::to_string(record.size) + " bytes that the archive promises.");
-  return zip_entry{std::string(record.name), is_deflated, static_cast<std::uint32_t>(record.crc),
-                   static_cast<std::size_t>(record.size), *packed};
-}
-
-/// Entries that share bytes are how small archives unpack to huge ones.
-inline bool zip_entries_overlap(const std::vector<zip_entry>& entries) {
-  std::vector<std::span<const std::byte>> parts;
-  for (const zip_entry& entry : entries)
-    if (!entry.packed.empty()) parts.push_back(entry.packed);
-  std::sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.data() < b.data(); });
-  return std::adjacent_find(parts.begin(), parts.end(), [](const auto& a, const auto& b) {
-           return a.data() + a.size() > b.data();
-         }) != parts.end();
-}
-
-}  // namespace detail
-
-/// Lists the files of a ZIP archive (folders are left out). Nothing is unpacked.
-///
-/// @param archive the whole file; the entries refer to it
-/// @param where   names the file in errors
-/// @return wrong_format, size_mismatch or unsupported, with the entry's name
-inline result<std::vector<zip_entry>> read_zip(std::span<const std::byte> archive, std::string_view where) {
-  const detail::zip_bytes file(archive);
-  const auto directory = detail::find_zip_directory(file);
-  if (!directory && file.is_signature(0, 0x04034b50))
-    return error(errc::wrong_format, where,
-                 "the end of this ZIP archive is missing. Get the file again, or write it again.");
-  if (!directory)
-    return error(errc::wrong_format, where, "this is not a ZIP archive" + look_of_file(where, archive) + ".");
-  const error damaged(errc::wrong_format, where, "the directory of the ZIP archive is damaged.");
-  if (!file.holds(directory->offset, directory->size)) return damaged;
-  std::vector<zip_entry> entries;
-  std::uint64_t at = directory->offset;
-  for (std::uint64_t i = 0; i < directory->entries; ++i) {
-    const auto record = detail::zip_record::read(file, at);
-    if (!record) return damaged;
-    at += record->length;
-    if (record->name.ends_with('/')) continue;
-    auto entry = detail::zip_entry_of(file, *record, where);
-    if (!entry) return entry.error();
-    entries.push_back(*std::move(entry));
-  }
-  if (detail::zip_entries_overlap(entries))
-    return error(errc::wrong_format, where, "entries of the ZIP archive overlap.");
-  return entries;
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_IO_ZIP_HPP
-
-// ---- ptq/model/activation_range.hpp ----
-
-/// @file activation_range.hpp What calibration found for the inputs of a layer.
-#ifndef PTQ_MODEL_ACTIVATION_RANGE_HPP
-#define PTQ_MODEL_ACTIVATION_RANGE_HPP
-
-#include <cstddef>
-#include <cstdint>
-
-namespace ptq::inline v0_1 {
-
-struct activation_range {
-  std::size_t layer = 0;            ///< its place in the plan
-  const char* algorithm = nullptr;  ///< the calibrator that answered
-  ptq::range range;
-  float scale = 1;            ///< of the layer's inputs, all of which share it
-  std::uint64_t count = 0;    ///< values seen
-  std::uint64_t clipped = 0;  ///< of these, those that lie beyond the range, up to one bin of the histogram
-  double sqnr_db = 0;         ///< estimated from the histogram (`expected_sqnr_db`)
-
-  /// Of the values seen, those below `near_zero_below`, where the bins end that become 0 as a whole. The
-  /// first of them does not tell zeros from small values.
-  std::uint64_t near_zero = 0;
-  float near_zero_below = 0;
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_MODEL_ACTIVATION_RANGE_HPP
-
-// ---- ptq/model/instantiation.hpp ----
-
-/// @file instantiation.hpp The templated kernels of one dtype and arithmetic behind run-time words.
-#ifndef PTQ_MODEL_INSTANTIATION_HPP
-#define PTQ_MODEL_INSTANTIATION_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <optional>
-#include <span>
-#include <string_view>
-
-namespace ptq::inline v0_1 {
-
-/// A row of the table that run-time dispatch looks up. Codes are untyped here: `code_size` bytes each.
-struct instantiation {
-  const char* dtype = nullptr;
-  const char* backend = nullptr;
-  std::size_t code_size = 0;
-  recipe numbers;
-  representable limits{};
-
-  void (*prepare)(const float* scales, std::size_t n, float* factors) = nullptr;
-  void (*encode_run)(const float* values, std::size_t n, float scale, void* codes) = nullptr;
-  void (*encode_each)(const float* values, std::size_t n, const float* factors, void* codes) = nullptr;
-  void (*decode_run)(const void* codes, std::size_t n, float scale, float* values) = nullptr;
-  void (*decode_each)(const void* codes, std::size_t n, const float* scales, float* values) = nullptr;
-};
-
-namespace detail {
-inline namespace PTQ_BUILD {
-
-template <dtype D, backend B>
-constexpr instantiation make_instantiation() {
-  using storage = typename D::storage;
-  constexpr arithmetic how = recipe_of<D, B>.how;
-  return {D::name,
-          B::name,
-          sizeof(storage),
-          recipe_of<D, B>,
-          representable_range<D>(),
-          &typed_encoder<D, how>::prepare,
-          [](const float* values, std::size_t n, float scale, void* codes) {
-            kernels::encode_run<D, how>(values, n, scale, static_cast<storage*>(codes));
-          },
-          [](const float* values, std::size_t n, const float* factors, void* codes) {
-            kernels::encode_each<D, how>(values, n, factors, static_cast<storage*>(codes));
-          },
-          [](const void* codes, std::size_t n, float scale, float* values) {
-            kernels::decode_run<D>(static_cast<const storage*>(codes), n, scale, values);
-          },
-          [](const void* codes, std::size_t n, const float* scales, float* values) {
-            kernels::decode_each<D>(static_cast<const storage*>(codes), n, scales, values);
-          }};
-}
-
-/// Writes codes through an instantiation: `typed_encoder` for run time.
-struct untyped_encoder {
-  const instantiation* how;
-  std::byte* codes;
-
-  void prepare(const float* scales, std::size_t n, float* factors) const { how->prepare(scales, n, factors); }
-  void run(const float* values, std::size_t n, float scale, std::size_t at) const {
-    how->encode_run(values, n, scale, codes + at * how->code_size);
-  }
-  void each(const float* values, std::size_t n, const float* factors, std::size_t at) const {
-    how->encode_each(values, n, factors, codes + at * how->code_size);
-  }
-};
-
-/// Reads codes through an instantiation: `typed_decoder` for run time.
-struct untyped_decoder {
-  const instantiation* how;
-  const std::byte* codes;
-
-  void run(std::size_t at, std::size_t n, float scale, float* values) const {
-    how->decode_run(codes + at * how->code_size, n, scale, values);
-  }
-  void each(std::size_t at, std::size_t n, const float* scales, float* values) const {
-    how->decode_each(codes + at * how->code_size, n, scales, values);
-  }
-};
-
-}  // namespace PTQ_BUILD
-}  // namespace detail
-
-inline namespace PTQ_BUILD {
-
-/// The instantiation for two words, if the bundle has both policies. `modelopt.pytorch` and `modelopt.onnx`
-/// are names of modelopt, so a backend word may go on after a dot.
-template <class Policies = builtin>
-std::optional<instantiation> find_instantiation(std::string_view dtype_word, std::string_view backend_word) {
-  std::optional<instantiation> found;
-  backend_word = backend_word.substr(0, backend_word.find('.'));
-  detail::for_each_type(typename Policies::dtypes{}, [&]<class D>(detail::type_tag<D>) {
-    if (dtype_word != D::name) return;
-    detail::for_each_type(typename Policies::backends{}, [&]<class B>(detail::type_tag<B>) {
-      if (backend_word == B::name) found = detail::make_instantiation<D, B>();
-    });
-  });
-  return found;
-}
-
-/// `quantize` with a dtype and a backend that are known at run time.
-///
-/// @param tensor a tensor of floating-point elements
-/// @param codes  `how.code_size` bytes for each element; written in the source's memory order
-///               (`dense_strides`)
-/// @return as the other `quantize`, with size_mismatch counting codes
-inline status quantize(const any_view& tensor, const instantiation& how, std::span<std::byte> codes,
-                       std::span<float> scales, granularity grain) {
-  if (tensor.misfit) return {errc::size_mismatch, tensor.size()};
-  return visit(tensor, [&]<class T>(tensor_view<const T> view) {
-    return detail::quantize_view<T>(view, how.numbers, grain, detail::untyped_encoder{&how, codes.data()},
-                                    codes.size() / how.code_size, scales);
-  });
-}
-
-/// `fake_quantize` with a dtype and a backend that are known at run time.
-///
-/// @param scale for all values; those beyond it saturate
-inline void fake_quantize(std::span<float> values, const instantiation& how, float scale) noexcept {
-  alignas(std::max_align_t) std::byte codes[detail::block_size * sizeof(double)];
-  PTQ_ASSERT(how.code_size <= sizeof(double));
-  for (std::size_t first = 0; first < values.size(); first += detail::block_size) {
-    const auto block = values.subspan(first, (std::min)(detail::block_size, values.size() - first));
-    how.encode_run(block.data(), block.size(), scale, codes);
-    how.decode_run(codes, block.size(), scale, block.data());
-  }
-}
-
-}  // namespace PTQ_BUILD
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_MODEL_INSTANTIATION_HPP
+#endif  // PTQ_TEXT_SHAPE_TEXT_HPP
 
 // ---- ptq/model/apply.hpp ----
 
@@ -10328,6 +4996,63 @@ inline std::vector<layer> layers_of(std::span<const named_tensor> tensors,
 
 #endif  // PTQ_MODEL_LAYERS_OF_HPP
 
+// ---- ptq/text/utf8.hpp ----
+
+/// @file utf8.hpp UTF-8 as RFC 3629 has it: overlong forms, surrogates and code points above U+10FFFF are
+/// none.
+#ifndef PTQ_TEXT_UTF8_HPP
+#define PTQ_TEXT_UTF8_HPP
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+namespace ptq::inline v0_1::detail {
+
+struct code_point {
+  char32_t value = 0;
+  std::size_t length = 0;  ///< in bytes
+};
+
+/// The code point at the front of a UTF-8 text. A byte that is not UTF-8 counts as one of its own, U+DC00
+/// plus the byte, as in Python's "surrogateescape".
+constexpr code_point first_code_point(std::string_view text) noexcept {
+  const auto byte = [&](std::size_t i) -> char32_t { return static_cast<unsigned char>(text[i]); };
+  const char32_t lead = byte(0);
+  if (lead < 0x80) return {lead, 1};
+  const code_point stray{0xdc00 + lead, 1};
+  if (lead < 0xc2 || lead > 0xf4) return stray;
+  const std::size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  if (text.size() < length) return stray;
+  char32_t value = lead & (0x7fu >> length);
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return stray;
+    value = value << 6 | (byte(i) & 0x3f);
+  }
+  const bool overlong = value < (length == 2 ? 0x80u : length == 3 ? 0x800u : 0x10000u);
+  const bool surrogate = value >= 0xd800 && value < 0xe000;
+  return overlong || surrogate || value > 0x10ffff ? stray : code_point{value, length};
+}
+
+/// Whether it is a byte that is not UTF-8: no code point has the value of a surrogate.
+constexpr bool is_stray(const code_point& c) noexcept {
+  return c.value >= 0xdc00 && c.value < 0xdd00;
+}
+
+/// The first byte that does not continue UTF-8 text, if there is one.
+constexpr std::optional<std::size_t> find_invalid_utf8(std::string_view text) noexcept {
+  for (std::size_t at = 0; at < text.size();) {
+    const code_point c = first_code_point(text.substr(at));
+    if (is_stray(c)) return at;
+    at += c.length;
+  }
+  return {};
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_TEXT_UTF8_HPP
+
 // ---- ptq/model/pattern.hpp ----
 
 /// @file pattern.hpp Shell patterns over names, as Python's `fnmatch.fnmatchcase` reads them.
@@ -10423,6 +5148,124 @@ constexpr bool matches(std::string_view pattern, std::string_view name) noexcept
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_MODEL_PATTERN_HPP
+
+// ---- ptq/text/name_map.hpp ----
+
+/// @file name_map.hpp Values by name, for very many names: flat, so that a lookup touches few places of
+/// memory.
+#ifndef PTQ_TEXT_NAME_MAP_HPP
+#define PTQ_TEXT_NAME_MAP_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1::detail {
+
+/// For maps that only say whether a name is there.
+struct no_value {};
+
+/// Entries are kept in the order in which they are added. Names are not copied: they must outlive it.
+/// Pointers to values end with the next `add`.
+template <class T>
+class name_map {
+ public:
+  struct entry {
+    std::string_view name;
+    [[no_unique_address]] T value;
+  };
+
+  void reserve(std::size_t names) {
+    entries_.reserve(names);
+    if (slots_.size() * most_full < names * slots_of_full) rehash(names);
+  }
+
+  static constexpr std::size_t none = static_cast<std::size_t>(-1);
+
+  /// The number of a name, in the order in which they were added; `none` where there is no such name.
+  std::size_t number_of(std::string_view name) const noexcept {
+    if (entries_.empty()) return none;
+    const std::uint64_t found = slots_[slot_of(name, std::hash<std::string_view>()(name))];
+    return found == 0 ? none : number_in(found);
+  }
+  /// Null where there is no such name.
+  const T* find(std::string_view name) const noexcept {
+    const std::size_t number = number_of(name);
+    return number == none ? nullptr : &entries_[number].value;
+  }
+  T* find(std::string_view name) noexcept {
+    return const_cast<T*>(std::as_const(*this).find(name));  // NOLINT: the entry is ours
+  }
+  bool contains(std::string_view name) const noexcept { return find(name) != nullptr; }
+
+  /// The value of a name, and whether it is new; then it is `value`.
+  std::pair<T*, bool> add(std::string_view name, T value = T{}) {
+    if ((entries_.size() + 1) * slots_of_full > slots_.size() * most_full) rehash(2 * entries_.size() + 8);
+    const std::size_t hash = std::hash<std::string_view>()(name);
+    std::uint64_t& slot = slots_[slot_of(name, hash)];
+    if (slot != 0) return {&entries_[number_in(slot)].value, false};
+    slot = filled(hash, entries_.size());
+    entries_.push_back({name, std::move(value)});
+    return {&entries_.back().value, true};
+  }
+
+  std::size_t size() const noexcept { return entries_.size(); }
+  T& operator[](std::size_t number) noexcept { return entries_[number].value; }
+  const T& operator[](std::size_t number) const noexcept { return entries_[number].value; }
+  auto begin() const noexcept { return entries_.begin(); }
+  auto begin() noexcept { return entries_.begin(); }
+  auto end() const noexcept { return entries_.end(); }
+  auto end() noexcept { return entries_.end(); }
+
+ private:
+  // A slot holds a part of the hash above, so that few other names are looked at, and below the number of an
+  // entry plus one; 0: it is free. Three quarters of the slots are in use at most.
+  static constexpr unsigned number_bits = 48;
+  static constexpr std::size_t most_full = 3;
+  static constexpr std::size_t slots_of_full = 4;
+
+  static std::uint64_t tag_of(std::size_t hash) noexcept {
+    return std::uint64_t{hash} >> number_bits << number_bits;
+  }
+  static std::uint64_t filled(std::size_t hash, std::size_t number) noexcept {
+    return tag_of(hash) | (number + 1);
+  }
+  static std::size_t number_in(std::uint64_t slot) noexcept {
+    return static_cast<std::size_t>(slot & ((std::uint64_t{1} << number_bits) - 1)) - 1;
+  }
+
+  /// Where a name is, or where it goes.
+  std::size_t slot_of(std::string_view name, std::size_t hash) const noexcept {
+    const std::size_t mask = slots_.size() - 1;
+    for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
+      const std::uint64_t slot = slots_[at];
+      if (slot == 0) return at;
+      if ((slot >> number_bits << number_bits) == tag_of(hash) && entries_[number_in(slot)].name == name)
+        return at;
+    }
+  }
+
+  void rehash(std::size_t names) {
+    std::size_t size = 16;
+    while (size * most_full < names * slots_of_full) size *= 2;
+    slots_.assign(size, 0);
+    for (std::size_t number = 0; number < entries_.size(); ++number) {
+      const std::size_t hash = std::hash<std::string_view>()(entries_[number].name);
+      std::size_t at = hash & (size - 1);
+      while (slots_[at] != 0) at = (at + 1) & (size - 1);
+      slots_[at] = filled(hash, number);
+    }
+  }
+
+  std::vector<entry> entries_;
+  std::vector<std::uint64_t> slots_;  // their number is a power of two
+};
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_TEXT_NAME_MAP_HPP
 
 // ---- ptq/model/pattern_set.hpp ----
 
@@ -11292,6 +6135,140 @@ inline result<void> check_axes(const spec& wanted, const plan& made) {
 
 #endif  // PTQ_MODEL_MATCH_HPP
 
+// ---- ptq/text/printable.hpp ----
+
+/// @file printable.hpp Text of files and arguments, made harmless for a terminal: what could colour, move,
+/// break or reorder its lines is shown, not obeyed.
+#ifndef PTQ_TEXT_PRINTABLE_HPP
+#define PTQ_TEXT_PRINTABLE_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// Control characters (C0, DEL and C1), and what breaks or reorders a line: U+2028 and U+2029, the marks,
+/// embeddings, overrides and isolates of the bidirectional algorithm (Unicode Standard Annex 9).
+constexpr bool is_control(char32_t c) noexcept {
+  return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c || c == 0x200e || c == 0x200f ||
+         (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+/// The lowest `count` hexadecimal digits of a number.
+inline std::string hex_digits(std::uint64_t value, std::size_t count) {
+  std::string text(count, '0');
+  for (std::size_t i = count; i-- > 0; value >>= 4) text[i] = "0123456789abcdef"[value & 15u];
+  return text;
+}
+
+/// "\n", "\x1b", "\u202e".
+inline std::string escape_of(char32_t c) {
+  switch (c) {
+    case '\n':
+      return "\\n";
+    case '\t':
+      return "\\t";
+    case '\r':
+      return "\\r";
+    default:
+      return c < 0x100 ? "\\x" + hex_digits(c, 2) : "\\u" + hex_digits(c, 4);
+  }
+}
+
+/// Control characters but those in `kept` as escapes, and bytes that are not UTF-8 as "\x9b".
+inline std::string without_controls(std::string_view text, std::string_view kept) {
+  std::string out;
+  while (!text.empty()) {
+    const code_point c = first_code_point(text);
+    if (is_stray(c))
+      out += escape_of(c.value - 0xdc00);
+    else if (is_control(c.value) && (c.value > 0x7f || kept.find(text.front()) == std::string_view::npos))
+      out += escape_of(c.value);
+    else
+      out += text.substr(0, c.length);
+    text.remove_prefix(c.length);
+  }
+  return out;
+}
+
+}  // namespace detail
+
+/// Text as one line of a terminal.
+inline std::string printable(std::string_view text) {
+  return detail::without_controls(text, "");
+}
+
+/// Text as lines of a terminal: line breaks stay.
+inline std::string printable_lines(std::string_view text) {
+  return detail::without_controls(text, "\n");
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TEXT_PRINTABLE_HPP
+
+// ---- ptq/text/word_hash.hpp ----
+
+/// @file word_hash.hpp A 64-bit hash of bytes.
+#ifndef PTQ_TEXT_WORD_HASH_HPP
+#define PTQ_TEXT_WORD_HASH_HPP
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string_view>
+
+namespace ptq::inline v0_1::detail {
+
+/// A hash of words of 8 bytes: the rounds of one lane of XXH64, and its avalanche
+/// (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md). Each round is a bijection of the state
+/// and of the word, and its multiplications spread every bit, so that two changes do not cancel as they do in
+/// sums.
+class word_hash {
+ public:
+  void add(std::uint64_t word) noexcept { state_ = std::rotl(state_ + word * prime2, 31) * prime1; }
+
+  /// The last word is filled up with zeros: add the length, too, where it is not fixed.
+  void add(std::span<const std::byte> bytes) noexcept {
+    std::uint64_t word = 0;
+    for (; bytes.size() >= sizeof word; bytes = bytes.subspan(sizeof word)) {
+      std::memcpy(&word, bytes.data(), sizeof word);
+      add(word);
+    }
+    if (bytes.empty()) return;
+    word = 0;
+    std::memcpy(&word, bytes.data(), bytes.size());
+    add(word);
+  }
+
+  void add(std::string_view text) noexcept {
+    add(std::uint64_t{text.size()});
+    add(std::as_bytes(std::span(text)));
+  }
+
+  std::uint64_t value() const noexcept {
+    std::uint64_t h = (state_ ^ (state_ >> 33)) * prime2;
+    h = (h ^ (h >> 29)) * prime3;
+    return h ^ (h >> 32);
+  }
+
+ private:
+  static constexpr std::uint64_t prime1 = 0x9e3779b185ebca87u;
+  static constexpr std::uint64_t prime2 = 0xc2b2ae3d27d4eb4fu;
+  static constexpr std::uint64_t prime3 = 0x165667b19e3779f9u;
+
+  std::uint64_t state_ = 0;
+};
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_TEXT_WORD_HASH_HPP
+
 // ---- ptq/model/model_hash.hpp ----
 
 /// @file model_hash.hpp Tells models apart: statistics of one must not be used for another.
@@ -11356,440 +6333,11 @@ inline std::string model_hash(std::span<const layer> layers) {
 
 #endif  // PTQ_MODEL_MODEL_HASH_HPP
 
-// ---- ptq/report/text.hpp ----
-
-/// @file text.hpp A plan as text: every layer with its decision and the reason for it.
-#ifndef PTQ_REPORT_TEXT_HPP
-#define PTQ_REPORT_TEXT_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <optional>
-#include <string>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// "tensor", "channel, axis 0", or "-".
-inline std::string granularity_text(const std::optional<granularity>& grain) {
-  if (!grain) return "-";
-  return grain->is_per_channel() ? "channel, axis " + std::to_string(grain->axis) : "tensor";
-}
-
-namespace detail {
-
-/// The class, with a question mark where it was inferred, and with that of the module around it where that is
-/// another. A planned or a listed layer.
-template <class Layer>
-std::string class_text(const Layer& layer) {
-  std::string text = layer.class_name.empty() ? "-" : layer.class_name + (layer.inferred ? "?" : "");
-  if (!layer.origin.module_class.empty()) text += " (" + layer.origin.module_class + ")";
-  return text;
-}
-
-/// What the file calls a layer, with a star where nobody gave it that name.
-inline std::string graph_name_text(const layer_origin& origin) {
-  if (origin.graph_name.empty()) return "-";
-  return name_text(origin.graph_name) + (origin.is_made_up ? "*" : "");
-}
-
-/// Whether a listing has a column of such names.
-template <class Layers>
-bool has_graph_names(const Layers& layers) {
-  return std::any_of(layers.begin(), layers.end(),
-                     [](const auto& layer) { return !layer.origin.graph_name.empty(); });
-}
-
-/// A line under a table with such a star; else nothing.
-template <class Layers>
-std::string made_up_text(const Layers& layers) {
-  const bool has_any =
-      std::any_of(layers.begin(), layers.end(), [](const auto& layer) { return layer.origin.is_made_up; });
-  return has_any ? "* numbered by the exporter: it may be another in the next export\n" : "";
-}
-
-/// A line under a table with such a mark; else nothing.
-inline std::string inferred_text(bool has_inferred) {
-  return has_inferred ? "? inferred from name and shape; ptq.module_types says otherwise if need be\n" : "";
-}
-
-inline std::string count_text(std::size_t count, const char* noun) {
-  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
-}
-
-inline std::string rule_text(const decision& decided) {
-  return decided.rule ? std::to_string(*decided.rule) : "-";
-}
-
-/// Why weights are left as they are; and activations, where a rule is about them.
-inline std::string reason_text(const planned_layer& layer) {
-  const std::string& weights = layer.weights.reason;
-  const std::string& activations = layer.activations.reason;
-  if (!layer.activations.rule || activations == weights) return weights;
-  return weights + (weights.empty() || activations.empty() ? "" : "; ") + activations;
-}
-
-inline std::string pattern_lines(const char* title, const std::vector<pattern_count>& patterns) {
-  std::string text;
-  for (std::size_t i = 0; i < patterns.size(); ++i)
-    text += std::string(title) + "[" + std::to_string(i) + "] \"" + printable(patterns[i].pattern) +
-            "\" matches " + count_text(patterns[i].matched, "layer") + "\n";
-  return text;
-}
-
-}  // namespace detail
-
-/// A row a layer; then how many layers each pattern matches. Warnings are not part of it: they go elsewhere.
-inline std::string to_text(const plan& planned) {
-  using column = text_table::column;
-  const bool has_activations =
-      std::any_of(planned.layers.begin(), planned.layers.end(),
-                  [](const planned_layer& l) { return l.activations.rule.has_value(); });
-  const column rule{"rule", text_table::align::right};
-  const bool has_graph_names = detail::has_graph_names(planned.layers);
-  std::vector<column> columns{column{"layer"}};
-  if (has_graph_names) columns.push_back(column{"in the graph"});
-  columns.insert(columns.end(),
-                 {column{"class"}, column{"shape"}, column{"weights"}, column{"scale per"}, rule});
-  if (has_activations) columns.insert(columns.end(), {column{"activations"}, rule});
-  columns.push_back(column{"reason"});
-  text_table table(columns);
-  std::size_t quantized = 0;
-  for (const planned_layer& layer : planned.layers) {
-    quantized += layer.is_quantized() ? 1u : 0u;
-    // No layer has a scalar weight: rank 0 says that there is none.
-    std::vector<std::string> row{layer.name};
-    if (has_graph_names) row.push_back(detail::graph_name_text(layer.origin));
-    row.insert(row.end(), {detail::class_text(layer), layer.shape.rank == 0 ? "-" : shape_text(layer.shape),
-                           layer.weights.dtype, granularity_text(layer.weights.grain),
-                           detail::rule_text(layer.weights)});
-    if (has_activations)
-      row.insert(row.end(), {layer.activations.dtype, detail::rule_text(layer.activations)});
-    row.push_back(detail::reason_text(layer));
-    table.add(row);
-  }
-  const bool has_inferred = std::any_of(planned.layers.begin(), planned.layers.end(),
-                                        [](const planned_layer& l) { return l.inferred; });
-  std::string text =
-      table.text() + detail::inferred_text(has_inferred) + detail::made_up_text(planned.layers) + "\n";
-  text += detail::pattern_lines("layers", planned.rules);
-  text += detail::pattern_lines("skip_names", planned.skip_names);
-  text += "would quantize " + std::to_string(quantized) + " of " +
-          detail::count_text(planned.layers.size(), "layer") + " with " + planned.backend + "\n";
-  return text;
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_REPORT_TEXT_HPP
-
-// ---- ptq/report/quantize_report.hpp ----
-
-/// @file quantize_report.hpp What a quantization run did to each layer, and what it cost: plain data and a
-/// table.
-#ifndef PTQ_REPORT_QUANTIZE_REPORT_HPP
-#define PTQ_REPORT_QUANTIZE_REPORT_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <limits>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <unordered_map>
-#include <utility>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// Weights that were quantized. Bytes are those of the weight alone, and of codes and scales together.
-struct weights_report {
-  error_metrics error;
-  std::uint64_t bytes_before = 0;
-  std::uint64_t bytes_after = 0;
-};
-
-/// An activation that was calibrated.
-struct activations_report {
-  double amax = 0;
-  std::string algorithm;
-  std::string reason;  ///< why amax is not the algorithm's own answer, and what is odd about it; else empty
-  std::optional<double> clipped_share;  ///< nothing where no values were seen
-  std::optional<double> sqnr_db;        ///< likewise; an estimate (`expected_sqnr_db`)
-};
-
-struct layer_report {
-  planned_layer planned;
-  std::optional<weights_report> weights;
-  std::optional<activations_report> activations;
-};
-
-struct quantize_report {
-  std::vector<layer_report> layers;  ///< every layer of the plan, in its order
-  std::uint64_t bytes_before = 0;    ///< of the whole model: all tensors, quantized or not
-  std::uint64_t bytes_after = 0;
-  std::size_t other_tensors = 0;  ///< tensors that are no layer's weight, copied
-  std::vector<std::string> warnings;
-  std::vector<std::string> notes;  ///< those of the plan first
-};
-
-inline weights_report weights_report_of(const quantized_layer& q) {
-  weights_report report;
-  report.error = quantization_error(q);
-  report.bytes_before = q.source.weight.size() * size_of(*q.source.weight.type);
-  report.bytes_after = q.codes.size() + q.scales.size_bytes();
-  return report;
-}
-
-/// What is odd about the range of a layer's inputs, and what to do; empty where nothing is.
-struct range_finding {
-  std::string what;
-  std::string_view advice;
-};
-
-/// Ranges whose scale is no normal number, and those in which all but 1 % of the values are next to nothing.
-inline range_finding finding_of(const activation_range& input) {
-  const float amax = input.range.amax;
-  constexpr float normal = (std::numeric_limits<float>::min)();
-  if (!(amax > 0)) return {};
-  if (amax < normal || input.scale < normal)
-    return {
-        input.scale == 1 ? "its scale would be 0, so it is 1 and all codes are 0" : "its scale is subnormal",
-        "Such numbers have few digits, and programs that flush them take them for 0. Look into the "
-        "calibration data."};
-  const std::uint64_t others = input.count - input.near_zero;
-  if (input.near_zero <= 99 * others) return {};
-  const double share = static_cast<double>(others) / static_cast<double>(input.count);
-  return {
-      "all but " + short_text(100 * share, 2) + " % of the values are 0 or below " +
-          short_text(static_cast<double>(input.near_zero_below), 2),
-      "Unless they are zeros, look for an outlier in the calibration data. One less than 1000 times as large "
-      "as the rest can be clipped: ptq.calibration: {algorithm: percentile, percentile: 99}."};
-}
-
-inline activations_report activations_report_of(const activation_range& input) {
-  activations_report report;
-  report.amax = static_cast<double>(input.range.amax);
-  report.algorithm = input.algorithm;
-  report.reason = text_of(input.range.reason);
-  const std::string odd = finding_of(input).what;
-  if (!report.reason.empty() && !odd.empty()) report.reason += "; ";
-  report.reason += odd;
-  if (input.count > 0) {
-    report.clipped_share = static_cast<double>(input.clipped) / static_cast<double>(input.count);
-    report.sqnr_db = input.sqnr_db;
-  }
-  return report;
-}
-
-namespace detail {
-
-/// The layers for which `sqnr_of(layer)` gives a figure, lowest first; among equals in the order of the
-/// report.
-template <class SqnrOf>
-std::vector<const layer_report*> worst_first(const quantize_report& report, SqnrOf&& sqnr_of) {
-  std::vector<const layer_report*> order;
-  for (const layer_report& layer : report.layers)
-    if (sqnr_of(layer)) order.push_back(&layer);
-  // Not std::stable_sort: clang 19 warns of what libstdc++ 12 does in it.
-  std::sort(order.begin(), order.end(), [&](const layer_report* a, const layer_report* b) {
-    return std::pair(*sqnr_of(*a), a) < std::pair(*sqnr_of(*b), b);
-  });
-  return order;
-}
-
-/// "left as they are, no rule matches: 2 (conv1, conv2)", one line a reason.
-inline std::string left_text(const quantize_report& report) {
-  std::vector<std::pair<std::string, std::vector<std::string>>> groups;
-  std::unordered_map<std::string, std::size_t> known;  // reason -> group
-  for (const layer_report& l : report.layers) {
-    if (l.planned.is_quantized()) continue;
-    const auto [group, is_new] = known.emplace(reason_text(l.planned), groups.size());
-    if (is_new) groups.emplace_back(group->first, std::vector<std::string>());
-    groups[group->second].second.push_back(l.planned.name);
-  }
-  std::string text;
-  for (const auto& [reason, names] : groups) {
-    text += "left as they are, " + printable(reason) + ": " + std::to_string(names.size()) + " (" +
-            names_text(names) + ")\n";
-  }
-  return text;
-}
-
-/// "82.1 KB -> 21.2 KB (3.87 times smaller)"
-inline std::string sizes_text(std::uint64_t before, std::uint64_t after) {
-  std::string text = bytes_text(before) + " -> " + bytes_text(after);
-  if (before == after) return text + " (unchanged)";
-  if (before == 0 || after == 0) return text;
-  const auto ratio = [](std::uint64_t larger, std::uint64_t smaller) {
-    return " (" + fixed_text(static_cast<double>(larger) / static_cast<double>(smaller), 2);
-  };
-  return text + (after < before ? ratio(before, after) + " times smaller)"
-                                : ratio(after, before) + " times larger)");
-}
-
-/// Quantized weights.
-inline std::string weights_text(const std::vector<const layer_report*>& layers) {
-  using column = text_table::column;
-  constexpr auto right = text_table::align::right;
-  std::vector<planned_layer> planned;
-  for (const layer_report* const l : layers) planned.push_back(l->planned);
-  const bool has_names = has_graph_names(planned);
-  std::vector<column> columns{column{"layer"}};
-  if (has_names) columns.push_back(column{"in the graph"});
-  columns.insert(columns.end(), {column{"class"}, column{"shape"}, column{"dtype"}, column{"scale per"},
-                                 column{"SQNR dB", right}, column{"max error", right},
-                                 column{"before", right}, column{"after", right}});
-  text_table table(columns);
-  bool has_inferred = false;
-  for (const layer_report* const l : layers) {
-    const error_metrics& error = l->weights->error;
-    std::vector<std::string> row{l->planned.name};
-    if (has_names) row.push_back(graph_name_text(l->planned.origin));
-    row.insert(row.end(), {class_text(l->planned), shape_text(l->planned.shape), l->planned.weights.dtype,
-                           granularity_text(l->planned.weights.grain),
-                           error.count > 0 ? fixed_text(error.sqnr_db, 1) : "-",
-                           error.count > 0 ? short_text(error.max_abs) : "-",
-                           bytes_text(l->weights->bytes_before), bytes_text(l->weights->bytes_after)});
-    table.add(row);
-    has_inferred = has_inferred || l->planned.inferred;
-  }
-  return table.empty() ? std::string()
-                       : table.text() + inferred_text(has_inferred) + made_up_text(planned) + "\n";
-}
-
-/// Calibrated inputs.
-inline std::string activations_text(const std::vector<const layer_report*>& layers) {
-  using column = text_table::column;
-  constexpr auto right = text_table::align::right;
-  text_table table({column{"input of"}, column{"dtype"}, column{"algorithm"}, column{"amax", right},
-                    column{"clipped", right}, column{"SQNR dB (estimate)", right}, column{"note"}});
-  for (const layer_report* const l : layers)
-    table.add({l->planned.name, l->planned.activations.dtype, l->activations->algorithm,
-               short_text(l->activations->amax, 4),
-               fixed_text(100 * l->activations->clipped_share.value_or(0), 3) + " %",
-               fixed_text(*l->activations->sqnr_db, 1), l->activations->reason});
-  return table.empty() ? std::string() : table.text() + "\n";
-}
-
-}  // namespace detail
-
-/// The tables that end a run: quantized weights and inputs, each with the lowest SQNR first, then what was
-/// left and why, then sizes.
-inline std::string to_text(const quantize_report& report) {
-  const auto weights = detail::worst_first(report, [](const layer_report& l) {
-    if (!l.weights) return std::optional<double>();
-    const error_metrics& error = l.weights->error;
-    return std::optional(error.count > 0 ? error.sqnr_db : sqnr_db(0, 0));  // no values, no error
-  });
-  const auto inputs = detail::worst_first(
-      report, [](const layer_report& l) { return l.activations ? l.activations->sqnr_db : std::nullopt; });
-  const auto quantized = std::count_if(report.layers.begin(), report.layers.end(),
-                                       [](const layer_report& l) { return l.planned.is_quantized(); });
-  std::string text = detail::weights_text(weights) + detail::activations_text(inputs);
-  text += "quantized: " + std::to_string(quantized) + " of " +
-          detail::count_text(report.layers.size(), "layer") + "\n";
-  text += detail::left_text(report);
-  if (report.other_tensors > 0)
-    text += "copied, not the weight of a layer: " + detail::count_text(report.other_tensors, "tensor") + "\n";
-  return text + "model: " + detail::sizes_text(report.bytes_before, report.bytes_after) + "\n";
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_REPORT_QUANTIZE_REPORT_HPP
-
-// ---- ptq/report/zeroed_channels.hpp ----
-
-/// @file zeroed_channels.hpp Output channels whose weights quantization loses altogether.
-#ifndef PTQ_REPORT_ZEROED_CHANNELS_HPP
-#define PTQ_REPORT_ZEROED_CHANNELS_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <string>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// Of the output channels of one layer.
-struct zeroed_channels {
-  std::size_t count = 0;  ///< those that have nothing but zero codes, though some of their values are not 0
-  std::size_t of = 0;     ///< all
-};
-
-namespace detail {
-
-/// How the channels of a weight are told apart: by its scales, or as its class has them.
-inline granularity channels_of(const quantized_layer& q) {
-  if (q.grain.is_per_channel()) return q.grain;
-  const layer& source = q.source;
-  const std::size_t axis = source.output_axis.value_or(traits_of_class(source.class_name).output_axis);
-  return axis < source.weight.shape.rank ? per_channel(axis) : per_tensor();
-}
-
-/// What was seen of a channel.
-struct channel_evidence {
-  bool has_value = false;  ///< one that is not 0
-  bool has_code = false;   ///< one that does not stand for 0
-};
-
-}  // namespace detail
-
-/// Scales underflow where weights are small: in float16 those of fp8_e5m2 below 0.0017. A scale of the whole
-/// tensor can be too coarse for some channels.
-inline zeroed_channels find_zeroed_channels(const quantized_layer& q) {
-  const granularity channels = detail::channels_of(q);
-  std::vector<detail::channel_evidence> seen(scale_count(q.source.weight.shape, channels));
-  const detail::untyped_decoder decoder{&q.how, q.codes.data()};
-  visit(q.source.weight, [&]<class T>(tensor_view<const T> view) {
-    const walk path(view.shape, view.strides, channels);
-    const walk::axis& run = path.run();
-    const bool each = path.channel_is_innermost();
-    path.for_each_run([&](std::ptrdiff_t offset, std::size_t at, std::size_t channel) {
-      for (std::size_t first = 0; first < run.extent; first += detail::block_size) {
-        if (!each && seen[channel].has_code) return;
-        const std::size_t n = (std::min)(run.extent - first, detail::block_size);
-        float codes[detail::block_size] = {};
-        decoder.run(at + first, n, 1.0F, static_cast<float*>(codes));
-        for (std::size_t i = 0; i < n; ++i) {
-          const T& value = view.data[offset + static_cast<std::ptrdiff_t>(first + i) * run.stride];
-          detail::channel_evidence& evidence = seen[each ? first + i : channel];
-          const std::uint32_t bits = detail::bits_of(element_traits<T>::to_float(value));
-          evidence.has_value = evidence.has_value || bits << 1 != 0;
-          evidence.has_code = evidence.has_code || codes[i] != 0;
-        }
-      }
-    });
-  });
-  const auto count = std::count_if(
-      seen.begin(), seen.end(), [](const auto& channel) { return channel.has_value && !channel.has_code; });
-  return {static_cast<std::size_t>(count), seen.size()};
-}
-
-/// What to say of the channels that a layer lost; empty where it lost none.
-inline std::string zeroed_channels_text(const quantized_layer& q) {
-  const zeroed_channels zeroed = find_zeroed_channels(q);
-  if (zeroed.count == 0) return {};
-  const std::string advice = q.grain.is_per_channel()
-                                 ? "Give it another dtype (int8 keeps the smallest weights, fp8_e5m2 the "
-                                   "fewest), or leave it as it is: skip_names."
-                                 : "Give each channel a scale of its own: weights: {quant_axis: " +
-                                       std::to_string(detail::channels_of(q).axis) + "}.";
-  return "layer " + detail::in_quotes(q.source.name) + ": " + std::to_string(zeroed.count) + " of its " +
-         detail::counted(zeroed.of, "output channel") +
-         " became all zero: their weights are too small for the scale. " + advice;
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_REPORT_ZEROED_CHANNELS_HPP
-
 // ---- ptq/ptq.hpp ----
 
-/// @file ptq.hpp Everything that needs no third party.
+/// @file ptq.hpp What an inference engine needs, without third parties: core, tensors, plans and what applies
+/// them, calibration, and views of what an artifact holds. Formats, files, data, engines and reports are
+/// included by name.
 #ifndef PTQ_PTQ_HPP
 #define PTQ_PTQ_HPP
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ptq/io/images.hpp"
+#include "ptq/data/images.hpp"
 
 #include <doctest/doctest.h>
 #include <stb_image_write.h>

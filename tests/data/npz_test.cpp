@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "data/goldens.hpp"
-#include "ptq/io/data_file.hpp"
+#include "ptq/data/data_file.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ptq/io/recorded.hpp"
+#include "ptq/data/recorded.hpp"
 
 #include <doctest/doctest.h>
 

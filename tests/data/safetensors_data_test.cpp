@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "ptq/data/samples.hpp"
 #include "ptq/io/npy.hpp"
-#include "ptq/io/samples.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ptq/io/samples.hpp"
+#include "ptq/data/samples.hpp"
 
 #include <doctest/doctest.h>
 

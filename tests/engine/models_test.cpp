@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "engine/goldens.hpp"
+#include "ptq/data/samples.hpp"
 #include "ptq/engine/accuracy.hpp"
-#include "ptq/io/samples.hpp"
 
 namespace {
 

@@ -22,10 +22,18 @@ FLOORS = [
     ("quantize/error.hpp calibration/expected_error.hpp", 4),
     ("kernels/scalar.hpp quantize/* calibration/*", 3),
     ("adaptors/*", 5),
-    ("config/yaml.hpp io/* engine/* report/*", 7),
-    ("result.hpp text/* kernels/* model/* config/*", 6),
-    ("ptq.hpp concepts.hpp", 7),
+    ("config/yaml.hpp file/* data/* io/* engine/* report/*", 7),
+    ("result.hpp text/* model/* config/* ptq.hpp", 6),
+    ("concepts.hpp", 7),
 ]
+
+# The rooms of a floor, in their order: a header includes those before its own, never one behind it.
+ROOMS = {
+    1: "numeric dtype backend",
+    3: "kernels quantize calibration",
+    6: "text config model",
+    7: "file data io engine report config/yaml.hpp",
+}
 
 # What a floor may use of the system, beyond the floors below it. Floors 0 to 3 are for firmware: GCC refuses hosted headers
 # there with -ffreestanding since version 13. <iostream>, <ranges>, <functional> and <regex> are too dear for any floor.
@@ -36,9 +44,9 @@ SYSTEM = {
     3: "",
     4: "cmath",
     5: "",
-    6: "algorithm atomic charconv climits cstdlib cstring deque exception immintrin.h iterator map memory numeric optional"
+    6: "algorithm atomic charconv climits cstdio cstdlib cstring deque exception immintrin.h iterator map memory numeric optional"
        " set string string_view thread tuple unordered_map unordered_set variant vector",
-    7: "cerrno chrono cstdio ctime filesystem mutex system_error"
+    7: "cerrno chrono ctime filesystem mutex system_error"
        " dirent.h fcntl.h sys/file.h sys/mman.h sys/resource.h sys/stat.h sys/statvfs.h sys/types.h unistd.h",
 }
 
@@ -63,6 +71,10 @@ INTERFACES = {"yaml": "sstream"}
 # Nothing throws. yaml-cpp's parser can only be stopped so; what it is stopped by is caught in the same file.
 THROWS = "config/yaml.hpp"
 
+# What ptq.hpp leaves to be included by name: what readers of specifications and reports need.
+BY_NAME = ("config/interpolate.hpp config/overrides.hpp config/reader.hpp config/to_yaml.hpp config/tree.hpp"
+           " text/table.hpp")
+
 # A list, and the folder that has its policies: the files that give themselves a name.
 LISTS = {"dtypes.hpp": "dtype", "backends.hpp": "backend", "calibrators.hpp": "calibration"}
 
@@ -74,6 +86,15 @@ def floor_of(header):
     for patterns, floor in FLOORS:
         if any(fnmatch(header, pattern) for pattern in patterns.split()):
             return floor
+    return None
+
+
+def room_of(header):
+    """The floor's number and the header's place among its rooms; None for headers in none."""
+    floor = floor_of(header)
+    for place, room in enumerate(ROOMS.get(floor, "").split()):
+        if header == room or header.startswith(room + "/"):
+            return floor, place
     return None
 
 
@@ -116,6 +137,12 @@ class House:
         return {party for at in self.reach(header) for name in self.system[at] if (party := third_party_of(name))}
 
 
+def is_behind(header, other):
+    """Whether the other is in a room of the same floor that comes later."""
+    here, there = room_of(header), room_of(other)
+    return here is not None and there is not None and here[0] == there[0] and here[1] < there[1]
+
+
 def wrong_includes(house, header):
     floor = floor_of(header)
     if floor is None:
@@ -129,12 +156,14 @@ def wrong_includes(house, header):
             yield f'{header}: includes "ptq/{name}", which does not exist'
         elif other is not None and other > SEES.get(floor, floor) and other != floor:
             yield f'{header}: floor {floor} includes "ptq/{name}" of floor {other}; include only downward'
+        elif is_behind(header, name):
+            yield f'{header}: includes "ptq/{name}" of a room behind its own; the order is: {ROOMS[floor]}'
     taken = {name for party in house.third_parties(header) for name in INTERFACES.get(party, "").split()}
     for name in house.system[header]:
         own_container = floor == 5 and header == f"adaptors/std_{name}.hpp"
         if third_party_of(name):
             if floor not in (5, 7):
-                yield f"{header}: floor {floor} includes <{name}>; third parties belong to adaptors, io, engine, report"
+                yield f"{header}: floor {floor} includes <{name}>; third parties belong to adaptors and floor 7"
         elif name not in system_headers(floor) | taken and not own_container:
             yield f"{header}: floor {floor} may not include <{name}>"
     if len(house.third_parties(header)) > 1:
@@ -142,14 +171,15 @@ def wrong_includes(house, header):
 
 
 def wrong_owners(house, header_sets):
-    """core.hpp has floors 0 to 3; ptq.hpp has all but what optional targets have; those have what needs a third party."""
+    """core.hpp has floors 0 to 3, ptq.hpp those to 6 without third parties; optional targets have what needs one."""
     owned = {tuple(line.split()) for line in header_sets.splitlines()}
     brought = {(party, header) for header in house.text for party in house.third_parties(header)}
     for party, header in sorted(brought - owned):
         yield f"{header}: brings {party}; name it in ptq_optional({party} ...) of CMakeLists.txt"
     promised = {
         "core.hpp": {header for header in house.text if (floor_of(header) or 0) <= 3},
-        "ptq.hpp": set(house.text) - {header for _, header in owned | brought},
+        "ptq.hpp": {header for header in house.text if (floor_of(header) or 0) <= 6}
+                   - {header for _, header in owned | brought} - set(BY_NAME.split()),
     }
     for umbrella, wanted in promised.items():
         reached = house.reach(umbrella)

@@ -67,8 +67,10 @@ AREAS = {
     "config": own(25, "config/*.hpp", "validate read_spec spec_fuzz"),
     "io/onnx/opset": own(40, "io/onnx/adapters.hpp io/onnx/opset.hpp io/onnx/moving_node.hpp", "onnx_write onnx_opset"),
     "io/onnx": own(30, "io/onnx/*.hpp", "onnx_read onnx_write"),
-    "io": own(30, "io/*.hpp", "files safetensors artifact statistics_file safetensors_data data images"),
-    "engine": own(15, "engine/accuracy.hpp engine/batch_axis.hpp engine/outputs.hpp engine/inputs.hpp", "accuracy"),
+    "file": own(10, "file/*.hpp", "files"),
+    "data": own(20, "data/*.hpp", "data images accuracy"),
+    "io": own(20, "io/*.hpp", "files safetensors artifact statistics_file safetensors_data data"),
+    "engine": own(15, "engine/accuracy.hpp engine/outputs.hpp engine/inputs.hpp", "accuracy"),
     "report": own(15, "report/*.hpp", "report apply"),
 }
 

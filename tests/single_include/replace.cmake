@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Makes `ptq` offer the single headers, made now, in place of include/: every header of the library becomes one line that
-# includes the single header it is in. Headers of third parties stay what they are.
+# Makes `ptq` offer the single headers, made now, in place of include/: every header that is in one of them becomes a line
+# that includes it. Those that are included by name, and those of third parties, stay what they are.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 set(single "${PROJECT_BINARY_DIR}/single_include")
 set(replaced "${PROJECT_BINARY_DIR}/replaced_include")
@@ -10,13 +10,19 @@ execute_process(COMMAND "${Python3_EXECUTABLE}" "${PROJECT_SOURCE_DIR}/single_in
 get_target_property(headers ptq HEADER_SET)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${headers})
 file(READ "${single}/ptq/ptq_core.hpp" core)
+file(READ "${single}/ptq/ptq.hpp" whole)
 foreach(path IN LISTS headers)
   file(RELATIVE_PATH header "${PROJECT_SOURCE_DIR}/include" "${path}")
-  string(FIND "${core}" "// ---- ${header} ----" place)
-  set(from "${single}/ptq/ptq.hpp")
-  if(NOT place EQUAL -1)
-    set(from "${single}/ptq/ptq_core.hpp")
-  endif()
+  set(from "${path}")
+  foreach(made IN ITEMS whole core)
+    string(FIND "${${made}}" "// ---- ${header} ----" place)
+    if(NOT place EQUAL -1)
+      set(from "${single}/ptq/ptq.hpp")
+      if(made STREQUAL "core")
+        set(from "${single}/ptq/ptq_core.hpp")
+      endif()
+    endif()
+  endforeach()
   file(CONFIGURE OUTPUT "${replaced}/${header}" CONTENT "#include \"${from}\"\n" @ONLY)
 endforeach()
 foreach(component IN LISTS components)

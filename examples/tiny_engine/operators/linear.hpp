@@ -16,7 +16,7 @@
 
 #include "operator.hpp"
 #include "product.hpp"
-#include "ptq/model/shape_text.hpp"
+#include "ptq/text/shape_text.hpp"
 #include "window.hpp"
 
 namespace tiny {

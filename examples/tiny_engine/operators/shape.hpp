@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "operator.hpp"
-#include "ptq/model/shape_text.hpp"
+#include "ptq/text/shape_text.hpp"
 
 namespace tiny {
 

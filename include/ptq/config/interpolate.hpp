@@ -10,10 +10,10 @@
 #include <utility>
 #include <vector>
 
-#include "ptq/config/text.hpp"
 #include "ptq/config/tree.hpp"
 #include "ptq/error.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/phrases.hpp"
 
 namespace ptq::inline v0_1::detail {
 

@@ -13,11 +13,11 @@
 #include <vector>
 
 #include "ptq/config/reader.hpp"
-#include "ptq/config/text.hpp"
 #include "ptq/config/tree.hpp"
-#include "ptq/config/words.hpp"
 #include "ptq/error.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/nearest_word.hpp"
+#include "ptq/text/phrases.hpp"
 
 namespace ptq::inline v0_1::detail {
 

@@ -17,12 +17,14 @@
 
 #include "ptq/config/interpolate.hpp"
 #include "ptq/config/spec.hpp"
-#include "ptq/config/text.hpp"
 #include "ptq/config/tree.hpp"
 #include "ptq/config/validate.hpp"
 #include "ptq/config/words.hpp"
 #include "ptq/error.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/letter_case.hpp"
+#include "ptq/text/nearest_word.hpp"
+#include "ptq/text/phrases.hpp"
 
 namespace ptq::inline v0_1::detail {
 

@@ -13,12 +13,14 @@
 #include <tuple>
 #include <vector>
 
+#include "ptq/config/rule_path.hpp"
 #include "ptq/config/spec.hpp"
-#include "ptq/config/text.hpp"
 #include "ptq/config/words.hpp"
 #include "ptq/error.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/view.hpp"
+#include "ptq/text/nearest_word.hpp"
+#include "ptq/text/phrases.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {

@@ -27,13 +27,13 @@
 #include "ptq/config/overrides.hpp"
 #include "ptq/config/reader.hpp"
 #include "ptq/config/spec.hpp"
-#include "ptq/config/text.hpp"
 #include "ptq/config/tree.hpp"
 #include "ptq/config/words.hpp"
 #include "ptq/error.hpp"
-#include "ptq/io/path.hpp"
+#include "ptq/file/file_kind.hpp"
+#include "ptq/file/path.hpp"
 #include "ptq/result.hpp"
-#include "ptq/text/file_kind.hpp"
+#include "ptq/text/phrases.hpp"
 #include "ptq/text/utf8.hpp"
 
 namespace ptq::inline v0_1 {

@@ -4,35 +4,13 @@
 #define PTQ_ENGINE_CONCEPT_HPP
 
 #include <concepts>
-#include <cstddef>
-#include <optional>
 #include <span>
 #include <string>
-#include <type_traits>
-#include <vector>
 
-#include "ptq/io/array.hpp"
+#include "ptq/data/graph_input.hpp"
 #include "ptq/result.hpp"
 
 namespace ptq::inline v0_1 {
-
-/// An input of a graph.
-struct graph_input {
-  std::string name;
-  scalar_type type = scalar_type::float32;
-  /// Extents, outermost first; one without a value takes any. Without a shape even the rank is free.
-  std::optional<std::vector<std::optional<std::size_t>>> shape;
-  /// What the graph calls its axes ("batch"), "" for an axis without a name; may be fewer than axes.
-  std::vector<std::string> symbols{};
-};
-
-/// An array with the name of the graph tensor that it is.
-struct named_array {
-  std::string name;
-  array_view array;
-  /// Of a graph input: the axis that counts samples; nothing where all samples share the array.
-  std::optional<std::size_t> batch_axis = 0;
-};
 
 /// A callable that takes tensors as an engine makes them. Each view is valid until it returns. An error stops
 /// the run and is passed on.

@@ -10,9 +10,9 @@
 #include <string>
 #include <string_view>
 
-#include "ptq/engine/concept.hpp"
+#include "ptq/data/array.hpp"
+#include "ptq/data/graph_input.hpp"
 #include "ptq/error.hpp"
-#include "ptq/io/array.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/view.hpp"
 

@@ -22,12 +22,13 @@
 #include <utility>
 #include <vector>
 
+#include "ptq/data/array.hpp"
+#include "ptq/data/graph_input.hpp"
 #include "ptq/detail/platform.hpp"
 #include "ptq/engine/concept.hpp"
 #include "ptq/engine/inputs.hpp"
 #include "ptq/engine/openvino_faults.hpp"
 #include "ptq/error.hpp"
-#include "ptq/io/array.hpp"
 #include "ptq/io/onnx/links.hpp"
 #include "ptq/io/onnx/model.hpp"
 #include "ptq/io/onnx/rounding.hpp"

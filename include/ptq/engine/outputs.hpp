@@ -9,9 +9,9 @@
 #include <optional>
 #include <string>
 
-#include "ptq/io/array.hpp"
-#include "ptq/model/shape_text.hpp"
-#include "ptq/report/table.hpp"
+#include "ptq/data/array.hpp"
+#include "ptq/text/shape_text.hpp"
+#include "ptq/text/table.hpp"
 
 namespace ptq::inline v0_1 {
 

@@ -19,9 +19,9 @@
 #include "ptq/io/safetensors.hpp"
 #include "ptq/io/stored_codes.hpp"
 #include "ptq/model/artifact.hpp"
-#include "ptq/model/shape_text.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/shape_text.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {

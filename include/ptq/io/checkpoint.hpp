@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "ptq/error.hpp"
-#include "ptq/io/mapped_file.hpp"
+#include "ptq/file/mapped_file.hpp"
 #include "ptq/io/stored_tensor.hpp"
 #include "ptq/result.hpp"
 

@@ -16,13 +16,13 @@
 #include <string_view>
 #include <vector>
 
-#include "ptq/io/array.hpp"
-#include "ptq/io/byte_order.hpp"
-#include "ptq/io/data_file.hpp"
-#include "ptq/io/output_file.hpp"
-#include "ptq/model/shape_text.hpp"
+#include "ptq/data/array.hpp"
+#include "ptq/data/data_file.hpp"
+#include "ptq/file/byte_order.hpp"
+#include "ptq/file/file_kind.hpp"
+#include "ptq/file/output_file.hpp"
 #include "ptq/result.hpp"
-#include "ptq/text/file_kind.hpp"
+#include "ptq/text/shape_text.hpp"
 
 namespace ptq::inline v0_1 {
 

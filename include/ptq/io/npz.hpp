@@ -18,8 +18,8 @@
 #include <utility>
 #include <vector>
 
-#include "ptq/io/array.hpp"
-#include "ptq/io/data_file.hpp"
+#include "ptq/data/array.hpp"
+#include "ptq/data/data_file.hpp"
 #include "ptq/io/npy.hpp"
 #include "ptq/io/zip.hpp"
 #include "ptq/result.hpp"

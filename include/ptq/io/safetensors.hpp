@@ -16,13 +16,13 @@
 #include <vector>
 
 #include "ptq/error.hpp"
+#include "ptq/file/file_kind.hpp"
+#include "ptq/file/mapped_file.hpp"
+#include "ptq/file/path.hpp"
 #include "ptq/io/checkpoint.hpp"
 #include "ptq/io/json.hpp"
-#include "ptq/io/mapped_file.hpp"
-#include "ptq/io/path.hpp"
 #include "ptq/io/safetensors_parse.hpp"
 #include "ptq/result.hpp"
-#include "ptq/text/file_kind.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {

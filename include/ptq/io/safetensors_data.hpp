@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "ptq/data/array.hpp"
+#include "ptq/data/data_file.hpp"
 #include "ptq/error.hpp"
-#include "ptq/io/array.hpp"
-#include "ptq/io/data_file.hpp"
 #include "ptq/io/safetensors_parse.hpp"
 #include "ptq/io/stored_tensor.hpp"
 #include "ptq/result.hpp"

@@ -20,8 +20,8 @@
 #include "ptq/io/json.hpp"
 #include "ptq/io/safetensors_header.hpp"
 #include "ptq/io/stored_tensor.hpp"
-#include "ptq/model/shape_text.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/shape_text.hpp"
 #include "ptq/text/utf8.hpp"
 
 namespace ptq::inline v0_1 {

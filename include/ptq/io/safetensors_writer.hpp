@@ -16,9 +16,9 @@
 #include <vector>
 
 #include "ptq/error.hpp"
+#include "ptq/file/output_file.hpp"
+#include "ptq/file/path.hpp"
 #include "ptq/io/json.hpp"
-#include "ptq/io/output_file.hpp"
-#include "ptq/io/path.hpp"
 #include "ptq/io/safetensors_parse.hpp"
 #include "ptq/io/stored_tensor.hpp"
 #include "ptq/result.hpp"

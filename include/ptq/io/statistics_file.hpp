@@ -21,17 +21,17 @@
 
 #include "ptq/calibration/statistics.hpp"
 #include "ptq/error.hpp"
+#include "ptq/file/file_kind.hpp"
+#include "ptq/file/mapped_file.hpp"
+#include "ptq/file/path.hpp"
 #include "ptq/io/checkpoint.hpp"
 #include "ptq/io/json.hpp"
-#include "ptq/io/mapped_file.hpp"
-#include "ptq/io/path.hpp"
 #include "ptq/io/safetensors_parse.hpp"
 #include "ptq/io/safetensors_writer.hpp"
 #include "ptq/io/stored_tensor.hpp"
 #include "ptq/model/calibration.hpp"
-#include "ptq/model/shape_text.hpp"
 #include "ptq/result.hpp"
-#include "ptq/text/file_kind.hpp"
+#include "ptq/text/shape_text.hpp"
 
 namespace ptq::inline v0_1 {
 

@@ -13,12 +13,12 @@
 #include <vector>
 
 #include "ptq/error.hpp"
-#include "ptq/io/byte_order.hpp"
+#include "ptq/file/byte_order.hpp"
 #include "ptq/model/any_view.hpp"
-#include "ptq/model/shape_text.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/element.hpp"
 #include "ptq/tensor/view.hpp"
+#include "ptq/text/shape_text.hpp"
 
 namespace ptq::inline v0_1 {
 

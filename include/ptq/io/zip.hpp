@@ -15,9 +15,9 @@
 #include <string_view>
 #include <vector>
 
-#include "ptq/io/byte_order.hpp"
+#include "ptq/file/byte_order.hpp"
+#include "ptq/file/file_kind.hpp"
 #include "ptq/result.hpp"
-#include "ptq/text/file_kind.hpp"
 
 namespace ptq::inline v0_1 {
 

@@ -18,11 +18,11 @@
 #include "ptq/model/instantiation.hpp"
 #include "ptq/model/layer.hpp"
 #include "ptq/model/plan.hpp"
-#include "ptq/model/shape_text.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/quantize/error.hpp"
 #include "ptq/quantize/quantize.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/shape_text.hpp"
 
 namespace ptq::inline v0_1 {
 

@@ -28,10 +28,11 @@
 #include "ptq/model/any_view.hpp"
 #include "ptq/model/instantiation.hpp"
 #include "ptq/model/plan.hpp"
-#include "ptq/model/shape_text.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/quantize/blocks.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/nearest_word.hpp"
+#include "ptq/text/shape_text.hpp"
 
 namespace ptq::inline v0_1 {
 

@@ -15,17 +15,18 @@
 
 #include "ptq/backend/concept.hpp"
 #include "ptq/backend/recipe.hpp"
+#include "ptq/config/rule_path.hpp"
 #include "ptq/config/spec.hpp"
-#include "ptq/config/text.hpp"
 #include "ptq/detail/type_list.hpp"
 #include "ptq/model/classes.hpp"
 #include "ptq/model/layer.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/model/plan_warnings.hpp"
 #include "ptq/model/resolve.hpp"
-#include "ptq/model/shape_text.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/phrases.hpp"
+#include "ptq/text/shape_text.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {

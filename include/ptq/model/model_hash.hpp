@@ -12,10 +12,10 @@
 
 #include "ptq/model/any_view.hpp"
 #include "ptq/model/layer.hpp"
-#include "ptq/model/word_hash.hpp"
 #include "ptq/tensor/element.hpp"
 #include "ptq/tensor/view.hpp"
 #include "ptq/text/printable.hpp"
+#include "ptq/text/word_hash.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {

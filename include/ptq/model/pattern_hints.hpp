@@ -10,12 +10,12 @@
 #include <string_view>
 #include <vector>
 
-#include "ptq/config/text.hpp"
-#include "ptq/config/words.hpp"
 #include "ptq/model/layer.hpp"
 #include "ptq/model/pattern_set.hpp"
 #include "ptq/model/regular_expression.hpp"
 #include "ptq/model/resolve.hpp"
+#include "ptq/text/nearest_word.hpp"
+#include "ptq/text/phrases.hpp"
 
 namespace ptq::inline v0_1::detail {
 

@@ -8,11 +8,12 @@
 #include <span>
 #include <string>
 
+#include "ptq/config/rule_path.hpp"
 #include "ptq/config/spec.hpp"
-#include "ptq/config/text.hpp"
 #include "ptq/model/layer.hpp"
 #include "ptq/model/pattern_hints.hpp"
 #include "ptq/model/plan.hpp"
+#include "ptq/text/phrases.hpp"
 
 namespace ptq::inline v0_1::detail {
 

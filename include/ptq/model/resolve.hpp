@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ptq/config/spec.hpp"
+#include "ptq/config/words.hpp"
 #include "ptq/model/layer.hpp"
 #include "ptq/model/pattern.hpp"
 #include "ptq/model/pattern_set.hpp"

@@ -19,8 +19,8 @@
 #include "ptq/model/apply.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/quantize/error.hpp"
-#include "ptq/report/table.hpp"
 #include "ptq/report/text.hpp"
+#include "ptq/text/table.hpp"
 
 namespace ptq::inline v0_1 {
 

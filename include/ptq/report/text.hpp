@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "ptq/model/plan.hpp"
-#include "ptq/report/table.hpp"
+#include "ptq/text/table.hpp"
 
 namespace ptq::inline v0_1 {
 

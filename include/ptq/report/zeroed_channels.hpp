@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "ptq/backend/recipe.hpp"
-#include "ptq/config/text.hpp"
 #include "ptq/detail/strict_float.hpp"
 #include "ptq/model/any_view.hpp"
 #include "ptq/model/apply.hpp"
@@ -18,6 +17,7 @@
 #include "ptq/model/instantiation.hpp"
 #include "ptq/quantize/blocks.hpp"
 #include "ptq/tensor/walk.hpp"
+#include "ptq/text/phrases.hpp"
 
 namespace ptq::inline v0_1 {
 

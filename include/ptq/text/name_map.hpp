@@ -49,7 +49,7 @@ class name_map {
   bool contains(std::string_view name) const noexcept { return find(name) != nullptr; }
 
   /// The value of a name, and whether it is new; then it is `value`.
-  std::pair<T*, bool> add(std::string_view name, T value = T()) {
+  std::pair<T*, bool> add(std::string_view name, T value = T{}) {
     if ((entries_.size() + 1) * slots_of_full > slots_.size() * most_full) rehash(2 * entries_.size() + 8);
     const std::size_t hash = std::hash<std::string_view>()(name);
     std::uint64_t& slot = slots_[slot_of(name, hash)];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Data files in every format: each array is read to its end, or refused in words.
-#include "ptq/io/data_file.hpp"
+#include "ptq/data/data_file.hpp"
 #include "ptq/io/npy.hpp"
 #include "ptq/io/npz.hpp"
 #include "ptq/io/safetensors_data.hpp"

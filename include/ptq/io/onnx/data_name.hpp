@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include "ptq/model/word_hash.hpp"
 #include "ptq/text/printable.hpp"
+#include "ptq/text/word_hash.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {

@@ -21,6 +21,7 @@
 
 #include "ptq/backend/recipe.hpp"
 #include "ptq/error.hpp"
+#include "ptq/file/path.hpp"
 #include "ptq/io/onnx/build.hpp"
 #include "ptq/io/onnx/constants.hpp"
 #include "ptq/io/onnx/fusions.hpp"
@@ -31,7 +32,6 @@
 #include "ptq/io/onnx/tensor.hpp"
 #include "ptq/io/onnx/text.hpp"
 #include "ptq/io/onnx/trace.hpp"
-#include "ptq/io/path.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/result.hpp"
 

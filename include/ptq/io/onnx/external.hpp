@@ -17,10 +17,10 @@
 #include <utility>
 
 #include "ptq/error.hpp"
-#include "ptq/io/mapped_file.hpp"
+#include "ptq/file/mapped_file.hpp"
+#include "ptq/file/path.hpp"
 #include "ptq/io/onnx/model.hpp"
 #include "ptq/io/onnx/tensor.hpp"
-#include "ptq/io/path.hpp"
 #include "ptq/result.hpp"
 
 namespace ptq::inline v0_1 {

@@ -13,11 +13,11 @@
 #include <utility>
 #include <vector>
 
-#include "ptq/config/text.hpp"
 #include "ptq/error.hpp"
 #include "ptq/io/onnx/model.hpp"
 #include "ptq/io/onnx/operators.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/phrases.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "ptq/error.hpp"
+#include "ptq/file/path.hpp"
 #include "ptq/io/onnx/constants.hpp"
 #include "ptq/io/onnx/infer.hpp"
 #include "ptq/io/onnx/left_alone.hpp"
@@ -24,13 +25,12 @@
 #include "ptq/io/onnx/operators.hpp"
 #include "ptq/io/onnx/tensor.hpp"
 #include "ptq/io/onnx/trace.hpp"
-#include "ptq/io/path.hpp"
 #include "ptq/model/any_view.hpp"
 #include "ptq/model/layer.hpp"
-#include "ptq/model/shape_text.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/view.hpp"
 #include "ptq/text/name_map.hpp"
+#include "ptq/text/shape_text.hpp"
 
 namespace ptq::inline v0_1 {
 

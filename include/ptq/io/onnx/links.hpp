@@ -12,12 +12,12 @@
 #include <utility>
 #include <vector>
 
-#include "ptq/config/words.hpp"
 #include "ptq/error.hpp"
 #include "ptq/io/onnx/model.hpp"
 #include "ptq/io/onnx/tensor.hpp"
 #include "ptq/result.hpp"
 #include "ptq/text/name_map.hpp"
+#include "ptq/text/nearest_word.hpp"
 
 namespace ptq::inline v0_1 {
 

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "ptq/io/mapped_file.hpp"
+#include "ptq/file/mapped_file.hpp"
 #include "ptq/io/onnx/tensor.hpp"
 
 namespace ptq::inline v0_1 {

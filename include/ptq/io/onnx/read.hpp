@@ -12,16 +12,16 @@
 #include <utility>
 
 #include "ptq/error.hpp"
-#include "ptq/io/mapped_file.hpp"
+#include "ptq/file/file_kind.hpp"
+#include "ptq/file/mapped_file.hpp"
+#include "ptq/file/path.hpp"
 #include "ptq/io/onnx/external.hpp"
 #include "ptq/io/onnx/form.hpp"
 #include "ptq/io/onnx/links.hpp"
 #include "ptq/io/onnx/model.hpp"
 #include "ptq/io/onnx/parse.hpp"
 #include "ptq/io/onnx/tensor.hpp"
-#include "ptq/io/path.hpp"
 #include "ptq/result.hpp"
-#include "ptq/text/file_kind.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {

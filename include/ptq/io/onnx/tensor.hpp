@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ptq/io/byte_order.hpp"
+#include "ptq/file/byte_order.hpp"
 #include "ptq/model/any_view.hpp"
 #include "ptq/tensor/element.hpp"
 #include "ptq/tensor/view.hpp"

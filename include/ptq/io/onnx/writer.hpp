@@ -19,6 +19,8 @@
 
 #include "ptq/detail/platform.hpp"
 #include "ptq/error.hpp"
+#include "ptq/file/output_file.hpp"
+#include "ptq/file/path.hpp"
 #include "ptq/io/onnx/build.hpp"
 #include "ptq/io/onnx/data_name.hpp"
 #include "ptq/io/onnx/edit.hpp"
@@ -29,13 +31,11 @@
 #include "ptq/io/onnx/tensor.hpp"
 #include "ptq/io/onnx/text.hpp"
 #include "ptq/io/onnx/wire.hpp"
-#include "ptq/io/output_file.hpp"
-#include "ptq/io/path.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/model/plan.hpp"
-#include "ptq/model/word_hash.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/word_hash.hpp"
 
 namespace ptq::inline v0_1 {
 

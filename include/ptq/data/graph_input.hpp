@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file graph_input.hpp The inputs of a graph, and arrays that are called as its tensors are.
+#ifndef PTQ_DATA_GRAPH_INPUT_HPP
+#define PTQ_DATA_GRAPH_INPUT_HPP
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ptq/data/array.hpp"
+
+namespace ptq::inline v0_1 {
+
+/// An input of a graph.
+struct graph_input {
+  std::string name;
+  scalar_type type = scalar_type::float32;
+  /// Extents, outermost first; one without a value takes any. Without a shape even the rank is free.
+  std::optional<std::vector<std::optional<std::size_t>>> shape;
+  /// What the graph calls its axes ("batch"), "" for an axis without a name; may be fewer than axes.
+  std::vector<std::string> symbols{};
+};
+
+/// An array with the name of the graph tensor that it is.
+struct named_array {
+  std::string name;
+  array_view array;
+  /// Of a graph input: the axis that counts samples; nothing where all samples share the array.
+  std::optional<std::size_t> batch_axis = 0;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DATA_GRAPH_INPUT_HPP
