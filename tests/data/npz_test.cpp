@@ -157,6 +157,15 @@ TEST_CASE("what ZIP readers do not agree on is refused by name") {
   put(overlapping, second + 24, 1568, 4);
   CHECK(holds(failure_of(overlapping), "overlap"));
 
+  // The field with sizes of 64 bits ends where the record's extra bytes do: 16 bytes, not one more or less.
+  const std::string wide = read_file(folder + "zip64.npz");
+  const std::size_t field = wide.find("PK\1\2") + 46 + std::string_view("input.npy").size();
+  for (const std::uint64_t size : {15u, 17u, 65535u}) {
+    std::string misfit = wide;
+    put(misfit, field + 2, size, 2);
+    CHECK(holds(failure_of(misfit), "directory of the ZIP archive is damaged"));
+  }
+
   std::string many = whole;
   put(many, whole.size() - 12, 3, 2);
   CHECK(holds(failure_of(many), "directory of the ZIP archive is damaged"));
