@@ -513,4 +513,7 @@ TEST_CASE("a file that is no artifact") {
   CHECK(made.error().what == folder / "model.safetensors" +
                                  ": this is not an artifact of ptq: its metadata lack \"format\": \"ptq\". "
                                  "Make one with `ptq quantize`.");
+  const auto absent = ptq::open_artifact(folder / "absent.safetensors");
+  REQUIRE(!absent);
+  CHECK(absent.error().code == errc::cannot_open);
 }

@@ -6,7 +6,7 @@ cpp.rules), builds the tests that own the header's folder and runs them one afte
 test notices lives: write the test that a reader of the specification would expect, or, where no test can tell the two apart,
 put it into explained.txt with the reason.
 
-It works on a copy under build/mutation, with one job, for about half an hour; AREA (calibration, io/onnx, ...) and --count
+It works on a copy under build/mutation, with one job, for more than an hour; AREA (calibration, io/onnx, ...) and --count
 make it shorter, --lived tries again what lived the last time. The sample depends on the seed and the lines alone, not on
 where they stand. Not counted: what does not compile, alone or in its test. Killed: a test that fails, crashes, hangs or takes
 too much memory, and one that does not build since a static assertion or a constant expression fails. It exits 1 where
