@@ -6120,14 +6120,16 @@ inline result<void> check_axes(const spec& wanted, const plan& made) {
   const auto first = std::find_if(made.layers.begin(), made.layers.end(), lacks_axis);
   if (first == made.layers.end()) return {};
   const std::size_t rule = *first->weights.rule;
+  const axis_choice& asked = wanted.quantize.layers[rule].weights->quant_axis;
+  const std::size_t axis =
+      asked.kind == axis_choice::kind_type::axis ? asked.axis : first->weights.grain->axis;
   const auto others =
       static_cast<std::size_t>(std::count_if(first + 1, made.layers.end(), [&](const planned_layer& l) {
         return lacks_axis(l) && l.weights.rule == rule;
       }));
   return error(errc::axis_out_of_range, wanted.where(detail::rule_path(rule) + ".weights.quant_axis"),
-               "is " + std::to_string(first->weights.grain->axis) + ", but the weight of layer " +
-                   detail::in_quotes(first->name) + " has rank " + std::to_string(first->shape.rank) +
-                   ", its axes count from 0" +
+               "is " + std::to_string(axis) + ", but the weight of layer " + detail::in_quotes(first->name) +
+                   " has rank " + std::to_string(first->shape.rank) + ", its axes count from 0" +
                    (others > 0 ? "; so it is with " + detail::counted(others, "more layer") : "") + ".");
 }
 

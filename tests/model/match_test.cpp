@@ -368,6 +368,11 @@ TEST_CASE("an axis that the weights of a rule lack") {
       ptq::check_axes(from, ptq::match(from, layers)).error().what ==
       "quantize.layers[0].weights.quant_axis: is 2, but the weight of layer \"f\" has rank 2, its axes count "
       "from 0.");
+  from.quantize.layers[0].weights->quant_axis.axis = 300;  // no axis that a granularity could hold
+  CHECK(ptq::check_axes(from, ptq::match(from, layers)).error().what ==
+        "quantize.layers[0].weights.quant_axis: is 300, but the weight of layer \"c\" has rank 4, its axes "
+        "count "
+        "from 0; so it is with 1 more layer.");
   from.quantize.layers[0].weights->quant_axis.axis = 4;
   from.file = "/spec.yaml";
   from.places["quantize.layers[0].weights.quant_axis"] = "5:42";
