@@ -6,14 +6,12 @@
 #define PTQ_PTQ_HPP
 
 #include "ptq/adaptors/std_vector.hpp"
-#include "ptq/config/validate.hpp"
 #include "ptq/core.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/model/artifact.hpp"
 #include "ptq/model/calibration.hpp"
 #include "ptq/model/layers_of.hpp"
 #include "ptq/model/match.hpp"
-#include "ptq/model/model_hash.hpp"
 #include "ptq/quantize/error.hpp"
 #include "ptq/result.hpp"
 

@@ -752,206 +752,6 @@ struct tensor_traits<std::vector<T, Allocator>> {
 
 #endif  // PTQ_ADAPTORS_STD_VECTOR_HPP
 
-// ---- ptq/config/rule_path.hpp ----
-
-/// @file rule_path.hpp Where rules stand in a specification.
-#ifndef PTQ_CONFIG_RULE_PATH_HPP
-#define PTQ_CONFIG_RULE_PATH_HPP
-
-#include <cstddef>
-#include <string>
-
-namespace ptq::inline v0_1::detail {
-
-/// "quantize.layers[2]": the path of a rule.
-inline std::string rule_path(std::size_t index) {
-  return "quantize.layers[" + std::to_string(index) + "]";
-}
-
-/// "quantize.skip_names[2]".
-inline std::string skip_path(std::size_t index) {
-  return "quantize.skip_names[" + std::to_string(index) + "]";
-}
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_CONFIG_RULE_PATH_HPP
-
-// ---- ptq/config/spec.hpp ----
-
-/// @file spec.hpp An experiment file as plain structs: the `quantize:` section that NVIDIA TAO defines, the
-/// data it calibrates with, and our own `ptq:` section. Words are normalised and validated; defaults are
-/// filled in.
-#ifndef PTQ_CONFIG_SPEC_HPP
-#define PTQ_CONFIG_SPEC_HPP
-
-#include <cstddef>
-#include <cstdint>
-#include <map>
-#include <optional>
-#include <string>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// `quant_axis`: absent (the backend's default), null (per tensor) or a number.
-struct axis_choice {
-  enum class kind_type : unsigned char { backend_default, per_tensor, axis };
-  kind_type kind = kind_type::backend_default;
-  std::size_t axis = 0;
-
-  friend bool operator==(const axis_choice&, const axis_choice&) = default;
-};
-
-/// `weights:` or `activations:` of a rule.
-struct slot_config {
-  std::string dtype;
-  axis_choice quant_axis;
-
-  friend bool operator==(const slot_config&, const slot_config&) = default;
-};
-
-/// An entry of `quantize.layers`.
-struct rule_config {
-  std::string module_name;
-  std::optional<slot_config> weights;
-  std::optional<slot_config> activations;
-
-  friend bool operator==(const rule_config&, const rule_config&) = default;
-};
-
-/// The `quantize:` section.
-struct quantize_config {
-  std::string backend = "torchao";  ///< as written, for instance "modelopt.onnx"
-  std::string mode = "weight_only_ptq";
-  std::string algorithm = "minmax";
-  std::string default_layer_dtype = "native";
-  std::string default_activation_dtype = "native";
-  std::vector<rule_config> layers;
-  std::vector<std::string> skip_names;
-  std::string model_path;
-  std::string results_dir;
-
-  friend bool operator==(const quantize_config&, const quantize_config&) = default;
-};
-
-/// Numbers that apply to all channels (one entry) or one each.
-using channel_values = std::vector<double>;
-
-/// `dataset.quant_calibration_dataset`, or `evaluate`. x' = (x * scale - mean) / std.
-struct data_config {
-  std::map<std::string, std::string>
-      inputs;               ///< graph input -> file; the key is "" where only a path is given
-  std::string activations;  ///< recorded layer inputs, keyed by layer name
-  std::string images_dir;   ///< a folder of pictures, read where there are neither inputs nor activations
-  std::string labels;       ///< `evaluate` only
-  /// What outputs mean, `evaluate` only: graph output -> "classification", "binary" or "regression"; the key
-  /// is "" where one word is given for all.
-  std::map<std::string, std::string> task;
-  std::map<std::string, std::int64_t> class_axis;  ///< likewise; negative ones count from the end
-  std::size_t batch_size = 32;
-  std::optional<std::size_t> max_samples;
-  channel_values scale{1.0};
-  channel_values mean{0.0};
-  channel_values std{1.0};
-  std::string normalized_by;  ///< the section of TAO that scale, mean and std were taken from; empty if none
-
-  friend bool operator==(const data_config&, const data_config&) = default;
-};
-
-/// `ptq.calibration`.
-struct calibration_config {
-  std::optional<std::string> algorithm;  ///< overrides `quantize.algorithm`
-  double percentile = 99.99;
-  std::optional<std::size_t> bins;
-  std::string statistics;  ///< a file of ranges collected before: no data are needed then
-
-  friend bool operator==(const calibration_config&, const calibration_config&) = default;
-};
-
-/// Graph input -> the axis that counts samples; nothing where the input has none.
-using batch_axis_choices = std::map<std::string, std::optional<std::size_t>>;
-
-/// `ptq.data`: how the graph takes the data.
-struct layout_config {
-  batch_axis_choices batch_axis;  ///< of the inputs for which what the graph declares does not tell it
-
-  friend bool operator==(const layout_config&, const layout_config&) = default;
-};
-
-/// The `ptq:` section: settings that TAO does not know.
-struct ptq_config {
-  std::map<std::string, std::string> module_types;  ///< layer name -> class name
-  std::string module_types_file;
-  calibration_config calibration;
-  layout_config data;
-
-  friend bool operator==(const ptq_config&, const ptq_config&) = default;
-};
-
-struct spec {
-  std::string file;  ///< where it was read from, absolute; empty if it was built in code
-  std::map<std::string, std::string> places;  ///< field path -> "line:column" in the file, or "argument N"
-  quantize_config quantize;
-  std::optional<data_config> calibration_data;
-  std::optional<data_config> evaluation_data;
-  ptq_config ptq;
-  std::vector<std::string> warnings;
-
-  /// What static quantization calibrates with: its own data, or else what `evaluate` reads. Null if neither
-  /// is given.
-  const data_config* data() const noexcept {
-    return calibration_data ? &*calibration_data : evaluation_data ? &*evaluation_data : nullptr;
-  }
-
-  /// Where a field is, for an error about its value: "/dir/spec.yaml:4:15: quantize.model_path".
-  std::string where(const std::string& field) const {
-    const auto found = places.find(field);
-    if (found == places.end()) return file.empty() ? field : file + ": " + field;
-    const bool in_file = found->second.front() != 'a';
-    return (in_file ? file + ":" : "") + found->second + ": " + field;
-  }
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_CONFIG_SPEC_HPP
-
-// ---- ptq/detail/type_list.hpp ----
-
-/// @file type_list.hpp A list of types, and a loop over it. The built-in policies and a user's own are such
-/// lists.
-#ifndef PTQ_DETAIL_TYPE_LIST_HPP
-#define PTQ_DETAIL_TYPE_LIST_HPP
-
-#include <cstddef>
-
-namespace ptq::inline v0_1 {
-
-/// An ordered list of policy classes, for instance `ptq::list<ptq::int8, my_int4>`.
-template <class... Types>
-struct list {
-  static constexpr std::size_t size = sizeof...(Types);
-};
-
-namespace detail {
-
-template <class T>
-struct type_tag {
-  using type = T;
-};
-
-/// Calls f(type_tag<T>{}) for each type of the list, in order.
-template <class... Types, class F>
-constexpr void for_each_type(list<Types...>, F&& f) {
-  (f(type_tag<Types>{}), ...);
-}
-
-}  // namespace detail
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_DETAIL_TYPE_LIST_HPP
-
 // ---- ptq/backend/recipe.hpp ----
 
 /// @file recipe.hpp The numbers by which a backend quantizes a dtype. A backend is data; kernels never know
@@ -1049,6 +849,116 @@ concept dtype = std::is_empty_v<T> && std::is_trivially_copyable_v<typename T::s
 
 #endif  // PTQ_DTYPE_CONCEPT_HPP
 
+// ---- ptq/dtype/int8.hpp ----
+
+/// @file int8.hpp Two's complement 8-bit integers, -128 to 127.
+#ifndef PTQ_DTYPE_INT8_HPP
+#define PTQ_DTYPE_INT8_HPP
+
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+struct int8 {
+  static constexpr const char* name = "int8";
+  using storage = std::int8_t;
+  static constexpr bool is_integer = true;
+  static constexpr float max_finite = 127.0F;
+  static constexpr float lowest = -128.0F;
+
+  /// The nearest integer, ties to even, clamped to [-128, 127]. NaN becomes 0, infinities the ends of the
+  /// range.
+  static constexpr storage encode(const float& value) noexcept {
+    const std::uint32_t bits = detail::bits_of(value);
+    const std::uint32_t size = detail::magnitude(bits);
+    const std::uint32_t clamped = size < bits_of_128 ? size : bits_of_128;
+    // No branches on the data: codes of trained weights are unpredictable.
+    const std::uint32_t significand = (clamped & 0x7fffffu) | 0x800000u;
+    const std::uint32_t places = 150u - (clamped >> 23);  // to the binary point; from 16 up
+    const std::uint32_t shift = places < 31u ? places : 31u;
+    const std::uint32_t odd = (significand >> shift) & 1u;
+    const std::uint32_t rounded = (significand + (1u << (shift - 1)) - 1u + odd) >> shift;
+    const std::uint32_t sign = bits >> 31;
+    const std::uint32_t limit = 127u + sign;
+    const std::uint32_t limited = rounded < limit ? rounded : limit;
+    const std::uint32_t finite = detail::is_nan(size) ? 0u : limited;
+    return static_cast<storage>((finite ^ (0u - sign)) + sign);  // two's complement negation
+  }
+
+  static constexpr float decode(storage code) noexcept { return static_cast<float>(code); }
+
+ private:
+  static constexpr std::uint32_t bits_of_128 = 0x43000000u;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_INT8_HPP
+
+// ---- ptq/dtype/native.hpp ----
+
+/// @file native.hpp The dtype that leaves a tensor as it is.
+#ifndef PTQ_DTYPE_NATIVE_HPP
+#define PTQ_DTYPE_NATIVE_HPP
+
+#include <limits>
+
+namespace ptq::inline v0_1 {
+
+/// In a specification: the layer keeps its original precision. As a policy class: codes are the values
+/// themselves and every scale is 1.
+struct native {
+  static constexpr const char* name = "native";
+  using storage = float;
+  static constexpr bool is_integer = false;
+  static constexpr float max_finite = (std::numeric_limits<float>::max)();
+  static constexpr float lowest = std::numeric_limits<float>::lowest();
+
+  static constexpr storage encode(float value) noexcept { return value; }
+  static constexpr float decode(storage code) noexcept { return code; }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_NATIVE_HPP
+
+// ---- ptq/backend/concept.hpp ----
+
+/// @file concept.hpp What a backend offers.
+#ifndef PTQ_BACKEND_CONCEPT_HPP
+#define PTQ_BACKEND_CONCEPT_HPP
+
+#include <concepts>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+
+/// A named numeric profile: an empty struct with
+///
+/// | member      | meaning                                                        |
+/// |-------------|----------------------------------------------------------------|
+/// | name        | the word in YAML files, artifacts and tables                   |
+/// | mode        | the one `quantize.mode` that goes with it                      |
+/// | activations | whether it quantizes activations too                           |
+/// | numbers<D>  | a `recipe` for every dtype D (`native` is never asked for)     |
+template <class T>
+concept backend = std::is_empty_v<T> && requires {
+  { T::name } -> std::convertible_to<const char*>;
+  { T::mode } -> std::convertible_to<const char*>;
+  { T::activations } -> std::convertible_to<bool>;
+  { T::template numbers<int8> } -> std::convertible_to<recipe>;
+};
+
+/// The recipe of a dtype under a backend; `native` is never scaled.
+template <dtype D, backend B>
+inline constexpr recipe recipe_of = B::template numbers<D>;
+template <backend B>
+inline constexpr recipe recipe_of<native, B> = recipe{};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_BACKEND_CONCEPT_HPP
+
 // ---- ptq/backend/modelopt.hpp ----
 
 /// @file modelopt.hpp The numbers that ModelOpt 0.47 packs and exports, static.
@@ -1101,6 +1011,41 @@ struct torchao {
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_BACKEND_TORCHAO_HPP
+
+// ---- ptq/detail/type_list.hpp ----
+
+/// @file type_list.hpp A list of types, and a loop over it. The built-in policies and a user's own are such
+/// lists.
+#ifndef PTQ_DETAIL_TYPE_LIST_HPP
+#define PTQ_DETAIL_TYPE_LIST_HPP
+
+#include <cstddef>
+
+namespace ptq::inline v0_1 {
+
+/// An ordered list of policy classes, for instance `ptq::list<ptq::int8, my_int4>`.
+template <class... Types>
+struct list {
+  static constexpr std::size_t size = sizeof...(Types);
+};
+
+namespace detail {
+
+template <class T>
+struct type_tag {
+  using type = T;
+};
+
+/// Calls f(type_tag<T>{}) for each type of the list, in order.
+template <class... Types, class F>
+constexpr void for_each_type(list<Types...>, F&& f) {
+  (f(type_tag<Types>{}), ...);
+}
+
+}  // namespace detail
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DETAIL_TYPE_LIST_HPP
 
 // ---- ptq/backends.hpp ----
 
@@ -1211,196 +1156,6 @@ constexpr grid grid_of() noexcept {
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_CALIBRATION_GRID_HPP
-
-// ---- ptq/calibration/cuts.hpp ----
-
-/// @file cuts.hpp Where the bins of a histogram part into the levels of a grid, for any threshold.
-#ifndef PTQ_CALIBRATION_CUTS_HPP
-#define PTQ_CALIBRATION_CUTS_HPP
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-
-namespace ptq::inline v0_1::detail {
-
-/// How a bin finds its level.
-enum class grouping : unsigned char {
-  equal_widths,  ///< as many groups as levels, all of the same width; a bin counts by its lower edge
-  nearest,       ///< the level nearest to the centre of the bin, the upper one where two are as near
-};
-
-/// Cut g is the first bin of level g. It lies at a fixed share of the threshold.
-template <std::size_t MaxLevels>
-class level_cuts {
- public:
-  constexpr level_cuts(const grid& levels, grouping how) noexcept
-      : size_(levels.size()), round_up_(how == grouping::equal_widths ? half_bin * 2 - 1 : half_bin - 1) {
-    PTQ_ASSERT(size_ <= MaxLevels);
-    for (std::size_t g = 1; g < size_; ++g)
-      shares_[g] =
-          how == grouping::equal_widths ? g * grid::one / size_ : (levels.share(g - 1) + levels.share(g)) / 2;
-  }
-
-  constexpr std::size_t size() const noexcept { return size_; }
-
-  /// @param half_bins the threshold, from the lower edge of bin 0, in half bins: below 2^25
-  constexpr std::size_t first_bin(std::size_t g, std::size_t half_bins) const noexcept {
-    return static_cast<std::size_t>((shares_[g] * half_bins + round_up_) / (half_bin * 2));
-  }
-
- private:
-  static constexpr std::uint64_t half_bin = grid::one;
-
-  std::array<std::uint64_t, MaxLevels> shares_{};
-  std::size_t size_;
-  std::uint64_t round_up_;  ///< to the next lower edge, or to the next centre and from there down to its bin
-};
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_CALIBRATION_CUTS_HPP
-
-// ---- ptq/detail/uint128.hpp ----
-
-/// @file uint128.hpp 128-bit sums and products on every machine: 32-bit targets have no __int128.
-#ifndef PTQ_DETAIL_UINT128_HPP
-#define PTQ_DETAIL_UINT128_HPP
-
-#include <compare>
-#include <cstdint>
-
-namespace ptq::inline v0_1::detail {
-
-/// Unsigned and modulo 2^128, so that a sum may pass through "negative" values on its way.
-struct uint128 {
-  std::uint64_t high = 0;
-  std::uint64_t low = 0;
-
-  constexpr uint128& operator+=(uint128 other) noexcept {
-    low += other.low;
-    high += other.high + (low < other.low ? 1u : 0u);
-    return *this;
-  }
-  constexpr uint128& operator-=(uint128 other) noexcept {
-    high -= other.high + (low < other.low ? 1u : 0u);
-    low -= other.low;
-    return *this;
-  }
-  friend constexpr uint128 operator+(uint128 a, uint128 b) noexcept { return a += b; }
-  friend constexpr uint128 operator-(uint128 a, uint128 b) noexcept { return a -= b; }
-
-  friend constexpr bool operator==(const uint128&, const uint128&) = default;
-  friend constexpr std::strong_ordering operator<=>(const uint128&, const uint128&) = default;
-};
-
-/// a * b, exact, by products of 32-bit halves.
-constexpr uint128 multiply_halves(std::uint64_t a, std::uint64_t b) noexcept {
-  constexpr std::uint64_t half = 0xffffffffu;
-  const std::uint64_t low = (a & half) * (b & half);
-  const std::uint64_t left = (a >> 32) * (b & half) + (low >> 32);
-  const std::uint64_t right = (a & half) * (b >> 32) + (left & half);
-  return {(a >> 32) * (b >> 32) + (left >> 32) + (right >> 32), (right << 32) | (low & half)};
-}
-
-/// a * b, exact.
-constexpr uint128 multiply_wide(std::uint64_t a, std::uint64_t b) noexcept {
-#ifdef __SIZEOF_INT128__
-  __extension__ using native = unsigned __int128;
-  const native product = static_cast<native>(a) * b;
-  return {static_cast<std::uint64_t>(product >> 64), static_cast<std::uint64_t>(product)};
-#else
-  return multiply_halves(a, b);
-#endif
-}
-
-/// a * b / 2^64, rounded down.
-constexpr std::uint64_t multiply_high(std::uint64_t a, std::uint64_t b) noexcept {
-  return multiply_wide(a, b).high;
-}
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_DETAIL_UINT128_HPP
-
-// ---- ptq/calibration/log2.hpp ----
-
-/// @file log2.hpp Binary logarithms of integers in fixed point: the same bits on every machine, without libm.
-#ifndef PTQ_CALIBRATION_LOG2_HPP
-#define PTQ_CALIBRATION_LOG2_HPP
-
-#include <array>
-#include <bit>
-#include <cstddef>
-#include <cstdint>
-
-namespace ptq::inline v0_1::detail {
-
-inline constexpr int log2_fraction_bits = 48;
-
-/// log2(e) / 2, in units of 2^-64.
-inline constexpr std::uint64_t half_log2_e = 0xb8aa3b295c17f0bcu;
-
-/// The numbers 128 / 128 to 255 / 128: what is left of any other is a factor below 1 + 2^-7.
-struct log2_cells {
-  struct cell {
-    std::uint64_t reciprocal;  ///< of 128 .. 255, in units of 2^-64, rounded down
-    std::uint64_t logarithm;   ///< log2(cell / 128) in units of 2^-63
-  };
-  std::array<cell, 128> cells{};
-
-  /// Logarithms as a running sum of log2(n / (n - 1)).
-  constexpr log2_cells() noexcept {
-    std::uint64_t sum = 0;
-    for (std::size_t n = 128; n < 256; ++n) {
-      if (n > 128) sum += log2_of_step(2 * std::uint64_t{n} - 1);
-      cells[n - 128] = {~std::uint64_t{0} / n, sum};
-    }
-  }
-
- private:
-  /// log2((odd + 1) / (odd - 1)) by the series of artanh(1 / odd).
-  static constexpr std::uint64_t log2_of_step(std::uint64_t odd) noexcept {
-    std::uint64_t sum = 0;
-    std::uint64_t power = ~std::uint64_t{0} / odd;
-    for (std::uint64_t k = 1; power != 0; k += 2) {
-      sum += power / k;
-      power /= odd * odd;
-    }
-    return multiply_high(sum, half_log2_e) * 2;
-  }
-};
-
-inline constexpr log2_cells log2_table;
-
-/// log2(1 + r) in units of 2^-63, for r below 2^-7 in units of 2^-64: r - r^2 / 2 + ... - r^6 / 6 and the
-/// base. What is left off is below 2^-51.
-constexpr std::uint64_t log2_of_one_plus(std::uint64_t r) noexcept {
-  constexpr std::uint64_t one = ~std::uint64_t{0};
-  std::uint64_t sum = one / 5 - multiply_high(r, one / 6);
-  sum = one / 4 - multiply_high(r, sum);
-  sum = one / 3 - multiply_high(r, sum);
-  sum = one / 2 - multiply_high(r, sum);
-  sum = one - multiply_high(r, sum);
-  return multiply_high(multiply_high(r, sum), half_log2_e);
-}
-
-/// log2(x) in units of 2^-48, for x >= 1. Exact for powers of two; elsewhere the error is below one unit.
-constexpr std::uint64_t log2_fixed(std::uint64_t x) noexcept {
-  const int zeros = std::countl_zero(x);
-  const std::uint64_t scaled = x << zeros;
-  const log2_cells::cell& cell = log2_table.cells[static_cast<std::size_t>(scaled >> 56) - 128];
-  const std::uint64_t rest = scaled << 8;  // of the number beyond its cell
-  std::uint64_t fraction = cell.logarithm;
-  if (rest != 0) fraction += log2_of_one_plus(multiply_high(rest, cell.reciprocal));  // 0 for all below 256
-  constexpr int drop = 63 - log2_fraction_bits;
-  return (static_cast<std::uint64_t>(63 - zeros) << log2_fraction_bits) +
-         ((fraction + (1u << (drop - 1))) >> drop);
-}
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_CALIBRATION_LOG2_HPP
 
 // ---- ptq/calibration/range.hpp ----
 
@@ -2151,6 +1906,227 @@ struct statistics {
 
 #endif  // PTQ_CALIBRATION_STATISTICS_HPP
 
+// ---- ptq/calibration/concept.hpp ----
+
+/// @file concept.hpp What a calibrator offers.
+#ifndef PTQ_CALIBRATION_CONCEPT_HPP
+#define PTQ_CALIBRATION_CONCEPT_HPP
+
+#include <concepts>
+
+namespace ptq::inline v0_1 {
+
+/// A question to the statistics of a tensor: which range should codes represent? It never sees the batches,
+/// so its answer cannot depend on them. It knows no dtype: the levels that codes stand for are a value.
+///
+/// | member              | meaning                                                             |
+/// |---------------------|---------------------------------------------------------------------|
+/// | name                | the word in YAML files, artifacts and tables                        |
+/// | range(seen, levels) | the answer for what was seen, if it is to be represented on a grid  |
+///
+/// Optional: `is_tao_word`, true where `quantize.algorithm` may name it (TAO knows minmax and entropy); all
+/// others are for `ptq.calibration.algorithm`.
+template <class T>
+concept calibrator =
+    std::default_initializable<T> && requires(const T ask, const statistics<>& seen, const grid& levels) {
+      { T::name } -> std::convertible_to<const char*>;
+      { ask.range(seen, levels) } noexcept -> std::same_as<range>;
+    };
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CALIBRATION_CONCEPT_HPP
+
+// ---- ptq/calibration/cuts.hpp ----
+
+/// @file cuts.hpp Where the bins of a histogram part into the levels of a grid, for any threshold.
+#ifndef PTQ_CALIBRATION_CUTS_HPP
+#define PTQ_CALIBRATION_CUTS_HPP
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1::detail {
+
+/// How a bin finds its level.
+enum class grouping : unsigned char {
+  equal_widths,  ///< as many groups as levels, all of the same width; a bin counts by its lower edge
+  nearest,       ///< the level nearest to the centre of the bin, the upper one where two are as near
+};
+
+/// Cut g is the first bin of level g. It lies at a fixed share of the threshold.
+template <std::size_t MaxLevels>
+class level_cuts {
+ public:
+  constexpr level_cuts(const grid& levels, grouping how) noexcept
+      : size_(levels.size()), round_up_(how == grouping::equal_widths ? half_bin * 2 - 1 : half_bin - 1) {
+    PTQ_ASSERT(size_ <= MaxLevels);
+    for (std::size_t g = 1; g < size_; ++g)
+      shares_[g] =
+          how == grouping::equal_widths ? g * grid::one / size_ : (levels.share(g - 1) + levels.share(g)) / 2;
+  }
+
+  constexpr std::size_t size() const noexcept { return size_; }
+
+  /// @param half_bins the threshold, from the lower edge of bin 0, in half bins: below 2^25
+  constexpr std::size_t first_bin(std::size_t g, std::size_t half_bins) const noexcept {
+    return static_cast<std::size_t>((shares_[g] * half_bins + round_up_) / (half_bin * 2));
+  }
+
+ private:
+  static constexpr std::uint64_t half_bin = grid::one;
+
+  std::array<std::uint64_t, MaxLevels> shares_{};
+  std::size_t size_;
+  std::uint64_t round_up_;  ///< to the next lower edge, or to the next centre and from there down to its bin
+};
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CALIBRATION_CUTS_HPP
+
+// ---- ptq/detail/uint128.hpp ----
+
+/// @file uint128.hpp 128-bit sums and products on every machine: 32-bit targets have no __int128.
+#ifndef PTQ_DETAIL_UINT128_HPP
+#define PTQ_DETAIL_UINT128_HPP
+
+#include <compare>
+#include <cstdint>
+
+namespace ptq::inline v0_1::detail {
+
+/// Unsigned and modulo 2^128, so that a sum may pass through "negative" values on its way.
+struct uint128 {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+
+  constexpr uint128& operator+=(uint128 other) noexcept {
+    low += other.low;
+    high += other.high + (low < other.low ? 1u : 0u);
+    return *this;
+  }
+  constexpr uint128& operator-=(uint128 other) noexcept {
+    high -= other.high + (low < other.low ? 1u : 0u);
+    low -= other.low;
+    return *this;
+  }
+  friend constexpr uint128 operator+(uint128 a, uint128 b) noexcept { return a += b; }
+  friend constexpr uint128 operator-(uint128 a, uint128 b) noexcept { return a -= b; }
+
+  friend constexpr bool operator==(const uint128&, const uint128&) = default;
+  friend constexpr std::strong_ordering operator<=>(const uint128&, const uint128&) = default;
+};
+
+/// a * b, exact, by products of 32-bit halves.
+constexpr uint128 multiply_halves(std::uint64_t a, std::uint64_t b) noexcept {
+  constexpr std::uint64_t half = 0xffffffffu;
+  const std::uint64_t low = (a & half) * (b & half);
+  const std::uint64_t left = (a >> 32) * (b & half) + (low >> 32);
+  const std::uint64_t right = (a & half) * (b >> 32) + (left & half);
+  return {(a >> 32) * (b >> 32) + (left >> 32) + (right >> 32), (right << 32) | (low & half)};
+}
+
+/// a * b, exact.
+constexpr uint128 multiply_wide(std::uint64_t a, std::uint64_t b) noexcept {
+#ifdef __SIZEOF_INT128__
+  __extension__ using native = unsigned __int128;
+  const native product = static_cast<native>(a) * b;
+  return {static_cast<std::uint64_t>(product >> 64), static_cast<std::uint64_t>(product)};
+#else
+  return multiply_halves(a, b);
+#endif
+}
+
+/// a * b / 2^64, rounded down.
+constexpr std::uint64_t multiply_high(std::uint64_t a, std::uint64_t b) noexcept {
+  return multiply_wide(a, b).high;
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_DETAIL_UINT128_HPP
+
+// ---- ptq/calibration/log2.hpp ----
+
+/// @file log2.hpp Binary logarithms of integers in fixed point: the same bits on every machine, without libm.
+#ifndef PTQ_CALIBRATION_LOG2_HPP
+#define PTQ_CALIBRATION_LOG2_HPP
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1::detail {
+
+inline constexpr int log2_fraction_bits = 48;
+
+/// log2(e) / 2, in units of 2^-64.
+inline constexpr std::uint64_t half_log2_e = 0xb8aa3b295c17f0bcu;
+
+/// The numbers 128 / 128 to 255 / 128: what is left of any other is a factor below 1 + 2^-7.
+struct log2_cells {
+  struct cell {
+    std::uint64_t reciprocal;  ///< of 128 .. 255, in units of 2^-64, rounded down
+    std::uint64_t logarithm;   ///< log2(cell / 128) in units of 2^-63
+  };
+  std::array<cell, 128> cells{};
+
+  /// Logarithms as a running sum of log2(n / (n - 1)).
+  constexpr log2_cells() noexcept {
+    std::uint64_t sum = 0;
+    for (std::size_t n = 128; n < 256; ++n) {
+      if (n > 128) sum += log2_of_step(2 * std::uint64_t{n} - 1);
+      cells[n - 128] = {~std::uint64_t{0} / n, sum};
+    }
+  }
+
+ private:
+  /// log2((odd + 1) / (odd - 1)) by the series of artanh(1 / odd).
+  static constexpr std::uint64_t log2_of_step(std::uint64_t odd) noexcept {
+    std::uint64_t sum = 0;
+    std::uint64_t power = ~std::uint64_t{0} / odd;
+    for (std::uint64_t k = 1; power != 0; k += 2) {
+      sum += power / k;
+      power /= odd * odd;
+    }
+    return multiply_high(sum, half_log2_e) * 2;
+  }
+};
+
+inline constexpr log2_cells log2_table;
+
+/// log2(1 + r) in units of 2^-63, for r below 2^-7 in units of 2^-64: r - r^2 / 2 + ... - r^6 / 6 and the
+/// base. What is left off is below 2^-51.
+constexpr std::uint64_t log2_of_one_plus(std::uint64_t r) noexcept {
+  constexpr std::uint64_t one = ~std::uint64_t{0};
+  std::uint64_t sum = one / 5 - multiply_high(r, one / 6);
+  sum = one / 4 - multiply_high(r, sum);
+  sum = one / 3 - multiply_high(r, sum);
+  sum = one / 2 - multiply_high(r, sum);
+  sum = one - multiply_high(r, sum);
+  return multiply_high(multiply_high(r, sum), half_log2_e);
+}
+
+/// log2(x) in units of 2^-48, for x >= 1. Exact for powers of two; elsewhere the error is below one unit.
+constexpr std::uint64_t log2_fixed(std::uint64_t x) noexcept {
+  const int zeros = std::countl_zero(x);
+  const std::uint64_t scaled = x << zeros;
+  const log2_cells::cell& cell = log2_table.cells[static_cast<std::size_t>(scaled >> 56) - 128];
+  const std::uint64_t rest = scaled << 8;  // of the number beyond its cell
+  std::uint64_t fraction = cell.logarithm;
+  if (rest != 0) fraction += log2_of_one_plus(multiply_high(rest, cell.reciprocal));  // 0 for all below 256
+  constexpr int drop = 63 - log2_fraction_bits;
+  return (static_cast<std::uint64_t>(63 - zeros) << log2_fraction_bits) +
+         ((fraction + (1u << (drop - 1))) >> drop);
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CALIBRATION_LOG2_HPP
+
 // ---- ptq/calibration/entropy.hpp ----
 
 /// @file entropy.hpp The range whose quantized histogram diverges least from the original one.
@@ -2554,79 +2530,6 @@ struct fp8_e5m2 {
 
 #endif  // PTQ_DTYPE_FP8_E5M2_HPP
 
-// ---- ptq/dtype/int8.hpp ----
-
-/// @file int8.hpp Two's complement 8-bit integers, -128 to 127.
-#ifndef PTQ_DTYPE_INT8_HPP
-#define PTQ_DTYPE_INT8_HPP
-
-#include <cstdint>
-
-namespace ptq::inline v0_1 {
-
-struct int8 {
-  static constexpr const char* name = "int8";
-  using storage = std::int8_t;
-  static constexpr bool is_integer = true;
-  static constexpr float max_finite = 127.0F;
-  static constexpr float lowest = -128.0F;
-
-  /// The nearest integer, ties to even, clamped to [-128, 127]. NaN becomes 0, infinities the ends of the
-  /// range.
-  static constexpr storage encode(const float& value) noexcept {
-    const std::uint32_t bits = detail::bits_of(value);
-    const std::uint32_t size = detail::magnitude(bits);
-    const std::uint32_t clamped = size < bits_of_128 ? size : bits_of_128;
-    // No branches on the data: codes of trained weights are unpredictable.
-    const std::uint32_t significand = (clamped & 0x7fffffu) | 0x800000u;
-    const std::uint32_t places = 150u - (clamped >> 23);  // to the binary point; from 16 up
-    const std::uint32_t shift = places < 31u ? places : 31u;
-    const std::uint32_t odd = (significand >> shift) & 1u;
-    const std::uint32_t rounded = (significand + (1u << (shift - 1)) - 1u + odd) >> shift;
-    const std::uint32_t sign = bits >> 31;
-    const std::uint32_t limit = 127u + sign;
-    const std::uint32_t limited = rounded < limit ? rounded : limit;
-    const std::uint32_t finite = detail::is_nan(size) ? 0u : limited;
-    return static_cast<storage>((finite ^ (0u - sign)) + sign);  // two's complement negation
-  }
-
-  static constexpr float decode(storage code) noexcept { return static_cast<float>(code); }
-
- private:
-  static constexpr std::uint32_t bits_of_128 = 0x43000000u;
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_DTYPE_INT8_HPP
-
-// ---- ptq/dtype/native.hpp ----
-
-/// @file native.hpp The dtype that leaves a tensor as it is.
-#ifndef PTQ_DTYPE_NATIVE_HPP
-#define PTQ_DTYPE_NATIVE_HPP
-
-#include <limits>
-
-namespace ptq::inline v0_1 {
-
-/// In a specification: the layer keeps its original precision. As a policy class: codes are the values
-/// themselves and every scale is 1.
-struct native {
-  static constexpr const char* name = "native";
-  using storage = float;
-  static constexpr bool is_integer = false;
-  static constexpr float max_finite = (std::numeric_limits<float>::max)();
-  static constexpr float lowest = std::numeric_limits<float>::lowest();
-
-  static constexpr storage encode(float value) noexcept { return value; }
-  static constexpr float decode(storage code) noexcept { return code; }
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_DTYPE_NATIVE_HPP
-
 // ---- ptq/dtypes.hpp ----
 
 /// @file dtypes.hpp The built-in dtypes. A new one is a file in dtype/ and a line here.
@@ -2643,607 +2546,6 @@ using dtypes = list<int8,        //
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_DTYPES_HPP
-
-// ---- ptq/policies.hpp ----
-
-/// @file policies.hpp The bundle of the three lists that run-time dispatch picks from.
-#ifndef PTQ_POLICIES_HPP
-#define PTQ_POLICIES_HPP
-
-namespace ptq::inline v0_1 {
-
-/// Derive from it to extend or replace a list:
-///   struct my_policies : ptq::builtin { using dtypes = ptq::list<ptq::int8, int4>; };
-struct builtin {
-  using dtypes = ptq::dtypes;
-  using calibrators = ptq::calibrators;
-  using backends = ptq::backends;
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_POLICIES_HPP
-
-// ---- ptq/config/words.hpp ----
-
-/// @file words.hpp The words that a specification may use, taken from a bundle of policies.
-#ifndef PTQ_CONFIG_WORDS_HPP
-#define PTQ_CONFIG_WORDS_HPP
-
-#include <algorithm>
-#include <span>
-#include <string_view>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-
-/// A backend's word, the one mode that goes with it, and whether it quantizes activations.
-struct backend_words {
-  std::string_view name;
-  std::string_view mode;
-  bool activations = false;
-};
-
-struct spec_words {
-  std::vector<std::string_view> dtypes;
-  std::vector<std::string_view> calibrators;      ///< what `ptq.calibration.algorithm` may name
-  std::vector<std::string_view> tao_calibrators;  ///< those that `quantize.algorithm` may name too
-  std::vector<backend_words> backends;
-};
-
-/// The backend of a word: one of the names, or `modelopt.pytorch` or `modelopt.onnx`, which are names of
-/// modelopt. Null if there is none.
-inline const backend_words* find_backend(const spec_words& words, std::string_view word) {
-  if (word == "modelopt.pytorch" || word == "modelopt.onnx") word = "modelopt";
-  const auto found = std::find_if(words.backends.begin(), words.backends.end(),
-                                  [&](const backend_words& b) { return b.name == word; });
-  return found == words.backends.end() ? nullptr : &*found;
-}
-
-namespace detail {
-
-inline bool contains(std::span<const std::string_view> words, std::string_view word) {
-  return std::find(words.begin(), words.end(), word) != words.end();
-}
-
-template <class Calibrator>
-inline constexpr bool is_tao_word = false;
-template <class Calibrator>
-  requires(Calibrator::is_tao_word)
-inline constexpr bool is_tao_word<Calibrator> = true;
-
-}  // namespace detail
-
-template <class Policies = builtin>
-spec_words words_of() {
-  spec_words words;
-  detail::for_each_type(typename Policies::dtypes{},
-                        [&]<class D>(detail::type_tag<D>) { words.dtypes.emplace_back(D::name); });
-  detail::for_each_type(typename Policies::calibrators{}, [&]<class C>(detail::type_tag<C>) {
-    words.calibrators.emplace_back(C::name);
-    if (detail::is_tao_word<C>) words.tao_calibrators.emplace_back(C::name);
-  });
-  detail::for_each_type(typename Policies::backends{}, [&]<class B>(detail::type_tag<B>) {
-    words.backends.push_back({B::name, B::mode, B::activations});
-  });
-  return words;
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_CONFIG_WORDS_HPP
-
-// ---- ptq/result.hpp ----
-
-/// @file result.hpp A value or an error in words: how hosted code reports failure. Nothing here throws.
-#ifndef PTQ_RESULT_HPP
-#define PTQ_RESULT_HPP
-
-#include <cstddef>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <utility>
-
-namespace ptq::inline v0_1 {
-
-/// What failed, where, and what to do: `what` is the whole message, ready to print.
-struct error {
-  errc code = errc::ok;
-  std::size_t at = 0;   ///< as in `status`
-  std::string where;    ///< file, line:column, field path, argument, layer or tensor: as much as is known
-  std::string what;     ///< "<where>: <text>"
-  std::string nearest;  ///< the allowed word nearest to a wrong one, if there is one
-
-  error() = default;
-  error(errc kind, std::string_view place, std::string_view text, std::string_view nearest_word = {})
-      : code(kind), where(place), nearest(nearest_word) {
-    if (!where.empty()) what.append(where).append(": ");
-    what.append(text);
-    if (!nearest.empty()) what.append(" Did you mean \"").append(nearest).append("\"?");
-  }
-
-  /// The same error seen from further out: `place` comes before what is already known.
-  error in(std::string_view place) const {
-    error outer = *this;
-    outer.where = where.empty() ? std::string(place) : std::string(place) + ": " + where;
-    outer.what = std::string(place) + ": " + what;
-    return outer;
-  }
-};
-
-/// A value, or the error that stands in its place.
-template <class T>
-class [[nodiscard]] result {
- public:
-  result(T value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor): as std::expected
-  result(ptq::error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
-
-  explicit operator bool() const noexcept { return value_.has_value(); }
-  bool has_value() const noexcept { return value_.has_value(); }
-
-  T& operator*() & noexcept { return PTQ_ASSERT(value_), *value_; }
-  const T& operator*() const& noexcept { return PTQ_ASSERT(value_), *value_; }
-  T&& operator*() && noexcept { return PTQ_ASSERT(value_), *std::move(value_); }
-  T* operator->() noexcept { return PTQ_ASSERT(value_), &*value_; }
-  const T* operator->() const noexcept { return PTQ_ASSERT(value_), &*value_; }
-
-  const ptq::error& error() const noexcept { return error_; }
-
- private:
-  std::optional<T> value_;
-  ptq::error error_;
-};
-
-/// Success, or an error.
-template <>
-class [[nodiscard]] result<void> {
- public:
-  result() = default;
-  result(ptq::error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
-
-  explicit operator bool() const noexcept { return error_.code == errc::ok; }
-  bool has_value() const noexcept { return error_.code == errc::ok; }
-  const ptq::error& error() const noexcept { return error_; }
-
- private:
-  ptq::error error_;
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_RESULT_HPP
-
-// ---- ptq/text/letter_case.hpp ----
-
-/// @file letter_case.hpp Latin letters without their case; others stay as they are.
-#ifndef PTQ_TEXT_LETTER_CASE_HPP
-#define PTQ_TEXT_LETTER_CASE_HPP
-
-#include <string>
-#include <string_view>
-
-namespace ptq::inline v0_1::detail {
-
-constexpr char lower_cased(char c) noexcept {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-inline std::string lower_cased(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) c = lower_cased(c);
-  return lower;
-}
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_TEXT_LETTER_CASE_HPP
-
-// ---- ptq/text/nearest_word.hpp ----
-
-/// @file nearest_word.hpp The word that a typo may mean.
-#ifndef PTQ_TEXT_NEAREST_WORD_HPP
-#define PTQ_TEXT_NEAREST_WORD_HPP
-
-#include <algorithm>
-#include <array>
-#include <cstddef>
-#include <span>
-#include <string_view>
-#include <utility>
-
-namespace ptq::inline v0_1 {
-
-namespace detail {
-
-inline constexpr std::size_t longest_hint = 200;  ///< letters of a word that hints look at
-inline constexpr std::size_t hint_effort =
-    400'000;  ///< comparisons of letters that a hint is worth: less than a millisecond
-
-/// A word of up to `longest_hint` letters, in lower case.
-class hint_word {
- public:
-  explicit hint_word(std::string_view word) noexcept : size_(word.size()) {
-    for (std::size_t i = 0; i < size_; ++i) letters_[i] = lower_cased(word[i]);
-  }
-
-  std::string_view text() const noexcept { return {letters_.data(), size_}; }
-
- private:
-  std::array<char, longest_hint> letters_;  // NOLINT(*-member-init): those behind the word are not read
-  std::size_t size_;
-};
-
-/// How many letters differ (Levenshtein, swapped neighbours count once), or `limit`, where so many or more
-/// do. Neither word is longer than `longest_hint`.
-///
-/// @param steps grows by the letters that are compared
-inline std::size_t edit_distance(std::string_view a, std::string_view b, std::size_t limit,
-                                 std::size_t& steps) noexcept {
-  using distance = unsigned char;
-  static_assert(longest_hint < 255, "the longest distance plus one is a distance");
-  std::array<std::array<distance, longest_hint + 1>, 3> rows;  // NOLINT(*-member-init): written before read
-  for (std::size_t j = 0; j <= b.size(); ++j) rows[0][j] = static_cast<distance>(j);
-  std::size_t least_in_row = 0;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    auto& row = rows[i % 3];
-    const auto& above = rows[(i + 2) % 3];
-    const auto& two_above = rows[(i + 1) % 3];
-    row[0] = static_cast<distance>(i);
-    const std::size_t least_before = std::exchange(least_in_row, i);
-    steps += b.size();
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      int least = (std::min)({above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-        least = (std::min)(least, two_above[j - 2] + 1);
-      row[j] = static_cast<distance>(least);
-      least_in_row = (std::min)(least_in_row, std::size_t{row[j]});
-    }
-    if ((std::min)(least_in_row, least_before) >= limit) return limit;
-  }
-  return (std::min)(std::size_t{rows[a.size() % 3][b.size()]}, limit);
-}
-
-/// Whether a text has a word in it.
-///
-/// @param steps grows by the letters that are compared
-inline bool has_word(std::string_view text, std::string_view word, std::size_t& steps) noexcept {
-  for (; text.size() >= word.size(); text.remove_prefix(1)) {
-    std::size_t same = 0;
-    while (same < word.size() && text[same] == word[same]) ++same;
-    steps += same + 1;
-    if (same == word.size()) return true;
-  }
-  return false;
-}
-
-}  // namespace detail
-
-/// The allowed word that a typo may mean, or nothing: the first with the smallest edit distance, if no more
-/// than a third of its letters differ (or 2); else the first that the typo is a part of, if that has 3
-/// letters. Case does not count. Files may name anything, so the effort is bounded: nothing is found for
-/// words that nobody reads, and of very many allowed words only the first are looked at.
-inline std::string_view nearest_word(std::string_view typo, std::span<const std::string_view> allowed) {
-  std::string_view nearest;
-  std::string_view longer;
-  if (typo.size() > detail::longest_hint) return nearest;
-  const detail::hint_word wanted(typo);
-  std::size_t best = detail::longest_hint;
-  std::size_t effort = 0;
-  for (const std::string_view candidate : allowed) {
-    effort += 1 + (std::min)(candidate.size(), detail::longest_hint);
-    if (effort > detail::hint_effort) break;
-    if (candidate.size() > detail::longest_hint) continue;
-    const std::size_t differing =
-        (std::max)(typo.size(), candidate.size()) - (std::min)(typo.size(), candidate.size());
-    const std::size_t most = (std::max<std::size_t>)(2, candidate.size() / 3);
-    const std::size_t too_far = (std::min)(best, most + 1);
-    const detail::hint_word word(candidate);
-    if (longer.empty() && typo.size() >= 3 && detail::has_word(word.text(), wanted.text(), effort))
-      longer = candidate;
-    if (differing >= too_far) continue;
-    const std::size_t distance = detail::edit_distance(wanted.text(), word.text(), too_far, effort);
-    if (distance >= too_far) continue;
-    best = distance;
-    nearest = candidate;
-  }
-  return nearest.empty() ? longer : nearest;
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_TEXT_NEAREST_WORD_HPP
-
-// ---- ptq/text/phrases.hpp ----
-
-/// @file phrases.hpp Pieces of messages.
-#ifndef PTQ_TEXT_PHRASES_HPP
-#define PTQ_TEXT_PHRASES_HPP
-
-#include <cstddef>
-#include <span>
-#include <string>
-#include <string_view>
-
-namespace ptq::inline v0_1::detail {
-
-inline std::string in_quotes(std::string_view word) {
-  return '"' + std::string(word) + '"';
-}
-
-/// "Allowed: int8, native."
-inline std::string allowed_text(std::span<const std::string_view> allowed) {
-  std::string text = "Allowed: ";
-  for (std::size_t i = 0; i < allowed.size(); ++i) text.append(i == 0 ? "" : ", ").append(allowed[i]);
-  return text + ".";
-}
-
-/// "1 layer", "2 layers".
-inline std::string counted(std::size_t n, std::string_view noun) {
-  return std::to_string(n) + " " + std::string(noun) + (n == 1 ? "" : "s");
-}
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_TEXT_PHRASES_HPP
-
-// ---- ptq/config/validate.hpp ----
-
-/// @file validate.hpp The rules that a specification keeps, wherever it comes from.
-#ifndef PTQ_CONFIG_VALIDATE_HPP
-#define PTQ_CONFIG_VALIDATE_HPP
-
-#include <algorithm>
-#include <cstddef>
-#include <limits>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
-#include <tuple>
-#include <vector>
-
-namespace ptq::inline v0_1 {
-namespace detail {
-
-/// The bins that statistics can be read with: neighbours merge exactly down from the most.
-inline constexpr std::size_t fewest_bins = 256;
-inline constexpr std::size_t most_bins = 4096;
-
-using word_list = std::vector<std::string_view>;
-
-inline word_list backend_list(const spec_words& words) {
-  word_list list;
-  for (const backend_words& b : words.backends) list.push_back(b.name);
-  if (find_backend(words, "modelopt")) list.insert(list.end(), {"modelopt.pytorch", "modelopt.onnx"});
-  return list;
-}
-
-inline word_list mode_list(const spec_words& words) {
-  word_list list;
-  for (const backend_words& b : words.backends)
-    if (!contains(list, b.mode)) list.push_back(b.mode);
-  return list;
-}
-
-class validator {
- public:
-  validator(const spec& checked, const spec_words& words) : spec_(checked), words_(words) {}
-
-  /// The first broken rule; `where` is the field's path.
-  result<void> run() {
-    check_quantize(spec_.quantize);
-    if (spec_.calibration_data) check_data("dataset.quant_calibration_dataset", *spec_.calibration_data);
-    if (spec_.evaluation_data) check_data("evaluate", *spec_.evaluation_data);
-    check_calibration(spec_.ptq.calibration);
-    return outcome_;
-  }
-
- private:
-  void fail(errc code, std::string_view path, std::string_view text, std::string_view nearest = {}) {
-    if (outcome_) outcome_ = error(code, path, text, nearest);
-  }
-
-  void check_word(std::string_view path, std::string_view word, const word_list& allowed) {
-    if (word.empty()) return fail(errc::missing_value, path, "has no value. " + allowed_text(allowed));
-    if (contains(allowed, word)) return;
-    fail(errc::unknown_word, path, "unknown word " + in_quotes(word) + ". " + allowed_text(allowed),
-         nearest_word(word, allowed));
-  }
-
-  void check_quantize(const quantize_config& config) {
-    check_word("quantize.backend", config.backend, backend_list(words_));
-    check_word("quantize.mode", config.mode, mode_list(words_));
-    check_pair(config);
-    if (!contains(words_.tao_calibrators, config.algorithm) && contains(words_.calibrators, config.algorithm))
-      fail(errc::unknown_word, "quantize.algorithm",
-           in_quotes(config.algorithm) +
-               " is not an algorithm of TAO. Write ptq: {calibration: {algorithm: " + config.algorithm +
-               "}} beside the section quantize.");
-    static constexpr std::string_view later[] = {"awq_clip", "awq_full", "awq_lite", "rtn_dq"};
-    if (contains(later, config.algorithm))
-      fail(errc::unknown_word, "quantize.algorithm",
-           in_quotes(config.algorithm) +
-               " is for int4 weights in later versions of TAO, which ptq does not have. " +
-               allowed_text(words_.tao_calibrators));
-    check_word("quantize.algorithm", config.algorithm, words_.tao_calibrators);
-    check_word("quantize.default_layer_dtype", config.default_layer_dtype, words_.dtypes);
-    check_word("quantize.default_activation_dtype", config.default_activation_dtype, words_.dtypes);
-    for (std::size_t i = 0; i < config.layers.size(); ++i) check_rule(rule_path(i), config.layers[i]);
-    for (std::size_t i = 0; i < config.skip_names.size(); ++i)
-      if (config.skip_names[i].empty())
-        fail(errc::missing_value, skip_path(i), "is empty: name a layer, a pattern or a class.");
-  }
-
-  void check_pair(const quantize_config& config) {
-    const backend_words* backend = find_backend(words_, config.backend);
-    if (!backend || backend->mode == config.mode) return;
-    std::string text = "backend " + in_quotes(config.backend) + " goes with mode " +
-                       in_quotes(backend->mode) + ", not with " + in_quotes(config.mode);
-    for (const backend_words& other : words_.backends)
-      if (other.mode == config.mode) {
-        text += ", which goes with backend " + in_quotes(other.name);
-        break;
-      }
-    fail(errc::wrong_pair, "quantize.mode", text + ".");
-  }
-
-  void check_rule(const std::string& path, const rule_config& rule) {
-    if (rule.module_name.empty())
-      fail(errc::missing_value, path + ".module_name", "is empty: name a layer, a pattern or a class.");
-    if (rule.weights) check_slot(path + ".weights", *rule.weights);
-    if (rule.activations) check_slot(path + ".activations", *rule.activations);
-  }
-
-  void check_slot(const std::string& path, const slot_config& slot) {
-    check_word(path + ".dtype", slot.dtype, words_.dtypes);
-    if (slot.quant_axis.kind == axis_choice::kind_type::axis && slot.quant_axis.axis >= max_rank)
-      fail(errc::invalid_value, path + ".quant_axis",
-           "is " + std::to_string(slot.quant_axis.axis) + ", but a tensor has at most " +
-               std::to_string(max_rank) + " axes, counted from 0.");
-  }
-
-  void check_data(const std::string& path, const data_config& data) {
-    const bool has_images = !data.images_dir.empty();
-    if (data.inputs.empty() == data.activations.empty() && !(data.inputs.empty() && has_images))
-      fail(data.inputs.empty() ? errc::missing_value : errc::invalid_value, path,
-           "give either inputs (a file, or a map of graph inputs to files) or activations (a file); pictures "
-           "as images_dir (a folder).");
-    for (const auto& [input, file] : data.inputs)
-      if (file.empty())
-        fail(errc::missing_value, path + ".inputs" + (input.empty() ? "" : "." + input), "names no file.");
-    if (data.batch_size == 0) fail(errc::invalid_value, path + ".batch_size", "must be at least 1.");
-    if (data.max_samples == std::size_t{0})
-      fail(errc::invalid_value, path + ".max_samples", "must be at least 1, or the word all.");
-    check_unused(path, data);
-    static constexpr std::string_view tasks[] = {"binary", "classification", "regression"};
-    for (const auto& [output, word] : data.task)
-      check_word(path + ".task" + (output.empty() ? "" : "." + output), word, {tasks, tasks + 3});
-    check_channels(path + ".scale", data.scale, false);
-    check_channels(path + ".mean", data.mean, true);
-    check_channels(path + ".std", data.std, false);
-  }
-
-  /// Recorded activations are what the layers took in: nothing is done to them.
-  void check_unused(const std::string& path, const data_config& data) {
-    const data_config neutral;
-    for (const auto& [key, values, unused] : {std::tuple{".scale", &data.scale, &neutral.scale},
-                                              {".mean", &data.mean, &neutral.mean},
-                                              {".std", &data.std, &neutral.std}})
-      if (!data.activations.empty() && *values != *unused)
-        fail(errc::invalid_value, path + key,
-             "has no effect on recorded activations, which are taken as they are. Remove it.");
-  }
-
-  void check_channels(const std::string& path, const channel_values& values, bool may_be_zero) {
-    if (values.empty())
-      fail(errc::missing_value, path, "is an empty list: give a number, or one for each channel.");
-    for (const double value : values) {
-      if (!(value >= std::numeric_limits<double>::lowest() && value <= (std::numeric_limits<double>::max)()))
-        fail(errc::invalid_value, path, "must be finite.");
-      if (value == 0 && !may_be_zero) fail(errc::invalid_value, path, "must not be 0.");
-    }
-  }
-
-  void check_calibration(const calibration_config& config) {
-    if (config.algorithm) check_word("ptq.calibration.algorithm", *config.algorithm, words_.calibrators);
-    if (!(config.percentile > 0 && config.percentile <= 100))
-      fail(errc::invalid_value, "ptq.calibration.percentile", "must be above 0 and at most 100.");
-    if (!config.bins) return;
-    const std::size_t bins = *config.bins;
-    if (bins < fewest_bins || bins > most_bins || (bins & (bins - 1)) != 0)
-      fail(errc::invalid_value, "ptq.calibration.bins",
-           "must be a power of two from " + std::to_string(fewest_bins) + " to " + std::to_string(most_bins) +
-               ".");
-  }
-
-  const spec& spec_;
-  const spec_words& words_;
-  result<void> outcome_;
-};
-
-}  // namespace detail
-
-/// Checks words, pairs and numbers of a specification that was built in code; `read_spec` has done it
-/// already.
-///
-/// @return the first broken rule, `where` being the path of the field, for instance
-///         "quantize.layers[0].weights.dtype"
-inline result<void> validate(const spec& checked, const spec_words& words = words_of<>()) {
-  return detail::validator(checked, words).run();
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_CONFIG_VALIDATE_HPP
-
-// ---- ptq/backend/concept.hpp ----
-
-/// @file concept.hpp What a backend offers.
-#ifndef PTQ_BACKEND_CONCEPT_HPP
-#define PTQ_BACKEND_CONCEPT_HPP
-
-#include <concepts>
-#include <type_traits>
-
-namespace ptq::inline v0_1 {
-
-/// A named numeric profile: an empty struct with
-///
-/// | member      | meaning                                                        |
-/// |-------------|----------------------------------------------------------------|
-/// | name        | the word in YAML files, artifacts and tables                   |
-/// | mode        | the one `quantize.mode` that goes with it                      |
-/// | activations | whether it quantizes activations too                           |
-/// | numbers<D>  | a `recipe` for every dtype D (`native` is never asked for)     |
-template <class T>
-concept backend = std::is_empty_v<T> && requires {
-  { T::name } -> std::convertible_to<const char*>;
-  { T::mode } -> std::convertible_to<const char*>;
-  { T::activations } -> std::convertible_to<bool>;
-  { T::template numbers<int8> } -> std::convertible_to<recipe>;
-};
-
-/// The recipe of a dtype under a backend; `native` is never scaled.
-template <dtype D, backend B>
-inline constexpr recipe recipe_of = B::template numbers<D>;
-template <backend B>
-inline constexpr recipe recipe_of<native, B> = recipe{};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_BACKEND_CONCEPT_HPP
-
-// ---- ptq/calibration/concept.hpp ----
-
-/// @file concept.hpp What a calibrator offers.
-#ifndef PTQ_CALIBRATION_CONCEPT_HPP
-#define PTQ_CALIBRATION_CONCEPT_HPP
-
-#include <concepts>
-
-namespace ptq::inline v0_1 {
-
-/// A question to the statistics of a tensor: which range should codes represent? It never sees the batches,
-/// so its answer cannot depend on them. It knows no dtype: the levels that codes stand for are a value.
-///
-/// | member              | meaning                                                             |
-/// |---------------------|---------------------------------------------------------------------|
-/// | name                | the word in YAML files, artifacts and tables                        |
-/// | range(seen, levels) | the answer for what was seen, if it is to be represented on a grid  |
-///
-/// Optional: `is_tao_word`, true where `quantize.algorithm` may name it (TAO knows minmax and entropy); all
-/// others are for `ptq.calibration.algorithm`.
-template <class T>
-concept calibrator =
-    std::default_initializable<T> && requires(const T ask, const statistics<>& seen, const grid& levels) {
-      { T::name } -> std::convertible_to<const char*>;
-      { ask.range(seen, levels) } noexcept -> std::same_as<range>;
-    };
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_CALIBRATION_CONCEPT_HPP
 
 // ---- ptq/fwd.hpp ----
 
@@ -3284,6 +2586,26 @@ struct recipe;
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_FWD_HPP
+
+// ---- ptq/policies.hpp ----
+
+/// @file policies.hpp The bundle of the three lists that run-time dispatch picks from.
+#ifndef PTQ_POLICIES_HPP
+#define PTQ_POLICIES_HPP
+
+namespace ptq::inline v0_1 {
+
+/// Derive from it to extend or replace a list:
+///   struct my_policies : ptq::builtin { using dtypes = ptq::list<ptq::int8, int4>; };
+struct builtin {
+  using dtypes = ptq::dtypes;
+  using calibrators = ptq::calibrators;
+  using backends = ptq::backends;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_POLICIES_HPP
 
 // ---- ptq/quantize/dequantize.hpp ----
 
@@ -4247,6 +3569,87 @@ struct plan {
 
 #endif  // PTQ_MODEL_PLAN_HPP
 
+// ---- ptq/result.hpp ----
+
+/// @file result.hpp A value or an error in words: how hosted code reports failure. Nothing here throws.
+#ifndef PTQ_RESULT_HPP
+#define PTQ_RESULT_HPP
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace ptq::inline v0_1 {
+
+/// What failed, where, and what to do: `what` is the whole message, ready to print.
+struct error {
+  errc code = errc::ok;
+  std::size_t at = 0;   ///< as in `status`
+  std::string where;    ///< file, line:column, field path, argument, layer or tensor: as much as is known
+  std::string what;     ///< "<where>: <text>"
+  std::string nearest;  ///< the allowed word nearest to a wrong one, if there is one
+
+  error() = default;
+  error(errc kind, std::string_view place, std::string_view text, std::string_view nearest_word = {})
+      : code(kind), where(place), nearest(nearest_word) {
+    if (!where.empty()) what.append(where).append(": ");
+    what.append(text);
+    if (!nearest.empty()) what.append(" Did you mean \"").append(nearest).append("\"?");
+  }
+
+  /// The same error seen from further out: `place` comes before what is already known.
+  error in(std::string_view place) const {
+    error outer = *this;
+    outer.where = where.empty() ? std::string(place) : std::string(place) + ": " + where;
+    outer.what = std::string(place) + ": " + what;
+    return outer;
+  }
+};
+
+/// A value, or the error that stands in its place.
+template <class T>
+class [[nodiscard]] result {
+ public:
+  result(T value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor): as std::expected
+  result(ptq::error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
+
+  explicit operator bool() const noexcept { return value_.has_value(); }
+  bool has_value() const noexcept { return value_.has_value(); }
+
+  T& operator*() & noexcept { return PTQ_ASSERT(value_), *value_; }
+  const T& operator*() const& noexcept { return PTQ_ASSERT(value_), *value_; }
+  T&& operator*() && noexcept { return PTQ_ASSERT(value_), *std::move(value_); }
+  T* operator->() noexcept { return PTQ_ASSERT(value_), &*value_; }
+  const T* operator->() const noexcept { return PTQ_ASSERT(value_), &*value_; }
+
+  const ptq::error& error() const noexcept { return error_; }
+
+ private:
+  std::optional<T> value_;
+  ptq::error error_;
+};
+
+/// Success, or an error.
+template <>
+class [[nodiscard]] result<void> {
+ public:
+  result() = default;
+  result(ptq::error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
+
+  explicit operator bool() const noexcept { return error_.code == errc::ok; }
+  bool has_value() const noexcept { return error_.code == errc::ok; }
+  const ptq::error& error() const noexcept { return error_; }
+
+ private:
+  ptq::error error_;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_RESULT_HPP
+
 // ---- ptq/text/shape_text.hpp ----
 
 /// @file shape_text.hpp Shapes and places in tensors, as messages show them.
@@ -4667,6 +4070,355 @@ double expected_sqnr_db(const statistics<Bins>& seen, float amax, const grid& le
 
 #endif  // PTQ_CALIBRATION_EXPECTED_ERROR_HPP
 
+// ---- ptq/config/spec.hpp ----
+
+/// @file spec.hpp An experiment file as plain structs: the `quantize:` section that NVIDIA TAO defines, the
+/// data it calibrates with, and our own `ptq:` section. Words are normalised and validated; defaults are
+/// filled in.
+#ifndef PTQ_CONFIG_SPEC_HPP
+#define PTQ_CONFIG_SPEC_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// `quant_axis`: absent (the backend's default), null (per tensor) or a number.
+struct axis_choice {
+  enum class kind_type : unsigned char { backend_default, per_tensor, axis };
+  kind_type kind = kind_type::backend_default;
+  std::size_t axis = 0;
+
+  friend bool operator==(const axis_choice&, const axis_choice&) = default;
+};
+
+/// `weights:` or `activations:` of a rule.
+struct slot_config {
+  std::string dtype;
+  axis_choice quant_axis;
+
+  friend bool operator==(const slot_config&, const slot_config&) = default;
+};
+
+/// An entry of `quantize.layers`.
+struct rule_config {
+  std::string module_name;
+  std::optional<slot_config> weights;
+  std::optional<slot_config> activations;
+
+  friend bool operator==(const rule_config&, const rule_config&) = default;
+};
+
+/// The `quantize:` section.
+struct quantize_config {
+  std::string backend = "torchao";  ///< as written, for instance "modelopt.onnx"
+  std::string mode = "weight_only_ptq";
+  std::string algorithm = "minmax";
+  std::string default_layer_dtype = "native";
+  std::string default_activation_dtype = "native";
+  std::vector<rule_config> layers;
+  std::vector<std::string> skip_names;
+  std::string model_path;
+  std::string results_dir;
+
+  friend bool operator==(const quantize_config&, const quantize_config&) = default;
+};
+
+/// Numbers that apply to all channels (one entry) or one each.
+using channel_values = std::vector<double>;
+
+/// `dataset.quant_calibration_dataset`, or `evaluate`. x' = (x * scale - mean) / std.
+struct data_config {
+  std::map<std::string, std::string>
+      inputs;               ///< graph input -> file; the key is "" where only a path is given
+  std::string activations;  ///< recorded layer inputs, keyed by layer name
+  std::string images_dir;   ///< a folder of pictures, read where there are neither inputs nor activations
+  std::string labels;       ///< `evaluate` only
+  /// What outputs mean, `evaluate` only: graph output -> "classification", "binary" or "regression"; the key
+  /// is "" where one word is given for all.
+  std::map<std::string, std::string> task;
+  std::map<std::string, std::int64_t> class_axis;  ///< likewise; negative ones count from the end
+  std::size_t batch_size = 32;
+  std::optional<std::size_t> max_samples;
+  channel_values scale{1.0};
+  channel_values mean{0.0};
+  channel_values std{1.0};
+  std::string normalized_by;  ///< the section of TAO that scale, mean and std were taken from; empty if none
+
+  friend bool operator==(const data_config&, const data_config&) = default;
+};
+
+/// `ptq.calibration`.
+struct calibration_config {
+  std::optional<std::string> algorithm;  ///< overrides `quantize.algorithm`
+  double percentile = 99.99;
+  std::optional<std::size_t> bins;
+  std::string statistics;  ///< a file of ranges collected before: no data are needed then
+
+  friend bool operator==(const calibration_config&, const calibration_config&) = default;
+};
+
+/// Graph input -> the axis that counts samples; nothing where the input has none.
+using batch_axis_choices = std::map<std::string, std::optional<std::size_t>>;
+
+/// `ptq.data`: how the graph takes the data.
+struct layout_config {
+  batch_axis_choices batch_axis;  ///< of the inputs for which what the graph declares does not tell it
+
+  friend bool operator==(const layout_config&, const layout_config&) = default;
+};
+
+/// The `ptq:` section: settings that TAO does not know.
+struct ptq_config {
+  std::map<std::string, std::string> module_types;  ///< layer name -> class name
+  std::string module_types_file;
+  calibration_config calibration;
+  layout_config data;
+
+  friend bool operator==(const ptq_config&, const ptq_config&) = default;
+};
+
+struct spec {
+  std::string file;  ///< where it was read from, absolute; empty if it was built in code
+  std::map<std::string, std::string> places;  ///< field path -> "line:column" in the file, or "argument N"
+  quantize_config quantize;
+  std::optional<data_config> calibration_data;
+  std::optional<data_config> evaluation_data;
+  ptq_config ptq;
+  std::vector<std::string> warnings;
+
+  /// What static quantization calibrates with: its own data, or else what `evaluate` reads. Null if neither
+  /// is given.
+  const data_config* data() const noexcept {
+    return calibration_data ? &*calibration_data : evaluation_data ? &*evaluation_data : nullptr;
+  }
+
+  /// Where a field is, for an error about its value: "/dir/spec.yaml:4:15: quantize.model_path".
+  std::string where(const std::string& field) const {
+    const auto found = places.find(field);
+    if (found == places.end()) return file.empty() ? field : file + ": " + field;
+    const bool in_file = found->second.front() != 'a';
+    return (in_file ? file + ":" : "") + found->second + ": " + field;
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CONFIG_SPEC_HPP
+
+// ---- ptq/config/words.hpp ----
+
+/// @file words.hpp The words that a specification may use, taken from a bundle of policies.
+#ifndef PTQ_CONFIG_WORDS_HPP
+#define PTQ_CONFIG_WORDS_HPP
+
+#include <algorithm>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// A backend's word, the one mode that goes with it, and whether it quantizes activations.
+struct backend_words {
+  std::string_view name;
+  std::string_view mode;
+  bool activations = false;
+};
+
+struct spec_words {
+  std::vector<std::string_view> dtypes;
+  std::vector<std::string_view> calibrators;      ///< what `ptq.calibration.algorithm` may name
+  std::vector<std::string_view> tao_calibrators;  ///< those that `quantize.algorithm` may name too
+  std::vector<backend_words> backends;
+};
+
+/// The backend of a word: one of the names, or `modelopt.pytorch` or `modelopt.onnx`, which are names of
+/// modelopt. Null if there is none.
+inline const backend_words* find_backend(const spec_words& words, std::string_view word) {
+  if (word == "modelopt.pytorch" || word == "modelopt.onnx") word = "modelopt";
+  const auto found = std::find_if(words.backends.begin(), words.backends.end(),
+                                  [&](const backend_words& b) { return b.name == word; });
+  return found == words.backends.end() ? nullptr : &*found;
+}
+
+namespace detail {
+
+inline bool contains(std::span<const std::string_view> words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+template <class Calibrator>
+inline constexpr bool is_tao_word = false;
+template <class Calibrator>
+  requires(Calibrator::is_tao_word)
+inline constexpr bool is_tao_word<Calibrator> = true;
+
+}  // namespace detail
+
+template <class Policies = builtin>
+spec_words words_of() {
+  spec_words words;
+  detail::for_each_type(typename Policies::dtypes{},
+                        [&]<class D>(detail::type_tag<D>) { words.dtypes.emplace_back(D::name); });
+  detail::for_each_type(typename Policies::calibrators{}, [&]<class C>(detail::type_tag<C>) {
+    words.calibrators.emplace_back(C::name);
+    if (detail::is_tao_word<C>) words.tao_calibrators.emplace_back(C::name);
+  });
+  detail::for_each_type(typename Policies::backends{}, [&]<class B>(detail::type_tag<B>) {
+    words.backends.push_back({B::name, B::mode, B::activations});
+  });
+  return words;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CONFIG_WORDS_HPP
+
+// ---- ptq/text/letter_case.hpp ----
+
+/// @file letter_case.hpp Latin letters without their case; others stay as they are.
+#ifndef PTQ_TEXT_LETTER_CASE_HPP
+#define PTQ_TEXT_LETTER_CASE_HPP
+
+#include <string>
+#include <string_view>
+
+namespace ptq::inline v0_1::detail {
+
+constexpr char lower_cased(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+inline std::string lower_cased(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) c = lower_cased(c);
+  return lower;
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_TEXT_LETTER_CASE_HPP
+
+// ---- ptq/text/nearest_word.hpp ----
+
+/// @file nearest_word.hpp The word that a typo may mean.
+#ifndef PTQ_TEXT_NEAREST_WORD_HPP
+#define PTQ_TEXT_NEAREST_WORD_HPP
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <utility>
+
+namespace ptq::inline v0_1 {
+
+namespace detail {
+
+inline constexpr std::size_t longest_hint = 200;  ///< letters of a word that hints look at
+inline constexpr std::size_t hint_effort =
+    400'000;  ///< comparisons of letters that a hint is worth: less than a millisecond
+
+/// A word of up to `longest_hint` letters, in lower case.
+class hint_word {
+ public:
+  explicit hint_word(std::string_view word) noexcept : size_(word.size()) {
+    for (std::size_t i = 0; i < size_; ++i) letters_[i] = lower_cased(word[i]);
+  }
+
+  std::string_view text() const noexcept { return {letters_.data(), size_}; }
+
+ private:
+  std::array<char, longest_hint> letters_;  // NOLINT(*-member-init): those behind the word are not read
+  std::size_t size_;
+};
+
+/// How many letters differ (Levenshtein, swapped neighbours count once), or `limit`, where so many or more
+/// do. Neither word is longer than `longest_hint`.
+///
+/// @param steps grows by the letters that are compared
+inline std::size_t edit_distance(std::string_view a, std::string_view b, std::size_t limit,
+                                 std::size_t& steps) noexcept {
+  using distance = unsigned char;
+  static_assert(longest_hint < 255, "the longest distance plus one is a distance");
+  std::array<std::array<distance, longest_hint + 1>, 3> rows;  // NOLINT(*-member-init): written before read
+  for (std::size_t j = 0; j <= b.size(); ++j) rows[0][j] = static_cast<distance>(j);
+  std::size_t least_in_row = 0;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    auto& row = rows[i % 3];
+    const auto& above = rows[(i + 2) % 3];
+    const auto& two_above = rows[(i + 1) % 3];
+    row[0] = static_cast<distance>(i);
+    const std::size_t least_before = std::exchange(least_in_row, i);
+    steps += b.size();
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      int least = (std::min)({above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        least = (std::min)(least, two_above[j - 2] + 1);
+      row[j] = static_cast<distance>(least);
+      least_in_row = (std::min)(least_in_row, std::size_t{row[j]});
+    }
+    if ((std::min)(least_in_row, least_before) >= limit) return limit;
+  }
+  return (std::min)(std::size_t{rows[a.size() % 3][b.size()]}, limit);
+}
+
+/// Whether a text has a word in it.
+///
+/// @param steps grows by the letters that are compared
+inline bool has_word(std::string_view text, std::string_view word, std::size_t& steps) noexcept {
+  for (; text.size() >= word.size(); text.remove_prefix(1)) {
+    std::size_t same = 0;
+    while (same < word.size() && text[same] == word[same]) ++same;
+    steps += same + 1;
+    if (same == word.size()) return true;
+  }
+  return false;
+}
+
+}  // namespace detail
+
+/// The allowed word that a typo may mean, or nothing: the first with the smallest edit distance, if no more
+/// than a third of its letters differ (or 2); else the first that the typo is a part of, if that has 3
+/// letters. Case does not count. Files may name anything, so the effort is bounded: nothing is found for
+/// words that nobody reads, and of very many allowed words only the first are looked at.
+inline std::string_view nearest_word(std::string_view typo, std::span<const std::string_view> allowed) {
+  std::string_view nearest;
+  std::string_view longer;
+  if (typo.size() > detail::longest_hint) return nearest;
+  const detail::hint_word wanted(typo);
+  std::size_t best = detail::longest_hint;
+  std::size_t effort = 0;
+  for (const std::string_view candidate : allowed) {
+    effort += 1 + (std::min)(candidate.size(), detail::longest_hint);
+    if (effort > detail::hint_effort) break;
+    if (candidate.size() > detail::longest_hint) continue;
+    const std::size_t differing =
+        (std::max)(typo.size(), candidate.size()) - (std::min)(typo.size(), candidate.size());
+    const std::size_t most = (std::max<std::size_t>)(2, candidate.size() / 3);
+    const std::size_t too_far = (std::min)(best, most + 1);
+    const detail::hint_word word(candidate);
+    if (longer.empty() && typo.size() >= 3 && detail::has_word(word.text(), wanted.text(), effort))
+      longer = candidate;
+    if (differing >= too_far) continue;
+    const std::size_t distance = detail::edit_distance(wanted.text(), word.text(), too_far, effort);
+    if (distance >= too_far) continue;
+    best = distance;
+    nearest = candidate;
+  }
+  return nearest.empty() ? longer : nearest;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TEXT_NEAREST_WORD_HPP
+
 // ---- ptq/model/calibration.hpp ----
 
 /// @file calibration.hpp Finds the ranges of activations: the caller's own forward pass pushes the inputs of
@@ -4842,6 +4594,124 @@ class calibration {
 
 #endif  // PTQ_MODEL_CALIBRATION_HPP
 
+// ---- ptq/text/name_map.hpp ----
+
+/// @file name_map.hpp Values by name, for very many names: flat, so that a lookup touches few places of
+/// memory.
+#ifndef PTQ_TEXT_NAME_MAP_HPP
+#define PTQ_TEXT_NAME_MAP_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ptq::inline v0_1::detail {
+
+/// For maps that only say whether a name is there.
+struct no_value {};
+
+/// Entries are kept in the order in which they are added. Names are not copied: they must outlive it.
+/// Pointers to values end with the next `add`.
+template <class T>
+class name_map {
+ public:
+  struct entry {
+    std::string_view name;
+    [[no_unique_address]] T value;
+  };
+
+  void reserve(std::size_t names) {
+    entries_.reserve(names);
+    if (slots_.size() * most_full < names * slots_of_full) rehash(names);
+  }
+
+  static constexpr std::size_t none = static_cast<std::size_t>(-1);
+
+  /// The number of a name, in the order in which they were added; `none` where there is no such name.
+  std::size_t number_of(std::string_view name) const noexcept {
+    if (entries_.empty()) return none;
+    const std::uint64_t found = slots_[slot_of(name, std::hash<std::string_view>()(name))];
+    return found == 0 ? none : number_in(found);
+  }
+  /// Null where there is no such name.
+  const T* find(std::string_view name) const noexcept {
+    const std::size_t number = number_of(name);
+    return number == none ? nullptr : &entries_[number].value;
+  }
+  T* find(std::string_view name) noexcept {
+    return const_cast<T*>(std::as_const(*this).find(name));  // NOLINT: the entry is ours
+  }
+  bool contains(std::string_view name) const noexcept { return find(name) != nullptr; }
+
+  /// The value of a name, and whether it is new; then it is `value`.
+  std::pair<T*, bool> add(std::string_view name, T value = T{}) {
+    if ((entries_.size() + 1) * slots_of_full > slots_.size() * most_full) rehash(2 * entries_.size() + 8);
+    const std::size_t hash = std::hash<std::string_view>()(name);
+    std::uint64_t& slot = slots_[slot_of(name, hash)];
+    if (slot != 0) return {&entries_[number_in(slot)].value, false};
+    slot = filled(hash, entries_.size());
+    entries_.push_back({name, std::move(value)});
+    return {&entries_.back().value, true};
+  }
+
+  std::size_t size() const noexcept { return entries_.size(); }
+  T& operator[](std::size_t number) noexcept { return entries_[number].value; }
+  const T& operator[](std::size_t number) const noexcept { return entries_[number].value; }
+  auto begin() const noexcept { return entries_.begin(); }
+  auto begin() noexcept { return entries_.begin(); }
+  auto end() const noexcept { return entries_.end(); }
+  auto end() noexcept { return entries_.end(); }
+
+ private:
+  // A slot holds a part of the hash above, so that few other names are looked at, and below the number of an
+  // entry plus one; 0: it is free. Three quarters of the slots are in use at most.
+  static constexpr unsigned number_bits = 48;
+  static constexpr std::size_t most_full = 3;
+  static constexpr std::size_t slots_of_full = 4;
+
+  static std::uint64_t tag_of(std::size_t hash) noexcept {
+    return std::uint64_t{hash} >> number_bits << number_bits;
+  }
+  static std::uint64_t filled(std::size_t hash, std::size_t number) noexcept {
+    return tag_of(hash) | (number + 1);
+  }
+  static std::size_t number_in(std::uint64_t slot) noexcept {
+    return static_cast<std::size_t>(slot & ((std::uint64_t{1} << number_bits) - 1)) - 1;
+  }
+
+  /// Where a name is, or where it goes.
+  std::size_t slot_of(std::string_view name, std::size_t hash) const noexcept {
+    const std::size_t mask = slots_.size() - 1;
+    for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
+      const std::uint64_t slot = slots_[at];
+      if (slot == 0) return at;
+      if ((slot >> number_bits << number_bits) == tag_of(hash) && entries_[number_in(slot)].name == name)
+        return at;
+    }
+  }
+
+  void rehash(std::size_t names) {
+    std::size_t size = 16;
+    while (size * most_full < names * slots_of_full) size *= 2;
+    slots_.assign(size, 0);
+    for (std::size_t number = 0; number < entries_.size(); ++number) {
+      const std::size_t hash = std::hash<std::string_view>()(entries_[number].name);
+      std::size_t at = hash & (size - 1);
+      while (slots_[at] != 0) at = (at + 1) & (size - 1);
+      slots_[at] = filled(hash, number);
+    }
+  }
+
+  std::vector<entry> entries_;
+  std::vector<std::uint64_t> slots_;  // their number is a power of two
+};
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_TEXT_NAME_MAP_HPP
+
 // ---- ptq/model/layers_of.hpp ----
 
 /// @file layers_of.hpp The layers that a bare list of named tensors makes.
@@ -4852,7 +4722,6 @@ class calibration {
 #include <cstddef>
 #include <iterator>
 #include <map>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -4869,7 +4738,7 @@ struct named_tensor {
 
 namespace detail {
 
-/// Reads the class of a layer off the names and shapes of its neighbours.
+/// Reads the class of a layer off the names and shapes of its neighbours. It looks into the names of tensors.
 class state_dict {
  public:
   explicit state_dict(std::span<const named_tensor> tensors) {
@@ -4932,18 +4801,20 @@ class state_dict {
 
   /// Whether beside the layer something chooses one of so many experts.
   bool has_router(std::string_view name, std::size_t experts) const {
-    const std::string parent(name.substr(0, name.size() - last_part(name).size()));
-    const auto [known, is_new] = choices_.try_emplace(parent);
-    if (is_new)
+    const std::string_view parent = name.substr(0, name.size() - last_part(name).size());
+    const auto [known, is_new] = choices_.add(parent);
+    if (is_new) {
       for (const std::string_view router : {"router", "gate."})
-        add_choices(parent + std::string(router), known->second);
-    return known->second.contains(experts);
+        add_choices(std::string(parent).append(router), *known);
+      std::sort(known->begin(), known->end());
+    }
+    return std::binary_search(known->begin(), known->end(), experts);
   }
 
   /// The numbers of rows of the matrices whose names begin so.
-  void add_choices(const std::string& start, std::set<std::size_t>& choices) const {
+  void add_choices(const std::string& start, std::vector<std::size_t>& choices) const {
     for (auto at = shapes_.lower_bound(start); at != shapes_.end() && at->first.starts_with(start); ++at)
-      if (at->second.rank == 2) choices.insert(at->second[0]);
+      if (at->second.rank == 2) choices.push_back(at->second[0]);
   }
 
   const tensor_shape* shape_of(std::string_view layer, std::string_view tensor) const {
@@ -4952,9 +4823,8 @@ class state_dict {
   }
 
   std::map<std::string_view, tensor_shape> shapes_;
-  mutable std::map<std::string, std::set<std::size_t>>
-      choices_;              // found so far: parent -> rows of its routers
-  bool has_in_out_ = false;  // some matrix of a GPT-2 says so
+  mutable name_map<std::vector<std::size_t>> choices_;  // found so far: parent -> rows of its routers
+  bool has_in_out_ = false;                             // some matrix of a GPT-2 says so
 };
 
 }  // namespace detail
@@ -4973,17 +4843,19 @@ inline std::vector<layer> layers_of(std::span<const named_tensor> tensors,
     const bool is_weight =
         tensor.name.size() > suffix.size() && std::string_view(tensor.name).ends_with(suffix);
     if (!is_weight && shape.rank < 2) continue;
+    const std::string_view name =
+        std::string_view(tensor.name).substr(0, tensor.name.size() - (is_weight ? suffix.size() : 0));
     layer made;
-    made.name = is_weight ? tensor.name.substr(0, tensor.name.size() - suffix.size()) : tensor.name;
+    made.name = name;
     made.weight = tensor.view;
     const auto known = module_types.find(made.name);
     if (known != module_types.end()) {
       made.class_name = known->second;
     } else if (is_weight) {
-      made.class_name = neighbours.suggested(made.name, shape);
+      made.class_name = neighbours.suggested(name, shape);
       made.inferred = !made.class_name.empty();
     }
-    if ((known == module_types.end() || !is_weight) && neighbours.is_stack(made.name, shape))
+    if ((known == module_types.end() || !is_weight) && neighbours.is_stack(name, shape))
       made.reason = detail::stack_text(shape[0]);
     else if (!is_weight)
       made.reason = "its name does not end in \".weight\": only such tensors are quantized";
@@ -4995,6 +4867,31 @@ inline std::vector<layer> layers_of(std::span<const named_tensor> tensors,
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_MODEL_LAYERS_OF_HPP
+
+// ---- ptq/config/rule_path.hpp ----
+
+/// @file rule_path.hpp Where rules stand in a specification.
+#ifndef PTQ_CONFIG_RULE_PATH_HPP
+#define PTQ_CONFIG_RULE_PATH_HPP
+
+#include <cstddef>
+#include <string>
+
+namespace ptq::inline v0_1::detail {
+
+/// "quantize.layers[2]": the path of a rule.
+inline std::string rule_path(std::size_t index) {
+  return "quantize.layers[" + std::to_string(index) + "]";
+}
+
+/// "quantize.skip_names[2]".
+inline std::string skip_path(std::size_t index) {
+  return "quantize.skip_names[" + std::to_string(index) + "]";
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CONFIG_RULE_PATH_HPP
 
 // ---- ptq/text/utf8.hpp ----
 
@@ -5149,124 +5046,6 @@ constexpr bool matches(std::string_view pattern, std::string_view name) noexcept
 
 #endif  // PTQ_MODEL_PATTERN_HPP
 
-// ---- ptq/text/name_map.hpp ----
-
-/// @file name_map.hpp Values by name, for very many names: flat, so that a lookup touches few places of
-/// memory.
-#ifndef PTQ_TEXT_NAME_MAP_HPP
-#define PTQ_TEXT_NAME_MAP_HPP
-
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-namespace ptq::inline v0_1::detail {
-
-/// For maps that only say whether a name is there.
-struct no_value {};
-
-/// Entries are kept in the order in which they are added. Names are not copied: they must outlive it.
-/// Pointers to values end with the next `add`.
-template <class T>
-class name_map {
- public:
-  struct entry {
-    std::string_view name;
-    [[no_unique_address]] T value;
-  };
-
-  void reserve(std::size_t names) {
-    entries_.reserve(names);
-    if (slots_.size() * most_full < names * slots_of_full) rehash(names);
-  }
-
-  static constexpr std::size_t none = static_cast<std::size_t>(-1);
-
-  /// The number of a name, in the order in which they were added; `none` where there is no such name.
-  std::size_t number_of(std::string_view name) const noexcept {
-    if (entries_.empty()) return none;
-    const std::uint64_t found = slots_[slot_of(name, std::hash<std::string_view>()(name))];
-    return found == 0 ? none : number_in(found);
-  }
-  /// Null where there is no such name.
-  const T* find(std::string_view name) const noexcept {
-    const std::size_t number = number_of(name);
-    return number == none ? nullptr : &entries_[number].value;
-  }
-  T* find(std::string_view name) noexcept {
-    return const_cast<T*>(std::as_const(*this).find(name));  // NOLINT: the entry is ours
-  }
-  bool contains(std::string_view name) const noexcept { return find(name) != nullptr; }
-
-  /// The value of a name, and whether it is new; then it is `value`.
-  std::pair<T*, bool> add(std::string_view name, T value = T{}) {
-    if ((entries_.size() + 1) * slots_of_full > slots_.size() * most_full) rehash(2 * entries_.size() + 8);
-    const std::size_t hash = std::hash<std::string_view>()(name);
-    std::uint64_t& slot = slots_[slot_of(name, hash)];
-    if (slot != 0) return {&entries_[number_in(slot)].value, false};
-    slot = filled(hash, entries_.size());
-    entries_.push_back({name, std::move(value)});
-    return {&entries_.back().value, true};
-  }
-
-  std::size_t size() const noexcept { return entries_.size(); }
-  T& operator[](std::size_t number) noexcept { return entries_[number].value; }
-  const T& operator[](std::size_t number) const noexcept { return entries_[number].value; }
-  auto begin() const noexcept { return entries_.begin(); }
-  auto begin() noexcept { return entries_.begin(); }
-  auto end() const noexcept { return entries_.end(); }
-  auto end() noexcept { return entries_.end(); }
-
- private:
-  // A slot holds a part of the hash above, so that few other names are looked at, and below the number of an
-  // entry plus one; 0: it is free. Three quarters of the slots are in use at most.
-  static constexpr unsigned number_bits = 48;
-  static constexpr std::size_t most_full = 3;
-  static constexpr std::size_t slots_of_full = 4;
-
-  static std::uint64_t tag_of(std::size_t hash) noexcept {
-    return std::uint64_t{hash} >> number_bits << number_bits;
-  }
-  static std::uint64_t filled(std::size_t hash, std::size_t number) noexcept {
-    return tag_of(hash) | (number + 1);
-  }
-  static std::size_t number_in(std::uint64_t slot) noexcept {
-    return static_cast<std::size_t>(slot & ((std::uint64_t{1} << number_bits) - 1)) - 1;
-  }
-
-  /// Where a name is, or where it goes.
-  std::size_t slot_of(std::string_view name, std::size_t hash) const noexcept {
-    const std::size_t mask = slots_.size() - 1;
-    for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
-      const std::uint64_t slot = slots_[at];
-      if (slot == 0) return at;
-      if ((slot >> number_bits << number_bits) == tag_of(hash) && entries_[number_in(slot)].name == name)
-        return at;
-    }
-  }
-
-  void rehash(std::size_t names) {
-    std::size_t size = 16;
-    while (size * most_full < names * slots_of_full) size *= 2;
-    slots_.assign(size, 0);
-    for (std::size_t number = 0; number < entries_.size(); ++number) {
-      const std::size_t hash = std::hash<std::string_view>()(entries_[number].name);
-      std::size_t at = hash & (size - 1);
-      while (slots_[at] != 0) at = (at + 1) & (size - 1);
-      slots_[at] = filled(hash, number);
-    }
-  }
-
-  std::vector<entry> entries_;
-  std::vector<std::uint64_t> slots_;  // their number is a power of two
-};
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_TEXT_NAME_MAP_HPP
-
 // ---- ptq/model/pattern_set.hpp ----
 
 /// @file pattern_set.hpp Many patterns, made ready once, so that a word costs little more than a look at
@@ -5280,7 +5059,6 @@ class name_map {
 #include <optional>
 #include <span>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace ptq::inline v0_1::detail {
@@ -5362,21 +5140,16 @@ class prepared_pattern {
   bool has_parts_;
 };
 
-/// Some letters that every text which a pattern matches has in a row; 0 where there are none.
-using gram = std::uint32_t;
+/// Letters that every text which a pattern matches has in a row.
+inline constexpr std::size_t gram_size = 3;  ///< they are ASCII
 
-inline constexpr std::size_t gram_size = 3;  ///< in letters, which are ASCII
-
-/// Calls f(gram) for each of a text that is taken literally.
+/// Calls f(gram) for each of a text that is taken literally. They look into the text.
 template <class F>
 constexpr void for_each_gram(std::string_view text, F&& f) {
-  gram letters = 0;
   std::size_t size = 0;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    size = byte < 0x80 ? size + 1 : 0;
-    letters = (letters << 8 | byte) & 0xffffff;
-    if (size >= gram_size) f(letters);
+  for (std::size_t end = 1; end <= text.size(); ++end) {
+    size = static_cast<unsigned char>(text[end - 1]) < 0x80 ? size + 1 : 0;
+    if (size >= gram_size) f(text.substr(end - gram_size, gram_size));
   }
 }
 
@@ -5391,7 +5164,7 @@ class pattern_set {
     const auto [first, is_new] = texts_.add(is_everything ? "*" : pattern, number);
     firsts_.push_back(*first);
     if (!is_new)
-      copies_[*first].push_back(number);
+      add_copy(*first, number);
     else if (is_everything)
       everything_ = number;
     else if (prepared_pattern::is_literal(pattern))
@@ -5406,8 +5179,8 @@ class pattern_set {
     if (copies_.empty()) return found;
     const std::size_t distinct = found.size();
     for (std::size_t i = 0; i < distinct; ++i)
-      if (const auto copies = copies_.find(found[i]); copies != copies_.end())
-        found.insert(found.end(), copies->second.begin(), copies->second.end());
+      if (found[i] < copies_.size())
+        found.insert(found.end(), copies_[found[i]].begin(), copies_[found[i]].end());
     std::sort(found.begin(), found.end());
     return found;
   }
@@ -5446,22 +5219,27 @@ class pattern_set {
     std::size_t number = 0;
   };
 
+  void add_copy(std::size_t first, std::size_t number) {
+    if (copies_.size() <= first) copies_.resize(first + 1);
+    copies_[first].push_back(number);
+  }
+
   /// A pattern is looked for by the gram that the fewest others are looked for by.
   void add_other(std::string_view pattern, std::size_t number) {
-    std::optional<gram> best;
+    std::string_view best;
     std::size_t fewest = 0;
     for (std::string_view plain = pattern.substr(0, pattern.find('[')); !plain.empty();) {
       const std::string_view part = plain.substr(0, plain.find_first_of("*?"));
-      for_each_gram(part, [&](gram letters) {
-        const auto known = by_gram_.find(letters);
-        const std::size_t others = known != by_gram_.end() ? known->second.size() : 0;
-        if (best && others >= fewest) return;
-        best = letters;
+      for_each_gram(part, [&](std::string_view gram) {
+        const std::vector<std::size_t>* const known = by_gram_.find(gram);
+        const std::size_t others = known != nullptr ? known->size() : 0;
+        if (!best.empty() && others >= fewest) return;
+        best = gram;
         fewest = others;
       });
       plain.remove_prefix((std::min)(part.size() + 1, plain.size()));
     }
-    (best ? by_gram_[*best] : without_gram_).push_back(others_.size());
+    (best.empty() ? without_gram_ : *by_gram_.add(best).first).push_back(others_.size());
     others_.push_back({prepared_pattern(pattern), number});
   }
 
@@ -5471,29 +5249,24 @@ class pattern_set {
       for (const numbered& other : others_) f(other);
       return;
     }
-    for (const gram letters : grams_of(words))
-      if (const auto others = by_gram_.find(letters); others != by_gram_.end())
-        for (const std::size_t other : others->second) f(others_[other]);
+    name_map<std::size_t> seen;
+    for (const lettered_word& word : words)
+      for_each_gram(word.text, [&](std::string_view gram) {
+        const std::vector<std::size_t>* const places = by_gram_.find(gram);
+        if (places == nullptr || !seen.add(gram).second) return;
+        for (const std::size_t other : *places) f(others_[other]);
+      });
     for (const std::size_t other : without_gram_) f(others_[other]);
   }
 
-  static std::vector<gram> grams_of(std::span<const lettered_word> words) {
-    std::vector<gram> grams;
-    for (const lettered_word& word : words)
-      for_each_gram(word.text, [&](gram letters) { grams.push_back(letters); });
-    std::sort(grams.begin(), grams.end());
-    grams.erase(std::unique(grams.begin(), grams.end()), grams.end());
-    return grams;
-  }
-
-  std::vector<std::size_t> firsts_;                                   // by number
-  name_map<std::size_t> texts_;                                       // -> the first pattern
-  std::unordered_map<std::size_t, std::vector<std::size_t>> copies_;  // of a first pattern: the others
-  std::optional<std::size_t> everything_;                             // the first of stars alone
-  name_map<std::size_t> literals_;                                    // -> the first pattern
+  std::vector<std::size_t> firsts_;               // by number
+  name_map<std::size_t> texts_;                   // -> the first pattern
+  std::vector<std::vector<std::size_t>> copies_;  // of a first pattern: the others
+  std::optional<std::size_t> everything_;         // the first of stars alone
+  name_map<std::size_t> literals_;                // -> the first pattern
   std::vector<numbered> others_;
-  std::unordered_map<gram, std::vector<std::size_t>> by_gram_;  // places in others_
-  std::vector<std::size_t> without_gram_;                       // likewise
+  name_map<std::vector<std::size_t>> by_gram_;  // places in others_
+  std::vector<std::size_t> without_gram_;       // likewise
 };
 
 }  // namespace ptq::inline v0_1::detail
@@ -5694,6 +5467,39 @@ inline resolution resolve(const quantize_config& config, const layer& candidate)
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_MODEL_RESOLVE_HPP
+
+// ---- ptq/text/phrases.hpp ----
+
+/// @file phrases.hpp Pieces of messages.
+#ifndef PTQ_TEXT_PHRASES_HPP
+#define PTQ_TEXT_PHRASES_HPP
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ptq::inline v0_1::detail {
+
+inline std::string in_quotes(std::string_view word) {
+  return '"' + std::string(word) + '"';
+}
+
+/// "Allowed: int8, native."
+inline std::string allowed_text(std::span<const std::string_view> allowed) {
+  std::string text = "Allowed: ";
+  for (std::size_t i = 0; i < allowed.size(); ++i) text.append(i == 0 ? "" : ", ").append(allowed[i]);
+  return text + ".";
+}
+
+/// "1 layer", "2 layers".
+inline std::string counted(std::size_t n, std::string_view noun) {
+  return std::to_string(n) + " " + std::string(noun) + (n == 1 ? "" : "s");
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_TEXT_PHRASES_HPP
 
 // ---- ptq/model/pattern_hints.hpp ----
 
@@ -5903,7 +5709,6 @@ inline void add_warnings(plan& made, const quantize_config& config, std::span<co
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -6026,10 +5831,13 @@ class rule_judge {
  public:
   rule_judge(std::span<const rule_config> rules, const backend_profile& backend)
       : rules_(rules), backend_(&backend) {
-    std::unordered_map<std::string, std::size_t> known;
-    for (std::size_t i = 0; i < rules.size(); ++i)
-      same_as_.push_back(
-          known.emplace(text_of(rules[i].weights) + "/" + text_of(rules[i].activations), i).first->second);
+    std::vector<std::string> asked;
+    asked.reserve(rules.size());  // `known` looks into them
+    name_map<std::size_t> known;
+    for (const rule_config& rule : rules) {
+      asked.push_back(text_of(rule.weights) + "/" + text_of(rule.activations));
+      same_as_.push_back(*known.add(asked.back(), same_as_.size()).first);
+    }
     answers_.resize(rules.size());
   }
 
@@ -6136,204 +5944,6 @@ inline result<void> check_axes(const spec& wanted, const plan& made) {
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_MODEL_MATCH_HPP
-
-// ---- ptq/text/printable.hpp ----
-
-/// @file printable.hpp Text of files and arguments, made harmless for a terminal: what could colour, move,
-/// break or reorder its lines is shown, not obeyed.
-#ifndef PTQ_TEXT_PRINTABLE_HPP
-#define PTQ_TEXT_PRINTABLE_HPP
-
-#include <cstddef>
-#include <cstdint>
-#include <string>
-#include <string_view>
-
-namespace ptq::inline v0_1 {
-namespace detail {
-
-/// Control characters (C0, DEL and C1), and what breaks or reorders a line: U+2028 and U+2029, the marks,
-/// embeddings, overrides and isolates of the bidirectional algorithm (Unicode Standard Annex 9).
-constexpr bool is_control(char32_t c) noexcept {
-  return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c || c == 0x200e || c == 0x200f ||
-         (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
-}
-
-/// The lowest `count` hexadecimal digits of a number.
-inline std::string hex_digits(std::uint64_t value, std::size_t count) {
-  std::string text(count, '0');
-  for (std::size_t i = count; i-- > 0; value >>= 4) text[i] = "0123456789abcdef"[value & 15u];
-  return text;
-}
-
-/// "\n", "\x1b", "\u202e".
-inline std::string escape_of(char32_t c) {
-  switch (c) {
-    case '\n':
-      return "\\n";
-    case '\t':
-      return "\\t";
-    case '\r':
-      return "\\r";
-    default:
-      return c < 0x100 ? "\\x" + hex_digits(c, 2) : "\\u" + hex_digits(c, 4);
-  }
-}
-
-/// Control characters but those in `kept` as escapes, and bytes that are not UTF-8 as "\x9b".
-inline std::string without_controls(std::string_view text, std::string_view kept) {
-  std::string out;
-  while (!text.empty()) {
-    const code_point c = first_code_point(text);
-    if (is_stray(c))
-      out += escape_of(c.value - 0xdc00);
-    else if (is_control(c.value) && (c.value > 0x7f || kept.find(text.front()) == std::string_view::npos))
-      out += escape_of(c.value);
-    else
-      out += text.substr(0, c.length);
-    text.remove_prefix(c.length);
-  }
-  return out;
-}
-
-}  // namespace detail
-
-/// Text as one line of a terminal.
-inline std::string printable(std::string_view text) {
-  return detail::without_controls(text, "");
-}
-
-/// Text as lines of a terminal: line breaks stay.
-inline std::string printable_lines(std::string_view text) {
-  return detail::without_controls(text, "\n");
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_TEXT_PRINTABLE_HPP
-
-// ---- ptq/text/word_hash.hpp ----
-
-/// @file word_hash.hpp A 64-bit hash of bytes.
-#ifndef PTQ_TEXT_WORD_HASH_HPP
-#define PTQ_TEXT_WORD_HASH_HPP
-
-#include <bit>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <span>
-#include <string_view>
-
-namespace ptq::inline v0_1::detail {
-
-/// A hash of words of 8 bytes: the rounds of one lane of XXH64, and its avalanche
-/// (https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md). Each round is a bijection of the state
-/// and of the word, and its multiplications spread every bit, so that two changes do not cancel as they do in
-/// sums.
-class word_hash {
- public:
-  void add(std::uint64_t word) noexcept { state_ = std::rotl(state_ + word * prime2, 31) * prime1; }
-
-  /// The last word is filled up with zeros: add the length, too, where it is not fixed.
-  void add(std::span<const std::byte> bytes) noexcept {
-    std::uint64_t word = 0;
-    for (; bytes.size() >= sizeof word; bytes = bytes.subspan(sizeof word)) {
-      std::memcpy(&word, bytes.data(), sizeof word);
-      add(word);
-    }
-    if (bytes.empty()) return;
-    word = 0;
-    std::memcpy(&word, bytes.data(), bytes.size());
-    add(word);
-  }
-
-  void add(std::string_view text) noexcept {
-    add(std::uint64_t{text.size()});
-    add(std::as_bytes(std::span(text)));
-  }
-
-  std::uint64_t value() const noexcept {
-    std::uint64_t h = (state_ ^ (state_ >> 33)) * prime2;
-    h = (h ^ (h >> 29)) * prime3;
-    return h ^ (h >> 32);
-  }
-
- private:
-  static constexpr std::uint64_t prime1 = 0x9e3779b185ebca87u;
-  static constexpr std::uint64_t prime2 = 0xc2b2ae3d27d4eb4fu;
-  static constexpr std::uint64_t prime3 = 0x165667b19e3779f9u;
-
-  std::uint64_t state_ = 0;
-};
-
-}  // namespace ptq::inline v0_1::detail
-
-#endif  // PTQ_TEXT_WORD_HASH_HPP
-
-// ---- ptq/model/model_hash.hpp ----
-
-/// @file model_hash.hpp Tells models apart: statistics of one must not be used for another.
-#ifndef PTQ_MODEL_MODEL_HASH_HPP
-#define PTQ_MODEL_MODEL_HASH_HPP
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <span>
-#include <string>
-
-namespace ptq::inline v0_1 {
-namespace detail {
-
-/// Calls f(bytes) with the elements of a tensor in row-major order, in pieces of whole words but for the
-/// last.
-template <class F>
-void for_each_piece(const any_view& view, F&& f) {
-  const std::size_t size = size_of(*view.type);
-  const auto* first = static_cast<const std::byte*>(view.data);
-  if (view.strides == row_major(view.shape)) return f(std::span(first, view.size() * size));
-  std::array<std::byte, 4096> piece;
-  std::size_t filled = 0;
-  for (std::size_t at = 0; at < view.size(); ++at) {
-    const std::ptrdiff_t offset = offset_of(at, view.shape, view.strides) * static_cast<std::ptrdiff_t>(size);
-    std::memcpy(piece.data() + filled, first + offset, size);
-    filled += size;
-    if (filled < piece.size()) continue;
-    f(std::span<const std::byte>(piece));
-    filled = 0;
-  }
-  f(std::span<const std::byte>(piece).first(filled));
-}
-
-inline std::uint64_t hash_of(const layer& one) {
-  word_hash hash;
-  hash.add(one.name);
-  hash.add(std::uint64_t{one.weight.shape.rank});
-  for (std::size_t axis = 0; axis < one.weight.shape.axes(); ++axis)
-    hash.add(std::uint64_t{one.weight.shape[axis]});
-  if (one.weight.type) {
-    hash.add(name_of(*one.weight.type));
-    for_each_piece(one.weight, [&](std::span<const std::byte> bytes) { hash.add(bytes); });
-  }
-  return hash.value();
-}
-
-}  // namespace detail
-
-/// 16 hexadecimal digits of the names and weights of all layers. Neither the order of the layers nor how
-/// their weights lie in memory matters. Two models that differ in a name, a shape, an element type or an
-/// element differ here, too, but for accidents (one in 2^64); it is no protection from intent.
-inline std::string model_hash(std::span<const layer> layers) {
-  std::uint64_t sum = 0;
-  for (const layer& one : layers) sum += detail::hash_of(one);
-  return detail::hex_digits(sum, 16);
-}
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_MODEL_MODEL_HASH_HPP
 
 // ---- ptq/ptq.hpp ----
 

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <iterator>
 #include <map>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +16,7 @@
 #include "ptq/model/any_view.hpp"
 #include "ptq/model/classes.hpp"
 #include "ptq/model/layer.hpp"
+#include "ptq/text/name_map.hpp"
 
 namespace ptq::inline v0_1 {
 
@@ -28,7 +28,7 @@ struct named_tensor {
 
 namespace detail {
 
-/// Reads the class of a layer off the names and shapes of its neighbours.
+/// Reads the class of a layer off the names and shapes of its neighbours. It looks into the names of tensors.
 class state_dict {
  public:
   explicit state_dict(std::span<const named_tensor> tensors) {
@@ -91,18 +91,20 @@ class state_dict {
 
   /// Whether beside the layer something chooses one of so many experts.
   bool has_router(std::string_view name, std::size_t experts) const {
-    const std::string parent(name.substr(0, name.size() - last_part(name).size()));
-    const auto [known, is_new] = choices_.try_emplace(parent);
-    if (is_new)
+    const std::string_view parent = name.substr(0, name.size() - last_part(name).size());
+    const auto [known, is_new] = choices_.add(parent);
+    if (is_new) {
       for (const std::string_view router : {"router", "gate."})
-        add_choices(parent + std::string(router), known->second);
-    return known->second.contains(experts);
+        add_choices(std::string(parent).append(router), *known);
+      std::sort(known->begin(), known->end());
+    }
+    return std::binary_search(known->begin(), known->end(), experts);
   }
 
   /// The numbers of rows of the matrices whose names begin so.
-  void add_choices(const std::string& start, std::set<std::size_t>& choices) const {
+  void add_choices(const std::string& start, std::vector<std::size_t>& choices) const {
     for (auto at = shapes_.lower_bound(start); at != shapes_.end() && at->first.starts_with(start); ++at)
-      if (at->second.rank == 2) choices.insert(at->second[0]);
+      if (at->second.rank == 2) choices.push_back(at->second[0]);
   }
 
   const tensor_shape* shape_of(std::string_view layer, std::string_view tensor) const {
@@ -111,9 +113,8 @@ class state_dict {
   }
 
   std::map<std::string_view, tensor_shape> shapes_;
-  mutable std::map<std::string, std::set<std::size_t>>
-      choices_;              // found so far: parent -> rows of its routers
-  bool has_in_out_ = false;  // some matrix of a GPT-2 says so
+  mutable name_map<std::vector<std::size_t>> choices_;  // found so far: parent -> rows of its routers
+  bool has_in_out_ = false;                             // some matrix of a GPT-2 says so
 };
 
 }  // namespace detail
@@ -132,17 +133,19 @@ inline std::vector<layer> layers_of(std::span<const named_tensor> tensors,
     const bool is_weight =
         tensor.name.size() > suffix.size() && std::string_view(tensor.name).ends_with(suffix);
     if (!is_weight && shape.rank < 2) continue;
+    const std::string_view name =
+        std::string_view(tensor.name).substr(0, tensor.name.size() - (is_weight ? suffix.size() : 0));
     layer made;
-    made.name = is_weight ? tensor.name.substr(0, tensor.name.size() - suffix.size()) : tensor.name;
+    made.name = name;
     made.weight = tensor.view;
     const auto known = module_types.find(made.name);
     if (known != module_types.end()) {
       made.class_name = known->second;
     } else if (is_weight) {
-      made.class_name = neighbours.suggested(made.name, shape);
+      made.class_name = neighbours.suggested(name, shape);
       made.inferred = !made.class_name.empty();
     }
-    if ((known == module_types.end() || !is_weight) && neighbours.is_stack(made.name, shape))
+    if ((known == module_types.end() || !is_weight) && neighbours.is_stack(name, shape))
       made.reason = detail::stack_text(shape[0]);
     else if (!is_weight)
       made.reason = "its name does not end in \".weight\": only such tensors are quantized";

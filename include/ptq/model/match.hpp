@@ -9,7 +9,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -25,6 +24,7 @@
 #include "ptq/model/resolve.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/result.hpp"
+#include "ptq/text/name_map.hpp"
 #include "ptq/text/phrases.hpp"
 #include "ptq/text/shape_text.hpp"
 
@@ -147,10 +147,13 @@ class rule_judge {
  public:
   rule_judge(std::span<const rule_config> rules, const backend_profile& backend)
       : rules_(rules), backend_(&backend) {
-    std::unordered_map<std::string, std::size_t> known;
-    for (std::size_t i = 0; i < rules.size(); ++i)
-      same_as_.push_back(
-          known.emplace(text_of(rules[i].weights) + "/" + text_of(rules[i].activations), i).first->second);
+    std::vector<std::string> asked;
+    asked.reserve(rules.size());  // `known` looks into them
+    name_map<std::size_t> known;
+    for (const rule_config& rule : rules) {
+      asked.push_back(text_of(rule.weights) + "/" + text_of(rule.activations));
+      same_as_.push_back(*known.add(asked.back(), same_as_.size()).first);
+    }
     answers_.resize(rules.size());
   }
 

@@ -10,7 +10,6 @@
 #include <optional>
 #include <span>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "ptq/model/pattern.hpp"
@@ -96,21 +95,16 @@ class prepared_pattern {
   bool has_parts_;
 };
 
-/// Some letters that every text which a pattern matches has in a row; 0 where there are none.
-using gram = std::uint32_t;
+/// Letters that every text which a pattern matches has in a row.
+inline constexpr std::size_t gram_size = 3;  ///< they are ASCII
 
-inline constexpr std::size_t gram_size = 3;  ///< in letters, which are ASCII
-
-/// Calls f(gram) for each of a text that is taken literally.
+/// Calls f(gram) for each of a text that is taken literally. They look into the text.
 template <class F>
 constexpr void for_each_gram(std::string_view text, F&& f) {
-  gram letters = 0;
   std::size_t size = 0;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    size = byte < 0x80 ? size + 1 : 0;
-    letters = (letters << 8 | byte) & 0xffffff;
-    if (size >= gram_size) f(letters);
+  for (std::size_t end = 1; end <= text.size(); ++end) {
+    size = static_cast<unsigned char>(text[end - 1]) < 0x80 ? size + 1 : 0;
+    if (size >= gram_size) f(text.substr(end - gram_size, gram_size));
   }
 }
 
@@ -125,7 +119,7 @@ class pattern_set {
     const auto [first, is_new] = texts_.add(is_everything ? "*" : pattern, number);
     firsts_.push_back(*first);
     if (!is_new)
-      copies_[*first].push_back(number);
+      add_copy(*first, number);
     else if (is_everything)
       everything_ = number;
     else if (prepared_pattern::is_literal(pattern))
@@ -140,8 +134,8 @@ class pattern_set {
     if (copies_.empty()) return found;
     const std::size_t distinct = found.size();
     for (std::size_t i = 0; i < distinct; ++i)
-      if (const auto copies = copies_.find(found[i]); copies != copies_.end())
-        found.insert(found.end(), copies->second.begin(), copies->second.end());
+      if (found[i] < copies_.size())
+        found.insert(found.end(), copies_[found[i]].begin(), copies_[found[i]].end());
     std::sort(found.begin(), found.end());
     return found;
   }
@@ -180,22 +174,27 @@ class pattern_set {
     std::size_t number = 0;
   };
 
+  void add_copy(std::size_t first, std::size_t number) {
+    if (copies_.size() <= first) copies_.resize(first + 1);
+    copies_[first].push_back(number);
+  }
+
   /// A pattern is looked for by the gram that the fewest others are looked for by.
   void add_other(std::string_view pattern, std::size_t number) {
-    std::optional<gram> best;
+    std::string_view best;
     std::size_t fewest = 0;
     for (std::string_view plain = pattern.substr(0, pattern.find('[')); !plain.empty();) {
       const std::string_view part = plain.substr(0, plain.find_first_of("*?"));
-      for_each_gram(part, [&](gram letters) {
-        const auto known = by_gram_.find(letters);
-        const std::size_t others = known != by_gram_.end() ? known->second.size() : 0;
-        if (best && others >= fewest) return;
-        best = letters;
+      for_each_gram(part, [&](std::string_view gram) {
+        const std::vector<std::size_t>* const known = by_gram_.find(gram);
+        const std::size_t others = known != nullptr ? known->size() : 0;
+        if (!best.empty() && others >= fewest) return;
+        best = gram;
         fewest = others;
       });
       plain.remove_prefix((std::min)(part.size() + 1, plain.size()));
     }
-    (best ? by_gram_[*best] : without_gram_).push_back(others_.size());
+    (best.empty() ? without_gram_ : *by_gram_.add(best).first).push_back(others_.size());
     others_.push_back({prepared_pattern(pattern), number});
   }
 
@@ -205,29 +204,24 @@ class pattern_set {
       for (const numbered& other : others_) f(other);
       return;
     }
-    for (const gram letters : grams_of(words))
-      if (const auto others = by_gram_.find(letters); others != by_gram_.end())
-        for (const std::size_t other : others->second) f(others_[other]);
+    name_map<std::size_t> seen;
+    for (const lettered_word& word : words)
+      for_each_gram(word.text, [&](std::string_view gram) {
+        const std::vector<std::size_t>* const places = by_gram_.find(gram);
+        if (places == nullptr || !seen.add(gram).second) return;
+        for (const std::size_t other : *places) f(others_[other]);
+      });
     for (const std::size_t other : without_gram_) f(others_[other]);
   }
 
-  static std::vector<gram> grams_of(std::span<const lettered_word> words) {
-    std::vector<gram> grams;
-    for (const lettered_word& word : words)
-      for_each_gram(word.text, [&](gram letters) { grams.push_back(letters); });
-    std::sort(grams.begin(), grams.end());
-    grams.erase(std::unique(grams.begin(), grams.end()), grams.end());
-    return grams;
-  }
-
-  std::vector<std::size_t> firsts_;                                   // by number
-  name_map<std::size_t> texts_;                                       // -> the first pattern
-  std::unordered_map<std::size_t, std::vector<std::size_t>> copies_;  // of a first pattern: the others
-  std::optional<std::size_t> everything_;                             // the first of stars alone
-  name_map<std::size_t> literals_;                                    // -> the first pattern
+  std::vector<std::size_t> firsts_;               // by number
+  name_map<std::size_t> texts_;                   // -> the first pattern
+  std::vector<std::vector<std::size_t>> copies_;  // of a first pattern: the others
+  std::optional<std::size_t> everything_;         // the first of stars alone
+  name_map<std::size_t> literals_;                // -> the first pattern
   std::vector<numbered> others_;
-  std::unordered_map<gram, std::vector<std::size_t>> by_gram_;  // places in others_
-  std::vector<std::size_t> without_gram_;                       // likewise
+  name_map<std::vector<std::size_t>> by_gram_;  // places in others_
+  std::vector<std::size_t> without_gram_;       // likewise
 };
 
 }  // namespace ptq::inline v0_1::detail

@@ -39,7 +39,7 @@ inline void require(bool holds, const char* what) {
 /// read.
 template <class T>
 void look_at(const T& value) {
-  static volatile T seen;
+  [[maybe_unused]] static volatile T seen;
   seen = value;
 }
 
