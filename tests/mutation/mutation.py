@@ -66,7 +66,7 @@ AREAS = {
     "model": own(30, "model/*.hpp", "pattern pattern_set match resolve apply model_calibration model_hash any_view"),
     "config": own(25, "config/*.hpp", "validate read_spec spec_fuzz"),
     "io/onnx/opset": own(40, "io/onnx/adapters.hpp io/onnx/opset.hpp io/onnx/moving_node.hpp", "onnx_write onnx_opset"),
-    "io/onnx": own(30, "io/onnx/*.hpp", "onnx_read onnx_write"),
+    "io/onnx": own(30, "io/onnx/*.hpp", "onnx_read onnx_write onnx_form onnxruntime_types onnxruntime_layers"),
     "file": own(10, "file/*.hpp", "files"),
     "data": own(20, "data/*.hpp", "data images accuracy"),
     "io": own(20, "io/*.hpp", "files safetensors artifact statistics_file safetensors_data data"),

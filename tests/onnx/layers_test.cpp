@@ -74,6 +74,7 @@ TEST_CASE("names, classes and axes of every kind of layer") {
     CHECK(found.sources[i].weight == row.weight);
     CHECK(found.sources[i].calls.size() == row.calls);
     CHECK(found.sources[i].calls[0].type == ptq::onnx_type::float32);
+    CHECK(layer.input_reason.empty());
     CHECK(layer.has_weight() == !row.weight.empty());
   }
   CHECK(found.notes.empty());

@@ -139,7 +139,6 @@ void for_each_body_node(const onnx_node& node, F&& f) {
 }
 
 struct onnx_graph {
-  std::string name;
   std::vector<onnx_node> nodes;  ///< in topological order
   std::vector<onnx_tensor> initializers;
   std::vector<onnx_tensor> constants;  ///< the values of `Constant` nodes, named after their outputs

@@ -114,9 +114,6 @@ class onnx_parser {
         case 1:
           graph.nodes.push_back(parse_node(field.bytes()));
           break;
-        case 2:
-          graph.name = field.text();
-          break;
         case 5:
           graph.initializers.push_back(parse_tensor(field.bytes()));
           stop_if(graph.initializers.back().name.empty());
