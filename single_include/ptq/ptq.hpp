@@ -5057,7 +5057,6 @@ constexpr bool matches(std::string_view pattern, std::string_view name) noexcept
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string_view>
 #include <vector>
 
@@ -5174,7 +5173,7 @@ class pattern_set {
   }
 
   /// The patterns that match one of the words, ascending.
-  std::vector<std::size_t> find(std::span<const lettered_word> words) const {
+  std::vector<std::size_t> find(const std::vector<lettered_word>& words) const {
     std::vector<std::size_t> found = find_firsts(words);
     if (copies_.empty()) return found;
     const std::size_t distinct = found.size();
@@ -5186,7 +5185,7 @@ class pattern_set {
   }
 
   /// The same, but of patterns that are there more than once only the first.
-  std::vector<std::size_t> find_firsts(std::span<const lettered_word> words) const {
+  std::vector<std::size_t> find_firsts(const std::vector<lettered_word>& words) const {
     std::vector<std::size_t> found;
     if (everything_ && !words.empty()) found.push_back(*everything_);
     for (const lettered_word& word : words)
@@ -5202,7 +5201,7 @@ class pattern_set {
   }
 
   /// How many patterns `find` looks at, which is what it takes.
-  std::size_t count_candidates(std::span<const lettered_word> words) const {
+  std::size_t count_candidates(const std::vector<lettered_word>& words) const {
     std::size_t count = 0;
     for_each_candidate(words, [&](const numbered&) { ++count; });
     return count;
@@ -5244,7 +5243,7 @@ class pattern_set {
   }
 
   template <class F>
-  void for_each_candidate(std::span<const lettered_word> words, F&& f) const {
+  void for_each_candidate(const std::vector<lettered_word>& words, F&& f) const {
     if (others_.size() <= most_looked_at) {
       for (const numbered& other : others_) f(other);
       return;
@@ -5618,6 +5617,7 @@ class pattern_hints {
 #include <cstddef>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace ptq::inline v0_1::detail {
 
@@ -5639,7 +5639,7 @@ inline void warn_of_dead_patterns(plan& made, std::span<const layer> layers) {
 }
 
 /// A rule that can do nothing at all is a warning, one that can do a part a note.
-inline void judge_rules(plan& made, std::span<const rule_outcome> outcomes) {
+inline void judge_rules(plan& made, const std::vector<rule_outcome>& outcomes) {
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     const auto [kept, blocked] = outcomes[i];
     if (blocked == 0) continue;
@@ -5685,7 +5685,7 @@ inline void warn_of_nothing(plan& made) {
 }
 
 inline void add_warnings(plan& made, const quantize_config& config, std::span<const layer> layers,
-                         std::span<const rule_outcome> outcomes, bool quantizes_activations) {
+                         const std::vector<rule_outcome>& outcomes, bool quantizes_activations) {
   warn_of_dead_patterns(made, layers);
   judge_rules(made, outcomes);
   if (!quantizes_activations) warn_of_weight_only(made, config);
@@ -5829,8 +5829,8 @@ inline bool is_blocked(const rule_config& rule, const layer& candidate, const ba
 /// Of many rules, whether they are blocked at a layer: rules that ask for the same have one answer.
 class rule_judge {
  public:
-  rule_judge(std::span<const rule_config> rules, const backend_profile& backend)
-      : rules_(rules), backend_(&backend) {
+  rule_judge(const std::vector<rule_config>& rules, const backend_profile& backend)
+      : rules_(&rules), backend_(&backend) {
     std::vector<std::string> asked;
     asked.reserve(rules.size());  // `known` looks into them
     name_map<std::size_t> known;
@@ -5844,7 +5844,7 @@ class rule_judge {
   /// @param at the number of the layer: each is asked about in turn
   bool is_blocked(std::size_t rule, const layer& candidate, std::size_t at) {
     answer& known = answers_[same_as_[rule]];
-    if (known.layer != at) known = {at, detail::is_blocked(rules_[rule], candidate, *backend_)};
+    if (known.layer != at) known = {at, detail::is_blocked((*rules_)[rule], candidate, *backend_)};
     return known.is_blocked;
   }
 
@@ -5860,7 +5860,7 @@ class rule_judge {
            std::to_string(wanted->quant_axis.axis);
   }
 
-  std::span<const rule_config> rules_;
+  const std::vector<rule_config>* rules_;
   const backend_profile* backend_;
   std::vector<std::size_t> same_as_;  // rule -> the first that asks for the same
   std::vector<answer> answers_;

@@ -145,8 +145,8 @@ inline bool is_blocked(const rule_config& rule, const layer& candidate, const ba
 /// Of many rules, whether they are blocked at a layer: rules that ask for the same have one answer.
 class rule_judge {
  public:
-  rule_judge(std::span<const rule_config> rules, const backend_profile& backend)
-      : rules_(rules), backend_(&backend) {
+  rule_judge(const std::vector<rule_config>& rules, const backend_profile& backend)
+      : rules_(&rules), backend_(&backend) {
     std::vector<std::string> asked;
     asked.reserve(rules.size());  // `known` looks into them
     name_map<std::size_t> known;
@@ -160,7 +160,7 @@ class rule_judge {
   /// @param at the number of the layer: each is asked about in turn
   bool is_blocked(std::size_t rule, const layer& candidate, std::size_t at) {
     answer& known = answers_[same_as_[rule]];
-    if (known.layer != at) known = {at, detail::is_blocked(rules_[rule], candidate, *backend_)};
+    if (known.layer != at) known = {at, detail::is_blocked((*rules_)[rule], candidate, *backend_)};
     return known.is_blocked;
   }
 
@@ -176,7 +176,7 @@ class rule_judge {
            std::to_string(wanted->quant_axis.axis);
   }
 
-  std::span<const rule_config> rules_;
+  const std::vector<rule_config>* rules_;
   const backend_profile* backend_;
   std::vector<std::size_t> same_as_;  // rule -> the first that asks for the same
   std::vector<answer> answers_;

@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string_view>
 #include <vector>
 
@@ -129,7 +128,7 @@ class pattern_set {
   }
 
   /// The patterns that match one of the words, ascending.
-  std::vector<std::size_t> find(std::span<const lettered_word> words) const {
+  std::vector<std::size_t> find(const std::vector<lettered_word>& words) const {
     std::vector<std::size_t> found = find_firsts(words);
     if (copies_.empty()) return found;
     const std::size_t distinct = found.size();
@@ -141,7 +140,7 @@ class pattern_set {
   }
 
   /// The same, but of patterns that are there more than once only the first.
-  std::vector<std::size_t> find_firsts(std::span<const lettered_word> words) const {
+  std::vector<std::size_t> find_firsts(const std::vector<lettered_word>& words) const {
     std::vector<std::size_t> found;
     if (everything_ && !words.empty()) found.push_back(*everything_);
     for (const lettered_word& word : words)
@@ -157,7 +156,7 @@ class pattern_set {
   }
 
   /// How many patterns `find` looks at, which is what it takes.
-  std::size_t count_candidates(std::span<const lettered_word> words) const {
+  std::size_t count_candidates(const std::vector<lettered_word>& words) const {
     std::size_t count = 0;
     for_each_candidate(words, [&](const numbered&) { ++count; });
     return count;
@@ -199,7 +198,7 @@ class pattern_set {
   }
 
   template <class F>
-  void for_each_candidate(std::span<const lettered_word> words, F&& f) const {
+  void for_each_candidate(const std::vector<lettered_word>& words, F&& f) const {
     if (others_.size() <= most_looked_at) {
       for (const numbered& other : others_) f(other);
       return;

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "ptq/config/rule_path.hpp"
 #include "ptq/config/spec.hpp"
@@ -35,7 +36,7 @@ inline void warn_of_dead_patterns(plan& made, std::span<const layer> layers) {
 }
 
 /// A rule that can do nothing at all is a warning, one that can do a part a note.
-inline void judge_rules(plan& made, std::span<const rule_outcome> outcomes) {
+inline void judge_rules(plan& made, const std::vector<rule_outcome>& outcomes) {
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     const auto [kept, blocked] = outcomes[i];
     if (blocked == 0) continue;
@@ -81,7 +82,7 @@ inline void warn_of_nothing(plan& made) {
 }
 
 inline void add_warnings(plan& made, const quantize_config& config, std::span<const layer> layers,
-                         std::span<const rule_outcome> outcomes, bool quantizes_activations) {
+                         const std::vector<rule_outcome>& outcomes, bool quantizes_activations) {
   warn_of_dead_patterns(made, layers);
   judge_rules(made, outcomes);
   if (!quantizes_activations) warn_of_weight_only(made, config);

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "ptq/config/spec.hpp"
-#include "ptq/config/words.hpp"
 #include "ptq/model/layer.hpp"
 #include "ptq/model/pattern.hpp"
 #include "ptq/model/pattern_set.hpp"
