@@ -48,6 +48,26 @@ ptq::data_config test_data(const shipped_model& model) {
   return config;
 }
 
+/// Why MaxPool is refused over an image of 4 x 4.
+std::string pooling_failure(const std::vector<std::int64_t>& kernel, std::int64_t dilation,
+                            const std::vector<std::int64_t>& pads = {}) {
+  ptq::onnx_node node;
+  node.op_type = "MaxPool";
+  const auto add = [&](const char* name, std::vector<std::int64_t> values) {
+    ptq::onnx_attribute& attribute = node.attributes.emplace_back();
+    attribute.name = name;
+    attribute.kind = ptq::onnx_attribute::type::integers;
+    attribute.integers = std::move(values);
+  };
+  add("kernel_shape", kernel);
+  add("dilations", {dilation, dilation});
+  add("pads", pads);
+  const tiny::tensor image({1, 1, 4, 4});
+  const auto made = tiny::max_pool({node, 19, {&image}});
+  REQUIRE_FALSE(made);
+  return made.error().what;
+}
+
 }  // namespace
 
 TEST_CASE("logits are ONNX Runtime's") {
@@ -157,35 +177,25 @@ TEST_CASE("what is wrong with a call is said by name") {
 }
 
 TEST_CASE("windows that no image has are refused") {
-  const auto failure = [](const std::vector<std::int64_t>& kernel, std::int64_t dilation,
-                          const std::vector<std::int64_t>& pads = {}) {
-    ptq::onnx_node node;
-    node.op_type = "MaxPool";
-    const auto add = [&](const char* name, std::vector<std::int64_t> values) {
-      ptq::onnx_attribute& attribute = node.attributes.emplace_back();
-      attribute.name = name;
-      attribute.kind = ptq::onnx_attribute::type::integers;
-      attribute.integers = std::move(values);
-    };
-    add("kernel_shape", kernel);
-    add("dilations", {dilation, dilation});
-    add("pads", pads);
-    const tiny::tensor image({1, 1, 4, 4});
-    const auto made = tiny::max_pool({node, 19, {&image}});
-    REQUIRE_FALSE(made);
-    return made.error().what;
-  };
-  CHECK(failure({2, 5}, 1) == "the image is smaller than the window.");
-  CHECK(failure({0, 2}, 1) == "a window without extent.");
-  CHECK(failure({-1, 2}, 1) == "kernel_shape holds -1.");
+  CHECK(pooling_failure({2, 5}, 1) == "the image is smaller than the window.");
+  CHECK(pooling_failure({0, 2}, 1) == "a window without extent.");
+  CHECK(pooling_failure({-1, 2}, 1) == "kernel_shape holds -1.");
   // with this dilation the extent of the window would wrap around to 1
-  CHECK(failure({std::numeric_limits<std::int64_t>::min() + 1, 2}, 2) ==
+  CHECK(pooling_failure({std::numeric_limits<std::int64_t>::min() + 1, 2}, 2) ==
         "kernel_shape holds -9223372036854775807.");
-  CHECK(failure({2, 2}, 1, {0, 0, 0, 65}) == "pads holds 65 for an extent of 4.");
-  CHECK(failure({2, 2}, 1, {0, 64, 0, 0}) ==
+  CHECK(pooling_failure({9, 9}, 0) == "dilations holds 0.");
+}
+
+TEST_CASE("padding that has nothing to do with the image is refused") {
+  CHECK(pooling_failure({2, 2}, 1, {0, 0, 0, 65}) == "pads holds 65 for an extent of 4.");
+  constexpr std::int64_t many = 1 << 24;
+  CHECK(pooling_failure({2, 2}, 1, {many, many, many, many}) ==
+        "windows of 33554435 x 33554435 positions: there is not enough memory for this model. Make pads "
+        "smaller.");
+  CHECK(pooling_failure({2, 2}, 1, {0, 64, 0, 0}) ==
         "window 0 of spatial axis 1 lies wholly in the padding, where there is no maximum. Make pads smaller "
         "than the window.");
-  CHECK(failure({2, 2}, 1, {0, 0, 2, 0}) ==
+  CHECK(pooling_failure({2, 2}, 1, {0, 0, 2, 0}) ==
         "window 4 of spatial axis 0 lies wholly in the padding, where there is no maximum. Make pads smaller "
         "than the window.");
 }

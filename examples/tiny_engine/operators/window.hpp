@@ -49,19 +49,31 @@ struct window {
       w.kernel[axis] = kernel_shape[i];
       w.stride[axis] = std::max<std::size_t>(attribute("strides", i, 1), 1);
       w.dilation[axis] = attribute("dilations", i, 1);
+      if (w.dilation[axis] == 0) return unsupported("dilations holds 0.");  // any kernel would fit
       w.pad[axis] = attribute("pads", i, 0);
       pad_end[axis] = attribute("pads", spatial + i, 0);
       const std::size_t covered = w.dilation[axis] * (w.kernel[axis] - 1) + 1;
-      const std::size_t most_padding = std::max<std::size_t>(w.image[axis], 64);
-      for (const std::size_t pad : {w.pad[axis], pad_end[axis]})
-        if (pad > most_padding)  // a few bytes could ask for any amount of memory
-          return unsupported("pads holds " + std::to_string(pad) + " for an extent of " +
-                             std::to_string(w.image[axis]) + ".");
       const std::size_t padded = w.image[axis] + w.pad[axis] + pad_end[axis];
       if (padded < covered) return error(errc::size_mismatch, "", "the image is smaller than the window.");
       w.out[axis] = (padded - covered) / w.stride[axis] + 1;
     }
+    if (auto sane = w.check_padding(pad_end); !sane) return sane.error();
     return w;
+  }
+
+  /// A few bytes could ask for any amount of memory. Where no machine has it, no other engine is to try.
+  result<void> check_padding(const std::array<std::size_t, 2>& pad_end) const {
+    constexpr std::uint64_t most_positions = std::uint64_t{1} << 38;  // a TiB of floats
+    if (out[0] > most_positions / out[1])
+      return error(errc::validation_overflow, "",
+                   "windows of " + std::to_string(out[0]) + " x " + std::to_string(out[1]) +
+                       " positions: there is not enough memory for this model. Make pads smaller.");
+    for (std::size_t axis = 0; axis < image.size(); ++axis)
+      for (const std::size_t extent : {pad[axis], pad_end[axis]})
+        if (extent > std::max<std::size_t>(image[axis], 64))
+          return unsupported("pads holds " + std::to_string(extent) + " for an extent of " +
+                             std::to_string(image[axis]) + ".");
+    return {};
   }
 
   std::size_t positions() const noexcept { return out[0] * out[1]; }
