@@ -82,12 +82,11 @@ ptq::result<ptq::run_folder> begin_run(const options& given, const std::string& 
   }
 }
 
-int give_up(const options& given, ptq::run_folder run, const ptq::error& error, const std::string& lost) {
+int give_up(const options& given, std::optional<ptq::run_folder> run, const ptq::error& error,
+            const std::string& lost) {
   if (!is_interrupted()) return fail(given, error, failed);
   say("interrupted", lost + " not written");
-  {
-    const ptq::run_folder ended = std::move(run);
-  }
+  run.reset();
   end_by_signal();
   return failed;
 }

@@ -4,6 +4,7 @@
 #define PTQ_CLI_COMMAND_HPP
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -60,8 +61,10 @@ ptq::result<ptq::run_folder> begin_run(const options& given, const std::string& 
 /// Ends a run that failed or was interrupted. Its files are removed first: the signal leaves no time for
 /// that.
 ///
+/// @param run  nothing where it has not begun
 /// @param lost what is not written, with its verb: "the artifact is"
-int give_up(const options& given, ptq::run_folder run, const ptq::error& error, const std::string& lost);
+int give_up(const options& given, std::optional<ptq::run_folder> run, const ptq::error& error,
+            const std::string& lost);
 
 /// A file in the folder `results_dir`.
 std::string result_path(const ptq::spec& spec, const std::string& name);

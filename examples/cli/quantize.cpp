@@ -221,7 +221,7 @@ int give_up(const options& given, const ptq::spec& spec, const ptq::error& error
   if (make_results_dir(spec.quantize.results_dir))
     if (auto run = ptq::run_folder::open(spec.quantize.results_dir))
       return give_up(given, *std::move(run), error);
-  return fail(given, error, failed);
+  return give_up(given, std::nullopt, error, "the artifact is");
 }
 
 int quantize(const options& given, const ptq::spec& spec) {
