@@ -378,6 +378,18 @@ TEST_CASE("whatever computes with a constant of two axes is a layer, with the re
              "Add_9 Add: ptq cannot quantize the constants of Add", "LSTM_11 LSTM: "});
 }
 
+TEST_CASE("codes are called as the weight that they were made of") {
+  hand_made made;
+  made.hold("fc.weight_quantized", {4, 4}, ptq::onnx_type::int8);
+  made.hold("scale", {});
+  made.add("DequantizeLinear", {"fc.weight_quantized", "scale"}, {"floats"});
+  made.add("MatMul", {"x", "floats"}, {"a"});
+  made.hold("head_quantized", {4, 4});  // no codes, but a weight that is called so
+  made.add("MatMul", {"x", "head_quantized"}, {"b"});
+  CHECK(made.rows() ==
+        rows{"fc Linear: its weight holds int8 codes: it is quantized already", "head_quantized Linear: "});
+}
+
 TEST_CASE("both weights of a recurrent node are listed, a shared one once") {
   hand_made made;
   made.hold("w_ih", {1, 8, 4});
