@@ -264,12 +264,16 @@ class run_folder {
       return error(found.code, absolute_path(shown), found.what.substr(found.where.size() + 2));
     };
     constexpr int most_tries = 100;
+    bool is_suspect = false;
     for (int i = 0; i < most_tries; ++i) {
       if (::mkdir(own.c_str(), 0777) != 0 && errno != EEXIST) return fail(errno);
       if (detail::is_missing(own)) continue;
       if (!detail::is_real_folder(own)) return not_ours(own);
       // Names are read one by one, while another run may be removing them: a second look sees them gone.
-      if (holds_others(own) && holds_others(own)) return not_ours(own);
+      if (holds_others(own)) {
+        if (std::exchange(is_suspect, true)) return not_ours(own);
+        continue;
+      }
       detail::descriptor lock =
           detail::open_file(in(own, "lock"), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0666);
       if (!lock && errno == ENOENT) continue;

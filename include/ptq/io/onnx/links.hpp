@@ -204,7 +204,7 @@ class onnx_linker {
     bool is_sound = true;
     for_each_use(graph_->nodes[node], [&](std::string_view name, std::size_t slot) {
       const std::size_t number = links_.tensors.number_of(name);
-      is_sound = is_sound && number != links_.tensors.none && links_.tensors[number].is_made;
+      is_sound = is_sound && number != name_map<onnx_link>::none && links_.tensors[number].is_made;
       if (!is_sound) return;
       uses_.push_back({number, {node, slot}});
       ++links_.tensors[number].use_count;
