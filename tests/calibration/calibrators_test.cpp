@@ -97,11 +97,16 @@ struct fp4_e2m1 {
 };
 static_assert(ptq::dtype<fp4_e2m1>);
 
-/// With values up to `largest`, below 256: one more than its bin is the number of bins in use, of 256.
+constexpr float step_to(float largest) {
+  return largest / (199 * 199);
+}
+
+/// With values up to `step` times 199^2, below 256: one more than its bin is the number of bins in use, of
+/// 256. One product each: no flag changes that.
 template <class Calibrator>
-constexpr ptq::range in_a_constant_expression(float largest, const ptq::grid& levels) {
+constexpr ptq::range in_a_constant_expression(float step, const ptq::grid& levels) {
   float values[200] = {};
-  for (int i = 0; i < 200; ++i) values[i] = static_cast<float>(i) * static_cast<float>(i) * largest / 39601;
+  for (int i = 0; i < 200; ++i) values[i] = static_cast<float>(i * i) * step;
   statistics<256> seen;
   if (!seen.collect(values)) return {};
   return Calibrator{}.range(seen, levels);
@@ -265,13 +270,15 @@ TEST_CASE("nothing is allocated") {
 
 TEST_CASE_TEMPLATE("the same at compile time and at run time", C, ptq::entropy, ptq::mse, ptq::percentile) {
   constexpr ptq::grid even(8);
-  constexpr ptq::range some_bins = in_a_constant_expression<C>(154.7F, even);
+  constexpr float to_some = step_to(154.7F);
+  constexpr float to_all = step_to(255.5F);
+  constexpr ptq::range some_bins = in_a_constant_expression<C>(to_some, even);
   static_assert(some_bins.reason == range_reason::found);
-  CHECK(some_bins == in_a_constant_expression<C>(154.7F, even));
-  constexpr ptq::range all_bins = in_a_constant_expression<C>(255.5F, even);
+  CHECK(some_bins == in_a_constant_expression<C>(to_some, even));
+  constexpr ptq::range all_bins = in_a_constant_expression<C>(to_all, even);
   static_assert(all_bins.reason == range_reason::found);
-  CHECK(all_bins == in_a_constant_expression<C>(255.5F, even));
-  constexpr ptq::range uneven = in_a_constant_expression<C>(255.5F, ptq::grid_of<fp4_e2m1>());
+  CHECK(all_bins == in_a_constant_expression<C>(to_all, even));
+  constexpr ptq::range uneven = in_a_constant_expression<C>(to_all, ptq::grid_of<fp4_e2m1>());
   static_assert(uneven.reason == range_reason::found);
-  CHECK(uneven == in_a_constant_expression<C>(255.5F, ptq::grid_of<fp4_e2m1>()));
+  CHECK(uneven == in_a_constant_expression<C>(to_all, ptq::grid_of<fp4_e2m1>()));
 }
