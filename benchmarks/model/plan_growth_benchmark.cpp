@@ -83,8 +83,9 @@ void plan_of_nodes(benchmark::State& state) {
   const auto nodes = static_cast<std::size_t>(state.range(0));
   const std::string bytes = model_of(nodes);
   const ptq::spec wanted = spec_of(1);
+  be_cold();
   forget_peak();
-  const std::size_t before = memory_of("VmRSS:");
+  const auto before = static_cast<double>(memory_of("VmRSS:"));
   for (auto _ : state) {
     state.PauseTiming();
     be_cold();
@@ -95,7 +96,7 @@ void plan_of_nodes(benchmark::State& state) {
   }
   per_item(state, "per_node", nodes);
   state.counters["peak_per_byte"] =
-      1024.0 * static_cast<double>(memory_of("VmHWM:") - before) / static_cast<double>(bytes.size());
+      1024.0 * (static_cast<double>(memory_of("VmHWM:")) - before) / static_cast<double>(bytes.size());
 }
 BENCHMARK(plan_of_nodes)->RangeMultiplier(10)->Range(1'000, 1'000'000)->Unit(benchmark::kMillisecond);
 
