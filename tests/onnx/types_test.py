@@ -207,7 +207,7 @@ class Types(unittest.TestCase):
                             "activations: {dtype: int8}}]}")
             arguments = ["-e", spec, f"model_path={path}", f"results_dir={self.folder / 'out'}"]
             done = self.run_ptq("quantize", *arguments, f"dataset.quant_calibration_dataset.inputs={self.folder / 'x.npy'}", "--json")
-            if "this ptq was built without OpenVINO" in done.stderr:
+            if "OpenVINO, which covers more, is not built in" in done.stderr:
                 self.skipTest("bfloat16 graphs need OpenVINO")
             self.assertEqual(done.returncode, 0, done.stderr)
             exact = given.astype(ml_dtypes.bfloat16).astype(np.float32)
