@@ -84,19 +84,21 @@ class Types(unittest.TestCase):
         self.folder = Path(holder.name).resolve()
 
     def test_every_output_of_every_standard_operator(self):
-        """Once with floats where an operator takes them, once with the last type that it takes."""
+        """Once with floats where an operator takes them, once with the last type that it takes, and once with another type for
+        each of its type parameters."""
         schemas = [s for s in defs.get_all_schemas() if s.domain == "" and not s.deprecated and s.name not in APART]
         self.assertGreater(len(schemas), 170)
-        for pick in (0, -1):
+        for pick in ("floats", "last", "apart"):
             nodes, inputs, wanted = [], [value("first", TensorProto.FLOAT)], {}
             for schema in schemas:
                 attributes, given = GIVEN.get(schema.name, ({}, None))
                 bound = {}
-                for constraint in schema.type_constraints:
+                for place, constraint in enumerate(schema.type_constraints):
                     allowed = [number(t) for t in constraint.allowed_type_strs if t.startswith("tensor(")]
                     floats = [t for t in allowed if t in FLOATS]
                     if allowed:
-                        bound[constraint.type_param_str] = (floats or allowed)[0] if pick == 0 else allowed[-1]
+                        bound[constraint.type_param_str] = {"floats": (floats or allowed)[0], "last": allowed[-1],
+                                                            "apart": allowed[place % len(allowed)]}[pick]
                 names, types = [], {}
                 for i, formal in enumerate(schema.inputs):
                     kind = bound.get(formal.type_str) or number(formal.type_str)
