@@ -100,7 +100,8 @@ TEST_CASE("an undeclared type is that of the input that has it, whichever comes 
   ptq::onnx_graph graph;
   for (const auto& [name, type] :
        {std::pair("flags", ptq::onnx_type::boolean), std::pair("ids", ptq::onnx_type::int64),
-        std::pair("codes", ptq::onnx_type::int8), std::pair("x", ptq::onnx_type::float16)}) {
+        std::pair("codes", ptq::onnx_type::int8), std::pair("x", ptq::onnx_type::float16),
+        std::pair("wide", ptq::onnx_type::float32)}) {
     ptq::onnx_value& input = graph.inputs.emplace_back();
     input.name = name;
     input.type = type;
@@ -116,11 +117,14 @@ TEST_CASE("an undeclared type is that of the input that has it, whichever comes 
   add("Relu", {"gathered"}, "rectified");
   add("DequantizeLinear", {"codes", "rectified"}, "decoded");
   add("ArgMax", {"decoded"}, "best");
+  add("LinearAttention", {"x", "x", "x", "wide"}, "attended");  // its state has a type of its own
+  graph.nodes.back().outputs.emplace_back("state");
   const auto links = ptq::links_of(graph);
   REQUIRE(links);
   const ptq::detail::onnx_declarations declared(graph, *links);
-  for (const char* const name : {"chosen", "gathered", "rectified", "decoded"})
+  for (const char* const name : {"chosen", "gathered", "rectified", "decoded", "attended"})
     CHECK(declared.type_of(name) == ptq::onnx_type::float16);
+  CHECK(declared.type_of("state") == ptq::onnx_type::float32);
   CHECK(declared.type_of("best") == ptq::onnx_type::int64);
 }
 
