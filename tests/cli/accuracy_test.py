@@ -12,6 +12,18 @@ WANTED = {"lenet-digits": (0.990, 33), "pitch-transformer": (0.995, 28)}
 SETTINGS = (("int8", "minmax"), ("int8", "entropy"), ("fp8_e4m3fn", "minmax"), ("fp8_e5m2", "minmax"))
 
 
+def sizes_in_readme():
+    """(model, dtype, algorithm) -> the last column of the README's table of what static quantization costs."""
+    sizes, name = {}, ""
+    for line in (EXAMPLES.parent / "README.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) != 8 or (cells[1], cells[2]) not in SETTINGS:
+            continue
+        name = cells[0].split(",")[0] or name
+        sizes[name, cells[1], cells[2]] = cells[-1]
+    return sizes
+
+
 class Accuracy(CommandTest):
     def test_static_example(self):
         for name, (inputs, scale) in MODELS.items():
@@ -37,6 +49,8 @@ class Accuracy(CommandTest):
         agreement, decibels = WANTED[name] if (dtype, algorithm) == ("int8", "minmax") else (0.95, 15)
         self.assertGreaterEqual(found["agreement"], agreement)
         self.assertGreaterEqual(found["sqnr_db"], decibels)
+        artifact = self.folder / f"{name}-{dtype}-{algorithm}" / "quantized_model_modelopt.onnx"
+        self.assertEqual(f"{artifact.stat().st_size // 1000} KB", sizes_in_readme()[name, dtype, algorithm])
         self.check_report(json.loads((self.folder / f"{name}-{dtype}-{algorithm}" / "quantize_report.json").read_text()), dtype, algorithm)
 
     def test_label_out_of_range(self):
