@@ -17,8 +17,8 @@
 #include "ptq/adaptors/xtensor.hpp"
 #include "ptq/config/yaml.hpp"
 #include "ptq/file/mapped_file.hpp"
-#include "ptq/io/npy.hpp"
-#include "ptq/io/safetensors.hpp"
+#include "ptq/formats/numpy/npy.hpp"
+#include "ptq/formats/safetensors/open.hpp"
 #include "ptq/ptq.hpp"
 
 namespace {

@@ -13,7 +13,7 @@
 
 #include "ptq/data/samples.hpp"
 #include "ptq/engine/accuracy.hpp"
-#include "ptq/io/npy.hpp"
+#include "ptq/formats/numpy/npy.hpp"
 #include "ptq/ptq.hpp"
 #include "tiny_engine/artifact.hpp"
 

@@ -26,7 +26,7 @@
 #include "ptq/model/any_view.hpp"
 #include "ptq/model/classes.hpp"
 #include "ptq/quantize/dequantize.hpp"
-#include "ptq/quantize/error.hpp"
+#include "ptq/quantize/error_metrics.hpp"
 #include "ptq/quantize/quantize.hpp"
 #include "ptq/result.hpp"
 #include "ptq/text/shape_text.hpp"

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "ptq/config/spec.hpp"
-#include "ptq/io/onnx.hpp"
+#include "ptq/formats/onnx.hpp"
 #include "ptq/model/match.hpp"
 
 namespace {

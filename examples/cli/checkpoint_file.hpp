@@ -10,7 +10,7 @@
 
 #include "ptq/file/file_kind.hpp"
 #include "ptq/file/mapped_file.hpp"
-#include "ptq/io/safetensors.hpp"
+#include "ptq/formats/safetensors/open.hpp"
 #include "ptq/model/layers_of.hpp"
 #include "ptq/result.hpp"
 

@@ -10,7 +10,7 @@
 
 #include "output.hpp"
 #include "ptq/file/path.hpp"
-#include "ptq/io/json.hpp"
+#include "ptq/formats/json.hpp"
 #include "ptq/text/phrases.hpp"
 #include "ptq/text/table.hpp"
 #include "terminal.hpp"

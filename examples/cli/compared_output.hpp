@@ -16,7 +16,7 @@
 #include "ptq/data/array.hpp"
 #include "ptq/data/samples.hpp"
 #include "ptq/engine/accuracy.hpp"
-#include "ptq/io/onnx/model.hpp"
+#include "ptq/formats/onnx/model.hpp"
 #include "ptq/result.hpp"
 
 namespace cli {

@@ -4,9 +4,9 @@
 #define PTQ_CLI_DATA_FORMATS_HPP
 
 #include "ptq/detail/type_list.hpp"
-#include "ptq/io/npy.hpp"
-#include "ptq/io/npz.hpp"
-#include "ptq/io/safetensors_data.hpp"
+#include "ptq/formats/numpy/npy.hpp"
+#include "ptq/formats/numpy/npz.hpp"
+#include "ptq/formats/safetensors/data.hpp"
 
 namespace cli {
 

@@ -21,7 +21,7 @@
 #include "ptq/engine/accuracy.hpp"
 #include "ptq/engine/inputs.hpp"
 #include "ptq/engine/outputs.hpp"
-#include "ptq/io/onnx.hpp"
+#include "ptq/formats/onnx.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/text/table.hpp"
 #include "samples.hpp"

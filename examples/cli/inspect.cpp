@@ -16,7 +16,7 @@
 #include "command.hpp"
 #include "onnx_file.hpp"
 #include "output.hpp"
-#include "ptq/io/artifact.hpp"
+#include "ptq/formats/checkpoint/read_artifact.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/text.hpp"
 #include "ptq/text/table.hpp"

@@ -18,7 +18,7 @@
 #include "checkpoint_file.hpp"
 #include "ptq/config/spec.hpp"
 #include "ptq/file/mapped_file.hpp"
-#include "ptq/io/onnx.hpp"
+#include "ptq/formats/onnx.hpp"
 #include "ptq/model/match.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/result.hpp"

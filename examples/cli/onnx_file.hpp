@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "ptq/file/path.hpp"
-#include "ptq/io/onnx.hpp"
-#include "ptq/model/artifact.hpp"
+#include "ptq/formats/onnx.hpp"
+#include "ptq/model/artifact_views.hpp"
 #include "ptq/result.hpp"
 #include "ptq/text/printable.hpp"
 

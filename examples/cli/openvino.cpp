@@ -3,7 +3,7 @@
 #include "ptq/engine/openvino.hpp"
 
 #include "engines.hpp"
-#include "ptq/io/onnx/read.hpp"
+#include "ptq/formats/onnx/read.hpp"
 
 namespace cli {
 

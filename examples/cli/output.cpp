@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "ptq/io/json.hpp"
+#include "ptq/formats/json.hpp"
 #include "ptq/text/printable.hpp"
 #include "ptq/text/table.hpp"
 

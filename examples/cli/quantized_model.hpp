@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "ptq/config/spec.hpp"
-#include "ptq/io/artifact.hpp"
-#include "ptq/io/onnx.hpp"
+#include "ptq/formats/checkpoint/read_artifact.hpp"
+#include "ptq/formats/onnx.hpp"
 #include "ptq/model/resolve.hpp"
 #include "ptq/result.hpp"
 

@@ -17,7 +17,7 @@
 #include "ptq/data/graph_names.hpp"
 #include "ptq/data/samples.hpp"
 #include "ptq/engine/concept.hpp"
-#include "ptq/io/onnx/model.hpp"
+#include "ptq/formats/onnx/model.hpp"
 #include "ptq/result.hpp"
 
 namespace cli {

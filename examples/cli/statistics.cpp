@@ -19,7 +19,7 @@
 #include "ptq/config/yaml.hpp"
 #include "ptq/file/path.hpp"
 #include "ptq/file/run_folder.hpp"
-#include "ptq/io/safetensors.hpp"
+#include "ptq/formats/safetensors/open.hpp"
 #include "ptq/model/model_hash.hpp"
 #include "ptq/text/table.hpp"
 #include "sources.hpp"

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "command.hpp"
-#include "ptq/io/statistics_file.hpp"
+#include "ptq/artifact/statistics_file.hpp"
 
 namespace cli {
 

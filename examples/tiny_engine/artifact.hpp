@@ -16,9 +16,9 @@
 
 #include "operators/product.hpp"
 #include "ptq/config/words.hpp"
-#include "ptq/io/onnx/layers.hpp"
-#include "ptq/io/onnx/model.hpp"
-#include "ptq/model/artifact.hpp"
+#include "ptq/formats/onnx/layers.hpp"
+#include "ptq/formats/onnx/model.hpp"
+#include "ptq/model/artifact_views.hpp"
 #include "ptq/text/name_map.hpp"
 #include "ptq/text/shape_text.hpp"
 #include "tensor.hpp"

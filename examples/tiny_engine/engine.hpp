@@ -14,7 +14,7 @@
 #include "graph.hpp"
 #include "ptq/engine/concept.hpp"
 #include "ptq/engine/inputs.hpp"
-#include "ptq/io/onnx/read.hpp"
+#include "ptq/formats/onnx/read.hpp"
 #include "tensor.hpp"
 
 namespace tiny {

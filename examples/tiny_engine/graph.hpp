@@ -16,8 +16,8 @@
 
 #include "integer_layers.hpp"
 #include "operators.hpp"
-#include "ptq/io/onnx/links.hpp"
-#include "ptq/io/onnx/model.hpp"
+#include "ptq/formats/onnx/links.hpp"
+#include "ptq/formats/onnx/model.hpp"
 #include "tensor.hpp"
 
 namespace tiny {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "operators.hpp"
-#include "ptq/io/onnx/links.hpp"
-#include "ptq/io/onnx/model.hpp"
+#include "ptq/formats/onnx/links.hpp"
+#include "ptq/formats/onnx/model.hpp"
 
 namespace tiny {
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "ptq/adaptors/std_vector.hpp"
-#include "ptq/io/onnx/tensor.hpp"
+#include "ptq/formats/onnx/tensor.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/view.hpp"
 

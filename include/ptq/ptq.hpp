@@ -8,11 +8,11 @@
 #include "ptq/adaptors/std_vector.hpp"
 #include "ptq/core.hpp"
 #include "ptq/model/apply.hpp"
-#include "ptq/model/artifact.hpp"
+#include "ptq/model/artifact_views.hpp"
 #include "ptq/model/calibration.hpp"
 #include "ptq/model/layers_of.hpp"
 #include "ptq/model/match.hpp"
-#include "ptq/quantize/error.hpp"
+#include "ptq/quantize/error_metrics.hpp"
 #include "ptq/result.hpp"
 
 #endif  // PTQ_PTQ_HPP

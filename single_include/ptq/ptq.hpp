@@ -3051,12 +3051,12 @@ inline const char* why_not_finite(const any_view& view, std::size_t at) noexcept
 
 #endif  // PTQ_MODEL_ANY_VIEW_HPP
 
-// ---- ptq/quantize/error.hpp ----
+// ---- ptq/quantize/error_metrics.hpp ----
 
-/// @file error.hpp How far a quantized tensor is from its original. These figures use <cmath> and double
-/// sums: they are for people, and may differ in the last bits between builds.
-#ifndef PTQ_QUANTIZE_ERROR_HPP
-#define PTQ_QUANTIZE_ERROR_HPP
+/// @file error_metrics.hpp How far a quantized tensor is from its original. These figures use <cmath> and
+/// double sums: they are for people, and may differ in the last bits between builds.
+#ifndef PTQ_QUANTIZE_ERROR_METRICS_HPP
+#define PTQ_QUANTIZE_ERROR_METRICS_HPP
 
 #include <bit>
 #include <cmath>
@@ -3209,7 +3209,7 @@ error_metrics quantization_error(const Tensor& tensor, std::span<const typename 
 }  // namespace PTQ_BUILD
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_QUANTIZE_ERROR_HPP
+#endif  // PTQ_QUANTIZE_ERROR_METRICS_HPP
 
 // ---- ptq/model/instantiation.hpp ----
 
@@ -3920,11 +3920,12 @@ result<void> apply(const plan& planned, std::span<const layer> layers,
 
 #endif  // PTQ_MODEL_APPLY_HPP
 
-// ---- ptq/model/artifact.hpp ----
+// ---- ptq/model/artifact_views.hpp ----
 
-/// @file artifact.hpp A quantized model as an engine gets it back: codes, scales and shapes, layer by layer.
-#ifndef PTQ_MODEL_ARTIFACT_HPP
-#define PTQ_MODEL_ARTIFACT_HPP
+/// @file artifact_views.hpp A quantized model as an engine gets it back: codes, scales and shapes, layer by
+/// layer.
+#ifndef PTQ_MODEL_ARTIFACT_VIEWS_HPP
+#define PTQ_MODEL_ARTIFACT_VIEWS_HPP
 
 #include <cstddef>
 #include <optional>
@@ -3999,7 +4000,7 @@ status dequantize(const artifact_weights& weights, std::string_view backend, std
 }  // namespace PTQ_BUILD
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_MODEL_ARTIFACT_HPP
+#endif  // PTQ_MODEL_ARTIFACT_VIEWS_HPP
 
 // ---- ptq/calibration/expected_error.hpp ----
 

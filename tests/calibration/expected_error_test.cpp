@@ -14,7 +14,7 @@
 #include "calibration/samples.hpp"
 #include "ptq/adaptors/std_vector.hpp"
 #include "ptq/core.hpp"
-#include "ptq/quantize/error.hpp"
+#include "ptq/quantize/error_metrics.hpp"
 
 namespace {
 

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "ptq/detail/type_list.hpp"
-#include "ptq/io/npy.hpp"
-#include "ptq/io/npz.hpp"
+#include "ptq/formats/numpy/npy.hpp"
+#include "ptq/formats/numpy/npz.hpp"
 
 inline const std::string folder = PTQ_GOLDEN_DIR "/data/";
 

@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "data/goldens.hpp"
-#include "ptq/io/npy.hpp"
-#include "ptq/io/npz.hpp"
+#include "ptq/formats/numpy/npy.hpp"
+#include "ptq/formats/numpy/npz.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace {

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "engine/goldens.hpp"
-#include "ptq/io/artifact.hpp"
-#include "ptq/io/artifact_writer.hpp"
+#include "ptq/formats/checkpoint/read_artifact.hpp"
+#include "ptq/formats/checkpoint/write_artifact.hpp"
 #include "ptq/model/layers_of.hpp"
 #include "ptq/model/match.hpp"
 #include "support/temporary_folder.hpp"

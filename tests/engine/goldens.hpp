@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "ptq/io/npy.hpp"
-#include "ptq/io/npz.hpp"
+#include "ptq/formats/numpy/npy.hpp"
+#include "ptq/formats/numpy/npz.hpp"
 #include "tiny_engine/engine.hpp"
 
 inline const std::string models = PTQ_MODEL_DIR "/";

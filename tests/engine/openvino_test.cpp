@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "engine/goldens.hpp"
-#include "onnx/quantized.hpp"
+#include "formats/onnx/quantized.hpp"
 #include "ptq/engine/accuracy.hpp"
-#include "ptq/io/onnx.hpp"
+#include "ptq/formats/onnx.hpp"
 #include "ptq/numeric/half.hpp"
 #include "ptq/quantize/quantize.hpp"
 #include "support/temporary_folder.hpp"

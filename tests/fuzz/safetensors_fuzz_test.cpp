@@ -6,7 +6,7 @@
 #include <random>
 #include <string>
 
-#include "ptq/io/safetensors_parse.hpp"
+#include "ptq/formats/safetensors/parse.hpp"
 #include "support/safetensors_bytes.hpp"
 #include "support/temporary_folder.hpp"
 

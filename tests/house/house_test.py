@@ -63,10 +63,10 @@ class HouseTest(unittest.TestCase):
                       floors.violations(self.root / "include", SETS))
 
     def test_an_include_upward(self):
-        self.add("model/layer.hpp", '#include "ptq/io/npy.hpp"')
-        self.write("io/npy.hpp", header("io/npy.hpp"))
-        self.assert_floors('model/layer.hpp: floor 6 includes "ptq/io/npy.hpp" of floor 7; include only downward',
-                           "io/npy.hpp: reached from ptq.hpp, where it does not belong")
+        self.add("model/layer.hpp", '#include "ptq/formats/numpy/npy.hpp"')
+        self.write("formats/numpy/npy.hpp", header("formats/numpy/npy.hpp"))
+        self.assert_floors('model/layer.hpp: floor 6 includes "ptq/formats/numpy/npy.hpp" of floor 7; include only downward',
+                           "formats/numpy/npy.hpp: reached from ptq.hpp, where it does not belong")
 
     def test_an_include_of_a_room_behind(self):
         self.write("text/words.hpp", header("text/words.hpp", '#include "ptq/model/layer.hpp"'))
@@ -76,13 +76,13 @@ class HouseTest(unittest.TestCase):
         self.write("file/path.hpp", header("file/path.hpp", '#include "ptq/data/array.hpp"'))
         self.write("data/array.hpp", header("data/array.hpp"))
         self.assert_floors('file/path.hpp: includes "ptq/data/array.hpp" of a room behind its own; '
-                           "the order is: file data io engine report config/yaml.hpp")
+                           "the order is: file data formats artifact engine report config/yaml.hpp")
         self.write("file/path.hpp", header("file/path.hpp"))
         self.write("data/array.hpp", header("data/array.hpp", '#include "ptq/file/path.hpp"'))
         self.assert_floors()
 
     def test_what_is_included_by_name(self):
-        self.write("io/npy.hpp", header("io/npy.hpp"))
+        self.write("formats/numpy/npy.hpp", header("formats/numpy/npy.hpp"))
         self.write("config/reader.hpp", header("config/reader.hpp"))
         self.assert_floors()
         self.write("model/plan.hpp", header("model/plan.hpp"))
@@ -111,8 +111,8 @@ class HouseTest(unittest.TestCase):
 
     def test_what_a_third_party_takes(self):
         self.write("config/yaml.hpp", header("config/yaml.hpp", "#include <yaml-cpp/yaml.h>\n#include <sstream>"))
-        self.write("io/text.hpp", header("io/text.hpp", "#include <sstream>"))
-        self.assert_floors("io/text.hpp: floor 7 may not include <sstream>", sets=SETS + "yaml config/yaml.hpp\n")
+        self.write("formats/text.hpp", header("formats/text.hpp", "#include <sstream>"))
+        self.assert_floors("formats/text.hpp: floor 7 may not include <sstream>", sets=SETS + "yaml config/yaml.hpp\n")
 
     def test_two_libraries_in_an_adaptor(self):
         self.add("adaptors/std_vector.hpp", "#include <string>")

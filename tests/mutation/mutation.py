@@ -6,7 +6,7 @@ cpp.rules), builds the tests that own the header's folder and runs them one afte
 test notices lives: write the test that a reader of the specification would expect, or, where no test can tell the two apart,
 put it into explained.txt with the reason.
 
-It works on a copy under build/mutation, with one job, for more than an hour; AREA (calibration, io/onnx, ...) and --count
+It works on a copy under build/mutation, with one job, for more than an hour; AREA (calibration, formats/onnx, ...) and --count
 make it shorter, --lived tries again what lived the last time. The sample depends on the seed and the lines alone, not on
 where they stand. Not counted: what does not compile, alone or in its test. Killed: a test that fails, crashes, hangs or takes
 too much memory, and one that does not build since a static assertion or a constant expression fails. It exits 1 where
@@ -65,11 +65,11 @@ AREAS = {
     "model/match": own(40, "model/match.hpp", "match resolve"),
     "model": own(30, "model/*.hpp", "pattern pattern_set match resolve apply model_calibration model_hash any_view"),
     "config": own(25, "config/*.hpp", "validate read_spec spec_fuzz"),
-    "io/onnx/opset": own(40, "io/onnx/adapters.hpp io/onnx/opset.hpp io/onnx/moving_node.hpp", "onnx_write onnx_opset"),
-    "io/onnx": own(30, "io/onnx/*.hpp", "onnx_read onnx_write onnx_form onnxruntime_types onnxruntime_layers"),
+    "formats/onnx/opset": own(40, "formats/onnx/adapters.hpp formats/onnx/opset.hpp formats/onnx/moving_node.hpp", "onnx_write onnx_opset"),
+    "formats/onnx": own(30, "formats/onnx/*.hpp", "onnx_read onnx_write onnx_form onnxruntime_types onnxruntime_layers"),
     "file": own(10, "file/*.hpp", "files"),
-    "data": own(20, "data/*.hpp", "data images accuracy"),
-    "io": own(20, "io/*.hpp", "files safetensors artifact statistics_file safetensors_data data"),
+    "data": own(20, "data/*.hpp", "data numpy images accuracy"),
+    "formats": own(20, "formats/*.hpp formats/checkpoint/*.hpp formats/numpy/*.hpp formats/safetensors/*.hpp artifact/*.hpp", "files safetensors artifact statistics_file numpy data"),
     "engine": own(15, "engine/accuracy.hpp engine/outputs.hpp engine/inputs.hpp", "accuracy"),
     "report": own(15, "report/*.hpp", "report apply"),
 }

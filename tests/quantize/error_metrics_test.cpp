@@ -12,7 +12,7 @@
 
 #include "ptq/adaptors/std_vector.hpp"
 #include "ptq/core.hpp"
-#include "ptq/quantize/error.hpp"
+#include "ptq/quantize/error_metrics.hpp"
 #include "support/layouts.hpp"
 #include "support/random.hpp"
 

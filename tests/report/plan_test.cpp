@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "ptq/io/json.hpp"
+#include "ptq/formats/json.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/text.hpp"

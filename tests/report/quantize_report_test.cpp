@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "ptq/io/json.hpp"
+#include "ptq/formats/json.hpp"
 #include "ptq/report/json.hpp"
 
 namespace {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "ptq/engine/concept.hpp"
-#include "ptq/io/npy.hpp"
-#include "ptq/io/npz.hpp"
+#include "ptq/formats/numpy/npy.hpp"
+#include "ptq/formats/numpy/npz.hpp"
 
 namespace test {
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "../tensor.hpp"
-#include "ptq/io/onnx/model.hpp"
+#include "ptq/formats/onnx/model.hpp"
 
 namespace tiny {
 

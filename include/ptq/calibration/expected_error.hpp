@@ -12,7 +12,7 @@
 #include "ptq/calibration/grid.hpp"
 #include "ptq/calibration/statistics.hpp"
 #include "ptq/detail/platform.hpp"
-#include "ptq/quantize/error.hpp"
+#include "ptq/quantize/error_metrics.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "ptq/engine/outputs.hpp"
-#include "ptq/quantize/error.hpp"
+#include "ptq/quantize/error_metrics.hpp"
 
 namespace ptq::inline v0_1 {
 

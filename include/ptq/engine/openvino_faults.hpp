@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "ptq/io/onnx/model.hpp"
+#include "ptq/formats/onnx/model.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {

@@ -19,7 +19,7 @@
 #include "ptq/model/layer.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/policies.hpp"
-#include "ptq/quantize/error.hpp"
+#include "ptq/quantize/error_metrics.hpp"
 #include "ptq/quantize/quantize.hpp"
 #include "ptq/result.hpp"
 #include "ptq/text/shape_text.hpp"

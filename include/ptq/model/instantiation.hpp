@@ -17,7 +17,7 @@
 #include "ptq/kernels/scalar.hpp"
 #include "ptq/model/any_view.hpp"
 #include "ptq/policies.hpp"
-#include "ptq/quantize/error.hpp"
+#include "ptq/quantize/error_metrics.hpp"
 #include "ptq/quantize/quantize.hpp"
 
 namespace ptq::inline v0_1 {

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "ptq/io/json.hpp"
+#include "ptq/formats/json.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/report/quantize_report.hpp"
 

@@ -18,7 +18,7 @@
 #include "ptq/model/activation_range.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/model/plan.hpp"
-#include "ptq/quantize/error.hpp"
+#include "ptq/quantize/error_metrics.hpp"
 #include "ptq/report/text.hpp"
 #include "ptq/text/table.hpp"
 

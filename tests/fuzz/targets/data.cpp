@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Data files in every format: each array is read to its end, or refused in words.
+#include "ptq/formats/safetensors/data.hpp"
 #include "ptq/data/data_file.hpp"
-#include "ptq/io/npy.hpp"
-#include "ptq/io/npz.hpp"
-#include "ptq/io/safetensors_data.hpp"
+#include "ptq/formats/numpy/npy.hpp"
+#include "ptq/formats/numpy/npz.hpp"
 #include "target.hpp"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

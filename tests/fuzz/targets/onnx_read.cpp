@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An ONNX graph as it is looked at: read, layers, and the float form of one that is quantized.
 #include "cli/onnx_file.hpp"
-#include "ptq/io/onnx.hpp"
+#include "ptq/formats/onnx.hpp"
 #include "target.hpp"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An ONNX graph as it is quantized: read, layers, match, write; and what is written read again and restored.
 #include "cli/onnx_file.hpp"
-#include "ptq/io/onnx.hpp"
+#include "ptq/formats/onnx.hpp"
 #include "ptq/model/match.hpp"
 #include "target.hpp"
 

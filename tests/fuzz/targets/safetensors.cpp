@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A checkpoint, an artifact and statistics: whatever is taken lies within the file.
-#include "ptq/io/artifact.hpp"
-#include "ptq/io/safetensors_parse.hpp"
-#include "ptq/io/statistics_file.hpp"
+#include "ptq/artifact/statistics_file.hpp"
+#include "ptq/formats/checkpoint/read_artifact.hpp"
+#include "ptq/formats/safetensors/parse.hpp"
 #include "target.hpp"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

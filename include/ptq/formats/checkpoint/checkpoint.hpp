@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file checkpoint.hpp An open model: named tensors that look into one or more mapped files.
+#ifndef PTQ_FORMATS_CHECKPOINT_CHECKPOINT_HPP
+#define PTQ_FORMATS_CHECKPOINT_CHECKPOINT_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ptq/error.hpp"
+#include "ptq/file/mapped_file.hpp"
+#include "ptq/formats/checkpoint/stored_tensor.hpp"
+#include "ptq/result.hpp"
+
+namespace ptq::inline v0_1 {
+
+/// Move-only; what it gave out stays valid when it moves.
+class checkpoint {
+ public:
+  /// Takes a file, the tensors that look into it, and what it says about itself (the first file to use a key
+  /// keeps it).
+  ///
+  /// @return duplicate_key if another file has a tensor of the same name; nothing is taken then
+  result<void> add(mapped_file file, std::vector<stored_tensor> tensors, metadata_map metadata) {
+    for (const stored_tensor& tensor : tensors)
+      if (find(tensor.name) != nullptr)
+        return error(errc::duplicate_key, absolute_path(file.path()),
+                     "tensor \"" + tensor.name + "\" is in another file of this model too.");
+    files_.push_back(std::move(file));
+    for (stored_tensor& tensor : tensors) {
+      index_.emplace(tensor.name, tensors_.size());
+      tensors_.push_back(std::move(tensor));
+    }
+    metadata_.merge(metadata);
+    return {};
+  }
+
+  /// In the order of the files, and within each as it lists them.
+  std::span<const stored_tensor> tensors() const noexcept { return tensors_; }
+  const metadata_map& metadata() const noexcept { return metadata_; }
+  std::span<const mapped_file> files() const noexcept { return files_; }
+
+  /// Null if there is none of that name.
+  const stored_tensor* find(std::string_view name) const {
+    const auto found = index_.find(name);
+    return found == index_.end() ? nullptr : &tensors_[found->second];
+  }
+
+  /// Gives a tensor's memory back, for now (`mapped_file::release`).
+  void release(const stored_tensor& tensor) const noexcept {
+    for (const mapped_file& file : files_) file.release(tensor.data);
+  }
+
+ private:
+  std::vector<mapped_file> files_;
+  std::vector<stored_tensor> tensors_;
+  metadata_map metadata_;
+  std::map<std::string, std::size_t, std::less<>> index_;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FORMATS_CHECKPOINT_CHECKPOINT_HPP

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file read_artifact.hpp Reads a safetensors artifact. It says itself what its layers are: no specification
+/// and no patterns are needed.
+#ifndef PTQ_FORMATS_CHECKPOINT_READ_ARTIFACT_HPP
+#define PTQ_FORMATS_CHECKPOINT_READ_ARTIFACT_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ptq/detail/strict_float.hpp"
+#include "ptq/error.hpp"
+#include "ptq/formats/checkpoint/checkpoint.hpp"
+#include "ptq/formats/checkpoint/stored_codes.hpp"
+#include "ptq/formats/json.hpp"
+#include "ptq/formats/safetensors/open.hpp"
+#include "ptq/model/artifact_views.hpp"
+#include "ptq/policies.hpp"
+#include "ptq/result.hpp"
+#include "ptq/text/shape_text.hpp"
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+inline std::string metadata_value(const metadata_map& metadata, const std::string& key) {
+  const auto found = metadata.find(key);
+  return found == metadata.end() ? std::string() : found->second;
+}
+
+/// Finds the tensors of the layers that `ptq_layers` describes, and checks that both agree.
+template <class Policies>
+class artifact_reader {
+ public:
+  artifact_reader(const checkpoint& file, std::string where) : file_(file), where_(std::move(where)) {}
+
+  result<artifact> read() const {
+    artifact content;
+    content.version = metadata_value(file_.metadata(), "ptq_version");
+    content.backend = metadata_value(file_.metadata(), "ptq_backend");
+    content.mode = metadata_value(file_.metadata(), "ptq_mode");
+    const auto described =
+        parse_json(metadata_value(file_.metadata(), "ptq_layers"), where_ + ": ptq_layers");
+    if (!described) return described.error();
+    if (!described->is_object()) return damaged("ptq_layers", "is not an object");
+    for (const auto& [name, about] : described->items()) {
+      auto layer = read_layer(name, about);
+      if (!layer) return layer.error();
+      content.layers.push_back(*std::move(layer));
+    }
+    return content;
+  }
+
+ private:
+  using json = nlohmann::json;
+
+  error damaged(const std::string& what, const std::string& how) const {
+    return {errc::wrong_format, where_, what + " " + how + ". The artifact is damaged; make it again."};
+  }
+
+  static std::string text_at(const json& about, const char* key) {
+    const auto found = about.find(key);
+    return found != about.end() && found->is_string() ? found->template get<std::string>() : std::string();
+  }
+
+  result<artifact_layer> read_layer(const std::string& name, const json& about) const {
+    const json weights = about.is_object() ? about.value("weights", json()) : json();
+    const json activations = about.is_object() ? about.value("activations", json()) : json();
+    if (!weights.is_object() && !activations.is_object())
+      return damaged("ptq_layers: \"" + name + "\"", "describes neither weights nor activations");
+    artifact_layer layer{name, text_at(about, "class"), {}, {}};
+    if (weights.is_object()) {
+      auto read = read_weights(name + ".weight", weights);
+      if (!read) return read.error();
+      layer.weights = *std::move(read);
+    }
+    if (activations.is_object()) {
+      auto read = read_activations(name, activations);
+      if (!read) return read.error();
+      layer.activations = *std::move(read);
+    }
+    return layer;
+  }
+
+  result<artifact_weights> read_weights(const std::string& name, const json& about) const {
+    const std::string tensor = "tensor \"" + name + "\"";
+    const stored_tensor* const codes = file_.find(name);
+    if (codes == nullptr) return damaged(tensor, "is missing");
+    if (codes->shape.size() > max_rank)
+      return damaged(tensor, "has rank " + std::to_string(codes->shape.size()));
+    artifact_weights weights{
+        text_at(about, "dtype"), tensor_shape(std::span(codes->shape)), {}, codes->data, {}};
+    const auto type = find_stored_type_of<Policies>(weights.dtype);
+    if (!type)
+      return error(
+          errc::unsupported, where_,
+          tensor + " has the dtype \"" + weights.dtype +
+              "\", which this program does not have. It is a dtype of the program that wrote the artifact: "
+              "read it with that one.");
+    if (*type != codes->type)
+      return damaged(tensor, "is " + std::string(name_of(codes->type)) + ", but \"" + weights.dtype +
+                                 "\" is stored as " + std::string(name_of(*type)));
+    if (text_at(about, "granularity") == "per_channel") {
+      const json axis = about.value("axis", json());
+      if (!axis.is_number_unsigned() || axis.get<std::size_t>() >= weights.shape.rank)
+        return damaged("ptq_layers: \"axis\" for \"" + name + "\"",
+                       "is not an axis of " + extents_text(codes->shape));
+      weights.grain = per_channel(axis.get<std::size_t>());
+    }
+    const auto scales = read_scales(name + "_scale", stored_scale_shape(weights.shape, weights.grain));
+    if (!scales) return scales.error();
+    weights.scales = *scales;
+    return weights;
+  }
+
+  result<artifact_activations> read_activations(const std::string& name, const json& about) const {
+    const auto scale = read_scales(name + ".input_scale", {});
+    if (!scale) return scale.error();
+    const json amax = about.value("amax", json());
+    if (!amax.is_number()) return damaged("ptq_layers: \"amax\" for \"" + name + "\"", "is not a number");
+    return artifact_activations{text_at(about, "dtype"), text_at(about, "algorithm"), amax.get<float>(),
+                                scale->front()};
+  }
+
+  result<std::span<const float>> read_scales(const std::string& name,
+                                             const std::vector<std::size_t>& shape) const {
+    const std::string tensor = "tensor \"" + name + "\"";
+    const stored_tensor* const stored = file_.find(name);
+    if (stored == nullptr) return damaged(tensor, "is missing");
+    if (stored->type != stored_type::f32 || stored->shape != shape)
+      return damaged(tensor, "is not of shape " + extents_text(shape) + " and F32");
+    const auto* const first = static_cast<const float*>(static_cast<const void*>(stored->data.data()));
+    if (reinterpret_cast<std::uintptr_t>(first) % alignof(float) != 0)
+      return damaged(tensor, "does not lie at a multiple of 4 bytes");
+    const std::span scales(first, stored->data.size() / sizeof(float));
+    if (!std::all_of(scales.begin(), scales.end(), is_scale))
+      return damaged(tensor, "holds a number that is not positive and finite");
+    return scales;
+  }
+
+  /// By the bits, so that no flag of the compiler changes the answer.
+  static bool is_scale(float x) noexcept { return is_finite(bits_of(x)) && bits_of(x) - 1 < 0x7fffffff; }
+
+  const checkpoint& file_;
+  std::string where_;
+};
+
+}  // namespace detail
+
+inline bool is_artifact(const checkpoint& file) {
+  return detail::metadata_value(file.metadata(), "format") == "ptq";
+}
+
+/// The quantized layers of an open artifact, as views into it. What is not quantized is among the tensors of
+/// the checkpoint.
+///
+/// @tparam Policies has the dtypes that the artifact uses: the bundle that it was written with
+/// @return wrong_format: not an artifact, or one that is damaged; syntax: `ptq_layers` is not JSON;
+///   unsupported: a dtype that the policies lack
+template <class Policies = builtin>
+result<artifact> read_artifact(const checkpoint& file) {
+  const std::string where = file.files().empty() ? std::string() : absolute_path(file.files().front().path());
+  if (is_artifact(file)) return detail::artifact_reader<Policies>(file, where).read();
+  return error(
+      errc::wrong_format, where,
+      "this is not an artifact of ptq: its metadata lack \"format\": \"ptq\". Make one with `ptq quantize`.");
+}
+
+/// An artifact, and the file that it looks into.
+struct artifact_file {
+  checkpoint file;
+  artifact content;
+};
+
+/// @return what `open_safetensors` and `read_artifact` return
+template <class Policies = builtin>
+result<artifact_file> open_artifact(const std::string& path) {
+  auto file = open_safetensors(path);
+  if (!file) return file.error();
+  auto content = read_artifact<Policies>(*file);
+  if (!content) return content.error();
+  return artifact_file{*std::move(file), *std::move(content)};
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FORMATS_CHECKPOINT_READ_ARTIFACT_HPP

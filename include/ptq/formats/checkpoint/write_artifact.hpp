@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file write_artifact.hpp Quantizes a checkpoint into a safetensors artifact, with one layer in memory at
+/// a time.
+#ifndef PTQ_FORMATS_CHECKPOINT_WRITE_ARTIFACT_HPP
+#define PTQ_FORMATS_CHECKPOINT_WRITE_ARTIFACT_HPP
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <iterator>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ptq/error.hpp"
+#include "ptq/formats/checkpoint/checkpoint.hpp"
+#include "ptq/formats/checkpoint/stored_codes.hpp"
+#include "ptq/formats/json.hpp"
+#include "ptq/formats/safetensors/writer.hpp"
+#include "ptq/model/activation_range.hpp"
+#include "ptq/model/apply.hpp"
+#include "ptq/model/artifact_views.hpp"
+#include "ptq/model/layer.hpp"
+#include "ptq/model/plan.hpp"
+#include "ptq/policies.hpp"
+#include "ptq/result.hpp"
+#include "ptq/version.hpp"
+
+namespace ptq::inline v0_1 {
+
+namespace detail {
+
+/// A layer of the artifact, resolved before anything is quantized.
+struct stored_layer {
+  std::string name;
+  std::string class_name;
+  std::string dtype;
+  tensor_shape shape;
+  std::optional<stored_type> codes;  // nothing: the weight is left as it is
+  granularity grain;
+  std::optional<artifact_activations> activations;
+};
+
+template <class Policies>
+result<std::vector<stored_layer>> resolve_stored_layers(const plan& planned, std::span<const layer> layers,
+                                                        std::span<const activation_range> inputs) {
+  if (auto same = check_same_layers(planned, layers); !same) return same.error();
+  if (auto complete = check_ranges(planned, inputs); !complete) return complete.error();
+  std::vector<stored_layer> resolved;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const layer& source = layers[i];
+    const decision& decided = planned.layers[i].weights;
+    stored_layer made{source.name, source.class_name, decided.dtype, source.weight.shape, {}, {}, {}};
+    if (const decision& input = planned.layers[i].activations; input.is_quantized()) {
+      const activation_range& found = *find_range(inputs, i);
+      made.activations = {input.dtype, found.algorithm, found.range.amax, found.scale};
+    }
+    if (decided.is_quantized()) {
+      const auto how = instantiation_for<Policies>(source, planned.layers[i], planned.backend);
+      if (!how) return how.error();
+      made.grain = decided.grain.value_or(how->numbers.weights);
+      if (made.grain.is_per_channel() && made.grain.axis >= made.shape.rank)
+        return refusal(source, {errc::axis_out_of_range, made.grain.axis});
+      made.codes = find_stored_type_of<Policies>(decided.dtype);
+      if (!made.codes)
+        return error_in(source, {errc::unsupported},
+                        "safetensors has no element type for the codes of \"" + decided.dtype +
+                            "\". Give the dtype another storage, or specialise stored_type_of for it.");
+    }
+    if (made.codes || made.activations) resolved.push_back(std::move(made));
+  }
+  return resolved;
+}
+
+inline nlohmann::json describe_weights(const stored_layer& layer) {
+  if (!layer.codes) return nullptr;
+  const bool per_channel = layer.grain.is_per_channel();
+  return {{"dtype", layer.dtype},
+          {"granularity", per_channel ? "per_channel" : "per_tensor"},
+          {"axis", per_channel ? nlohmann::json(layer.grain.axis) : nlohmann::json()}};
+}
+
+inline nlohmann::json describe_activations(const stored_layer& layer) {
+  if (!layer.activations) return nullptr;
+  return {{"dtype", layer.activations->dtype},
+          {"amax", layer.activations->amax},
+          {"algorithm", layer.activations->algorithm}};
+}
+
+/// What the source says about itself stays, but for the keys that are ours.
+inline metadata_map artifact_metadata(const checkpoint& source, const plan& planned,
+                                      const std::vector<stored_layer>& layers) {
+  auto described = nlohmann::json::object();
+  for (const stored_layer& layer : layers)
+    described[layer.name] = {{"class", layer.class_name},
+                             {"weights", describe_weights(layer)},
+                             {"activations", describe_activations(layer)}};
+  metadata_map metadata = source.metadata();
+  metadata["format"] = "ptq";
+  metadata["ptq_version"] = PTQ_VERSION_STRING;
+  metadata["ptq_backend"] = planned.backend;
+  metadata["ptq_mode"] = planned.mode;
+  metadata["ptq_layers"] = dump_json(described);
+  return metadata;
+}
+
+/// Every tensor of the artifact: codes, scales, and what stays as it is (its names are added to `copied`).
+inline result<std::vector<tensor_declaration>> declare_artifact(const checkpoint& source,
+                                                                const std::vector<stored_layer>& layers,
+                                                                std::vector<const stored_tensor*>& copied) {
+  std::vector<tensor_declaration> codes;
+  std::vector<tensor_declaration> scales;
+  for (const stored_layer& layer : layers) {
+    if (layer.codes) {
+      const std::span extents = std::span(layer.shape.extents).first(layer.shape.rank);
+      codes.push_back({layer.name + ".weight", *layer.codes, {extents.begin(), extents.end()}});
+      scales.push_back(
+          {layer.name + ".weight_scale", stored_type::f32, stored_scale_shape(layer.shape, layer.grain)});
+    }
+    if (layer.activations) scales.push_back({layer.name + ".input_scale", stored_type::f32, {}});
+  }
+  for (const tensor_declaration& scale : scales)
+    if (source.find(scale.name) != nullptr)
+      return error(errc::duplicate_key, "tensor \"" + scale.name + "\"",
+                   "the model has a tensor of this name already. Is it quantized? Start from the original.");
+  std::vector<std::string_view> replaced;
+  for (const tensor_declaration& tensor : codes) replaced.push_back(tensor.name);
+  std::sort(replaced.begin(), replaced.end());
+  std::vector<tensor_declaration> declared;
+  for (const stored_tensor& tensor : source.tensors()) {
+    if (std::binary_search(replaced.begin(), replaced.end(), std::string_view(tensor.name))) continue;
+    copied.push_back(&tensor);
+    declared.push_back({tensor.name, tensor.type, tensor.shape});
+  }
+  std::move(codes.begin(), codes.end(), std::back_inserter(declared));
+  std::move(scales.begin(), scales.end(), std::back_inserter(declared));
+  return declared;
+}
+
+/// Files are row-major. Codes that are not, as of a column-major weight, are gathered a piece at a time.
+inline result<void> write_codes(safetensors_writer& writer, const std::string& name,
+                                const quantized_layer& q) {
+  const tensor_shape& shape = q.source.weight.shape;
+  if (q.code_strides == dense_strides(shape, row_major(shape))) return writer.write(name, q.codes);
+  constexpr std::size_t piece = 1 << 16;
+  std::vector<std::byte> gathered;
+  std::array<std::size_t, max_rank> index{};
+  std::size_t offset = 0;
+  for (std::size_t left = shape.size(); left > 0; --left) {
+    const auto code = q.codes.subspan(offset * q.how.code_size, q.how.code_size);
+    gathered.insert(gathered.end(), code.begin(), code.end());
+    if (gathered.size() >= piece || left == 1) {
+      if (auto written = writer.write(name, gathered); !written) return written;
+      gathered.clear();
+    }
+    for (std::size_t axis = shape.rank; axis-- > 0;) {
+      const auto stride = static_cast<std::size_t>(q.code_strides[axis]);
+      offset += stride;
+      if (++index[axis] < shape[axis]) break;
+      offset -= stride * shape[axis];
+      index[axis] = 0;
+    }
+  }
+  return {};
+}
+
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// Writes the artifact of a plan, but does not let it appear yet: call `commit` on what is returned, after
+/// all other files of the run. Memory holds one layer's codes; the source is read through its mapping.
+///
+/// @param source     the checkpoint that the layers look into; what the plan leaves alone is copied bit for
+///                   bit
+/// @param layers     those that the plan was made from
+/// @param on_layer   called with each `quantized_layer` once it is stored; it may stop the run (`layer_sink`)
+/// @param inputs     as `calibration::ranges` gives them; none where the plan quantizes no activations
+/// @return what `apply` and `safetensors_writer` return; duplicate_key: the source has such scales already;
+///   unsupported: safetensors has no type for a dtype's codes
+template <class Policies = builtin, layer_sink OnLayer>
+result<safetensors_writer> write_artifact(const std::string& path, const checkpoint& source,
+                                          const plan& planned, std::span<const layer> layers,
+                                          OnLayer&& on_layer, std::span<const activation_range> inputs = {}) {
+  const auto stored = detail::resolve_stored_layers<Policies>(planned, layers, inputs);
+  if (!stored) return stored.error();
+  std::vector<const stored_tensor*> copied;
+  auto declared = detail::declare_artifact(source, *stored, copied);
+  if (!declared) return declared.error();
+  auto writer = safetensors_writer::create(path, *std::move(declared),
+                                           detail::artifact_metadata(source, planned, *stored));
+  if (!writer) return writer;
+
+  const auto store = [&](const quantized_layer& q) -> result<void> {
+    const std::string weight = q.source.name + ".weight";
+    if (auto written = detail::write_codes(*writer, weight, q); !written) return written;
+    if (auto written = writer->write(weight + "_scale", std::as_bytes(q.scales)); !written) return written;
+    auto told = detail::deliver(q, on_layer);
+    if (const stored_tensor* const done = source.find(weight)) source.release(*done);
+    return told;
+  };
+  if (auto applied = apply<Policies>(planned, layers, inputs, store); !applied) return applied.error();
+  for (const detail::stored_layer& layer : *stored) {
+    if (!layer.activations) continue;
+    const std::span<const float> scale(&layer.activations->scale, 1);
+    if (auto written = writer->write(layer.name + ".input_scale", std::as_bytes(scale)); !written)
+      return written.error();
+  }
+  for (const stored_tensor* const tensor : copied) {
+    if (auto written = writer->write(tensor->name, tensor->data); !written) return written.error();
+    source.release(*tensor);
+  }
+  return writer;
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FORMATS_CHECKPOINT_WRITE_ARTIFACT_HPP
