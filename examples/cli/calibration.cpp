@@ -248,8 +248,7 @@ void print_findings(const ptq::plan& plan, std::span<const ptq::activation_range
   }
   for (const auto& [advice, layers] : found)
     note(layers[0] +
-         (layers.size() > 1 ? "; so it is with " + ptq::detail::counted(layers.size() - 1, "more layer")
-                            : "") +
+         (layers.size() > 1 ? "; so it is with " + ptq::counted(layers.size() - 1, "more layer") : "") +
          ". " + std::string(advice));
 }
 

@@ -35,7 +35,7 @@ int warn(const options& given, const std::vector<std::string>& warnings) {
   if (!given.strict || warnings.empty()) return done;
   return fail(given,
               ptq::error(ptq::errc::invalid_value, "--strict",
-                         ptq::detail::counted(warnings.size(), "warning") + ". Warnings are errors here."),
+                         ptq::counted(warnings.size(), "warning") + ". Warnings are errors here."),
               bad_usage);
 }
 
@@ -106,7 +106,7 @@ std::string artifact_path(const ptq::spec& spec) {
 }
 
 std::string json_text(const nlohmann::json& value) {
-  return ptq::detail::dump_json_lines(value);
+  return ptq::dump_json_lines(value);
 }
 
 }  // namespace cli

@@ -264,7 +264,7 @@ nlohmann::json json_of(const difference& d) {
   if (d.shape_a != d.shape_b) row["shape_b"] = d.shape_b;
   if (d.not_finite > 0) row["first_not_finite"] = first_place(d);
   if (d.error) {
-    row["sqnr_db"] = ptq::detail::finite_or_null(d.error->sqnr_db);
+    row["sqnr_db"] = ptq::finite_or_null(d.error->sqnr_db);
     row["cosine"] = d.error->cosine;
     row["max_abs_error"] = d.error->max_abs;
   }
@@ -288,11 +288,9 @@ void print_names(const char* title, const std::vector<std::string>& names) {
 /// Why a row has no figures; else empty.
 std::string note_of(const difference& d) {
   if (d.shape_a != d.shape_b)
-    return "other shape: " + ptq::detail::extents_text(d.shape_a) + ", " +
-           ptq::detail::extents_text(d.shape_b);
+    return "other shape: " + ptq::extents_text(d.shape_a) + ", " + ptq::extents_text(d.shape_b);
   if (d.not_finite > 0)
-    return std::to_string(d.not_finite) + " not finite, the first at " +
-           ptq::detail::extents_text(first_place(d));
+    return std::to_string(d.not_finite) + " not finite, the first at " + ptq::extents_text(first_place(d));
   return d.error ? d.identical ? "same values" : "" : "not floats";
 }
 

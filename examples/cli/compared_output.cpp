@@ -93,22 +93,22 @@ ptq::result<void> compared_output::settle(const output_values& made, std::size_t
 ptq::result<void> compared_output::check_labels(std::size_t samples, std::size_t count) const {
   const auto refuse = [&](const std::string& why) {
     return ptq::error(ptq::errc::size_mismatch, "labels",
-                      "they are " + ptq::detail::extents_text(labels_->shape) + why);
+                      "they are " + ptq::extents_text(labels_->shape) + why);
   };
   if (samples != count)
     return refuse(", but the output " + text() + " has no axis for samples: it answers " +
-                  ptq::detail::counted(count, "sample") + " at once. Set evaluate.batch_size=1.");
+                  ptq::counted(count, "sample") + " at once. Set evaluate.batch_size=1.");
   const std::size_t answers = outer_ * inner_;
   const std::size_t given = labels_->shape[0] > 0 ? labels_->values.size() / labels_->shape[0] : 0;
   if (given != answers)
     return refuse(", " + std::to_string(given) + " a sample, but the output " + text() + " has " +
-                  ptq::detail::counted(answers, "answer") +
+                  ptq::counted(answers, "answer") +
                   " a sample. Give as many, or set evaluate.class_axis or evaluate.task.");
   const auto extents = extents_without(labels_->shape, 0);
   const auto wanted = extents_without(sample_, class_axis_ ? in_sample(*class_axis_) : sample_.rank);
   if (extents.size() > 1 && extents != wanted)
     return refuse(", but a sample of the output " + text() + " has answers of the shape " +
-                  ptq::detail::extents_text(std::span<const std::size_t>(wanted)) +
+                  ptq::extents_text(std::span<const std::size_t>(wanted)) +
                   ". Give the labels in that shape.");
   return {};
 }

@@ -237,8 +237,8 @@ nlohmann::json json_of(const compared_output& output) {
                         {"class_axis", nullptr},
                         {"threshold", nullptr},
                         {"answers", has_answers ? a.samples : 0},
-                        {"float_top1", ptq::detail::optional_json(a.float_top1)},
-                        {"quantized_top1", ptq::detail::optional_json(a.quantized_top1)},
+                        {"float_top1", ptq::optional_json(a.float_top1)},
+                        {"quantized_top1", ptq::optional_json(a.quantized_top1)},
                         {"agreement", nullptr},
                         {"sqnr_db", nullptr},
                         {"cosine", nullptr},
@@ -248,9 +248,9 @@ nlohmann::json json_of(const compared_output& output) {
   if (output.task() == ptq::task::binary) row["threshold"] = a.threshold;
   if (has_answers && a.samples > 0) row["agreement"] = a.agreement;
   if (a.outputs.count == 0) return row;
-  row["sqnr_db"] = ptq::detail::finite_or_null(a.outputs.sqnr_db);
+  row["sqnr_db"] = ptq::finite_or_null(a.outputs.sqnr_db);
   row["cosine"] = a.outputs.cosine;
-  row["max_abs_error"] = ptq::detail::finite_or_null(a.outputs.max_abs);
+  row["max_abs_error"] = ptq::finite_or_null(a.outputs.max_abs);
   return row;
 }
 

@@ -184,7 +184,7 @@ ptq::text_table table_of(const std::vector<listed_layer>& layers) {
   using column = ptq::text_table::column;
   constexpr auto right = ptq::text_table::align::right;
   std::vector<column> columns{column{"layer"}};
-  const bool has_names = ptq::detail::has_graph_names(layers);
+  const bool has_names = ptq::has_graph_names(layers);
   if (has_names) columns.push_back(column{"in the graph"});
   columns.insert(columns.end(), {column{"class"}, column{"shape"}});
   const bool has_weights = std::ranges::any_of(layers, [](const auto& l) { return l.weights.has_value(); });
@@ -199,9 +199,8 @@ ptq::text_table table_of(const std::vector<listed_layer>& layers) {
   ptq::text_table table(columns);
   for (const listed_layer& layer : layers) {
     std::vector<std::string> row{layer.name};
-    if (has_names) row.push_back(ptq::detail::graph_name_text(layer.origin));
-    row.insert(row.end(),
-               {ptq::detail::class_text(layer), layer.shape ? ptq::shape_text(*layer.shape) : "-"});
+    if (has_names) row.push_back(ptq::graph_name_text(layer.origin));
+    row.insert(row.end(), {ptq::class_text(layer), layer.shape ? ptq::shape_text(*layer.shape) : "-"});
     if (const auto& w = layer.weights)
       row.insert(row.end(), {w->dtype, ptq::granularity_text(w->grain), scale_text(w->smallest_scale),
                              scale_text(w->largest_scale)});
@@ -222,8 +221,7 @@ void print_listing(const listing& found) {
   const bool has_inferred =
       std::ranges::any_of(found.layers, [](const listed_layer& l) { return l.inferred; });
   if (const auto layers = table_of(found.layers); !layers.empty())
-    print(layers.text() + ptq::detail::inferred_text(has_inferred) + ptq::detail::made_up_text(found.layers) +
-          "\n");
+    print(layers.text() + ptq::inferred_text(has_inferred) + ptq::made_up_text(found.layers) + "\n");
   using column = ptq::text_table::column;
   ptq::text_table table(
       {column{"tensor"}, column{"type"}, column{"shape"}, column{"bytes", ptq::text_table::align::right}});
@@ -232,23 +230,23 @@ void print_listing(const listing& found) {
     bytes += tensor.bytes;
     table.add({tensor.name, tensor.type, extents_text(tensor.shape), ptq::bytes_text(tensor.bytes)});
   }
-  print(table.text() + "\n" + ptq::detail::count_text(found.tensors.size(), "tensor") + ", " +
-        ptq::bytes_text(bytes) + "\n");
+  print(table.text() + "\n" + ptq::counted(found.tensors.size(), "tensor") + ", " + ptq::bytes_text(bytes) +
+        "\n");
 }
 
 nlohmann::json json_of(const listed_layer& layer) {
   nlohmann::json row = {{"name", layer.name}, {"class", layer.class_name}, {"inferred", layer.inferred},
                         {"shape", nullptr},   {"weights", nullptr},        {"activations", nullptr}};
-  ptq::detail::add_origin(row, layer.origin);
-  if (layer.shape) row["shape"] = ptq::detail::extents_of(*layer.shape);
+  ptq::add_origin(row, layer.origin);
+  if (layer.shape) row["shape"] = ptq::extents_of(*layer.shape);
   if (const auto& w = layer.weights) {
     row["weights"] = {
         {"dtype", w->dtype}, {"smallest_scale", w->smallest_scale}, {"largest_scale", w->largest_scale}};
-    ptq::detail::add_granularity(row["weights"], w->grain);
+    ptq::add_granularity(row["weights"], w->grain);
   }
   if (const auto& input = layer.input)
     row["activations"] = {
-        {"dtype", input->dtype}, {"scale", input->scale}, {"amax", ptq::detail::optional_json(input->amax)}};
+        {"dtype", input->dtype}, {"scale", input->scale}, {"amax", ptq::optional_json(input->amax)}};
   return row;
 }
 

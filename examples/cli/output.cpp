@@ -25,7 +25,7 @@ void print(std::string_view lines) {
 }
 
 void print_json(const nlohmann::json& value) {
-  write(stdout, ptq::detail::dump_json_lines(value));
+  write(stdout, ptq::dump_json_lines(value));
 }
 
 std::string print_failure() {

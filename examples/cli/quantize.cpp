@@ -245,7 +245,7 @@ int quantize(const options& given, const ptq::spec& spec) {
     return fail(given, made.error(), failed);
   auto run = begin_run(given, spec.quantize.results_dir);
   if (!run) return fail(given, run.error(), failed);
-  if (const auto begun = run->put("status.json", status_text("RUNNING", ptq::detail::this_process())); !begun)
+  if (const auto begun = run->put("status.json", status_text("RUNNING", ptq::this_process())); !begun)
     return give_up(given, *std::move(run), begun.error());
   const auto inputs = find_inputs(spec, *model, plan);
   if (!inputs) return give_up(given, *std::move(run), inputs.error());

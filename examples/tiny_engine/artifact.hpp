@@ -80,8 +80,8 @@ class artifact_inserter {
     }
     if (shape(std::span<const std::size_t>(dims)) != original.weight.shape)
       return error(errc::size_mismatch, "",
-                   "the artifact's weight is " + ptq::detail::extents_text(weights.shape) + ", the graph's " +
-                       ptq::detail::extents_text(original.weight.shape) + ": they are of different models.");
+                   "the artifact's weight is " + ptq::extents_text(weights.shape) + ", the graph's " +
+                       ptq::extents_text(original.weight.shape) + ": they are of different models.");
     const std::string coded = source.weight + "_quantized";
     const bool is_whole = !weights.grain.is_per_channel();
     const auto scales = constant_floats(source.weight + "_scale", weights.scales, is_whole);
@@ -167,7 +167,7 @@ inline result<ptq::onnx_model> with_artifact(ptq::onnx_model model, const ptq::a
   const auto layers = ptq::layers_of(model);
   if (!layers) return layers.error();
   std::vector<std::string_view> names;
-  ptq::detail::name_map<std::size_t> numbers;
+  ptq::name_map<std::size_t> numbers;
   for (const ptq::layer& layer : layers->layers) {
     numbers.add(layer.name, names.size());
     names.emplace_back(layer.name);

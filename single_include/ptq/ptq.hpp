@@ -3660,9 +3660,9 @@ class [[nodiscard]] result<void> {
 #include <span>
 #include <string>
 
-namespace ptq::inline v0_1::detail {
+namespace ptq::inline v0_1 {
 
-/// "[8, 1, 5, 5]": the extents of a shape.
+/// "[8, 1, 5, 5]": the extents of a shape, outermost first.
 inline std::string extents_text(std::span<const std::size_t> extents) {
   std::string text;
   for (const std::size_t extent : extents) text += (text.empty() ? "" : ", ") + std::to_string(extent);
@@ -3672,6 +3672,8 @@ inline std::string extents_text(const tensor_shape& shape) {
   if (shape.rank > max_rank) return "of " + std::to_string(shape.rank) + " axes";
   return extents_text(std::span(shape.extents).first(shape.rank));
 }
+
+namespace detail {
 
 /// What follows "has": a tensor that no view can show.
 inline std::string too_many_axes_text(std::size_t rank) {
@@ -3694,7 +3696,8 @@ inline std::string index_text(std::size_t at, const tensor_shape& shape) {
   return "[" + text + "]";
 }
 
-}  // namespace ptq::inline v0_1::detail
+}  // namespace detail
+}  // namespace ptq::inline v0_1
 
 #endif  // PTQ_TEXT_SHAPE_TEXT_HPP
 
@@ -4608,7 +4611,7 @@ class calibration {
 #include <utility>
 #include <vector>
 
-namespace ptq::inline v0_1::detail {
+namespace ptq::inline v0_1 {
 
 /// For maps that only say whether a name is there.
 struct no_value {};
@@ -4709,7 +4712,7 @@ class name_map {
   std::vector<std::uint64_t> slots_;  // their number is a power of two
 };
 
-}  // namespace ptq::inline v0_1::detail
+}  // namespace ptq::inline v0_1
 
 #endif  // PTQ_TEXT_NAME_MAP_HPP
 
@@ -5479,7 +5482,16 @@ inline resolution resolve(const quantize_config& config, const layer& candidate)
 #include <string>
 #include <string_view>
 
-namespace ptq::inline v0_1::detail {
+namespace ptq::inline v0_1 {
+
+/// "1 layer", "2 layers".
+///
+/// @param noun in the singular; its plural ends in s
+inline std::string counted(std::size_t n, std::string_view noun) {
+  return std::to_string(n) + " " + std::string(noun) + (n == 1 ? "" : "s");
+}
+
+namespace detail {
 
 inline std::string in_quotes(std::string_view word) {
   return '"' + std::string(word) + '"';
@@ -5492,12 +5504,8 @@ inline std::string allowed_text(std::span<const std::string_view> allowed) {
   return text + ".";
 }
 
-/// "1 layer", "2 layers".
-inline std::string counted(std::size_t n, std::string_view noun) {
-  return std::to_string(n) + " " + std::string(noun) + (n == 1 ? "" : "s");
-}
-
-}  // namespace ptq::inline v0_1::detail
+}  // namespace detail
+}  // namespace ptq::inline v0_1
 
 #endif  // PTQ_TEXT_PHRASES_HPP
 
@@ -5939,7 +5947,7 @@ inline result<void> check_axes(const spec& wanted, const plan& made) {
   return error(errc::axis_out_of_range, wanted.where(detail::rule_path(rule) + ".weights.quant_axis"),
                "is " + std::to_string(axis) + ", but the weight of layer " + detail::in_quotes(first->name) +
                    " has rank " + std::to_string(first->shape.rank) + ", its axes count from 0" +
-                   (others > 0 ? "; so it is with " + detail::counted(others, "more layer") : "") + ".");
+                   (others > 0 ? "; so it is with " + counted(others, "more layer") : "") + ".");
 }
 
 }  // namespace ptq::inline v0_1

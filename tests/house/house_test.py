@@ -171,6 +171,15 @@ class HouseTest(unittest.TestCase):
         self.assert_files("examples/cli/plan.cpp:2: prints; only examples/cli/output.cpp does, so that no name reaches a terminal "
                           "as it is")
 
+    def test_an_example_that_looks_inside(self):
+        engine = self.root / "examples/tiny_engine"
+        engine.mkdir(parents=True)
+        for line in ("int n = ptq::detail::count();", "using namespace ptq::detail;", "namespace inside = ptq::detail;"):
+            (engine / "graph.hpp").write_text(f"// SPDX-License-Identifier: Apache-2.0\n{line}\n")
+            self.assert_files("examples/tiny_engine/graph.hpp:2: uses ptq::detail; make public what users need, or write it here: " + line)
+        (engine / "graph.hpp").write_text("// SPDX-License-Identifier: Apache-2.0\nint n = detail::count();  // our own\n")
+        self.assert_files()
+
     def test_a_long_file(self):
         self.add("model/layer.hpp", "\n" * files.MOST_LINES)
         self.assertRegex(files.violations(self.root)[0], r"^include/ptq/model/layer.hpp: has 9\d\d lines")

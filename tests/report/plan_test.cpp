@@ -147,7 +147,7 @@ TEST_CASE("JSON that is written row by row is the JSON that is built") {
       text += part;
       longest = std::max(longest, part.size());
     });
-    CHECK(text == ptq::detail::dump_json_lines(ptq::to_json(made)));
+    CHECK(text == ptq::dump_json_lines(ptq::to_json(made)));
     CHECK(longest < 1000);  // a layer
   }
 }

@@ -130,7 +130,7 @@ TEST_CASE("reports as JSON: figures that do not exist are null") {
   made.layers[0].weights->error.sqnr_db = infinity;
   std::string text;
   ptq::write_json(made, [&](std::string_view part) { text += part; });
-  CHECK(text == ptq::detail::dump_json_lines(ptq::to_json(made)));
+  CHECK(text == ptq::dump_json_lines(ptq::to_json(made)));
   CHECK(ptq::to_json(made) == nlohmann::json::parse(R"({
     "layers": [
       {"name": "bad", "class": "Linear", "rule": 0, "reason": null,

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-using ptq::detail::name_map;
+using ptq::name_map;
 
 TEST_CASE("a map of names answers as std::map does, and keeps the order") {
   std::mt19937 random(20261129);

@@ -23,8 +23,7 @@ namespace tiny {
 
 inline error size_error(const tensor& a, const tensor& b) {
   return {errc::size_mismatch, "",
-          ptq::detail::extents_text(a.shape) + " and " + ptq::detail::extents_text(b.shape) +
-              " do not go together."};
+          ptq::extents_text(a.shape) + " and " + ptq::extents_text(b.shape) + " do not go together."};
 }
 
 /// The operands of an integer layer.

@@ -52,7 +52,7 @@ inline result<tensor> reshape(const call& c) {
   if (open < ptq::max_rank) made.extents[open] = known == 0 ? 0 : y.size() / known;
   if (made.size() != y.size())
     return error(errc::size_mismatch, "",
-                 std::to_string(y.size()) + " elements do not make " + ptq::detail::extents_text(made) + ".");
+                 std::to_string(y.size()) + " elements do not make " + ptq::extents_text(made) + ".");
   y.shape = made;
   return y;
 }

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,14 @@ struct graph_input {
   /// What the graph calls its axes ("batch"), "" for an axis without a name; may be fewer than axes.
   std::vector<std::string> symbols{};
 };
+
+/// "[?, 1, 28, 28]": the extents that a graph input takes, where some may be any.
+inline std::string extents_text(std::span<const std::optional<std::size_t>> extents) {
+  std::string text;
+  for (const std::optional<std::size_t>& extent : extents)
+    text += (text.empty() ? "" : ", ") + (extent ? std::to_string(*extent) : "?");
+  return "[" + text + "]";
+}
 
 /// An array with the name of the graph tensor that it is.
 struct named_array {

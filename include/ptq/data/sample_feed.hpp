@@ -39,16 +39,6 @@ inline std::optional<tensor_shape> fit_sample(std::span<const std::size_t> sampl
   return sample.empty() ? std::optional(fitted) : std::nullopt;
 }
 
-/// "[?, 1, 28, 28]"
-inline std::string extents_text(std::span<const std::optional<std::size_t>> extents) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < extents.size(); ++i) {
-    if (i > 0) text += ", ";
-    text += extents[i] ? std::to_string(*extents[i]) : "?";
-  }
-  return text + "]";
-}
-
 /// x' = (x * scale - mean) / std in double, one value each or one a channel.
 class normalizer {
  public:

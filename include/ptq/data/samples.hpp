@@ -258,13 +258,13 @@ class samples {
     const std::string name = "Graph input \"" + feed.input.name + "\": ";
     if (!fitted)
       return refuse(feed, errc::size_mismatch,
-                    "it takes " + detail::extents_text(*feed.input.shape) + ", but the file holds " +
-                        detail::extents_text(found) + " (" + rule +
+                    "it takes " + extents_text(*feed.input.shape) + ", but the file holds " +
+                        extents_text(found) + " (" + rule +
                         ", and only missing dimensions of size 1 are inserted).");
     const tensor_shape given(sample_in(found));
     if (fitted->rank != given.rank)
-      notes_.push_back(name + "samples of shape " + detail::extents_text(given) + " are taken as " +
-                       detail::extents_text(*fitted) + ".");
+      notes_.push_back(name + "samples of shape " + extents_text(given) + " are taken as " +
+                       extents_text(*fitted) + ".");
     feed.sample = *fitted;
     return {};
   }
@@ -482,9 +482,8 @@ result<std::vector<std::int64_t>> read_labels(const std::string& path, std::size
   auto labels = read_label_array(path, total, formats);
   if (!labels) return labels.error();
   if (labels->values.size() != total)
-    return error(
-        errc::wrong_rank, absolute_path(path),
-        "labels are one integer a sample, but it holds " + detail::extents_text(labels->shape) + ".");
+    return error(errc::wrong_rank, absolute_path(path),
+                 "labels are one integer a sample, but it holds " + extents_text(labels->shape) + ".");
   return std::move(labels->values);
 }
 

@@ -65,11 +65,7 @@ struct run_files {
   std::vector<std::string> stale;  ///< older files that go when the run is committed
 };
 
-namespace detail {
-
-inline constexpr std::string_view run_mark = "ptq run: ";
-
-/// "pid 4711 on build-7 since 2026-11-29 19:40:12 UTC".
+/// Who runs here, for those who meet its files: "pid 4711 on build-7 since 2026-11-29 19:40:12 UTC".
 inline std::string this_process() {
   std::string host(HOST_NAME_MAX + 1, '\0');
   if (::gethostname(host.data(), host.size() - 1) != 0) host.clear();
@@ -80,6 +76,10 @@ inline std::string this_process() {
   if (::gmtime_r(&now, &utc) != nullptr) std::strftime(since, sizeof since, "%Y-%m-%d %H:%M:%S", &utc);
   return "pid " + std::to_string(::getpid()) + " on " + host + " since " + since + " UTC";
 }
+
+namespace detail {
+
+inline constexpr std::string_view run_mark = "ptq run: ";
 
 /// 0: nothing of this name can be seen.
 inline std::uint64_t inode_of(const std::string& path) noexcept {
@@ -329,7 +329,7 @@ class run_folder {
 
   /// @return errno, or 0
   static int sign(const detail::descriptor& lock) {
-    const std::string text = std::string(detail::run_mark) + detail::this_process() + "\n";
+    const std::string text = std::string(detail::run_mark) + this_process() + "\n";
     const ssize_t written = ::pwrite(lock.get(), text.data(), text.size(), 0);
     if (written < 0) return errno;
     if (static_cast<std::size_t>(written) != text.size()) return ENOSPC;

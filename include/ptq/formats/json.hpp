@@ -3,6 +3,7 @@
 #ifndef PTQ_FORMATS_JSON_HPP
 #define PTQ_FORMATS_JSON_HPP
 
+#include <cmath>
 #include <cstddef>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -84,10 +85,26 @@ inline std::string indented_json(const nlohmann::json& value, std::size_t margin
   return out;
 }
 
-/// The same as a whole document.
+}  // namespace detail
+
+/// A whole document, indented, for people: text that is not UTF-8 is replaced, and what a terminal would obey
+/// is escaped. Nothing is thrown.
 inline std::string dump_json_lines(const nlohmann::json& value) {
-  return indented_json(value, 0) + '\n';
+  return detail::indented_json(value, 0) + '\n';
 }
+
+/// null where there is no value.
+template <class T>
+nlohmann::json optional_json(const std::optional<T>& value) {
+  return value ? nlohmann::json(*value) : nlohmann::json();
+}
+
+/// JSON has no infinity and no NaN: null, as of the SQNR of an exact copy.
+inline nlohmann::json finite_or_null(double value) {
+  return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json();
+}
+
+namespace detail {
 
 /// Builds an object of members, and of lists of rows.
 struct json_object_builder {

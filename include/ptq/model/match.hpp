@@ -254,7 +254,7 @@ inline result<void> check_axes(const spec& wanted, const plan& made) {
   return error(errc::axis_out_of_range, wanted.where(detail::rule_path(rule) + ".weights.quant_axis"),
                "is " + std::to_string(axis) + ", but the weight of layer " + detail::in_quotes(first->name) +
                    " has rank " + std::to_string(first->shape.rank) + ", its axes count from 0" +
-                   (others > 0 ? "; so it is with " + detail::counted(others, "more layer") : "") + ".");
+                   (others > 0 ? "; so it is with " + counted(others, "more layer") : "") + ".");
 }
 
 }  // namespace ptq::inline v0_1

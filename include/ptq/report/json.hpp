@@ -4,7 +4,6 @@
 #define PTQ_REPORT_JSON_HPP
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -17,27 +16,14 @@
 #include "ptq/report/quantize_report.hpp"
 
 namespace ptq::inline v0_1 {
-namespace detail {
 
-template <class T>
-nlohmann::json optional_json(const std::optional<T>& value) {
-  return value ? nlohmann::json(*value) : nlohmann::json();
-}
-
-inline nlohmann::json text_or_null(const std::string& text) {
-  return text.empty() ? nlohmann::json() : nlohmann::json(text);
-}
-
-/// JSON has no infinity: the SQNR of an exact copy is null.
-inline nlohmann::json finite_or_null(double value) {
-  return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json();
-}
-
+/// The extents of a shape, as a list.
 inline std::vector<std::size_t> extents_of(const tensor_shape& shape) {
   return {shape.extents.begin(), shape.extents.begin() + static_cast<std::ptrdiff_t>(shape.axes())};
 }
 
-/// "granularity" and "axis" of a decision.
+/// Adds "granularity" and "axis" of a decision to a row: both null where nothing is quantized, the axis null
+/// per tensor.
 inline void add_granularity(nlohmann::json& row, const std::optional<granularity>& grain) {
   row["granularity"] = nullptr;
   row["axis"] = nullptr;
@@ -46,13 +32,20 @@ inline void add_granularity(nlohmann::json& row, const std::optional<granularity
   if (grain->is_per_channel()) row["axis"] = grain->axis;
 }
 
-/// What the file calls a layer, where that is not its name, and the class of the module around it.
+/// Adds what the file calls a layer ("graph_name", "made_up"), where that is not its name, and the class of
+/// the module around it ("module_class").
 inline void add_origin(nlohmann::json& row, const layer_origin& origin) {
   if (!origin.graph_name.empty()) {
     row["graph_name"] = origin.graph_name;
     row["made_up"] = origin.is_made_up;
   }
   if (!origin.module_class.empty()) row["module_class"] = origin.module_class;
+}
+
+namespace detail {
+
+inline nlohmann::json text_or_null(const std::string& text) {
+  return text.empty() ? nlohmann::json() : nlohmann::json(text);
 }
 
 inline nlohmann::json pattern_json(const char* key, const pattern_count& pattern) {

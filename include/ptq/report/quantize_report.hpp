@@ -209,11 +209,10 @@ inline std::string to_text(const quantize_report& report) {
   const auto quantized = std::count_if(report.layers.begin(), report.layers.end(),
                                        [](const layer_report& l) { return l.planned.is_quantized(); });
   std::string text = detail::weights_text(weights) + detail::activations_text(inputs);
-  text += "quantized: " + std::to_string(quantized) + " of " +
-          detail::count_text(report.layers.size(), "layer") + "\n";
+  text += "quantized: " + std::to_string(quantized) + " of " + counted(report.layers.size(), "layer") + "\n";
   text += detail::left_text(report);
   if (report.other_tensors > 0)
-    text += "copied, not the weight of a layer: " + detail::count_text(report.other_tensors, "tensor") + "\n";
+    text += "copied, not the weight of a layer: " + counted(report.other_tensors, "tensor") + "\n";
   return text + "model: " + detail::sizes_text(report.bytes_before, report.bytes_after) + "\n";
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ptq/model/plan.hpp"
+#include "ptq/text/phrases.hpp"
 #include "ptq/text/table.hpp"
 
 namespace ptq::inline v0_1 {
@@ -20,10 +21,8 @@ inline std::string granularity_text(const std::optional<granularity>& grain) {
   return grain->is_per_channel() ? "channel, axis " + std::to_string(grain->axis) : "tensor";
 }
 
-namespace detail {
-
-/// The class, with a question mark where it was inferred, and with that of the module around it where that is
-/// another. A planned or a listed layer.
+/// The class of a planned or listed layer, with a question mark where it was inferred, and with that of the
+/// module around it where that is another: "Conv2d", "Linear?", "-".
 template <class Layer>
 std::string class_text(const Layer& layer) {
   std::string text = layer.class_name.empty() ? "-" : layer.class_name + (layer.inferred ? "?" : "");
@@ -37,14 +36,14 @@ inline std::string graph_name_text(const layer_origin& origin) {
   return name_text(origin.graph_name) + (origin.is_made_up ? "*" : "");
 }
 
-/// Whether a listing has a column of such names.
+/// Whether a listing has a column of such names (`graph_name_text`).
 template <class Layers>
 bool has_graph_names(const Layers& layers) {
   return std::any_of(layers.begin(), layers.end(),
                      [](const auto& layer) { return !layer.origin.graph_name.empty(); });
 }
 
-/// A line under a table with such a star; else nothing.
+/// A line under a table with a star (`graph_name_text`); else nothing.
 template <class Layers>
 std::string made_up_text(const Layers& layers) {
   const bool has_any =
@@ -52,14 +51,12 @@ std::string made_up_text(const Layers& layers) {
   return has_any ? "* numbered by the exporter: it may be another in the next export\n" : "";
 }
 
-/// A line under a table with such a mark; else nothing.
+/// A line under a table with a question mark (`class_text`); else nothing.
 inline std::string inferred_text(bool has_inferred) {
   return has_inferred ? "? inferred from name and shape; ptq.module_types says otherwise if need be\n" : "";
 }
 
-inline std::string count_text(std::size_t count, const char* noun) {
-  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
-}
+namespace detail {
 
 inline std::string rule_text(const decision& decided) {
   return decided.rule ? std::to_string(*decided.rule) : "-";
@@ -77,7 +74,7 @@ inline std::string pattern_lines(const char* title, const std::vector<pattern_co
   std::string text;
   for (std::size_t i = 0; i < patterns.size(); ++i)
     text += std::string(title) + "[" + std::to_string(i) + "] \"" + printable(patterns[i].pattern) +
-            "\" matches " + count_text(patterns[i].matched, "layer") + "\n";
+            "\" matches " + counted(patterns[i].matched, "layer") + "\n";
   return text;
 }
 
@@ -90,9 +87,9 @@ inline std::string to_text(const plan& planned) {
       std::any_of(planned.layers.begin(), planned.layers.end(),
                   [](const planned_layer& l) { return l.activations.rule.has_value(); });
   const column rule{"rule", text_table::align::right};
-  const bool has_graph_names = detail::has_graph_names(planned.layers);
+  const bool has_names = has_graph_names(planned.layers);
   std::vector<column> columns{column{"layer"}};
-  if (has_graph_names) columns.push_back(column{"in the graph"});
+  if (has_names) columns.push_back(column{"in the graph"});
   columns.insert(columns.end(),
                  {column{"class"}, column{"shape"}, column{"weights"}, column{"scale per"}, rule});
   if (has_activations) columns.insert(columns.end(), {column{"activations"}, rule});
@@ -103,10 +100,10 @@ inline std::string to_text(const plan& planned) {
     quantized += layer.is_quantized() ? 1u : 0u;
     // No layer has a scalar weight: rank 0 says that there is none.
     std::vector<std::string> row{layer.name};
-    if (has_graph_names) row.push_back(detail::graph_name_text(layer.origin));
-    row.insert(row.end(), {detail::class_text(layer), layer.shape.rank == 0 ? "-" : shape_text(layer.shape),
-                           layer.weights.dtype, granularity_text(layer.weights.grain),
-                           detail::rule_text(layer.weights)});
+    if (has_names) row.push_back(graph_name_text(layer.origin));
+    row.insert(row.end(),
+               {class_text(layer), layer.shape.rank == 0 ? "-" : shape_text(layer.shape), layer.weights.dtype,
+                granularity_text(layer.weights.grain), detail::rule_text(layer.weights)});
     if (has_activations)
       row.insert(row.end(), {layer.activations.dtype, detail::rule_text(layer.activations)});
     row.push_back(detail::reason_text(layer));
@@ -114,12 +111,11 @@ inline std::string to_text(const plan& planned) {
   }
   const bool has_inferred = std::any_of(planned.layers.begin(), planned.layers.end(),
                                         [](const planned_layer& l) { return l.inferred; });
-  std::string text =
-      table.text() + detail::inferred_text(has_inferred) + detail::made_up_text(planned.layers) + "\n";
+  std::string text = table.text() + inferred_text(has_inferred) + made_up_text(planned.layers) + "\n";
   text += detail::pattern_lines("layers", planned.rules);
   text += detail::pattern_lines("skip_names", planned.skip_names);
-  text += "would quantize " + std::to_string(quantized) + " of " +
-          detail::count_text(planned.layers.size(), "layer") + " with " + planned.backend + "\n";
+  text += "would quantize " + std::to_string(quantized) + " of " + counted(planned.layers.size(), "layer") +
+          " with " + planned.backend + "\n";
   return text;
 }
 

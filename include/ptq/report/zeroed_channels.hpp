@@ -86,7 +86,7 @@ inline std::string zeroed_channels_text(const quantized_layer& q) {
                                  : "Give each channel a scale of its own: weights: {quant_axis: " +
                                        std::to_string(detail::channels_of(q).axis) + "}.";
   return "layer " + detail::in_quotes(q.source.name) + ": " + std::to_string(zeroed.count) + " of its " +
-         detail::counted(zeroed.of, "output channel") +
+         counted(zeroed.of, "output channel") +
          " became all zero: their weights are too small for the scale. " + advice;
 }
 

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace ptq::inline v0_1::detail {
+namespace ptq::inline v0_1 {
 
 /// For maps that only say whether a name is there.
 struct no_value {};
@@ -111,6 +111,6 @@ class name_map {
   std::vector<std::uint64_t> slots_;  // their number is a power of two
 };
 
-}  // namespace ptq::inline v0_1::detail
+}  // namespace ptq::inline v0_1
 
 #endif  // PTQ_TEXT_NAME_MAP_HPP

@@ -8,7 +8,16 @@
 #include <string>
 #include <string_view>
 
-namespace ptq::inline v0_1::detail {
+namespace ptq::inline v0_1 {
+
+/// "1 layer", "2 layers".
+///
+/// @param noun in the singular; its plural ends in s
+inline std::string counted(std::size_t n, std::string_view noun) {
+  return std::to_string(n) + " " + std::string(noun) + (n == 1 ? "" : "s");
+}
+
+namespace detail {
 
 inline std::string in_quotes(std::string_view word) {
   return '"' + std::string(word) + '"';
@@ -21,11 +30,7 @@ inline std::string allowed_text(std::span<const std::string_view> allowed) {
   return text + ".";
 }
 
-/// "1 layer", "2 layers".
-inline std::string counted(std::size_t n, std::string_view noun) {
-  return std::to_string(n) + " " + std::string(noun) + (n == 1 ? "" : "s");
-}
-
-}  // namespace ptq::inline v0_1::detail
+}  // namespace detail
+}  // namespace ptq::inline v0_1
 
 #endif  // PTQ_TEXT_PHRASES_HPP

@@ -9,9 +9,9 @@
 
 #include "ptq/tensor/view.hpp"
 
-namespace ptq::inline v0_1::detail {
+namespace ptq::inline v0_1 {
 
-/// "[8, 1, 5, 5]": the extents of a shape.
+/// "[8, 1, 5, 5]": the extents of a shape, outermost first.
 inline std::string extents_text(std::span<const std::size_t> extents) {
   std::string text;
   for (const std::size_t extent : extents) text += (text.empty() ? "" : ", ") + std::to_string(extent);
@@ -21,6 +21,8 @@ inline std::string extents_text(const tensor_shape& shape) {
   if (shape.rank > max_rank) return "of " + std::to_string(shape.rank) + " axes";
   return extents_text(std::span(shape.extents).first(shape.rank));
 }
+
+namespace detail {
 
 /// What follows "has": a tensor that no view can show.
 inline std::string too_many_axes_text(std::size_t rank) {
@@ -43,6 +45,7 @@ inline std::string index_text(std::size_t at, const tensor_shape& shape) {
   return "[" + text + "]";
 }
 
-}  // namespace ptq::inline v0_1::detail
+}  // namespace detail
+}  // namespace ptq::inline v0_1
 
 #endif  // PTQ_TEXT_SHAPE_TEXT_HPP

@@ -101,8 +101,7 @@ constexpr std::optional<element_type> element_type_of(stored_type type) noexcept
 inline result<std::size_t> stored_size_of(stored_type type, std::span<const std::size_t> shape) {
   constexpr std::size_t most = (std::numeric_limits<std::size_t>::max)();
   const auto fail = [&](errc code, const char* text) {
-    return error(code, "",
-                 "shape " + detail::extents_text(shape) + " of " + std::string(name_of(type)) + text);
+    return error(code, "", "shape " + extents_text(shape) + " of " + std::string(name_of(type)) + text);
   };
   const auto overflow = [&] {
     return fail(errc::validation_overflow, " takes more bytes than can be counted.");

@@ -290,7 +290,7 @@ inline result<npy_header> read_npy_header(std::span<const std::byte> beginning, 
   const std::size_t found = file_size - header.data_offset;
   if (!wanted || *wanted != found)
     return error(errc::size_mismatch, where,
-                 "the header promises " + detail::extents_text(header.shape) + " of " + name_of(header.type) +
+                 "the header promises " + extents_text(header.shape) + " of " + name_of(header.type) +
                      (wanted ? ", which is " + std::to_string(*wanted) + " bytes" : std::string()) +
                      ", but the file holds " + std::to_string(found) +
                      (wanted && *wanted < found ? ": one file holds one array." : ": it is truncated."));

@@ -287,8 +287,7 @@ class onnx_layer_builder {
     found.output_axis = weight.traced.axis_before(output_axis(node, kind, weight.slot, dims.size()));
     if (!found.output_axis)
       found.axis_reason = "no axis of \"" + weight.tensor()->name + "\", " + weight.tensor()->type_text() +
-                          ", counts its output channels, as it is used in shape " +
-                          detail::extents_text(dims) +
+                          ", counts its output channels, as it is used in shape " + extents_text(dims) +
                           ": fold constants first, or set weights.quant_axis: null under modelopt";
   }
 

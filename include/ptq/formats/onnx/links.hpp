@@ -68,7 +68,7 @@ class onnx_links {
     return found != nullptr && found->is_output;
   }
 
-  detail::name_map<onnx_link> tensors;
+  name_map<onnx_link> tensors;
   std::vector<onnx_use> all_uses;  ///< those of a tensor side by side
 };
 
