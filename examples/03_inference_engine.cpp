@@ -94,7 +94,7 @@ int main() {
   const auto pictures = ptq::read_npy(picture_file->bytes(), picture_file->path());
   const auto labels = ptq::read_npy(label_file->bytes(), label_file->path());
   if (!pictures || !labels) return fail(!pictures ? pictures.error() : labels.error());
-  const std::span pixels(pictures->as<std::uint8_t>(), pictures->size());
+  const std::span pixels(pictures->as<std::uint8_t>().data, pictures->size());
 
   engine::classifier net = classifier_of(*checkpoint);
   const auto with_floats = run(net, pixels);
@@ -123,7 +123,7 @@ int main() {
   double signal = 0;
   double noise = 0;
   for (std::size_t i = 0; i < with_floats.size(); ++i) {
-    const std::int64_t label = labels->as<std::int64_t>()[i];
+    const std::int64_t label = labels->as<std::int64_t>().data[i];
     right_with_floats += digit(with_floats[i]) == label;
     right_with_codes += digit(with_codes[i]) == label;
     same += digit(with_floats[i]) == digit(with_codes[i]);

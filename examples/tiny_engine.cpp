@@ -49,7 +49,7 @@ result<std::vector<float>> logits_of(tiny::engine& engine) {
   std::vector<float> logits;
   const auto done = run_all(engine, images("test_images.npy"), engine.outputs(),
                             [&](const ptq::named_array& made) -> result<void> {
-                              const auto* const first = made.array.as<float>();
+                              const auto* const first = made.array.as<float>().data;
                               logits.insert(logits.end(), first, first + made.array.size());
                               return {};
                             });
@@ -90,7 +90,7 @@ result<tiny::engine> quantize(tiny::engine& reference, const ptq::spec& wanted) 
   for (const ptq::onnx_layer& source : layers->sources)
     inputs.push_back(model->graph.nodes[source.calls[0].node].inputs[source.calls[0].input]);
   const auto collect = [&](const ptq::named_array& made) -> result<void> {
-    const ptq::tensor_view<const float> view(made.array.as<float>(), made.array.shape);
+    const ptq::tensor_view<const float> view(made.array.as<float>().data, made.array.shape);
     for (std::size_t i = 0; i < inputs.size(); ++i)
       if (inputs[i] == made.name)
         if (auto taken = seen.collect(layers->layers[i].name, view); !taken) return taken;

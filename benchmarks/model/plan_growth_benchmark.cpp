@@ -31,7 +31,7 @@ std::string model_of(std::size_t nodes) {
   for (std::size_t i = 0; i < nodes / 2; ++i) {
     const std::string number = std::to_string(i);
     const std::string weight = "encoder.layers." + number + ".weight";
-    graph += ptq::detail::make_initializer(weight, ptq::onnx_type::float32, dims, std::string(16, '\0'));
+    graph += ptq::detail::make_initializer(weight, ptq::element_type::float32, dims, std::string(16, '\0'));
     graph += make_node("MatMul", "MatMul_" + number, {last, weight}, "product_" + number);
     last = "hidden_" + number;
     graph += make_node("Relu", "Relu_" + number, {"product_" + number}, last);

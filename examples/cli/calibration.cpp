@@ -40,17 +40,8 @@ std::map<std::string, std::vector<std::string>> inputs_of(const onnx_graph_file&
   return layers;
 }
 
-ptq::any_view view_of(const ptq::array_view& array) {
-  std::optional<ptq::element_type> type;
-  if (array.type == ptq::scalar_type::float32) type = ptq::element_type::float32;
-  if (array.type == ptq::scalar_type::float64) type = ptq::element_type::float64;
-  if (array.type == ptq::scalar_type::float16) type = ptq::element_type::float16;
-  if (array.type == ptq::scalar_type::bfloat16) type = ptq::element_type::bfloat16;
-  return {array.data, type, array.shape};
-}
-
 /// Refuses what no data can have made plausible, before it becomes a range.
-ptq::result<void> check_input(const std::string& layer, const ptq::array_view& made) {
+ptq::result<void> check_input(const std::string& layer, const ptq::any_view& made) {
   const auto found = ptq::find_implausible(made);
   if (!found) return {};
   return ptq::error(ptq::errc::not_finite, "layer \"" + layer + "\"",
@@ -69,7 +60,7 @@ ptq::error in_sample(const ptq::error& refused, const ptq::samples& samples, std
     std::vector<ptq::named_array> alone(batch.begin(), batch.end());
     std::vector<std::vector<std::byte>> rows(alone.size());
     for (std::size_t k = 0; k < alone.size(); ++k) {
-      const ptq::array_view part = ptq::batch_of(alone[k], i, 1);
+      const ptq::any_view part = ptq::batch_of(alone[k], i, 1);
       rows[k].resize(part.size() * ptq::size_of(part.type));
       ptq::copy_elements(part, rows[k].data());
       alone[k].array = {rows[k].data(), part.type, part.shape};
@@ -107,7 +98,7 @@ ptq::result<void> run_model(const ptq::spec& spec, const model_file& model, cons
     return engine->run(batch, wanted, [&](const ptq::named_array& made) -> ptq::result<void> {
       for (const std::string& layer : layers.find(made.name)->second) {
         if (auto sound = check_input(layer, made.array); !sound) return sound;
-        if (auto taken = calibration.collect(layer, view_of(made.array)); !taken) return taken;
+        if (auto taken = calibration.collect(layer, made.array); !taken) return taken;
       }
       return {};
     });

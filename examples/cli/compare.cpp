@@ -42,7 +42,8 @@ struct compared_tensor {
 
   /// Formats name one type differently.
   bool has_type_of(const compared_tensor& other) const {
-    return type == other.type || (!weights && !other.weights && view.type && view.type == other.view.type);
+    return type == other.type ||
+           (!weights && !other.weights && view.has_floats() && view.type == other.view.type);
   }
 
   bool is_stored_as(const compared_tensor& other) const {
@@ -79,7 +80,7 @@ class side {
       if (!ptq::dequantize(*tensor.weights, backend_, values)) return {};
       return values;
     }
-    if (!tensor.view.type) return {};
+    if (!tensor.view.has_floats()) return {};
     std::vector<float> values(tensor.view.size());
     ptq::visit(tensor.view, [&]<class T>(ptq::tensor_view<const T> typed) {
       for (std::size_t i = 0; i < values.size(); ++i)
@@ -118,7 +119,7 @@ class side {
       compared_tensor& added = tensors_.emplace_back();
       added = {tensor.name,
                layer_name(tensor.name),
-               std::string(ptq::name_of(tensor.type)),
+               tensor.type_name,
                tensor.shape,
                tensor.data,
                tensor.view(),
@@ -154,7 +155,7 @@ class side {
         compared_tensor& added = tensors_.emplace_back();
         added = {tensor.name,
                  layer != layers.end() ? std::string(layer->second) : tensor.name,
-                 ptq::name_of(tensor.type),
+                 ptq::onnx_word(tensor.type),
                  tensor.dims,
                  tensor.data,
                  tensor.view(),

@@ -40,9 +40,9 @@ const char* name_of(ptq::task task) noexcept {
                                            : "regression";
 }
 
-void output_values::add(const ptq::array_view& piece) {
+void output_values::add(const ptq::any_view& piece) {
   type = piece.type;
-  ptq::array_view moved = piece;  // with the batch axis in front
+  ptq::any_view moved = piece;  // with the batch axis in front
   sample = piece.shape;
   if (batch_axis) {
     for (std::size_t axis = *batch_axis; axis > 0; --axis) {

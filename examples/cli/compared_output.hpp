@@ -23,13 +23,13 @@ namespace cli {
 
 /// The values of an output for a batch, samples first.
 struct output_values {
-  ptq::scalar_type type = ptq::scalar_type::float32;
+  ptq::element_type type = ptq::element_type::float32;
   std::optional<std::size_t> batch_axis;  // nothing: the output has none, and `samples` counts runs
   ptq::tensor_shape sample;               // its shape without the batch axis
   std::size_t samples = 0;
   std::vector<double> values;
 
-  void add(const ptq::array_view& piece);
+  void add(const ptq::any_view& piece);
 };
 
 /// An output of a graph. What it holds is settled by the first batch.

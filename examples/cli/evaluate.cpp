@@ -92,7 +92,7 @@ class outputs_of_batch {
   }
 
   /// It stays the same as long as it can: other axes may be as long as the last batch.
-  std::optional<std::size_t> axis_of(const ptq::array_view& piece, std::size_t output, std::size_t step) {
+  std::optional<std::size_t> axis_of(const ptq::any_view& piece, std::size_t output, std::size_t step) {
     std::optional<std::size_t>& axis = axes_[output];
     if (axis && *axis < piece.shape.rank && piece.shape[*axis] == step) return axis;
     std::vector<std::string> labels;
@@ -102,7 +102,7 @@ class outputs_of_batch {
   }
 
   /// The sample of a value, in its piece.
-  static std::size_t sample_in(const ptq::array_view& piece, std::size_t axis,
+  static std::size_t sample_in(const ptq::any_view& piece, std::size_t axis,
                                const ptq::implausible_value& found) {
     std::size_t behind = 1;
     for (std::size_t i = axis + 1; i < piece.shape.rank; ++i) behind *= piece.shape[i];

@@ -126,14 +126,13 @@ ptq::result<listing> list(const ptq::checkpoint& file) {
     found.layers = list_layers(file);
   }
   for (const ptq::stored_tensor& tensor : file.tensors())
-    found.tensors.push_back(
-        {tensor.name, std::string(ptq::name_of(tensor.type)), tensor.shape, tensor.data.size()});
+    found.tensors.push_back({tensor.name, tensor.type_name, tensor.shape, tensor.data.size()});
   return found;
 }
 
 /// "float32[batch, 1, 28, 28]"
 std::string value_text(const ptq::onnx_value& value) {
-  std::string text = ptq::name_of(value.type);
+  std::string text = ptq::onnx_word(value.type);
   if (!value.shape) return text;
   std::string extents;
   for (const ptq::onnx_extent& extent : *value.shape)
@@ -154,7 +153,7 @@ listing list(const onnx_file& file) {
   std::set<std::string_view> stored;
   for (const ptq::onnx_tensor& tensor : file.stored) {
     stored.insert(tensor.name);
-    found.tensors.push_back({tensor.name, ptq::name_of(tensor.type), tensor.dims, tensor.data.size()});
+    found.tensors.push_back({tensor.name, ptq::onnx_word(tensor.type), tensor.dims, tensor.data.size()});
   }
   for (const auto& [title, values] :
        {std::pair("inputs", &model.graph.inputs), std::pair("outputs", &model.graph.outputs)}) {

@@ -89,7 +89,7 @@ class onnx_restorer {
     for (const auto& [name, weight] : file_->coded) {
       ptq::onnx_tensor tensor = weight.codes;
       tensor.name = name;
-      tensor.type = ptq::onnx_type::float32;
+      tensor.type = ptq::element_type::float32;
       tensor.data = {};
       graph_->initializers.push_back(std::move(tensor));
     }
@@ -121,7 +121,7 @@ class onnx_restorer {
   bool set_copy_aside(const std::string& name, const ptq::onnx_tensor& codes) {
     const auto stored = stored_.find(name);
     const bool is_copy =
-        stored != stored_.end() && stored->second->dims == codes.dims && stored->second->view().type;
+        stored != stored_.end() && stored->second->dims == codes.dims && stored->second->view().has_floats();
     std::string copy = name;
     copy.insert(name.ends_with(".weight") ? name.rfind('.') : name.size(),
                 " (floats)");  // the layer has it, too

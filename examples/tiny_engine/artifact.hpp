@@ -25,8 +25,8 @@
 
 namespace tiny {
 
-inline std::optional<onnx_type> type_of(std::string_view dtype) {
-  for (const onnx_type type : {onnx_type::int8, onnx_type::fp8_e4m3fn, onnx_type::fp8_e5m2})
+inline std::optional<element_type> type_of(std::string_view dtype) {
+  for (const element_type type : {element_type::int8, element_type::fp8_e4m3fn, element_type::fp8_e5m2})
     if (ptq::name_of(type) == dtype) return type;
   return {};
 }
@@ -121,7 +121,7 @@ class artifact_inserter {
     return {};
   }
 
-  ptq::onnx_tensor constant(const std::string& name, onnx_type type, std::vector<std::size_t> dims,
+  ptq::onnx_tensor constant(const std::string& name, element_type type, std::vector<std::size_t> dims,
                             std::vector<std::byte> bytes) {
     ptq::onnx_tensor tensor;
     tensor.name = name;
@@ -136,7 +136,7 @@ class artifact_inserter {
     std::vector<std::size_t> dims;
     if (!is_scalar) dims.push_back(values.size());
     model_.graph.initializers.push_back(
-        constant(name, onnx_type::float32, std::move(dims), {bytes.begin(), bytes.end()}));
+        constant(name, element_type::float32, std::move(dims), {bytes.begin(), bytes.end()}));
     return name;
   }
 

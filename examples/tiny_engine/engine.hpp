@@ -19,24 +19,11 @@
 
 namespace tiny {
 
-/// The scalar type with the same layout; nothing for fp8 codes, strings and the like.
-constexpr std::optional<ptq::scalar_type> scalar_of(onnx_type type) noexcept {
-  switch (type) {
-    case onnx_type::float32:
-      return ptq::scalar_type::float32;
-    case onnx_type::int64:
-      return ptq::scalar_type::int64;
-    case onnx_type::int32:
-      return ptq::scalar_type::int32;
-    case onnx_type::int8:
-      return ptq::scalar_type::int8;
-    case onnx_type::uint8:
-      return ptq::scalar_type::uint8;
-    case onnx_type::boolean:
-      return ptq::scalar_type::boolean;
-    default:
-      return std::nullopt;
-  }
+/// Whether the engine computes with elements of a type, and hands them out: fp8 codes, strings and the like
+/// it does not.
+constexpr bool takes(element_type type) noexcept {
+  return type == element_type::float32 || type == element_type::int64 || type == element_type::int32 ||
+         type == element_type::int8 || type == element_type::uint8 || type == element_type::boolean;
 }
 
 /// Every sample is computed alone (every fixed batch, where the graph has one) and every sum in one order, so
@@ -84,12 +71,11 @@ class engine {
       if (auto done = graph_.run(steps, values); !done) return done;
       for (std::size_t i = 0; i < wanted.size(); ++i) {
         const tensor& made = *graph_.at(ids[i], values);
-        const auto type = scalar_of(made.type);
-        if (!type)
+        if (!takes(made.type))
           return error(errc::wrong_type, "",
-                       "tensor \"" + wanted[i] + "\" holds " + ptq::name_of(made.type) + ".");
+                       "tensor \"" + wanted[i] + "\" holds " + ptq::onnx_word(made.type) + ".");
         if (auto taken =
-                sink(ptq::named_array{wanted[i], ptq::array_view(made.bytes.data(), *type, made.shape)});
+                sink(ptq::named_array{wanted[i], ptq::any_view(made.bytes.data(), made.type, made.shape)});
             !taken)
           return taken;
       }
@@ -104,11 +90,10 @@ class engine {
   result<void> declare() {
     for (const ptq::onnx_value& input : graph_.onnx().inputs) {
       if (graph_.is_constant(input.name)) continue;  // has a default
-      const auto type = scalar_of(input.type);
-      if (!type)
-        return unsupported("graph input \"" + input.name + "\" takes " + ptq::name_of(input.type) +
+      if (!takes(input.type))
+        return unsupported("graph input \"" + input.name + "\" takes " + ptq::onnx_word(input.type) +
                            "; this engine computes with float32.");
-      ptq::graph_input declared{input.name, *type, {}};
+      ptq::graph_input declared{input.name, input.type, {}};
       if (input.shape) {
         declared.shape.emplace();
         for (const ptq::onnx_extent& extent : *input.shape) {
@@ -126,15 +111,12 @@ class engine {
 
   /// One batch of the graph, row-major.
   static tensor slice(const ptq::named_array& whole, std::size_t first, std::size_t batch) {
-    const ptq::array_view part = ptq::batch_of(whole, first, batch);
+    const ptq::any_view part = ptq::batch_of(whole, first, batch);
     tensor t;
     t.shape = part.shape;
     t.bytes.resize(part.size() * ptq::size_of(part.type));
     ptq::copy_elements(part, t.bytes.data());
-    t.type = static_cast<onnx_type>(0);
-    for (const onnx_type type : {onnx_type::float32, onnx_type::int64, onnx_type::int32, onnx_type::int8,
-                                 onnx_type::uint8, onnx_type::boolean})
-      if (scalar_of(type) == part.type) t.type = type;
+    t.type = takes(part.type) ? part.type : element_type::unknown;
     return t;
   }
 

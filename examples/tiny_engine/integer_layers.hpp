@@ -32,7 +32,7 @@ struct int8_source {
     const ptq::onnx_node* const node = links.producer(name, graph);
     if (node == nullptr || !node->is_standard() || node->op_type != "DequantizeLinear") return {};
     const ptq::onnx_tensor* const scales = links.constant(node->input(1));
-    if (scales == nullptr || scales->type != onnx_type::float32 || node->integer("block_size", 0) != 0)
+    if (scales == nullptr || scales->type != element_type::float32 || node->integer("block_size", 0) != 0)
       return {};
     if (!is_int8(*node, graph, links)) return {};
     return int8_source{node->input(0), node->input(1), scales, node->integer("axis", 1)};
@@ -43,16 +43,15 @@ struct int8_source {
                       const ptq::onnx_links& links) {
     if (const std::string_view zero = node.input(2); !zero.empty()) {
       const ptq::onnx_tensor* const value = links.constant(zero);
-      if (value == nullptr || value->type != onnx_type::int8) return false;
+      if (value == nullptr || value->type != element_type::int8) return false;
       for (const std::byte b : value->data)
         if (b != std::byte{}) return false;
       return true;
     }
     if (const ptq::onnx_tensor* const codes = links.constant(node.input(0)))
-      return codes->type == onnx_type::int8;
+      return codes->type == element_type::int8;
     const ptq::onnx_node* const encoder = links.producer(node.input(0), graph);
-    return encoder != nullptr &&
-           encoder->integer("output_dtype", 0) == static_cast<std::int64_t>(onnx_type::int8);
+    return encoder != nullptr && encoder->integer("output_dtype", 0) == ptq::onnx_number(element_type::int8);
   }
 };
 

@@ -18,22 +18,22 @@
 
 namespace tiny {
 
+using ptq::element_type;
 using ptq::errc;
 using ptq::error;
-using ptq::onnx_type;
 using ptq::result;
 using shape = ptq::tensor_shape;
 
 /// Owning. Codes of quantized tensors are elements like all others.
 struct tensor {
-  onnx_type type = onnx_type::float32;
+  element_type type = element_type::float32;
   tiny::shape shape;
   std::vector<std::byte> bytes;
 
   tensor() = default;
-  tensor(onnx_type element, const tiny::shape& extents)
+  tensor(element_type element, const tiny::shape& extents)
       : type(element), shape(extents), bytes(extents.size() * ptq::bits_of(element) / 8) {}
-  explicit tensor(const tiny::shape& extents) : tensor(onnx_type::float32, extents) {}
+  explicit tensor(const tiny::shape& extents) : tensor(element_type::float32, extents) {}
 
   std::size_t size() const noexcept { return shape.size(); }
 

@@ -15,6 +15,7 @@
 #include "ptq/quantize/dequantize.hpp"
 #include "ptq/quantize/fake_quantize.hpp"
 #include "ptq/quantize/quantize.hpp"
+#include "ptq/tensor/any_view.hpp"
 #include "ptq/tensor/traits.hpp"
 #include "ptq/version.hpp"
 

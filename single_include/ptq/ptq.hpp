@@ -304,6 +304,114 @@ struct [[gnu::may_alias]] bfloat16 {
 
 #endif  // PTQ_NUMERIC_BFLOAT16_HPP
 
+// ---- ptq/numeric/element_type.hpp ----
+
+/// @file element_type.hpp The element types that tensors may have, in memory, in files and in graphs: the one
+/// run-time enum of them. Each format has a table of its own words or numbers for them.
+#ifndef PTQ_NUMERIC_ELEMENT_TYPE_HPP
+#define PTQ_NUMERIC_ELEMENT_TYPE_HPP
+
+#include <cstddef>
+
+namespace ptq::inline v0_1 {
+
+enum class element_type : unsigned char {
+  unknown,  ///< nothing tells it
+  other,    ///< none of those below
+  boolean,  ///< one byte, 0 or 1
+  uint2,
+  int2,
+  uint4,
+  int4,
+  uint8,
+  int8,
+  uint16,
+  int16,
+  uint32,
+  int32,
+  uint64,
+  int64,
+  fp4_e2m1,
+  fp6_e2m3,
+  fp6_e3m2,
+  fp8_e4m3fn,
+  fp8_e4m3fnuz,
+  fp8_e5m2,
+  fp8_e5m2fnuz,
+  fp8_e8m0,
+  float16,
+  bfloat16,
+  float32,
+  float64,
+  complex64,
+  complex128,
+  string,  ///< of no fixed size
+};
+
+/// What the bits of an element mean: the type codes of DLPack, but for floats of 8 bits and fewer, which have
+/// a code each there.
+enum class element_kind : unsigned char { none, boolean, unsigned_integer, integer, floating, complex, text };
+
+namespace detail {
+
+struct element_type_row {
+  const char* name;
+  unsigned char bits;
+  element_kind kind;
+};
+
+inline constexpr element_type_row element_types[] = {
+    {"unknown", 0, element_kind::none},         {"other", 0, element_kind::none},
+    {"bool", 8, element_kind::boolean},         {"uint2", 2, element_kind::unsigned_integer},
+    {"int2", 2, element_kind::integer},         {"uint4", 4, element_kind::unsigned_integer},
+    {"int4", 4, element_kind::integer},         {"uint8", 8, element_kind::unsigned_integer},
+    {"int8", 8, element_kind::integer},         {"uint16", 16, element_kind::unsigned_integer},
+    {"int16", 16, element_kind::integer},       {"uint32", 32, element_kind::unsigned_integer},
+    {"int32", 32, element_kind::integer},       {"uint64", 64, element_kind::unsigned_integer},
+    {"int64", 64, element_kind::integer},       {"fp4_e2m1", 4, element_kind::floating},
+    {"fp6_e2m3", 6, element_kind::floating},    {"fp6_e3m2", 6, element_kind::floating},
+    {"fp8_e4m3fn", 8, element_kind::floating},  {"fp8_e4m3fnuz", 8, element_kind::floating},
+    {"fp8_e5m2", 8, element_kind::floating},    {"fp8_e5m2fnuz", 8, element_kind::floating},
+    {"fp8_e8m0", 8, element_kind::floating},    {"float16", 16, element_kind::floating},
+    {"bfloat16", 16, element_kind::floating},   {"float32", 32, element_kind::floating},
+    {"float64", 64, element_kind::floating},    {"complex64", 64, element_kind::complex},
+    {"complex128", 128, element_kind::complex}, {"string", 0, element_kind::text},
+};
+
+constexpr const element_type_row& row_of(element_type type) noexcept {
+  return element_types[static_cast<std::size_t>(type)];
+}
+
+}  // namespace detail
+
+/// NumPy's name, or the dtype's: "float32", "bool", "fp8_e4m3fn".
+constexpr const char* name_of(element_type type) noexcept {
+  return detail::row_of(type).name;
+}
+
+constexpr element_kind kind_of(element_type type) noexcept {
+  return detail::row_of(type).kind;
+}
+
+/// Of one element; 0 where there is no fixed size. Fewer than 8 are packed in files.
+constexpr std::size_t bits_of(element_type type) noexcept {
+  return detail::row_of(type).bits;
+}
+
+/// The bytes of one element of 8 bits or more.
+constexpr std::size_t size_of(element_type type) noexcept {
+  return bits_of(type) / 8;
+}
+
+/// Whether elements of the type can be quantized, and calibrated with: floats of 16, 32 and 64 bits.
+constexpr bool is_float(element_type type) noexcept {
+  return kind_of(type) == element_kind::floating && bits_of(type) >= 16;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_NUMERIC_ELEMENT_TYPE_HPP
+
 // ---- ptq/numeric/half.hpp ----
 
 /// @file half.hpp The binary16 storage type: 16 bits and a conversion either way.
@@ -333,7 +441,7 @@ struct [[gnu::may_alias]] half {
 
 // ---- ptq/tensor/element.hpp ----
 
-/// @file element.hpp The element types that tensors may have, and the customisation point for a user's own
+/// @file element.hpp What the elements of tensors are in C++, and the customisation point for a user's own
 /// half type.
 #ifndef PTQ_TENSOR_ELEMENT_HPP
 #define PTQ_TENSOR_ELEMENT_HPP
@@ -345,29 +453,8 @@ struct [[gnu::may_alias]] half {
 
 namespace ptq::inline v0_1 {
 
-/// The layouts that source elements can have in memory.
-enum class element_type : unsigned char { float32, float64, float16, bfloat16 };
-
-constexpr std::size_t size_of(element_type type) noexcept {
-  return type == element_type::float64 ? 8u : type == element_type::float32 ? 4u : 2u;
-}
-
-constexpr const char* name_of(element_type type) noexcept {
-  switch (type) {
-    case element_type::float32:
-      return "float32";
-    case element_type::float64:
-      return "float64";
-    case element_type::float16:
-      return "float16";
-    case element_type::bfloat16:
-      return "bfloat16";
-  }
-  return "unknown";
-}
-
-/// Specialise it for an own element type that has one of the layouts above:
-///   type           its layout
+/// Specialise it for an own element type that has the layout of one of these floats:
+///   type           its layout: float16, bfloat16, float32 or float64
 ///   to_float(x)    the value as float32
 ///   from_float(x)  the nearest value, ties to even
 template <class T>
@@ -411,7 +498,7 @@ concept element = requires(T value, float x) {
   { element_traits<T>::type } -> std::convertible_to<element_type>;
   { element_traits<T>::to_float(value) } -> std::same_as<float>;
   { element_traits<T>::from_float(x) } -> std::same_as<T>;
-} && sizeof(T) == size_of(element_traits<T>::type);
+} && is_float(element_traits<T>::type) && sizeof(T) == size_of(element_traits<T>::type);
 
 namespace detail {
 
@@ -2868,6 +2955,143 @@ constexpr void fake_quantize(Tensor&& tensor, const float& amax) {
 
 #endif  // PTQ_QUANTIZE_FAKE_QUANTIZE_HPP
 
+// ---- ptq/tensor/any_view.hpp ----
+
+/// @file any_view.hpp A read-only tensor whose element type is known at run time: where different tensor
+/// types meet, and what files and engines hold.
+#ifndef PTQ_TENSOR_ANY_VIEW_HPP
+#define PTQ_TENSOR_ANY_VIEW_HPP
+
+#include <array>
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+namespace ptq::inline v0_1 {
+
+/// An element at any address: files need not align their tensors.
+template <element T>
+struct unaligned {
+  std::array<std::byte, sizeof(T)> bytes;
+};
+
+template <element T>
+struct element_traits<unaligned<T>> {
+  static constexpr element_type type = element_traits<T>::type;
+  static constexpr float to_float(unaligned<T> x) noexcept {
+    return element_traits<T>::to_float(std::bit_cast<T>(x));
+  }
+  static constexpr unaligned<T> from_float(float x) noexcept {
+    return std::bit_cast<unaligned<T>>(element_traits<T>::from_float(x));
+  }
+};
+
+/// Non-owning. `data` points at the element whose indices are all 0 and may be unaligned; strides are in
+/// elements. Without data it is the weight of a layer that has none, or one that cannot be read.
+struct any_view {
+  const void* data = nullptr;
+  element_type type = element_type::unknown;
+  const char* type_name = "";  ///< as its file calls it; empty where no file does
+  tensor_shape shape;
+  tensor_strides strides{};
+  bool misfits = false;  ///< the memory has `held` elements, where the shape asks for others
+  std::size_t held = 0;
+
+  any_view() = default;
+
+  /// From any adaptable tensor that lives on.
+  template <class Tensor>
+    requires(!std::same_as<std::remove_cvref_t<Tensor>, any_view>) && named_tensor_or_view<Tensor>
+  any_view(Tensor&& tensor)  // NOLINT(google-explicit-constructor): layers are lists of tensors
+  {
+    const auto view = view_of(tensor);
+    data = view.data;
+    type = element_traits<typename decltype(view)::value_type>::type;
+    shape = view.shape;
+    strides = view.strides;
+  }
+
+  /// From flat memory (rank 1, without gaps) and its row-major shape. Where the sizes do not agree there is
+  /// nothing to view: `misfits` tells, and whatever is given the tensor answers size_mismatch. A shape of
+  /// more than `max_rank` axes has no size; the answer is wrong_rank then.
+  template <named_tensor_or_view Tensor>
+  any_view(Tensor&& flat, const tensor_shape& extents) : any_view(std::forward<Tensor>(flat)) {
+    PTQ_ASSERT(shape.rank == 1 && (strides[0] == 1 || shape[0] <= 1));
+    if (extents.rank <= max_rank && shape.size() != extents.size()) {
+      misfits = true;
+      held = shape.size();
+      data = nullptr;
+      type = element_type::unknown;
+    }
+    shape = extents;
+    strides = row_major(extents);
+  }
+
+  /// Row-major and without gaps.
+  ///
+  /// @param name a text that outlives the view
+  any_view(const void* first, element_type element, const tensor_shape& extents,
+           const char* name = "") noexcept
+      : data(first), type(element), type_name(name), shape(extents), strides(row_major(extents)) {}
+
+  any_view(const void* first, element_type element, const tensor_shape& extents,
+           const tensor_strides& steps) noexcept
+      : data(first), type(element), shape(extents), strides(steps) {}
+
+  std::size_t size() const noexcept { return shape.size(); }
+
+  /// Whether its elements are floats that can be quantized.
+  bool has_floats() const noexcept { return is_float(type); }
+
+  /// Of the element at an offset in elements. The type must have whole bytes.
+  const std::byte* at(std::ptrdiff_t offset) const noexcept {
+    return static_cast<const std::byte*>(data) + offset * static_cast<std::ptrdiff_t>(size_of(type));
+  }
+
+  /// Indices `first` to `first + count` of an axis.
+  any_view part(std::size_t axis, std::size_t first, std::size_t count) const noexcept {
+    any_view cut = *this;
+    cut.data = at(static_cast<std::ptrdiff_t>(first) * strides[axis]);
+    cut.shape.extents[axis] = count;
+    return cut;
+  }
+
+  /// Indices `first` to `first + count` of the outermost axis.
+  any_view rows(std::size_t first, std::size_t count) const noexcept { return part(0, first, count); }
+
+  /// T must have the layout that `type` says, and the alignment that the data has.
+  template <class T>
+  tensor_view<const T> as() const noexcept {
+    return {static_cast<const T*>(data), shape, strides};
+  }
+};
+
+/// Calls f(tensor_view<const T>) with the element type of the view, which must be one of floats. T is float
+/// for aligned floats, the common case; everything else comes as `unaligned`.
+template <class F>
+decltype(auto) visit(const any_view& view, F&& f) {
+  PTQ_ASSERT(view.has_floats());
+  switch (view.type) {
+    case element_type::float64:
+      return f(view.as<unaligned<double>>());
+    case element_type::float16:
+      return f(view.as<unaligned<half>>());
+    case element_type::bfloat16:
+      return f(view.as<unaligned<bfloat16>>());
+    default:
+      break;
+  }
+  if (reinterpret_cast<std::uintptr_t>(view.data) % alignof(float) == 0) return f(view.as<float>());
+  return f(view.as<unaligned<float>>());
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TENSOR_ANY_VIEW_HPP
+
 // ---- ptq/version.hpp ----
 
 /// @file version.hpp The version of ptq. Everything public lives in `ptq`, in an inline namespace named after
@@ -2919,137 +3143,6 @@ struct activation_range {
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_MODEL_ACTIVATION_RANGE_HPP
-
-// ---- ptq/model/any_view.hpp ----
-
-/// @file any_view.hpp A read-only tensor whose element type is known at run time: where different tensor
-/// types meet.
-#ifndef PTQ_MODEL_ANY_VIEW_HPP
-#define PTQ_MODEL_ANY_VIEW_HPP
-
-#include <array>
-#include <bit>
-#include <concepts>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <optional>
-#include <string_view>
-#include <type_traits>
-#include <utility>
-
-namespace ptq::inline v0_1 {
-
-/// An element at any address: files need not align their tensors.
-template <element T>
-struct unaligned {
-  std::array<std::byte, sizeof(T)> bytes;
-};
-
-template <element T>
-struct element_traits<unaligned<T>> {
-  static constexpr element_type type = element_traits<T>::type;
-  static constexpr float to_float(unaligned<T> x) noexcept {
-    return element_traits<T>::to_float(std::bit_cast<T>(x));
-  }
-  static constexpr unaligned<T> from_float(float x) noexcept {
-    return std::bit_cast<unaligned<T>>(element_traits<T>::from_float(x));
-  }
-};
-
-/// Non-owning. Without data it is the weight of a layer that has none, or one that cannot be read as floats.
-struct any_view {
-  const void* data = nullptr;
-  std::optional<element_type> type;  ///< nothing: not a tensor of floats that can be quantized
-  std::string_view type_name;        ///< as its file calls it; empty where no file does
-  tensor_shape shape;
-  tensor_strides strides{};
-  std::optional<std::size_t> misfit;  ///< how many elements the memory has, where the shape asks for others
-
-  any_view() = default;
-
-  /// From any adaptable tensor that lives on.
-  template <class Tensor>
-    requires(!std::same_as<std::remove_cvref_t<Tensor>, any_view>) && named_tensor_or_view<Tensor>
-  any_view(Tensor&& tensor)  // NOLINT(google-explicit-constructor): layers are lists of tensors
-  {
-    const auto view = view_of(tensor);
-    data = view.data;
-    type = element_traits<typename decltype(view)::value_type>::type;
-    shape = view.shape;
-    strides = view.strides;
-  }
-
-  /// From flat memory (rank 1, without gaps) and its row-major shape. Where the sizes do not agree there is
-  /// nothing to view: `misfit` tells, and whatever is given the tensor answers size_mismatch. A shape of more
-  /// than `max_rank` axes has no size; the answer is wrong_rank then.
-  template <named_tensor_or_view Tensor>
-  any_view(Tensor&& flat, const tensor_shape& extents) : any_view(std::forward<Tensor>(flat)) {
-    PTQ_ASSERT(shape.rank == 1 && (strides[0] == 1 || shape[0] <= 1));
-    if (extents.rank <= max_rank && shape.size() != extents.size()) {
-      misfit = shape.size();
-      data = nullptr;
-      type.reset();
-    }
-    shape = extents;
-    strides = row_major(extents);
-  }
-
-  /// @param name a text that outlives the view
-  any_view(const void* first, std::optional<element_type> element, const tensor_shape& extents,
-           std::string_view name = {})
-      : data(first), type(element), type_name(name), shape(extents), strides(row_major(extents)) {}
-
-  std::size_t size() const noexcept { return shape.size(); }
-
-  /// T must have the layout that `type` says, and the alignment that the data has.
-  template <element T>
-  tensor_view<const T> as() const noexcept {
-    return {static_cast<const T*>(data), shape, strides};
-  }
-};
-
-/// Calls f(tensor_view<const T>) with the element type of the view, which must have one. T is float for
-/// aligned floats, the common case; everything else comes as `unaligned`.
-template <class F>
-decltype(auto) visit(const any_view& view, F&& f) {
-  PTQ_ASSERT(view.type.has_value());
-  switch (*view.type) {
-    case element_type::float64:
-      return f(view.as<unaligned<double>>());
-    case element_type::float16:
-      return f(view.as<unaligned<half>>());
-    case element_type::bfloat16:
-      return f(view.as<unaligned<bfloat16>>());
-    case element_type::float32:
-      break;
-  }
-  if (reinterpret_cast<std::uintptr_t>(view.data) % alignof(float) == 0) return f(view.as<float>());
-  return f(view.as<unaligned<float>>());
-}
-
-namespace detail {
-
-/// What is wrong with the element at a row-major index, which is not finite as float32.
-inline const char* why_not_finite(const any_view& view, std::size_t at) noexcept {
-  if (view.type == element_type::float64) {
-    std::ptrdiff_t offset = 0;
-    for (std::size_t axis = view.shape.rank; axis-- > 0; at /= view.shape[axis])
-      offset += static_cast<std::ptrdiff_t>(at % view.shape[axis]) * view.strides[axis];
-    std::uint64_t bits = 0;
-    // By bytes: no pointer to double may point at data that is not aligned.
-    std::memcpy(&bits,
-                static_cast<const std::byte*>(view.data) + offset * static_cast<std::ptrdiff_t>(sizeof bits),
-                sizeof bits);
-    if ((bits >> 52 & 0x7FF) != 0x7FF) return "does not fit float32";
-  }
-  return "is NaN or infinite";
-}
-
-}  // namespace detail
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_MODEL_ANY_VIEW_HPP
 
 // ---- ptq/quantize/error_metrics.hpp ----
 
@@ -3322,7 +3415,7 @@ std::optional<instantiation> find_instantiation(std::string_view dtype_word, std
 /// @return as the other `quantize`, with size_mismatch counting codes
 inline status quantize(const any_view& tensor, const instantiation& how, std::span<std::byte> codes,
                        std::span<float> scales, granularity grain) {
-  if (tensor.misfit) return {errc::size_mismatch, tensor.size()};
+  if (tensor.misfits) return {errc::size_mismatch, tensor.size()};
   return visit(tensor, [&]<class T>(tensor_view<const T> view) {
     return detail::quantize_view<T>(view, how.numbers, grain, detail::untyped_encoder{&how, codes.data()},
                                     codes.size() / how.code_size, scales);
@@ -3473,7 +3566,9 @@ struct layer {
   bool is_called(std::string_view word) const noexcept {
     return word == name || std::find(aliases.begin(), aliases.end(), word) != aliases.end();
   }
-  bool has_weight() const noexcept { return weight.data != nullptr || weight.type || weight.shape.rank > 0; }
+  bool has_weight() const noexcept {
+    return weight.data != nullptr || weight.type != element_type::unknown || weight.shape.rank > 0;
+  }
 };
 
 namespace detail {
@@ -3500,6 +3595,36 @@ inline std::string stack_text(std::size_t matrices) {
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_MODEL_LAYER_HPP
+
+// ---- ptq/model/not_finite.hpp ----
+
+/// @file not_finite.hpp Says what is wrong with an element that is not finite as float32.
+#ifndef PTQ_MODEL_NOT_FINITE_HPP
+#define PTQ_MODEL_NOT_FINITE_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace ptq::inline v0_1::detail {
+
+/// What is wrong with the element at a row-major index.
+inline const char* why_not_finite(const any_view& view, std::size_t at) noexcept {
+  if (view.type == element_type::float64) {
+    std::ptrdiff_t offset = 0;
+    for (std::size_t axis = view.shape.rank; axis-- > 0; at /= view.shape[axis])
+      offset += static_cast<std::ptrdiff_t>(at % view.shape[axis]) * view.strides[axis];
+    std::uint64_t bits = 0;
+    // By bytes: no pointer to double may point at data that is not aligned.
+    std::memcpy(&bits, view.at(offset), sizeof bits);
+    if ((bits >> 52 & 0x7FF) != 0x7FF) return "does not fit float32";
+  }
+  return "is NaN or infinite";
+}
+
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_MODEL_NOT_FINITE_HPP
 
 // ---- ptq/model/plan.hpp ----
 
@@ -3787,9 +3912,9 @@ inline result<void> check_same_layer(const layer& source, const planned_layer& d
   if (decided.name != source.name)
     return error_in(source, {errc::invalid_value, place},
                     "the plan has \"" + decided.name + "\" in this place." + advice);
-  if (source.weight.misfit)
+  if (source.weight.misfits)
     return error_in(source, {errc::size_mismatch, shape.size()},
-                    "its weight" + misfit_text(*source.weight.misfit, shape) + ".");
+                    "its weight" + misfit_text(source.weight.held, shape) + ".");
   if (!decided.weights.is_quantized()) return {};
   if (decided.shape != shape)
     return error_in(source,
@@ -3853,7 +3978,7 @@ inline namespace PTQ_BUILD {
 template <class Policies>
 result<instantiation> instantiation_for(const layer& source, const planned_layer& decided,
                                         const std::string& backend) {
-  if (!source.weight.type)
+  if (!source.weight.has_floats())
     return error_in(source, {errc::unsupported}, "its weight is not a floating-point tensor.");
   const auto how = find_instantiation<Policies>(decided.weights.dtype, backend);
   if (how) return *how;
@@ -4512,10 +4637,10 @@ class calibration {
   result<void> collect(std::string_view layer, const any_view& input) {
     const auto found = seen_.find(layer);
     if (found == seen_.end()) return check_is_planned(layer);
-    if (input.misfit)
+    if (input.misfits)
       return detail::error_in_inputs(layer, errc::size_mismatch,
-                                     "its input" + detail::misfit_text(*input.misfit, input.shape) + ".");
-    if (!input.type)
+                                     "its input" + detail::misfit_text(input.held, input.shape) + ".");
+    if (!input.has_floats())
       return detail::error_in_inputs(layer, errc::unsupported, "its input is not a floating-point tensor.");
     const status taken = visit(input, [&](const auto& view) { return found->second.collect(view); });
     if (taken) return {};
@@ -5789,9 +5914,10 @@ inline std::string obstacle(slot which, const slot_config& wanted, const layer& 
   if (which == slot::activations) return candidate.input_reason;
   if (!traits.weights) return "only the activations of " + candidate.class_name + " can be quantized";
   if (!candidate.has_weight()) return "it has no constant weight";
-  if (candidate.weight.misfit)
-    return "its weight" + misfit_text(*candidate.weight.misfit, candidate.weight.shape);
-  if (candidate.weight.type) return lacks_axis(wanted, candidate, backend) ? candidate.axis_reason : "";
+  if (candidate.weight.misfits)
+    return "its weight" + misfit_text(candidate.weight.held, candidate.weight.shape);
+  if (candidate.weight.has_floats())
+    return lacks_axis(wanted, candidate, backend) ? candidate.axis_reason : "";
   const std::string found(candidate.weight.type_name);
   if (found.empty()) return "its weight does not hold floating-point numbers";
   return "its weight holds " + found + "; float16, bfloat16, float32 and float64 can be quantized";

@@ -176,7 +176,7 @@ TEST_CASE("files that hold something else are refused, in words") {
     auto file = ptq::safetensors_writer::create(path, tensors, metadata);
     REQUIRE(file.has_value());
     for (const auto& tensor : tensors) {
-      const std::vector<std::byte> zeros(*ptq::stored_size_of(tensor.type, tensor.shape));
+      const std::vector<std::byte> zeros(*ptq::safetensors_size(tensor.type, tensor.shape));
       REQUIRE(file->write(tensor.name, zeros).has_value());
     }
     REQUIRE(file->commit().has_value());
@@ -208,16 +208,16 @@ TEST_CASE("files that hold something else are refused, in words") {
   const std::string one_layer = R"({"exponents":{"x":-149},"model":"a","version":1})";
   write({}, described(one_layer));
   CHECK(message_of(path) == path + ": tensor \"x.counts\" is missing.");
-  using ptq::stored_type;
-  write({{"x.counts", stored_type::u64, {2048}}}, described(one_layer));
+  using ptq::element_type;
+  write({{"x.counts", element_type::uint64, {2048}}}, described(one_layer));
   CHECK(message_of(path) == path + ": tensor \"x.counts\" is U64 [2048], not U64 [4096]." + asks);
-  const std::vector<ptq::tensor_declaration> complete{{"x.counts", stored_type::u64, {4096}},
-                                                      {"x.absmax", stored_type::f32, {}},
-                                                      {"x.count", stored_type::u64, {}}};
+  const std::vector<ptq::tensor_declaration> complete{{"x.counts", element_type::uint64, {4096}},
+                                                      {"x.absmax", element_type::float32, {}},
+                                                      {"x.count", element_type::uint64, {}}};
   write(complete, described(one_layer));
   CHECK(ptq::read_statistics(path).has_value());
   auto more = complete;
-  more.push_back({"y.counts", stored_type::u64, {4096}});
+  more.push_back({"y.counts", element_type::uint64, {4096}});
   write(more, described(one_layer));
   CHECK(message_of(path) ==
         path + ": it holds other tensors than counts, absmax and count of each layer." + asks);

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "ptq/adaptors/std_vector.hpp"
-#include "ptq/model/any_view.hpp"
+#include "ptq/tensor/any_view.hpp"
 
 struct my_tensor {
   std::vector<float> memory;

@@ -22,7 +22,7 @@
 
 namespace {
 
-using ptq::scalar_type;
+using ptq::element_type;
 
 using extents = std::vector<std::optional<std::size_t>>;
 constexpr std::optional<std::size_t> any;
@@ -72,7 +72,7 @@ double resized(const bitmap& from, std::size_t height, std::size_t width, std::s
 }
 
 ptq::result<ptq::samples> samples_of(const std::string& folder, const extents& shape,
-                                     scalar_type type = scalar_type::float32, std::size_t batch_size = 32,
+                                     element_type type = element_type::float32, std::size_t batch_size = 32,
                                      std::optional<std::size_t> most = {}) {
   ptq::data_config config;
   config.images_dir = folder;
@@ -116,7 +116,7 @@ TEST_CASE("pictures are resized as stated, to the pixel, and reach both layouts 
       const extents shape = is_planar ? extents{any, 3, height, width} : extents{any, height, width, 3};
       std::vector<float> first;
       for (const std::size_t batch_size : {1u, 2u, 32u}) {
-        auto source = samples_of(temporary / "", shape, scalar_type::float32, batch_size);
+        auto source = samples_of(temporary / "", shape, element_type::float32, batch_size);
         INFO(source.error().what);
         REQUIRE(source);
         REQUIRE(source->count() == 3);
@@ -138,7 +138,7 @@ TEST_CASE("pictures are resized as stated, to the pixel, and reach both layouts 
       }
     }
   }
-  auto two = samples_of(temporary / "", {any, 3, 4, 6}, scalar_type::float32, 32, 2);
+  auto two = samples_of(temporary / "", {any, 3, 4, 6}, element_type::float32, 32, 2);
   REQUIRE(two);
   CHECK(two->count() == 2);
   CHECK(two->total() == 3);
@@ -148,27 +148,27 @@ TEST_CASE("a picture of the graph's size is not changed; one channel is brightne
   const temporary_folder temporary;
   const bitmap rgb(4, 6);
   rgb.write_png(temporary / "rgb.png");
-  auto grey = samples_of(temporary / "", {any, 1, 4, 6}, scalar_type::uint8);
+  auto grey = samples_of(temporary / "", {any, 1, 4, 6}, element_type::uint8);
   REQUIRE(grey);
   const std::vector<float> brightness = values_of(*grey);
   REQUIRE(brightness.size() == 24);
   for (std::size_t i = 0; i < 24; ++i)
     CHECK(static_cast<int>(brightness[i]) ==
           (rgb.pixels[3 * i] * 77 + rgb.pixels[3 * i + 1] * 150 + rgb.pixels[3 * i + 2] * 29) >> 8);
-  auto whole = samples_of(temporary / "", {any, 4, 6, 3}, scalar_type::uint8);
+  auto whole = samples_of(temporary / "", {any, 4, 6, 3}, element_type::uint8);
   REQUIRE(whole);
   CHECK(values_of(*whole) == std::vector<float>(rgb.pixels.begin(), rgb.pixels.end()));
-  auto rounded = samples_of(temporary / "", {any, 1, 1, 3}, scalar_type::int32);
+  auto rounded = samples_of(temporary / "", {any, 1, 1, 3}, element_type::int32);
   REQUIRE(rounded);
   const std::vector<float> mean = values_of(*rounded);
   for (std::size_t c = 0; c < 3; ++c)
     CHECK(static_cast<double>(mean[c]) == std::floor(resized(rgb, 1, 1, 0, 0, c) + 0.5));
-  CHECK(samples_of(temporary / "", {any, 1, 4, 6}, scalar_type::boolean)->next().error().code ==
+  CHECK(samples_of(temporary / "", {any, 1, 4, 6}, element_type::boolean)->next().error().code ==
         ptq::errc::invalid_value);
 
   const temporary_folder clear;
   bitmap(4, 6, 4).write_png(clear / "rgba.png");  // transparency is dropped
-  auto opaque = samples_of(clear / "", {any, 4, 6, 3}, scalar_type::uint8);
+  auto opaque = samples_of(clear / "", {any, 4, 6, 3}, element_type::uint8);
   REQUIRE(opaque);
   CHECK(values_of(*opaque)[3] == static_cast<float>(bitmap(4, 6, 4).pixels[4]));
 
@@ -248,8 +248,8 @@ TEST_CASE("what is no folder of pictures, or no input for them, is refused with 
   CHECK(holds(failure_of(temporary / "", {any, 8, 8, 4}), "pictures have 1 or 3 channels"));
   ptq::data_config config;
   config.images_dir = temporary / "";
-  const std::vector<ptq::graph_input> inputs{{"a", scalar_type::float32, shape},
-                                             {"b", scalar_type::float32, shape}};
+  const std::vector<ptq::graph_input> inputs{{"a", element_type::float32, shape},
+                                             {"b", element_type::float32, shape}};
   CHECK(holds(ptq::samples::open(config, inputs, formats, {}, ptq::open_images).error().what,
               "images_dir: pictures feed one graph input, but the graph has 2: \"a\", \"b\"."));
   CHECK(ptq::samples::open(config, std::vector{inputs[0]}, formats).error().code == ptq::errc::unsupported);

@@ -100,15 +100,15 @@ TEST_CASE("what is missing or not finite is named") {
 
   const temporary_folder temporary;
   data.activations = temporary / "none.npy";  // batches without values would be counted for ever
-  REQUIRE(
-      ptq::write_npy(data.activations, {nullptr, ptq::scalar_type::float32, {std::size_t{1} << 40, 0, 256}}));
+  REQUIRE(ptq::write_npy(data.activations,
+                         {nullptr, ptq::element_type::float32, {std::size_t{1} << 40, 0, 256}}));
   const ptq::error none = read(data, {"a"}).error();
   CHECK(none.code == ptq::errc::no_data);
   CHECK(none.what.ends_with("layer \"a\": its samples hold no values: one extent is 0."));
 
   std::vector<float> values(5 * 6, 1.0F);
   values[4 * 6 + 5] = std::numeric_limits<float>::infinity();
-  REQUIRE(ptq::write_npy(temporary / "a.npy", {values.data(), ptq::scalar_type::float32, {5, 2, 3}}));
+  REQUIRE(ptq::write_npy(temporary / "a.npy", {values.data(), ptq::element_type::float32, {5, 2, 3}}));
   data.activations = temporary / "a.npy";
   data.batch_size = 3;
   const ptq::error refused = read(data, {"fc"}).error();
@@ -124,7 +124,7 @@ TEST_CASE("an array that cannot be the inputs of its layer") {
   const std::vector<float> values(1024, 1.0F);
   const auto refusal = [&](const std::string& class_name, const ptq::tensor_shape& weight,
                            const ptq::tensor_shape& recorded, std::optional<std::size_t> output_axis = {}) {
-    REQUIRE(ptq::write_npy(data.activations, {values.data(), ptq::scalar_type::float32, recorded}));
+    REQUIRE(ptq::write_npy(data.activations, {values.data(), ptq::element_type::float32, recorded}));
     ptq::layer fed{"a", class_name, {nullptr, ptq::element_type::float32, weight}};
     fed.output_axis = output_axis;
     const auto done = read_layers(data, {fed});

@@ -18,12 +18,12 @@
 
 namespace {
 
-using ptq::scalar_type;
+using ptq::element_type;
 
 using extents = std::vector<std::optional<std::size_t>>;
 
 ptq::graph_input floats(const std::string& name, const extents& shape) {
-  return {name, scalar_type::float32, shape};
+  return {name, element_type::float32, shape};
 }
 
 ptq::data_config from(const std::string& path) {
@@ -44,7 +44,7 @@ delivered drain(ptq::samples& source, std::size_t input = 0) {
     const auto batch = source.next();
     REQUIRE(batch);
     if (batch->empty()) return all;
-    const ptq::array_view& array = (*batch)[input].array;
+    const ptq::any_view& array = (*batch)[input].array;
     all.shapes.push_back(array.shape);
     ptq::for_each_element(array,
                           [&](auto x) { all.values.push_back(static_cast<float>(ptq::number_of(x))); });
@@ -67,7 +67,7 @@ TEST_CASE("batches: the size asked for, the last one partial, up to max_samples"
   const temporary_folder temporary;
   std::vector<std::uint8_t> pixels(10 * 2 * 3);
   for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(i);
-  REQUIRE(ptq::write_npy(temporary / "x.npy", {pixels.data(), scalar_type::uint8, {10, 2, 3}}));
+  REQUIRE(ptq::write_npy(temporary / "x.npy", {pixels.data(), element_type::uint8, {10, 2, 3}}));
   ptq::data_config config = from(temporary / "x.npy");
   config.batch_size = 4;
   config.scale = {1.0 / 255};
@@ -113,7 +113,7 @@ TEST_CASE("batches: the size asked for, the last one partial, up to max_samples"
 TEST_CASE("x' = (x * scale - mean) / std, per channel") {
   const temporary_folder temporary;
   const std::vector<double> values{1, 2, 3, 4, 5, 6, 7, 8};  // two samples of [2, 2]
-  REQUIRE(ptq::write_npy(temporary / "x.npy", {values.data(), scalar_type::float64, {2, 2, 2}}));
+  REQUIRE(ptq::write_npy(temporary / "x.npy", {values.data(), element_type::float64, {2, 2, 2}}));
   ptq::data_config config = from(temporary / "x.npy");
   config.scale = {2};
   config.mean = {1, 3};
@@ -129,7 +129,7 @@ TEST_CASE("x' = (x * scale - mean) / std, per channel") {
 
 TEST_CASE("several inputs come from one archive or from files of their own") {
   const std::vector<ptq::graph_input> inputs{floats("input", {std::nullopt, 60}),
-                                             {"mask", scalar_type::int32, extents{std::nullopt}}};
+                                             {"mask", element_type::int32, extents{std::nullopt}}};
   const auto check = [&](const ptq::data_config& config) {
     auto source = ptq::samples::open(config, inputs, formats);
     REQUIRE(source);
@@ -137,9 +137,9 @@ TEST_CASE("several inputs come from one archive or from files of their own") {
     REQUIRE(batch);
     REQUIRE(batch->size() == 2);
     CHECK((*batch)[0].name == "input");
-    CHECK((*batch)[1].array.type == scalar_type::int32);
-    CHECK((*batch)[1].array.as<std::int32_t>()[5] == 5);  // integers are not scaled
-    CHECK((*batch)[0].array.as<float>()[7] == 70.0F);
+    CHECK((*batch)[1].array.type == element_type::int32);
+    CHECK((*batch)[1].array.as<std::int32_t>().data[5] == 5);  // integers are not scaled
+    CHECK((*batch)[0].array.as<float>().data[7] == 70.0F);
   };
   ptq::data_config together = from(folder + "stored.npz");
   together.scale = {10};
@@ -188,10 +188,10 @@ TEST_CASE("samples move to the axis where the graph counts them, whatever the si
   const temporary_folder temporary;
   std::vector<float> values(5 * 2 * 3);
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
-  REQUIRE(ptq::write_npy(temporary / "h.npy", {values.data(), scalar_type::float32, {5, 2, 3}}));
+  REQUIRE(ptq::write_npy(temporary / "h.npy", {values.data(), element_type::float32, {5, 2, 3}}));
   ptq::data_config config = from(temporary / "h.npy");
   const std::vector<ptq::graph_input> inputs{
-      {"h", scalar_type::float32, extents{2, std::nullopt, 3}, {"", "batch", ""}}};
+      {"h", element_type::float32, extents{2, std::nullopt, 3}, {"", "batch", ""}}};
   for (const std::size_t size : {1u, 2u, 5u}) {
     config.batch_size = size;
     auto source = ptq::samples::open(config, inputs, formats);
@@ -203,7 +203,7 @@ TEST_CASE("samples move to the axis where the graph counts them, whatever the si
       CHECK(given.batch_axis == std::size_t{1});
       const std::size_t count = given.array.shape[1];
       CHECK(given.array.shape == ptq::tensor_shape{2, count, 3});
-      const float* const made = given.array.as<float>();
+      const float* const made = given.array.as<float>().data;
       for (std::size_t n = 0; n < count; ++n, ++sample)
         for (std::size_t layer = 0; layer < 2; ++layer)
           for (std::size_t i = 0; i < 3; ++i)
@@ -211,7 +211,7 @@ TEST_CASE("samples move to the axis where the graph counts them, whatever the si
     }
     CHECK(sample == 5);
   }
-  CHECK(holds(failure_of(config, {{"h", scalar_type::float32, extents{2, 3}}}),
+  CHECK(holds(failure_of(config, {{"h", element_type::float32, extents{2, 3}}}),
               "the file holds [5, 2, 3] (the first axis counts the samples"));
 }
 
@@ -219,16 +219,16 @@ TEST_CASE("numbers are rounded once, and booleans are 0 or 1") {
   const temporary_folder temporary;
   // A float between this number and the half below it would be the tie of two halves, and be rounded up.
   const std::vector<double> numbers{65519.9999, 1 + 0x1p-11 + 0x1p-40, -(1 + 0x1p-11 - 0x1p-40), 3};
-  REQUIRE(ptq::write_npy(temporary / "x.npy", {numbers.data(), scalar_type::float64, {4, 1}}));
-  auto halves =
-      ptq::samples::open(from(temporary / "x.npy"),
-                         std::vector<ptq::graph_input>{{"x", scalar_type::float16, extents{{}, 1}}}, formats);
+  REQUIRE(ptq::write_npy(temporary / "x.npy", {numbers.data(), element_type::float64, {4, 1}}));
+  auto halves = ptq::samples::open(
+      from(temporary / "x.npy"), std::vector<ptq::graph_input>{{"x", element_type::float16, extents{{}, 1}}},
+      formats);
   REQUIRE(halves);
   CHECK(drain(*halves).values == std::vector<float>{65504, 1 + 0x1p-10F, -1, 3});
 
   const std::vector<std::uint8_t> bytes{0, 1, 255};
-  REQUIRE(ptq::write_npy(temporary / "mask.npy", {bytes.data(), scalar_type::boolean, {3, 1}}));
-  for (const scalar_type type : {scalar_type::boolean, scalar_type::int64, scalar_type::float32})
+  REQUIRE(ptq::write_npy(temporary / "mask.npy", {bytes.data(), element_type::boolean, {3, 1}}));
+  for (const element_type type : {element_type::boolean, element_type::int64, element_type::float32})
     CHECK(holds(failure_of(from(temporary / "mask.npy"), {{"x", type, extents{{}, 1}}}),
                 "mask.npy: sample 2, element [0] does not fit into bool: it is 255, not 0 or 1."));
 }
@@ -237,8 +237,9 @@ TEST_CASE("what does not fit is refused with both shapes or types") {
   CHECK(holds(failure_of(from(folder + "float32.npy"), {floats("x", {std::nullopt, 4})}),
               "graph input \"x\": it takes [?, 4], but the file holds [2, 3]"));
   CHECK(holds(failure_of(from(folder + "fortran.npy"), {floats("x", {std::nullopt, 3})}), "it takes [?, 3]"));
-  CHECK(holds(failure_of(from(folder + "float32.npy"), {{"x", scalar_type::int64, extents{std::nullopt, 3}}}),
-              "it takes int64, but the file holds float32. Convert: np.save(path, a.astype(\"int64\"))"));
+  CHECK(
+      holds(failure_of(from(folder + "float32.npy"), {{"x", element_type::int64, extents{std::nullopt, 3}}}),
+            "it takes int64, but the file holds float32. Convert: np.save(path, a.astype(\"int64\"))"));
   CHECK(holds(failure_of(from(folder + "scalar.npy"), {floats("x", {std::nullopt})}), "single number"));
   CHECK(holds(failure_of(from(folder + "empty.npy"), {floats("x", {std::nullopt, 3})}), "no samples"));
   CHECK(holds(failure_of(from(folder + "missing.npy"), {floats("x", {std::nullopt, 3})}), "no such file"));
@@ -266,7 +267,7 @@ TEST_CASE("values that cannot be used are named: file, sample, index") {
   const temporary_folder temporary;
   std::vector<float> values(6 * 4, 1.0F);
   values[5 * 4 + 3] = std::numeric_limits<float>::quiet_NaN();
-  REQUIRE(ptq::write_npy(temporary / "nan.npy", {values.data(), scalar_type::float32, {6, 2, 2}}));
+  REQUIRE(ptq::write_npy(temporary / "nan.npy", {values.data(), element_type::float32, {6, 2, 2}}));
   ptq::data_config config = from(temporary / "nan.npy");
   config.batch_size = 4;
   CHECK(holds(failure_of(config, {floats("x", {std::nullopt, 2, 2})}),
@@ -279,13 +280,13 @@ TEST_CASE("values that cannot be used are named: file, sample, index") {
               "nan.npy: graph input \"x\": sample 5, element [1, 1] is NaN"));
 
   const std::vector<double> large{1, 1e39};
-  REQUIRE(ptq::write_npy(temporary / "large.npy", {large.data(), scalar_type::float64, {2, 1}}));
+  REQUIRE(ptq::write_npy(temporary / "large.npy", {large.data(), element_type::float64, {2, 1}}));
   CHECK(holds(failure_of(from(temporary / "large.npy"), {floats("x", {std::nullopt, 1})}),
               "sample 1, element [0] is NaN or infinite as float32"));
   const std::vector<std::int64_t> integers{1, -1};
-  REQUIRE(ptq::write_npy(temporary / "integers.npy", {integers.data(), scalar_type::int64, {2, 1}}));
+  REQUIRE(ptq::write_npy(temporary / "integers.npy", {integers.data(), element_type::int64, {2, 1}}));
   CHECK(holds(
-      failure_of(from(temporary / "integers.npy"), {{"x", scalar_type::uint8, extents{std::nullopt, 1}}}),
+      failure_of(from(temporary / "integers.npy"), {{"x", element_type::uint8, extents{std::nullopt, 1}}}),
       "sample 1, element [0] does not fit into uint8"));
 }
 

@@ -11,7 +11,7 @@ int broken = 0;
 #include <vector>
 
 #include "ptq/adaptors/std_vector.hpp"
-#include "ptq/model/any_view.hpp"
+#include "ptq/tensor/any_view.hpp"
 
 TEST_CASE("PTQ_ASSERT of the user's is told of a broken precondition, and of no other") {
   const std::vector<float> values(6);

@@ -48,7 +48,7 @@ ptq::onnx_model graph_of(const std::string& name) {
 }
 
 /// Gives every layer the scale of the inputs that it sees.
-void calibrate(ptq::artifact& artifact, const std::string& name, const ptq::array_view& input) {
+void calibrate(ptq::artifact& artifact, const std::string& name, const ptq::any_view& input) {
   tiny::engine reference = load_engine(models + name + "/model.onnx");
   const ptq::onnx_model model = graph_of(name);
   const auto layers = ptq::layers_of(model);

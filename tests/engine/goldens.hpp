@@ -25,7 +25,7 @@ struct float_array {
   ptq::tensor_shape shape;
   std::vector<float> values;
 
-  ptq::array_view view() const { return {values.data(), ptq::scalar_type::float32, shape}; }
+  ptq::any_view view() const { return {values.data(), ptq::element_type::float32, shape}; }
 };
 
 inline float_array read_array(const std::string& path, std::string_view name = "") {
@@ -51,7 +51,7 @@ inline tiny::engine load_engine(const std::string& path) {
 
 /// All values of a tensor, for a graph with one input.
 template <ptq::engine Engine>
-std::vector<float> answers(Engine& engine, const ptq::array_view& input, const std::string& wanted) {
+std::vector<float> answers(Engine& engine, const ptq::any_view& input, const std::string& wanted) {
   std::vector<float> values;
   const std::vector<ptq::named_array> inputs{{engine.inputs()[0].name, input}};
   const auto done =
@@ -66,7 +66,7 @@ std::vector<float> answers(Engine& engine, const ptq::array_view& input, const s
 }
 
 template <ptq::engine Engine>
-std::vector<float> answers(Engine& engine, const ptq::array_view& input) {
+std::vector<float> answers(Engine& engine, const ptq::any_view& input) {
   return answers(engine, input, engine.outputs()[0]);
 }
 

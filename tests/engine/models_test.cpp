@@ -152,7 +152,7 @@ TEST_CASE("inner tensors and inputs can be tapped, each as often as there are sa
 TEST_CASE("what is wrong with a call is said by name") {
   tiny::engine engine = load_engine(models + "lenet-digits/model.onnx");
   const float_array input = read_array(goldens + "lenet-digits.npz", "input");
-  const auto failure = [&](const std::string& name, const ptq::array_view& array, const std::string& wanted) {
+  const auto failure = [&](const std::string& name, const ptq::any_view& array, const std::string& wanted) {
     const auto done = engine.run(std::vector<ptq::named_array>{{name, array}}, std::vector{wanted},
                                  [](const ptq::named_array&) { return ptq::result<void>(); });
     REQUIRE_FALSE(done);
@@ -162,12 +162,12 @@ TEST_CASE("what is wrong with a call is said by name") {
   CHECK(failure("image", input.view(), "logits") == "graph input \"input\": is missing.");
   const std::vector<float> small(4);
   const auto made = [&](const ptq::tensor_shape& shape) {
-    return ptq::array_view(small.data(), ptq::scalar_type::float32, shape);
+    return ptq::any_view(small.data(), ptq::element_type::float32, shape);
   };
   CHECK(failure("input", made({1, 4}), "logits") == "graph input \"input\": has rank 4, not 2.");
   CHECK(failure("input", made({1, 1, 2, 2}), "logits") ==
         "graph input \"input\": axis 2 has 28 entries, not 2.");
-  CHECK(failure("input", ptq::array_view(small.data(), ptq::scalar_type::int32, {1, 1, 2, 2}), "logits") ==
+  CHECK(failure("input", ptq::any_view(small.data(), ptq::element_type::int32, {1, 1, 2, 2}), "logits") ==
         "graph input \"input\": takes float32, not int32.");
   const auto stopped = engine.run(std::vector<ptq::named_array>{{"input", input.view()}},
                                   std::vector<std::string>{"logits"}, [](const ptq::named_array&) {

@@ -200,7 +200,7 @@ TEST_CASE("inner tensors can be tapped together, inputs and constants too, and a
 TEST_CASE("what Dropout passes on keeps its name; what leads to no output is made, too") {
   ptq::openvino engine = load_openvino(goldens + "dropout.onnx");
   const std::vector<float> x{1, 2, 3, 4};
-  const ptq::array_view view(x.data(), ptq::scalar_type::float32, {1, 4});
+  const ptq::any_view view(x.data(), ptq::element_type::float32, {1, 4});
   CHECK(answers(engine, view, "h") == std::vector<float>{2, 4, 6, 8});
   CHECK(answers(engine, view, "d") == std::vector<float>{2, 4, 6, 8});
   CHECK(answers(engine, view) == std::vector<float>{8, 16, 24, 32});
@@ -224,28 +224,28 @@ TEST_CASE("inputs of other types, several inputs, numbers, fixed batches") {
     CHECK(done);
     return made;
   };
-  using ptq::scalar_type;
+  using ptq::element_type;
   ptq::openvino halves = load_openvino(odd_path("half"));
   const std::vector<ptq::half> h(16);
-  CHECK(run(halves, {{"x", {h.data(), scalar_type::float16, {1, 4}}},
-                     {"x4", {h.data(), scalar_type::float16, {1, 1, 4, 4}}}}) == 2);
+  CHECK(run(halves, {{"x", {h.data(), element_type::float16, {1, 4}}},
+                     {"x4", {h.data(), element_type::float16, {1, 1, 4, 4}}}}) == 2);
   ptq::openvino doubles = load_openvino(odd_path("double"));
   const std::vector<double> d(16);
-  CHECK(run(doubles, {{"x4", {d.data(), scalar_type::float64, {1, 1, 4, 4}}},
-                      {"x", {d.data(), scalar_type::float64, {1, 4}}}}) == 2);
+  CHECK(run(doubles, {{"x4", {d.data(), element_type::float64, {1, 1, 4, 4}}},
+                      {"x", {d.data(), element_type::float64, {1, 4}}}}) == 2);
   ptq::openvino words = load_openvino(odd_path("shared"));
   const std::vector<std::int64_t> ids{0, 1, 2};
-  CHECK(run(words, {{"ids", {ids.data(), scalar_type::int64, {3}}}}) == 3);
+  CHECK(run(words, {{"ids", {ids.data(), element_type::int64, {3}}}}) == 3);
   ptq::openvino bodies = load_openvino(odd_path("bodies"));
   const std::vector<float> x(6);
   const std::uint8_t flag = 1;
-  CHECK(run(bodies, {{"x", {x.data(), scalar_type::float32, {2, 3}}},
-                     {"flag", {&flag, scalar_type::boolean, {}}}}) == 1);
+  CHECK(run(bodies, {{"x", {x.data(), element_type::float32, {2, 3}}},
+                     {"flag", {&flag, element_type::boolean, {}}}}) == 1);
   ptq::openvino fixed = load_openvino(odd_path("layers"));
   const std::vector<float> zeros(3 * 128);
-  CHECK(run(fixed, {{"x1", {zeros.data(), scalar_type::float32, {3, 2, 9}}},
-                    {"x2", {zeros.data(), scalar_type::float32, {3, 2, 8, 8}}},
-                    {"x3", {zeros.data(), scalar_type::float32, {3, 2, 2, 2, 2}}}}) ==
+  CHECK(run(fixed, {{"x1", {zeros.data(), element_type::float32, {3, 2, 9}}},
+                    {"x2", {zeros.data(), element_type::float32, {3, 2, 8, 8}}},
+                    {"x3", {zeros.data(), element_type::float32, {3, 2, 2, 2, 2}}}}) ==
         3 * fixed.outputs().size());
 }
 
@@ -256,14 +256,14 @@ TEST_CASE("what cannot be run is said by name") {
         std::string::npos);
   ptq::openvino engine = load_openvino(models + "lenet-digits/model.onnx");
   const std::vector<float> small(4);
-  const auto failure = [&](const std::string& name, const ptq::array_view& array) {
+  const auto failure = [&](const std::string& name, const ptq::any_view& array) {
     const auto done = engine.run(std::vector<ptq::named_array>{{name, array}}, engine.outputs(),
                                  [](const ptq::named_array&) { return ptq::result<void>(); });
     REQUIRE_FALSE(done);
     return done.error().what;
   };
   const auto made = [&](const ptq::tensor_shape& shape) {
-    return ptq::array_view(small.data(), ptq::scalar_type::float32, shape);
+    return ptq::any_view(small.data(), ptq::element_type::float32, shape);
   };
   CHECK(failure("image", made({1, 1, 2, 2})) == "graph input \"input\": is missing.");
   CHECK(failure("input", made({1, 4})) == "graph input \"input\": has rank 4, not 2.");

@@ -12,7 +12,7 @@ namespace {
 
 /// What is said of the first implausible one of six doubles in two rows, and its index.
 std::string found_in(const std::vector<double>& numbers) {
-  const auto found = ptq::find_implausible({numbers.data(), ptq::scalar_type::float64, {2, 3}});
+  const auto found = ptq::find_implausible({numbers.data(), ptq::element_type::float64, {2, 3}});
   return found ? std::to_string(found->at) + " " + found->text : "";
 }
 
@@ -28,5 +28,5 @@ TEST_CASE("the first number that no trained network makes, with its place") {
         "2 [0, 2] is -3.4028e+38, beyond 1e36");
   CHECK(found_in({1.0000001e36, 1, 2, 3, 4, 5}) == "0 [0, 0] is 1e+36, beyond 1e36");
   const std::vector<std::uint64_t> integers(6, ~std::uint64_t{0});
-  CHECK_FALSE(ptq::find_implausible({integers.data(), ptq::scalar_type::uint64, {2, 3}}));
+  CHECK_FALSE(ptq::find_implausible({integers.data(), ptq::element_type::uint64, {2, 3}}));
 }

@@ -57,7 +57,7 @@ class mutator {
 unsigned checksum(const ptq::safetensors_content& content) {
   unsigned sum = 0;
   for (const ptq::stored_tensor& tensor : content.tensors) {
-    const auto size = ptq::stored_size_of(tensor.type, tensor.shape);
+    const auto size = ptq::safetensors_size(tensor.type, tensor.shape);
     REQUIRE(size);
     REQUIRE(*size == tensor.data.size());
     for (const std::byte b : tensor.data) sum += std::to_integer<unsigned>(b);

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "ptq/adaptors/std_vector.hpp"
-#include "ptq/model/any_view.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/model/layer.hpp"
 #include "ptq/model/plan.hpp"
+#include "ptq/tensor/any_view.hpp"
 
 namespace {
 

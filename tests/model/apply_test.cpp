@@ -269,7 +269,7 @@ TEST_CASE("what cannot be done is said, with the layer's name") {
         "bundle that the specification was read with: apply<my_policies>(...).");
   }
   SUBCASE("a weight of integers") {
-    layers[1].weight.type.reset();
+    layers[1].weight.type = ptq::element_type::int32;
     CHECK(text_of() == "layer \"head\": its weight is not a floating-point tensor.");
   }
   SUBCASE("a weight whose rank is not that of its class") {

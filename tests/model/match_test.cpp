@@ -19,8 +19,7 @@ namespace {
 
 using ptq::element_type;
 
-ptq::any_view shaped(std::initializer_list<std::size_t> extents,
-                     std::optional<element_type> type = element_type::float32) {
+ptq::any_view shaped(std::initializer_list<std::size_t> extents, element_type type = element_type::float32) {
   return {nullptr, type, extents};
 }
 
@@ -53,7 +52,7 @@ std::vector<ptq::layer> zoo() {
           {"embed", "Embedding", shaped({100, 16})},
           {"encoder.fc", "Linear", shaped({32, 16})},
           {"up", "ConvTranspose2d", shaped({8, 4, 2, 2})},
-          {"head", "Linear", shaped({10, 32}, std::nullopt)},
+          {"head", "Linear", shaped({10, 32}, element_type::unknown)},
           {"gate", "", shaped({4})}};
 }
 
@@ -122,10 +121,12 @@ TEST_CASE("classes of a bare state dict are inferred from name and rank") {
 }
 
 TEST_CASE("a tensor of two axes is in the plan, whatever its name") {
-  const std::vector<ptq::named_tensor> tensors{
-      {"attn.in_proj_weight", shaped({12, 4})},        {"attn.in_proj_bias", shaped({12})},
-      {"mask", shaped({1, 1, 8, 8}, std::nullopt)},    {"lstm.weight_ih_l0", shaped({16, 4})},
-      {"mlp.experts.gate_up_proj", shaped({3, 4, 8})}, {"fc.weight", shaped({4, 4})}};
+  const std::vector<ptq::named_tensor> tensors{{"attn.in_proj_weight", shaped({12, 4})},
+                                               {"attn.in_proj_bias", shaped({12})},
+                                               {"mask", shaped({1, 1, 8, 8}, element_type::boolean)},
+                                               {"lstm.weight_ih_l0", shaped({16, 4})},
+                                               {"mlp.experts.gate_up_proj", shaped({3, 4, 8})},
+                                               {"fc.weight", shaped({4, 4})}};
   const std::string other = "its name does not end in \".weight\": only such tensors are quantized";
   const std::string stack =
       "it is a stack of 3 matrices, which need a scale for each matrix and output channel: not supported";
@@ -239,7 +240,8 @@ TEST_CASE("a weight-only plan says what happens to every layer, and why") {
 }
 
 TEST_CASE("a weight of a type that cannot be quantized is told by the name that its file has for it") {
-  const std::vector<ptq::layer> layers{{"fc", "Linear", {nullptr, std::nullopt, {4, 2}, "F8_E4M3"}}};
+  const std::vector<ptq::layer> layers{
+      {"fc", "Linear", {nullptr, element_type::fp8_e4m3fn, {4, 2}, "F8_E4M3"}}};
   CHECK(ptq::match(weight_only({rule("*", "int8")}), layers).layers[0].weights.reason ==
         "its weight holds F8_E4M3; float16, bfloat16, float32 and float64 can be quantized");
 }
@@ -431,8 +433,9 @@ TEST_CASE("warning: a class that contradicts the rank") {
 
   // A scalar is a weight of rank 0, wherever it lies and whatever it holds.
   const float value = 1;
-  for (const ptq::any_view& scalar : {shaped({}), ptq::any_view(&value, std::nullopt, {}),
-                                      ptq::any_view(&value, element_type::float32, {})})
+  for (const ptq::any_view& scalar :
+       {shaped({}), ptq::any_view(&value, element_type::int32, ptq::tensor_shape()),
+        ptq::any_view(&value, element_type::float32, ptq::tensor_shape())})
     CHECK(ptq::match(weight_only({rule("*", "int8")}), std::vector<ptq::layer>{{"s", "Linear", scalar}})
               .layers[0]
               .weights.reason == "class Linear needs a weight of rank 2, this one has rank 0");

@@ -17,18 +17,18 @@ namespace test {
 
 /// A tensor that an engine may hand over a sample at a time.
 struct collected {
-  ptq::scalar_type type = ptq::scalar_type::float32;
+  ptq::element_type type = ptq::element_type::float32;
   ptq::tensor_shape shape;
   std::vector<std::byte> bytes;
   bool has_begun = false;
 
-  void add(const ptq::array_view& piece) {
+  void add(const ptq::any_view& piece) {
     const std::size_t so_far = has_begun && shape.rank > 0 ? shape[0] : 0;
     has_begun = true;
     type = piece.type;
     shape = piece.shape;
     if (shape.rank > 0) shape.extents[0] += so_far;
-    bytes.insert(bytes.end(), piece.data, piece.data + piece.size() * ptq::size_of(piece.type));
+    bytes.insert(bytes.end(), piece.at(0), piece.at(static_cast<std::ptrdiff_t>(piece.size())));
   }
 };
 
@@ -58,7 +58,7 @@ ptq::result<void> run_engine(Engine& engine, const std::string& npz, const std::
   });
   if (!ran) return ran;
   for (std::size_t i = 0; i < wanted.size(); ++i) {
-    const ptq::array_view whole(made[i].bytes.data(), made[i].type, made[i].shape);
+    const ptq::any_view whole(made[i].bytes.data(), made[i].type, made[i].shape);
     if (auto written = ptq::write_npy(path_of(i), whole); !written) return written.error();
   }
   return {};

@@ -66,7 +66,7 @@ struct convolution {
     const auto groups = static_cast<std::size_t>(std::max<std::int64_t>(c.node.integer("group", 1), 1));
     const std::size_t channels = weight.shape[0];
     if (channels % groups != 0 || x.shape[1] != weight.shape[1] * groups) return size_error(x, weight);
-    if (bias != nullptr && (bias->type != onnx_type::float32 || bias->size() != channels))
+    if (bias != nullptr && (bias->type != element_type::float32 || bias->size() != channels))
       return size_error(weight, *bias);
     return convolution{
         *w, w->out_shape(x.shape, channels), x.shape[0], groups, weight.shape[1], channels / groups};
@@ -162,7 +162,7 @@ inline result<void> add_broadcast(tensor& y, const tensor* bias, float beta) {
   if (bias == nullptr) return {};
   const auto both = broadcast::of(y.shape, bias->shape);
   if (!both) return both.error();
-  if (both->shape != y.shape || bias->type != onnx_type::float32) return size_error(y, *bias);
+  if (both->shape != y.shape || bias->type != element_type::float32) return size_error(y, *bias);
   for_each_pair(*both, y.shape.rank, [&](std::ptrdiff_t i, std::ptrdiff_t j) {
     y.floats()[static_cast<std::size_t>(i)] += beta * bias->floats()[static_cast<std::size_t>(j)];
   });

@@ -35,8 +35,8 @@ inline error unsupported(const std::string& text) {
 inline result<void> expect_floats(const call& c, std::size_t count) {
   for (std::size_t slot = 0; slot < count; ++slot) {
     if (c.input(slot) == nullptr) return unsupported("input " + std::to_string(slot) + " is missing.");
-    if (c.input(slot)->type != onnx_type::float32)
-      return unsupported("input " + std::to_string(slot) + " holds " + ptq::name_of(c.input(slot)->type) +
+    if (c.input(slot)->type != element_type::float32)
+      return unsupported("input " + std::to_string(slot) + " holds " + ptq::onnx_word(c.input(slot)->type) +
                          "; this engine computes with float32.");
   }
   return {};
@@ -44,8 +44,9 @@ inline result<void> expect_floats(const call& c, std::size_t count) {
 
 /// The integers of an input that holds axes or a shape.
 inline result<std::vector<std::int64_t>> integers_of(const tensor& t) {
-  if (t.type != onnx_type::int64)
-    return unsupported("a list of integers holds " + ptq::name_of(t.type) + " instead of int64.");
+  if (t.type != element_type::int64)
+    return unsupported(std::string("a list of integers holds ") + ptq::onnx_word(t.type) +
+                       " instead of int64.");
   const auto numbers = t.as<std::int64_t>();
   return std::vector<std::int64_t>(numbers.begin(), numbers.end());
 }

@@ -18,7 +18,7 @@ namespace tiny {
 /// How the scales lie on a tensor, checked.
 inline result<ptq::granularity> granularity_of(const call& c, const shape& s) {
   if (c.node.integer("block_size", 0) != 0) return unsupported("scales of blocks (block_size).");
-  if (c.input(1) == nullptr || c.input(1)->type != onnx_type::float32)
+  if (c.input(1) == nullptr || c.input(1)->type != element_type::float32)
     return unsupported("a scale that is not float32.");
   if (c.input(2) != nullptr && c.input(2)->size() != c.input(1)->size())
     return error(errc::size_mismatch, "", "scale and zero point have different sizes.");
@@ -47,7 +47,7 @@ void for_each_channel(const shape& s, ptq::granularity grain, F&& f) {
 }
 
 template <ptq::dtype D>
-result<tensor> encode(const call& c, ptq::granularity grain, onnx_type type) {
+result<tensor> encode(const call& c, ptq::granularity grain, element_type type) {
   const tensor& x = *c.input(0);
   tensor y(type, x.shape);
   const ptq::tensor_view<const float> values(x.floats().data(), x.shape);
@@ -58,7 +58,7 @@ result<tensor> encode(const call& c, ptq::granularity grain, onnx_type type) {
 
 /// clamp(round(x / scale) + zero point)
 template <class T>
-tensor encode_shifted(const call& c, ptq::granularity grain, onnx_type type) {
+tensor encode_shifted(const call& c, ptq::granularity grain, element_type type) {
   tensor y(type, c.input(0)->shape);
   const auto zero_points = c.input(2) != nullptr ? c.input(2)->as<T>() : std::span<const T>();
   for_each_channel(y.shape, grain, [&](std::size_t i, std::size_t channel) {
@@ -74,17 +74,16 @@ inline result<tensor> quantize_linear(const call& c) {
   if (auto floats = expect_floats(c, 1); !floats) return floats.error();
   const auto grain = granularity_of(c, c.input(0)->shape);
   if (!grain) return grain.error();
-  const auto named =
-      static_cast<onnx_type>(c.node.integer("output_dtype", static_cast<std::int64_t>(onnx_type::uint8)));
-  const onnx_type type = c.input(2) != nullptr ? c.input(2)->type : named;
+  const auto named = ptq::onnx_type(c.node.integer("output_dtype", ptq::onnx_number(element_type::uint8)));
+  const element_type type = c.input(2) != nullptr ? c.input(2)->type : named;
   if (c.node.integer("saturate", 1) == 0) return unsupported("saturate = 0.");
   const bool symmetric = is_symmetric(c.input(2));
-  if (type == onnx_type::int8 && symmetric) return encode<ptq::int8>(c, *grain, type);
-  if (type == onnx_type::fp8_e4m3fn && symmetric) return encode<ptq::fp8_e4m3fn>(c, *grain, type);
-  if (type == onnx_type::fp8_e5m2 && symmetric) return encode<ptq::fp8_e5m2>(c, *grain, type);
-  if (type == onnx_type::int8) return encode_shifted<std::int8_t>(c, *grain, type);
-  if (type == onnx_type::uint8) return encode_shifted<std::uint8_t>(c, *grain, type);
-  return unsupported("codes of type " + ptq::name_of(type) + ".");
+  if (type == element_type::int8 && symmetric) return encode<ptq::int8>(c, *grain, type);
+  if (type == element_type::fp8_e4m3fn && symmetric) return encode<ptq::fp8_e4m3fn>(c, *grain, type);
+  if (type == element_type::fp8_e5m2 && symmetric) return encode<ptq::fp8_e5m2>(c, *grain, type);
+  if (type == element_type::int8) return encode_shifted<std::int8_t>(c, *grain, type);
+  if (type == element_type::uint8) return encode_shifted<std::uint8_t>(c, *grain, type);
+  return unsupported(std::string("codes of type ") + ptq::onnx_word(type) + ".");
 }
 
 template <ptq::dtype D>
@@ -115,13 +114,13 @@ inline result<tensor> dequantize_linear(const call& c) {
   if (c.input(2) != nullptr && c.input(2)->type != codes.type)
     return unsupported("a zero point of another type than the codes.");
   const bool symmetric = is_symmetric(c.input(2));
-  if (codes.type == onnx_type::int8 && symmetric) return decode<ptq::int8>(c, *grain);
-  if (codes.type == onnx_type::fp8_e4m3fn && symmetric) return decode<ptq::fp8_e4m3fn>(c, *grain);
-  if (codes.type == onnx_type::fp8_e5m2 && symmetric) return decode<ptq::fp8_e5m2>(c, *grain);
-  if (codes.type == onnx_type::int8) return decode_shifted<std::int8_t>(c, *grain);
-  if (codes.type == onnx_type::uint8) return decode_shifted<std::uint8_t>(c, *grain);
-  if (codes.type == onnx_type::int32) return decode_shifted<std::int32_t>(c, *grain);
-  return unsupported("codes of type " + ptq::name_of(codes.type) + ".");
+  if (codes.type == element_type::int8 && symmetric) return decode<ptq::int8>(c, *grain);
+  if (codes.type == element_type::fp8_e4m3fn && symmetric) return decode<ptq::fp8_e4m3fn>(c, *grain);
+  if (codes.type == element_type::fp8_e5m2 && symmetric) return decode<ptq::fp8_e5m2>(c, *grain);
+  if (codes.type == element_type::int8) return decode_shifted<std::int8_t>(c, *grain);
+  if (codes.type == element_type::uint8) return decode_shifted<std::uint8_t>(c, *grain);
+  if (codes.type == element_type::int32) return decode_shifted<std::int32_t>(c, *grain);
+  return unsupported(std::string("codes of type ") + ptq::onnx_word(codes.type) + ".");
 }
 
 }  // namespace tiny

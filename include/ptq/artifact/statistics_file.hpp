@@ -28,6 +28,7 @@
 #include "ptq/formats/checkpoint/stored_tensor.hpp"
 #include "ptq/formats/json.hpp"
 #include "ptq/formats/safetensors/parse.hpp"
+#include "ptq/formats/safetensors/types.hpp"
 #include "ptq/formats/safetensors/writer.hpp"
 #include "ptq/model/calibration.hpp"
 #include "ptq/result.hpp"
@@ -51,19 +52,19 @@ inline constexpr std::size_t statistics_bins = 4096;
 /// may have any names.
 struct statistics_part {
   const char* suffix;
-  stored_type type;
+  element_type type;
   bool is_per_bin;
 
   std::string name(std::string_view layer) const { return std::string(layer) + suffix; }
   std::vector<std::size_t> shape() const {
     return is_per_bin ? std::vector<std::size_t>{statistics_bins} : std::vector<std::size_t>{};
   }
-  std::string text() const { return std::string(name_of(type)) + " " + extents_text(shape()); }
+  std::string text() const { return std::string(safetensors_word(type)) + " " + extents_text(shape()); }
 };
 
-inline constexpr statistics_part counts_part{".counts", stored_type::u64, true};
-inline constexpr statistics_part absmax_part{".absmax", stored_type::f32, false};
-inline constexpr statistics_part count_part{".count", stored_type::u64, false};
+inline constexpr statistics_part counts_part{".counts", element_type::uint64, true};
+inline constexpr statistics_part absmax_part{".absmax", element_type::float32, false};
+inline constexpr statistics_part count_part{".count", element_type::uint64, false};
 
 /// @param look what the file looks like instead; nothing if that is not known
 inline error not_statistics(std::string_view where, std::string_view look) {
@@ -139,8 +140,8 @@ class statistics_reader {
       return error(errc::tensor_not_found, where_, "tensor \"" + name + "\" is missing.");
     const stored_tensor& tensor = *found->second;
     if (tensor.type != part.type || tensor.shape != part.shape())
-      return foreign("tensor \"" + name + "\" is " + std::string(name_of(tensor.type)) + " " +
-                     extents_text(tensor.shape) + ", not " + part.text() + ".");
+      return foreign("tensor \"" + name + "\" is " + tensor.type_name + " " + extents_text(tensor.shape) +
+                     ", not " + part.text() + ".");
     std::memcpy(out, tensor.data.data(), tensor.data.size());
     return {};
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file array.hpp An array as data files and engines hold it: bytes, a scalar type known at run time, a
-/// shape and strides.
+/// @file array.hpp The elements of arrays as data files and engines hold them: bools, integers and floats of
+/// 16, 32 and 64 bits.
 #ifndef PTQ_DATA_ARRAY_HPP
 #define PTQ_DATA_ARRAY_HPP
 
@@ -10,112 +10,55 @@
 #include <cstring>
 #include <type_traits>
 
+#include "ptq/detail/platform.hpp"
 #include "ptq/numeric/bfloat16.hpp"
+#include "ptq/numeric/element_type.hpp"
 #include "ptq/numeric/half.hpp"
+#include "ptq/tensor/any_view.hpp"
 #include "ptq/tensor/view.hpp"
 
 namespace ptq::inline v0_1 {
 
-enum class scalar_type : unsigned char {
-  boolean,
-  uint8,
-  int8,
-  uint16,
-  int16,
-  uint32,
-  int32,
-  uint64,
-  int64,
-  float16,
-  bfloat16,
-  float32,
-  float64
-};
+/// Whether arrays may have elements of a type: those that C++ computes with.
+constexpr bool is_scalar(element_type type) noexcept {
+  const element_kind kind = kind_of(type);
+  return kind == element_kind::boolean || is_float(type) ||
+         ((kind == element_kind::integer || kind == element_kind::unsigned_integer) && bits_of(type) >= 8);
+}
 
 /// Calls f(std::type_identity<T>{}) with the C++ type of a scalar type. A boolean is one byte.
 template <class F>
-constexpr decltype(auto) visit(scalar_type type, F&& f) {
+constexpr decltype(auto) visit(element_type type, F&& f) {
   switch (type) {
-    case scalar_type::boolean:
-    case scalar_type::uint8:
+    case element_type::boolean:
+    case element_type::uint8:
       return f(std::type_identity<std::uint8_t>{});
-    case scalar_type::int8:
+    case element_type::int8:
       return f(std::type_identity<std::int8_t>{});
-    case scalar_type::uint16:
+    case element_type::uint16:
       return f(std::type_identity<std::uint16_t>{});
-    case scalar_type::int16:
+    case element_type::int16:
       return f(std::type_identity<std::int16_t>{});
-    case scalar_type::uint32:
+    case element_type::uint32:
       return f(std::type_identity<std::uint32_t>{});
-    case scalar_type::int32:
+    case element_type::int32:
       return f(std::type_identity<std::int32_t>{});
-    case scalar_type::uint64:
+    case element_type::uint64:
       return f(std::type_identity<std::uint64_t>{});
-    case scalar_type::int64:
+    case element_type::int64:
       return f(std::type_identity<std::int64_t>{});
-    case scalar_type::float16:
+    case element_type::float16:
       return f(std::type_identity<half>{});
-    case scalar_type::bfloat16:
+    case element_type::bfloat16:
       return f(std::type_identity<bfloat16>{});
-    case scalar_type::float64:
+    case element_type::float64:
       return f(std::type_identity<double>{});
-    case scalar_type::float32:
+    default:
       break;
   }
+  PTQ_ASSERT(type == element_type::float32);
   return f(std::type_identity<float>{});
 }
-
-constexpr std::size_t size_of(scalar_type type) noexcept {
-  return visit(type, []<class T>(std::type_identity<T>) { return sizeof(T); });
-}
-
-/// NumPy's name.
-constexpr const char* name_of(scalar_type type) noexcept {
-  constexpr const char* names[] = {"bool",   "uint8", "int8",    "uint16",   "int16",   "uint32", "int32",
-                                   "uint64", "int64", "float16", "bfloat16", "float32", "float64"};
-  return names[static_cast<std::size_t>(type)];
-}
-
-constexpr bool is_float(scalar_type type) noexcept {
-  return type >= scalar_type::float16;
-}
-
-/// Non-owning. `data` points at the element whose indices are all 0 and may be unaligned; strides are in
-/// elements.
-struct array_view {
-  const std::byte* data = nullptr;
-  scalar_type type = scalar_type::float32;
-  tensor_shape shape;
-  tensor_strides strides{};
-
-  array_view() = default;
-  /// Row-major and without gaps.
-  array_view(const void* first, scalar_type scalar, const tensor_shape& extents) noexcept
-      : array_view(first, scalar, extents, row_major(extents)) {}
-  array_view(const void* first, scalar_type scalar, const tensor_shape& extents,
-             const tensor_strides& steps) noexcept
-      : data(static_cast<const std::byte*>(first)), type(scalar), shape(extents), strides(steps) {}
-
-  std::size_t size() const noexcept { return shape.size(); }
-
-  /// Indices `first` to `first + count` of an axis.
-  array_view part(std::size_t axis, std::size_t first, std::size_t count) const noexcept {
-    array_view cut = *this;
-    cut.data +=
-        static_cast<std::ptrdiff_t>(first) * strides[axis] * static_cast<std::ptrdiff_t>(size_of(type));
-    cut.shape.extents[axis] = count;
-    return cut;
-  }
-
-  /// Indices `first` to `first + count` of the outermost axis.
-  array_view rows(std::size_t first, std::size_t count) const noexcept { return part(0, first, count); }
-
-  /// The elements as T, for a row-major array whose data is known to be an aligned array of T.
-  template <class T>
-  const T* as() const noexcept {
-    return static_cast<const T*>(static_cast<const void*>(data));
-  }
-};
 
 /// A stored value as C++ computes with it: the half types become float, all others stay what they are.
 template <class T>
@@ -128,7 +71,7 @@ constexpr auto number_of(T value) noexcept {
 
 /// Calls f(value) for every element as it is stored, in row-major order.
 template <class F>
-void for_each_element(const array_view& array, F&& f) {
+void for_each_element(const any_view& array, F&& f) {
   if (array.size() == 0) return;
   visit(array.type, [&]<class T>(std::type_identity<T>) {
     const std::size_t rank = array.shape.rank;
@@ -140,7 +83,7 @@ void for_each_element(const array_view& array, F&& f) {
       for (std::size_t i = 0; i < length; ++i) {
         T value;
         const std::ptrdiff_t at = row + static_cast<std::ptrdiff_t>(i) * step;
-        std::memcpy(&value, array.data + at * static_cast<std::ptrdiff_t>(sizeof(T)), sizeof(T));
+        std::memcpy(&value, array.at(at), sizeof(T));
         f(value);
       }
       std::size_t axis = rank;  // counts the outer axes up; the innermost is the loop above
@@ -157,7 +100,7 @@ void for_each_element(const array_view& array, F&& f) {
 }
 
 /// Writes the elements in row-major order and without gaps.
-inline void copy_elements(const array_view& from, std::byte* to) {
+inline void copy_elements(const any_view& from, std::byte* to) {
   for_each_element(from, [&](auto stored) {
     std::memcpy(to, &stored, sizeof stored);
     to += sizeof stored;

@@ -37,29 +37,29 @@ class byte_stream {
 class array_reader {
  public:
   /// An array in memory.
-  explicit array_reader(const array_view& whole) : whole_(whole) {}
+  explicit array_reader(const any_view& whole) : whole_(whole) {}
   /// A row-major array that a stream has yet to unpack; the view's data is null.
-  array_reader(const array_view& whole, std::unique_ptr<byte_stream> stream)
+  array_reader(const any_view& whole, std::unique_ptr<byte_stream> stream)
       : whole_(whole), stream_(std::move(stream)) {}
 
-  scalar_type type() const noexcept { return whole_.type; }
+  element_type type() const noexcept { return whole_.type; }
   const tensor_shape& shape() const noexcept { return whole_.shape; }
 
   /// The next indices of the first axis: `count` of them, or as many as are left. The array has a first axis.
   /// The view is valid until the next call.
-  result<array_view> next(std::size_t count) {
+  result<any_view> next(std::size_t count) {
     PTQ_ASSERT(whole_.shape.rank > 0);
     count = (std::min)(count, whole_.shape[0] - next_);
-    const array_view part = whole_.rows(stream_ ? 0 : next_, count);
+    const any_view part = whole_.rows(stream_ ? 0 : next_, count);
     next_ += count;
     return unpacked(part);
   }
 
   /// All of it, a single number too; instead of `next`.
-  result<array_view> all() { return unpacked(whole_); }
+  result<any_view> all() { return unpacked(whole_); }
 
  private:
-  result<array_view> unpacked(array_view part) {
+  result<any_view> unpacked(any_view part) {
     if (!stream_) return part;
     buffer_.resize(part.size() * size_of(part.type));
     if (auto read = stream_->read(buffer_); !read) return read.error();
@@ -67,7 +67,7 @@ class array_reader {
     return part;
   }
 
-  array_view whole_;
+  any_view whole_;
   std::unique_ptr<byte_stream> stream_;
   std::vector<std::byte> buffer_;
   std::size_t next_ = 0;

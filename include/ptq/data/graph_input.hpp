@@ -16,7 +16,7 @@ namespace ptq::inline v0_1 {
 /// An input of a graph.
 struct graph_input {
   std::string name;
-  scalar_type type = scalar_type::float32;
+  element_type type = element_type::float32;
   /// Extents, outermost first; one without a value takes any. Without a shape even the rank is free.
   std::optional<std::vector<std::optional<std::size_t>>> shape;
   /// What the graph calls its axes ("batch"), "" for an axis without a name; may be fewer than axes.
@@ -34,7 +34,7 @@ inline std::string extents_text(std::span<const std::optional<std::size_t>> exte
 /// An array with the name of the graph tensor that it is.
 struct named_array {
   std::string name;
-  array_view array;
+  any_view array;
   /// Of a graph input: the axis that counts samples; nothing where all samples share the array.
   std::optional<std::size_t> batch_axis = 0;
 };

@@ -190,7 +190,7 @@ void resize(const picture& from, const picture_layout& to, F&& f) {
 /// The pictures of files, one after the other, as they are asked for: float64, or uint8 rounded to nearest.
 class picture_stream final : public byte_stream {
  public:
-  picture_stream(std::vector<std::string> files, const picture_layout& layout, scalar_type type)
+  picture_stream(std::vector<std::string> files, const picture_layout& layout, element_type type)
       : files_(std::move(files)), layout_(layout), type_(type) {}
 
   result<void> read(std::span<std::byte> out) override {
@@ -210,7 +210,7 @@ class picture_stream final : public byte_stream {
       const std::size_t at = layout_.is_planar ? (c * layout_.height + y) * layout_.width + x
                                                : (y * layout_.width + x) * layout_.channels + c;
       const auto put = [&](auto value) { std::memcpy(out + at * sizeof value, &value, sizeof value); };
-      if (type_ == scalar_type::float64)
+      if (type_ == element_type::float64)
         put(static_cast<double>(sum) / static_cast<double>(whole));
       else
         put(static_cast<std::uint8_t>((sum + whole / 2) / whole));
@@ -219,7 +219,7 @@ class picture_stream final : public byte_stream {
 
   std::vector<std::string> files_;
   picture_layout layout_;
-  scalar_type type_;
+  element_type type_;
   std::size_t next_ = 0;
 };
 
@@ -319,7 +319,7 @@ inline result<image_array> open_images(const std::string& folder, const graph_in
   const tensor_shape shape = layout->is_planar
                                  ? tensor_shape{good.size(), layout->channels, layout->height, layout->width}
                                  : tensor_shape{good.size(), layout->height, layout->width, layout->channels};
-  const scalar_type type = is_float(input.type) ? scalar_type::float64 : scalar_type::uint8;
+  const element_type type = is_float(input.type) ? element_type::float64 : element_type::uint8;
   return image_array{
       array_reader({nullptr, type, shape}, std::make_unique<detail::picture_stream>(good, *layout, type)),
       layout->is_planar ? std::size_t{0} : std::size_t{2}, std::move(good), std::move(notes)};

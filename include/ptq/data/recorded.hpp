@@ -138,7 +138,7 @@ result<std::vector<std::string>> read_recorded(const data_config& data, const pl
       values.resize(rows->size());
       const status converted = detail::convert_floats<float>(
           *rows, std::as_writable_bytes(std::span(values)).data(), [](double x, std::size_t) { return x; });
-      if (!converted) return detail::describe_sample(converted, where, first, *rows, scalar_type::float32);
+      if (!converted) return detail::describe_sample(converted, where, first, *rows, element_type::float32);
       if (auto taken = sink(std::string_view(layer), tensor_view<const float>(values.data(), rows->shape));
           !taken)
         return taken.error();

@@ -272,7 +272,7 @@ class samples {
   result<void> check_type(const detail::sample_feed& feed) const {
     if (feed.reader.shape().size() == 0 && (feed.reader.shape().rank == 0 || feed.reader.shape()[0] > 0))
       return refuse(feed, errc::no_data, "its samples hold no values: one extent is 0.");
-    const scalar_type wanted = feed.input.type;
+    const element_type wanted = feed.input.type;
     if (is_float(wanted)) {
       const std::string complaint = detail::normalizer(config_, feed.sample, feed.channel_axis).complaint();
       return complaint.empty() ? result<void>() : refuse(feed, errc::invalid_value, complaint);
@@ -282,8 +282,8 @@ class samples {
           feed, errc::wrong_type,
           std::string("it takes ") + name_of(wanted) + ", but the file holds " + name_of(feed.reader.type()) +
               ". Convert: np.save(path, " +
-              (wanted == scalar_type::boolean ? "a != 0)."
-                                              : std::string("a.astype(\"") + name_of(wanted) + "\"))."));
+              (wanted == element_type::boolean ? "a != 0)."
+                                               : std::string("a.astype(\"") + name_of(wanted) + "\"))."));
     return {};
   }
 
@@ -385,7 +385,7 @@ class samples {
     if (axis.value_or(0) > 0)
       detail::move_first_axis(feed.rows, feed.moved, size, feed.sample, *axis, size_of(feed.input.type));
     const std::vector<std::byte>& made = axis.value_or(0) > 0 ? feed.moved : feed.rows;
-    batch_.push_back({feed.input.name, array_view(made.data(), feed.input.type, shape), axis});
+    batch_.push_back({feed.input.name, any_view(made.data(), feed.input.type, shape), axis});
     return {};
   }
 
@@ -401,7 +401,7 @@ class samples {
   }
 
   /// Fills `feed.rows`.
-  result<void> convert(detail::sample_feed& feed, const array_view& rows) const {
+  result<void> convert(detail::sample_feed& feed, const any_view& rows) const {
     feed.rows.resize(rows.size() * size_of(feed.input.type));
     const status converted = visit(feed.input.type, [&]<class T>(std::type_identity<T>) {
       if constexpr (element<T>)

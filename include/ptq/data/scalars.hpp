@@ -45,8 +45,8 @@ T narrowed(double x) noexcept {
 
 /// Whether a stored integer is one of the values that its type has: a boolean is 0 or 1.
 template <std::integral T>
-constexpr bool is_value_of(scalar_type type, T x) noexcept {
-  return type != scalar_type::boolean || x == T{0} || x == T{1};
+constexpr bool is_value_of(element_type type, T x) noexcept {
+  return type != element_type::boolean || x == T{0} || x == T{1};
 }
 
 /// True where a float of type T, which holds a value of a wider type, is neither NaN nor infinite.
@@ -60,7 +60,7 @@ bool is_finite_value(T x) noexcept {
 /// @return not_finite with the index of the first value that is NaN or infinite, before or after;
 ///         invalid_value for a boolean that is neither 0 nor 1
 template <element T, class F>
-status convert_floats(const array_view& from, std::byte* to, F&& change) {
+status convert_floats(const any_view& from, std::byte* to, F&& change) {
   status outcome;
   std::size_t at = 0;
   for_each_element(from, [&](auto stored) {
@@ -79,7 +79,7 @@ status convert_floats(const array_view& from, std::byte* to, F&& change) {
 ///
 /// @return invalid_value with the index of the first one that the scalar type cannot hold
 template <std::integral T>
-status convert_integers(const array_view& from, std::byte* to, scalar_type wanted) {
+status convert_integers(const any_view& from, std::byte* to, element_type wanted) {
   PTQ_ASSERT(!is_float(from.type));
   status outcome;
   std::size_t at = 0;
@@ -97,7 +97,7 @@ status convert_integers(const array_view& from, std::byte* to, scalar_type wante
 }
 
 /// The element at an index, in row-major order.
-inline std::string integer_text(const array_view& array, std::size_t wanted) {
+inline std::string integer_text(const any_view& array, std::size_t wanted) {
   std::string text;
   std::size_t at = 0;
   for_each_element(array, [&](auto stored) {
@@ -111,8 +111,8 @@ inline std::string integer_text(const array_view& array, std::size_t wanted) {
 ///
 /// @param outcome `at` is an index within `rows`
 /// @param first   the number of the first sample in `rows`
-inline error describe_sample(status outcome, std::string_view where, std::size_t first,
-                             const array_view& rows, scalar_type wanted) {
+inline error describe_sample(status outcome, std::string_view where, std::size_t first, const any_view& rows,
+                             element_type wanted) {
   tensor_shape sample;
   for (std::size_t i = 1; i < rows.shape.rank; ++i) sample.extents[sample.rank++] = rows.shape[i];
   const std::string place = "sample " + std::to_string(first + outcome.at / sample.size()) + ", element " +
@@ -121,11 +121,11 @@ inline error describe_sample(status outcome, std::string_view where, std::size_t
     return {
         errc::not_finite, where,
         place + " is NaN or infinite as " + name_of(wanted) + ". Repair the data, or leave the sample out."};
-  const scalar_type strict = rows.type == scalar_type::boolean ? rows.type : wanted;
+  const element_type strict = rows.type == element_type::boolean ? rows.type : wanted;
   return {errc::invalid_value, where,
           place + " does not fit into " + name_of(strict) + ": it is " + integer_text(rows, outcome.at) +
-              (strict == scalar_type::boolean ? ", not 0 or 1. Of a mask: np.save(path, a != 0)."
-                                              : ". Repair the data, or leave the sample out.")};
+              (strict == element_type::boolean ? ", not 0 or 1. Of a mask: np.save(path, a != 0)."
+                                               : ". Repair the data, or leave the sample out.")};
 }
 
 }  // namespace ptq::inline v0_1::detail

@@ -91,7 +91,7 @@ inline result<std::size_t> count_samples(std::span<const graph_input> inputs,
 }
 
 /// Some samples of an input; all of it where samples share it. It may have gaps: `copy_elements` closes them.
-inline array_view batch_of(const named_array& input, std::size_t first, std::size_t count) noexcept {
+inline any_view batch_of(const named_array& input, std::size_t first, std::size_t count) noexcept {
   const auto axis = detail::batch_axis_in(input);
   return axis ? input.array.part(*axis, first, count) : input.array;
 }

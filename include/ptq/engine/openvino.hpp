@@ -78,20 +78,20 @@ class openvino_rounding final : public ov::op::Op {
   float scale_ = 1;
 };
 
-inline std::optional<scalar_type> scalar_of(const ov::element::Type& type) noexcept {
-  for (const auto& [known, scalar] : {std::pair{ov::element::Type_t::f32, scalar_type::float32},
-                                      {ov::element::Type_t::f64, scalar_type::float64},
-                                      {ov::element::Type_t::f16, scalar_type::float16},
-                                      {ov::element::Type_t::bf16, scalar_type::bfloat16},
-                                      {ov::element::Type_t::i8, scalar_type::int8},
-                                      {ov::element::Type_t::i16, scalar_type::int16},
-                                      {ov::element::Type_t::i32, scalar_type::int32},
-                                      {ov::element::Type_t::i64, scalar_type::int64},
-                                      {ov::element::Type_t::u8, scalar_type::uint8},
-                                      {ov::element::Type_t::u16, scalar_type::uint16},
-                                      {ov::element::Type_t::u32, scalar_type::uint32},
-                                      {ov::element::Type_t::u64, scalar_type::uint64},
-                                      {ov::element::Type_t::boolean, scalar_type::boolean}})
+inline std::optional<element_type> scalar_of(const ov::element::Type& type) noexcept {
+  for (const auto& [known, scalar] : {std::pair{ov::element::Type_t::f32, element_type::float32},
+                                      {ov::element::Type_t::f64, element_type::float64},
+                                      {ov::element::Type_t::f16, element_type::float16},
+                                      {ov::element::Type_t::bf16, element_type::bfloat16},
+                                      {ov::element::Type_t::i8, element_type::int8},
+                                      {ov::element::Type_t::i16, element_type::int16},
+                                      {ov::element::Type_t::i32, element_type::int32},
+                                      {ov::element::Type_t::i64, element_type::int64},
+                                      {ov::element::Type_t::u8, element_type::uint8},
+                                      {ov::element::Type_t::u16, element_type::uint16},
+                                      {ov::element::Type_t::u32, element_type::uint32},
+                                      {ov::element::Type_t::u64, element_type::uint64},
+                                      {ov::element::Type_t::boolean, element_type::boolean}})
     if (type == known) return scalar;
   return {};
 }
@@ -354,7 +354,7 @@ class openvino {
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       const auto input = std::find_if(given.begin(), given.end(),
                                       [&](const named_array& a) { return a.name == inputs_[i].name; });
-      const array_view part = batch_of(*input, first, count);
+      const any_view part = batch_of(*input, first, count);
       const ov::Shape shape(part.shape.extents.begin(),
                             part.shape.extents.begin() + static_cast<std::ptrdiff_t>(part.shape.rank));
       ov::Tensor tensor(graph_->get_parameters()[i]->get_element_type(), shape);
@@ -371,7 +371,7 @@ class openvino {
                          std::to_string(tensor.get_shape().size()) + ".");
       const ov::Shape& shape = tensor.get_shape();
       made.push_back(
-          {wanted[i], array_view(tensor.data(), *type, tensor_shape(std::span<const std::size_t>(shape)))});
+          {wanted[i], any_view(tensor.data(), *type, tensor_shape(std::span<const std::size_t>(shape)))});
     }
     return {};
   }

@@ -45,7 +45,7 @@ inline std::string implausible_text(double value) {
 
 /// The first value of a tensor that is NaN, infinite, or of a magnitude above `largest_plausible`; nothing
 /// where all are plausible, or are integers.
-inline std::optional<implausible_value> find_implausible(const array_view& made) {
+inline std::optional<implausible_value> find_implausible(const any_view& made) {
   std::optional<implausible_value> found;
   if (!is_float(made.type)) return found;
   std::size_t at = 0;

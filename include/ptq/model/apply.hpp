@@ -17,6 +17,7 @@
 #include "ptq/model/activation_range.hpp"
 #include "ptq/model/instantiation.hpp"
 #include "ptq/model/layer.hpp"
+#include "ptq/model/not_finite.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/quantize/error_metrics.hpp"
@@ -96,9 +97,9 @@ inline result<void> check_same_layer(const layer& source, const planned_layer& d
   if (decided.name != source.name)
     return error_in(source, {errc::invalid_value, place},
                     "the plan has \"" + decided.name + "\" in this place." + advice);
-  if (source.weight.misfit)
+  if (source.weight.misfits)
     return error_in(source, {errc::size_mismatch, shape.size()},
-                    "its weight" + misfit_text(*source.weight.misfit, shape) + ".");
+                    "its weight" + misfit_text(source.weight.held, shape) + ".");
   if (!decided.weights.is_quantized()) return {};
   if (decided.shape != shape)
     return error_in(source,
@@ -162,7 +163,7 @@ inline namespace PTQ_BUILD {
 template <class Policies>
 result<instantiation> instantiation_for(const layer& source, const planned_layer& decided,
                                         const std::string& backend) {
-  if (!source.weight.type)
+  if (!source.weight.has_floats())
     return error_in(source, {errc::unsupported}, "its weight is not a floating-point tensor.");
   const auto how = find_instantiation<Policies>(decided.weights.dtype, backend);
   if (how) return *how;

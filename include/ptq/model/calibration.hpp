@@ -25,12 +25,13 @@
 #include "ptq/detail/type_list.hpp"
 #include "ptq/error.hpp"
 #include "ptq/model/activation_range.hpp"
-#include "ptq/model/any_view.hpp"
 #include "ptq/model/instantiation.hpp"
+#include "ptq/model/not_finite.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/quantize/blocks.hpp"
 #include "ptq/result.hpp"
+#include "ptq/tensor/any_view.hpp"
 #include "ptq/text/nearest_word.hpp"
 #include "ptq/text/shape_text.hpp"
 
@@ -105,10 +106,10 @@ class calibration {
   result<void> collect(std::string_view layer, const any_view& input) {
     const auto found = seen_.find(layer);
     if (found == seen_.end()) return check_is_planned(layer);
-    if (input.misfit)
+    if (input.misfits)
       return detail::error_in_inputs(layer, errc::size_mismatch,
-                                     "its input" + detail::misfit_text(*input.misfit, input.shape) + ".");
-    if (!input.type)
+                                     "its input" + detail::misfit_text(input.held, input.shape) + ".");
+    if (!input.has_floats())
       return detail::error_in_inputs(layer, errc::unsupported, "its input is not a floating-point tensor.");
     const status taken = visit(input, [&](const auto& view) { return found->second.collect(view); });
     if (taken) return {};

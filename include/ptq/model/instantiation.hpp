@@ -15,10 +15,10 @@
 #include "ptq/detail/type_list.hpp"
 #include "ptq/error.hpp"
 #include "ptq/kernels/scalar.hpp"
-#include "ptq/model/any_view.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/quantize/error_metrics.hpp"
 #include "ptq/quantize/quantize.hpp"
+#include "ptq/tensor/any_view.hpp"
 
 namespace ptq::inline v0_1 {
 
@@ -119,7 +119,7 @@ std::optional<instantiation> find_instantiation(std::string_view dtype_word, std
 /// @return as the other `quantize`, with size_mismatch counting codes
 inline status quantize(const any_view& tensor, const instantiation& how, std::span<std::byte> codes,
                        std::span<float> scales, granularity grain) {
-  if (tensor.misfit) return {errc::size_mismatch, tensor.size()};
+  if (tensor.misfits) return {errc::size_mismatch, tensor.size()};
   return visit(tensor, [&]<class T>(tensor_view<const T> view) {
     return detail::quantize_view<T>(view, how.numbers, grain, detail::untyped_encoder{&how, codes.data()},
                                     codes.size() / how.code_size, scales);

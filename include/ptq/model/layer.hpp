@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "ptq/model/any_view.hpp"
 #include "ptq/model/classes.hpp"
+#include "ptq/tensor/any_view.hpp"
 
 namespace ptq::inline v0_1 {
 
@@ -41,7 +41,9 @@ struct layer {
   bool is_called(std::string_view word) const noexcept {
     return word == name || std::find(aliases.begin(), aliases.end(), word) != aliases.end();
   }
-  bool has_weight() const noexcept { return weight.data != nullptr || weight.type || weight.shape.rank > 0; }
+  bool has_weight() const noexcept {
+    return weight.data != nullptr || weight.type != element_type::unknown || weight.shape.rank > 0;
+  }
 };
 
 namespace detail {

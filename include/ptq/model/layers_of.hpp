@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "ptq/model/any_view.hpp"
 #include "ptq/model/classes.hpp"
 #include "ptq/model/layer.hpp"
+#include "ptq/tensor/any_view.hpp"
 #include "ptq/text/name_map.hpp"
 
 namespace ptq::inline v0_1 {

@@ -96,9 +96,10 @@ inline std::string obstacle(slot which, const slot_config& wanted, const layer& 
   if (which == slot::activations) return candidate.input_reason;
   if (!traits.weights) return "only the activations of " + candidate.class_name + " can be quantized";
   if (!candidate.has_weight()) return "it has no constant weight";
-  if (candidate.weight.misfit)
-    return "its weight" + misfit_text(*candidate.weight.misfit, candidate.weight.shape);
-  if (candidate.weight.type) return lacks_axis(wanted, candidate, backend) ? candidate.axis_reason : "";
+  if (candidate.weight.misfits)
+    return "its weight" + misfit_text(candidate.weight.held, candidate.weight.shape);
+  if (candidate.weight.has_floats())
+    return lacks_axis(wanted, candidate, backend) ? candidate.axis_reason : "";
   const std::string found(candidate.weight.type_name);
   if (found.empty()) return "its weight does not hold floating-point numbers";
   return "its weight holds " + found + "; float16, bfloat16, float32 and float64 can be quantized";

@@ -10,8 +10,8 @@
 #include <span>
 #include <string>
 
-#include "ptq/model/any_view.hpp"
 #include "ptq/model/layer.hpp"
+#include "ptq/tensor/any_view.hpp"
 #include "ptq/tensor/element.hpp"
 #include "ptq/tensor/view.hpp"
 #include "ptq/text/printable.hpp"
@@ -24,7 +24,7 @@ namespace detail {
 /// last.
 template <class F>
 void for_each_piece(const any_view& view, F&& f) {
-  const std::size_t size = size_of(*view.type);
+  const std::size_t size = size_of(view.type);
   const auto* first = static_cast<const std::byte*>(view.data);
   if (view.strides == row_major(view.shape)) return f(std::span(first, view.size() * size));
   std::array<std::byte, 4096> piece;
@@ -46,8 +46,8 @@ inline std::uint64_t hash_of(const layer& one) {
   hash.add(std::uint64_t{one.weight.shape.rank});
   for (std::size_t axis = 0; axis < one.weight.shape.axes(); ++axis)
     hash.add(std::uint64_t{one.weight.shape[axis]});
-  if (one.weight.type) {
-    hash.add(name_of(*one.weight.type));
+  if (one.weight.has_floats()) {
+    hash.add(name_of(one.weight.type));
     for_each_piece(one.weight, [&](std::span<const std::byte> bytes) { hash.add(bytes); });
   }
   return hash.value();

@@ -58,7 +58,7 @@ struct quantize_report {
 inline weights_report weights_report_of(const quantized_layer& q) {
   weights_report report;
   report.error = quantization_error(q);
-  report.bytes_before = q.source.weight.size() * size_of(*q.source.weight.type);
+  report.bytes_before = q.source.weight.size() * size_of(q.source.weight.type);
   report.bytes_after = q.codes.size() + q.scales.size_bytes();
   return report;
 }

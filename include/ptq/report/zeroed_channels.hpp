@@ -11,11 +11,11 @@
 
 #include "ptq/backend/recipe.hpp"
 #include "ptq/detail/strict_float.hpp"
-#include "ptq/model/any_view.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/model/classes.hpp"
 #include "ptq/model/instantiation.hpp"
 #include "ptq/quantize/blocks.hpp"
+#include "ptq/tensor/any_view.hpp"
 #include "ptq/tensor/walk.hpp"
 #include "ptq/text/phrases.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file element.hpp The element types that tensors may have, and the customisation point for a user's own
+/// @file element.hpp What the elements of tensors are in C++, and the customisation point for a user's own
 /// half type.
 #ifndef PTQ_TENSOR_ELEMENT_HPP
 #define PTQ_TENSOR_ELEMENT_HPP
@@ -11,33 +11,13 @@
 
 #include "ptq/detail/strict_float.hpp"
 #include "ptq/numeric/bfloat16.hpp"
+#include "ptq/numeric/element_type.hpp"
 #include "ptq/numeric/half.hpp"
 
 namespace ptq::inline v0_1 {
 
-/// The layouts that source elements can have in memory.
-enum class element_type : unsigned char { float32, float64, float16, bfloat16 };
-
-constexpr std::size_t size_of(element_type type) noexcept {
-  return type == element_type::float64 ? 8u : type == element_type::float32 ? 4u : 2u;
-}
-
-constexpr const char* name_of(element_type type) noexcept {
-  switch (type) {
-    case element_type::float32:
-      return "float32";
-    case element_type::float64:
-      return "float64";
-    case element_type::float16:
-      return "float16";
-    case element_type::bfloat16:
-      return "bfloat16";
-  }
-  return "unknown";
-}
-
-/// Specialise it for an own element type that has one of the layouts above:
-///   type           its layout
+/// Specialise it for an own element type that has the layout of one of these floats:
+///   type           its layout: float16, bfloat16, float32 or float64
 ///   to_float(x)    the value as float32
 ///   from_float(x)  the nearest value, ties to even
 template <class T>
@@ -81,7 +61,7 @@ concept element = requires(T value, float x) {
   { element_traits<T>::type } -> std::convertible_to<element_type>;
   { element_traits<T>::to_float(value) } -> std::same_as<float>;
   { element_traits<T>::from_float(x) } -> std::same_as<T>;
-} && sizeof(T) == size_of(element_traits<T>::type);
+} && is_float(element_traits<T>::type) && sizeof(T) == size_of(element_traits<T>::type);
 
 namespace detail {
 

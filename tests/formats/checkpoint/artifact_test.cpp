@@ -21,8 +21,8 @@
 #include "support/safetensors_bytes.hpp"
 #include "support/temporary_folder.hpp"
 
+using ptq::element_type;
 using ptq::errc;
-using ptq::stored_type;
 
 namespace {
 
@@ -45,13 +45,13 @@ std::string bfloats(std::size_t count) {
 }
 
 std::vector<content> contents() {
-  return {{{"fc.weight", stored_type::f32, {3, 4}}, floats(12)},
-          {{"fc.bias", stored_type::f32, {3}}, floats(3)},
-          {{"conv.weight", stored_type::bf16, {2, 1, 2}}, bfloats(4)},
-          {{"embed.weight", stored_type::f32, {5, 2}}, floats(10)},
-          {{"steps", stored_type::i64, {}}, "01234567"},
-          {{"mask", stored_type::boolean, {3}}, std::string("\0\1\0", 3)},
-          {{"deep", stored_type::f16, {1, 1, 1, 1, 1, 1, 1, 1, 2}}, "abcd"}};
+  return {{{"fc.weight", element_type::float32, {3, 4}}, floats(12)},
+          {{"fc.bias", element_type::float32, {3}}, floats(3)},
+          {{"conv.weight", element_type::bfloat16, {2, 1, 2}}, bfloats(4)},
+          {{"embed.weight", element_type::float32, {5, 2}}, floats(10)},
+          {{"steps", element_type::int64, {}}, "01234567"},
+          {{"mask", element_type::boolean, {3}}, std::string("\0\1\0", 3)},
+          {{"deep", element_type::float16, {1, 1, 1, 1, 1, 1, 1, 1, 2}}, "abcd"}};
 }
 
 void write_model(const std::string& path, const std::vector<content>& tensors) {
@@ -142,7 +142,7 @@ void check_layer(const ptq::artifact& content, const ptq::layer& source) {
 }
 
 template <class D, class B>
-void check_round_trip(stored_type codes_type) {
+void check_round_trip(element_type codes_type) {
   CAPTURE(D::name);
   CAPTURE(B::name);
   const temporary_folder folder;
@@ -182,12 +182,12 @@ void check_round_trip(stored_type codes_type) {
 }  // namespace
 
 TEST_CASE("codes and scales are those of quantize, the rest is copied, and all of it comes back as views") {
-  check_round_trip<ptq::int8, ptq::torchao>(stored_type::i8);
-  check_round_trip<ptq::int8, ptq::modelopt>(stored_type::i8);
-  check_round_trip<ptq::fp8_e4m3fn, ptq::torchao>(stored_type::f8_e4m3);
-  check_round_trip<ptq::fp8_e4m3fn, ptq::modelopt>(stored_type::f8_e4m3);
-  check_round_trip<ptq::fp8_e5m2, ptq::torchao>(stored_type::f8_e5m2);
-  check_round_trip<ptq::fp8_e5m2, ptq::modelopt>(stored_type::f8_e5m2);
+  check_round_trip<ptq::int8, ptq::torchao>(element_type::int8);
+  check_round_trip<ptq::int8, ptq::modelopt>(element_type::int8);
+  check_round_trip<ptq::fp8_e4m3fn, ptq::torchao>(element_type::fp8_e4m3fn);
+  check_round_trip<ptq::fp8_e4m3fn, ptq::modelopt>(element_type::fp8_e4m3fn);
+  check_round_trip<ptq::fp8_e5m2, ptq::torchao>(element_type::fp8_e5m2);
+  check_round_trip<ptq::fp8_e5m2, ptq::modelopt>(element_type::fp8_e5m2);
 }
 
 TEST_CASE("the metadata describe the layers; what the source said stays") {
@@ -348,7 +348,7 @@ TEST_CASE("a user's dtype is stored by its storage type, and read back with the 
   REQUIRE(quantize<my_policies>(folder, model, plan_for(layers, "int12", "torchao"), layers));
   const auto made = ptq::open_artifact<my_policies>(folder / "artifact");
   REQUIRE_MESSAGE(made, made.error().what);
-  CHECK(made->file.find("fc.weight")->type == stored_type::i16);
+  CHECK(made->file.find("fc.weight")->type == element_type::int16);
   CHECK(made->content.find("fc")->weights->codes_as<int12>().size() == 12);
 
   const auto without = ptq::open_artifact(folder / "artifact");
@@ -384,7 +384,7 @@ TEST_CASE("what cannot be written leaves no partial and keeps the older artifact
         "skip_names.";
   }
   SUBCASE("quantized already") {
-    tensors.push_back({{"fc.weight_scale", stored_type::f32, {3}}, floats(3)});
+    tensors.push_back({{"fc.weight_scale", element_type::float32, {3}}, floats(3)});
     run("int12");
     code = errc::duplicate_key;
     expected =

@@ -76,7 +76,7 @@ TEST_CASE("deflated arrays are read in pieces") {
     CHECK(read_all(*file, "input", rows).values == counted(60000));
   auto reader = file->read("input");
   REQUIRE(reader);
-  CHECK(reader->type() == ptq::scalar_type::float32);
+  CHECK(reader->type() == ptq::element_type::float32);
   CHECK(reader->shape() == ptq::tensor_shape{1000, 60});
 }
 

@@ -26,7 +26,7 @@ constexpr std::size_t many = 20'000;
 
 std::string matrix(const std::string& name) {
   const std::size_t dims[] = {2, 2};
-  return ptq::detail::make_initializer(name, ptq::onnx_type::float32, dims, std::string(16, '\0'));
+  return ptq::detail::make_initializer(name, ptq::element_type::float32, dims, std::string(16, '\0'));
 }
 
 /// A model whose graph takes "x" and gives `output`.

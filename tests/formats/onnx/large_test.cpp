@@ -12,7 +12,7 @@
 #include "formats/onnx/quantized.hpp"
 #include "support/temporary_folder.hpp"
 
-using ptq::onnx_type;
+using ptq::element_type;
 
 TEST_CASE("models beyond 2 GB are read and written") {
   // Two tensors in a sparse file: a table of 2.25 GB that stays, and a weight behind it.
@@ -27,7 +27,7 @@ TEST_CASE("models beyond 2 GB are read and written") {
   };
   const auto tensor = [&](const char* name, std::vector<std::size_t> dims, std::uint64_t offset) {
     const std::uint64_t size = 4 * dims[0] * dims[1];
-    return field(5, ptq::detail::describe_tensor(name, onnx_type::float32, dims) +
+    return field(5, ptq::detail::describe_tensor(name, element_type::float32, dims) +
                         ptq::detail::location_fields({"big.data", offset, size}));
   };
   const std::string graph = ptq::detail::make_node("Gather", "look_up", {"table", "ids"}, "h") +

@@ -73,7 +73,7 @@ TEST_CASE("names, classes and axes of every kind of layer") {
     CHECK_FALSE(layer.inferred);
     CHECK(found.sources[i].weight == row.weight);
     CHECK(found.sources[i].calls.size() == row.calls);
-    CHECK(found.sources[i].calls[0].type == ptq::onnx_type::float32);
+    CHECK(found.sources[i].calls[0].type == ptq::element_type::float32);
     CHECK(layer.input_reason.empty());
     CHECK(layer.has_weight() == !row.weight.empty());
   }
@@ -92,16 +92,16 @@ TEST_CASE("the activation has the type that the weight arrives in, else the decl
   const ptq::onnx_model model = read_odd("half");
   const ptq::onnx_layers found = layers_in(model);
   REQUIRE(found.layers.size() == 2);
-  CHECK(found.sources[0].calls[0].type == ptq::onnx_type::float16);
-  CHECK(found.sources[1].calls[0].type == ptq::onnx_type::float16);
+  CHECK(found.sources[0].calls[0].type == ptq::element_type::float16);
+  CHECK(found.sources[1].calls[0].type == ptq::element_type::float16);
 }
 
 TEST_CASE("an undeclared type is that of the input that has it, whichever comes first") {
   ptq::onnx_graph graph;
   for (const auto& [name, type] :
-       {std::pair("flags", ptq::onnx_type::boolean), std::pair("ids", ptq::onnx_type::int64),
-        std::pair("codes", ptq::onnx_type::int8), std::pair("x", ptq::onnx_type::float16),
-        std::pair("wide", ptq::onnx_type::float32)}) {
+       {std::pair("flags", ptq::element_type::boolean), std::pair("ids", ptq::element_type::int64),
+        std::pair("codes", ptq::element_type::int8), std::pair("x", ptq::element_type::float16),
+        std::pair("wide", ptq::element_type::float32)}) {
     ptq::onnx_value& input = graph.inputs.emplace_back();
     input.name = name;
     input.type = type;
@@ -123,9 +123,9 @@ TEST_CASE("an undeclared type is that of the input that has it, whichever comes 
   REQUIRE(links);
   const ptq::detail::onnx_declarations declared(graph, *links);
   for (const char* const name : {"chosen", "gathered", "rectified", "decoded", "attended"})
-    CHECK(declared.type_of(name) == ptq::onnx_type::float16);
-  CHECK(declared.type_of("state") == ptq::onnx_type::float32);
-  CHECK(declared.type_of("best") == ptq::onnx_type::int64);
+    CHECK(declared.type_of(name) == ptq::element_type::float16);
+  CHECK(declared.type_of("state") == ptq::element_type::float32);
+  CHECK(declared.type_of("best") == ptq::element_type::int64);
 }
 
 namespace {
@@ -164,7 +164,7 @@ class chain {
       return name;
     ptq::onnx_tensor& tensor = graph_.initializers.emplace_back();
     tensor.name = name;
-    tensor.type = ptq::onnx_type::float32;
+    tensor.type = ptq::element_type::float32;
     tensor.dims = is_kernel ? std::vector<std::size_t>{4, 4, 1} : std::vector<std::size_t>{4, 4};
     if (tensor.name.ends_with("bias")) tensor.dims = {4};
     tensor.data = std::as_bytes(std::span(values_).first(tensor.size()));
@@ -317,7 +317,7 @@ struct hand_made {
     node.domain = domain;
     return node;
   }
-  static ptq::onnx_tensor tensor(const char* name, std::vector<std::size_t> dims, ptq::onnx_type type) {
+  static ptq::onnx_tensor tensor(const char* name, std::vector<std::size_t> dims, ptq::element_type type) {
     ptq::onnx_tensor made;
     made.name = name;
     made.dims = std::move(dims);
@@ -326,7 +326,8 @@ struct hand_made {
     made.data = std::span(zeros).first(made.size() * ptq::bits_of(type) / 8);
     return made;
   }
-  void hold(const char* name, std::vector<std::size_t> dims, ptq::onnx_type type = ptq::onnx_type::float32) {
+  void hold(const char* name, std::vector<std::size_t> dims,
+            ptq::element_type type = ptq::element_type::float32) {
     model.graph.initializers.push_back(tensor(name, std::move(dims), type));
   }
 
@@ -347,15 +348,15 @@ TEST_CASE("whatever computes with a constant of two axes is a layer, with the re
   hand_made made;
   made.hold("w1", {4, 4});
   made.hold("w2", {2, 3, 4});
-  made.hold("w3", {4, 4}, ptq::onnx_type::int8);
+  made.hold("w3", {4, 4}, ptq::element_type::int8);
   made.hold("w4", {4, 12});
   made.hold("w_bias", {1, 4});
   made.hold("w_number", {1, 1});
-  made.hold("w_ids", {4, 4}, ptq::onnx_type::int64);
+  made.hold("w_ids", {4, 4}, ptq::element_type::int64);
   made.hold("w_scale", {});
   made.hold("w_vector", {4});
   made.model.graph.sparse_initializers.push_back(
-      hand_made::tensor("w_sparse", {4, 4}, ptq::onnx_type::float32));
+      hand_made::tensor("w_sparse", {4, 4}, ptq::element_type::float32));
   made.model.graph.sparse_initializers.back().data = {};
   made.add("Einsum", {"x", "w1"}, {"a"});
   made.add("Attention", {"x", "w4", "w_bias"}, {"b"}, "com.microsoft");
@@ -384,7 +385,7 @@ TEST_CASE("whatever computes with a constant of two axes is a layer, with the re
 
 TEST_CASE("codes are called as the weight that they were made of") {
   hand_made made;
-  made.hold("fc.weight_quantized", {4, 4}, ptq::onnx_type::int8);
+  made.hold("fc.weight_quantized", {4, 4}, ptq::element_type::int8);
   made.hold("scale", {});
   made.add("DequantizeLinear", {"fc.weight_quantized", "scale"}, {"floats"});
   made.add("MatMul", {"x", "floats"}, {"a"});
@@ -415,11 +416,11 @@ TEST_CASE("a weight that is computed is named after its node, with what it is co
   made.add("Conv", {"x", "w_turned"}, {"b"});
   made.add("MatMul", {"x", "y"}, {"varies"});
   made.add("MatMul", {"w1", "w2"}, {"nobody_uses_it"});
-  for (const auto& [from, to, type] : {std::tuple{"w1", "w_whole", ptq::onnx_type::int64},
-                                       {"w_whole", "w_rounded", ptq::onnx_type::float32}}) {
+  for (const auto& [from, to, type] : {std::tuple{"w1", "w_whole", ptq::element_type::int64},
+                                       {"w_whole", "w_rounded", ptq::element_type::float32}}) {
     ptq::onnx_node& cast = made.add("Cast", {from}, {to});
     cast.attributes.emplace_back().name = "to";
-    cast.attributes.back().integer = static_cast<std::int64_t>(type);
+    cast.attributes.back().integer = ptq::onnx_number(type);
   }
   made.add("MatMul", {"x", "w_rounded"}, {"c"}).name = "rounded";
   CHECK(made.rows() == rows{"fc Linear: its weight is computed from \"w1\", \"w2\" and 1 more by a Concat: "
@@ -438,10 +439,10 @@ TEST_CASE("weights inside functions, nested bodies and the outputs of bodies are
   function.inputs = {"v"};
   ptq::onnx_node& constant = hand_made::add_to(function.nodes, "Constant", {}, {"w2"});
   constant.attributes.emplace_back().name = "value";
-  constant.attributes.back().tensors.push_back(hand_made::tensor("", {4, 4}, ptq::onnx_type::float32));
+  constant.attributes.back().tensors.push_back(hand_made::tensor("", {4, 4}, ptq::element_type::float32));
   hand_made::add_to(function.nodes, "MatMul", {"v", "w2"}, {"a"});
   ptq::onnx_body repeated;
-  repeated.initializers.push_back(hand_made::tensor("w5", {4, 4}, ptq::onnx_type::float32));
+  repeated.initializers.push_back(hand_made::tensor("w5", {4, 4}, ptq::element_type::float32));
   hand_made::add_to(repeated.nodes, "Gemm", {"v", "w5"}, {"f"});
   ptq::onnx_node& scan = hand_made::add_to(function.nodes, "Scan", {"v"}, {"g"});
   scan.attributes.emplace_back().name = "body";
@@ -449,10 +450,10 @@ TEST_CASE("weights inside functions, nested bodies and the outputs of bodies are
   made.add("block", {"x", "w1"}, {"b"}, "local");
 
   ptq::onnx_body inner;
-  inner.initializers.push_back(hand_made::tensor("w3", {3, 4, 4}, ptq::onnx_type::float32));
+  inner.initializers.push_back(hand_made::tensor("w3", {3, 4, 4}, ptq::element_type::float32));
   hand_made::add_to(inner.nodes, "LSTM", {"x", "w3"}, {"c"});
   ptq::onnx_body outer;
-  outer.sparse_initializers.push_back(hand_made::tensor("w4", {4, 4}, ptq::onnx_type::float32));
+  outer.sparse_initializers.push_back(hand_made::tensor("w4", {4, 4}, ptq::element_type::float32));
   outer.outputs = {"w4"};
   ptq::onnx_node& loop = hand_made::add_to(outer.nodes, "Loop", {"y"}, {"d"});
   loop.attributes.emplace_back().name = "body";
@@ -474,7 +475,7 @@ TEST_CASE("weights inside functions, nested bodies and the outputs of bodies are
 
 TEST_CASE("nodes without outputs round nothing") {
   hand_made made;
-  made.hold("w_codes", {2, 2}, ptq::onnx_type::int8);
+  made.hold("w_codes", {2, 2}, ptq::element_type::int8);
   made.hold("w_scale", {});
   made.add("DequantizeLinear", {"w_codes", "w_scale"}, {});
   made.add("QuantizeLinear", {"x", "w_scale"}, {});

@@ -24,7 +24,7 @@
 #include "ptq/numeric/half.hpp"
 #include "support/temporary_folder.hpp"
 
-using ptq::onnx_type;
+using ptq::element_type;
 using ptq::detail::make_field;
 
 namespace {
@@ -71,9 +71,9 @@ std::string node(const std::string& op_type, const names& inputs, const names& o
   return message + make_field(4, op_type) + attributes;
 }
 
-std::string declare(const std::string& name, onnx_type type) {
+std::string declare(const std::string& name, element_type type) {
   std::string tensor;
-  protozero::pbf_writer(tensor).add_int32(1, static_cast<std::int32_t>(type));
+  protozero::pbf_writer(tensor).add_int32(1, static_cast<std::int32_t>(ptq::onnx_number(type)));
   return make_field(1, name) + make_field(2, make_field(1, tensor));
 }
 
@@ -84,13 +84,13 @@ std::string import(std::int64_t version) {
 }
 
 /// A model of these nodes behind a layer that maps "in" to "out".
-std::string model_of(std::int64_t opset, const std::vector<std::string>& nodes, onnx_type type,
+std::string model_of(std::int64_t opset, const std::vector<std::string>& nodes, element_type type,
                      const std::vector<std::string>& functions = {}) {
   std::string fields = make_field(1, node("MatMul", {"in", "w"}, {"out"}));
   for (const std::string& one : nodes) fields += make_field(1, one);
   const std::size_t dims[] = {2, 2};
-  fields += ptq::detail::make_initializer("w", onnx_type::float32, dims, std::string(16, '\x3f'));
-  fields += make_field(11, declare("in", onnx_type::float32)) + make_field(11, declare("x", type));
+  fields += ptq::detail::make_initializer("w", element_type::float32, dims, std::string(16, '\x3f'));
+  fields += make_field(11, declare("in", element_type::float32)) + make_field(11, declare("x", type));
   std::string model;
   protozero::pbf_writer(model).add_int64(1, 7);
   model += make_field(7, fields) + make_field(8, import(opset));
@@ -199,7 +199,7 @@ TEST_CASE("the table of adapters is sorted, and has each change once") {
 
 TEST_CASE("a node that already has the form of the change stays as it is") {
   const auto stays = [](std::int64_t opset, const std::string& one, const std::string& dtype) {
-    const auto written = source(model_of(opset, {one}, onnx_type::float32)).write(dtype);
+    const auto written = source(model_of(opset, {one}, element_type::float32)).write(dtype);
     return std::string(maker_of(written.graph.nodes, "y").source) == one;
   };
   const std::string sorted = node("TopK", {"x", "in"}, {"y", "i"});  // how many is an input since 10
@@ -214,7 +214,7 @@ TEST_CASE("a node that already has the form of the change stays as it is") {
 }
 
 TEST_CASE("a bound that becomes an input has the type of what it bounds") {
-  const auto bound = [](onnx_type type) {
+  const auto bound = [](element_type type) {
     const source old(model_of(10, {node("Clip", {"x"}, {"y"}, real("min", 0.5F))}, type));
     const auto written = old.write();
     const ptq::onnx_node& clip = maker_of(written.graph.nodes, "y");
@@ -226,21 +226,21 @@ TEST_CASE("a bound that becomes an input has the type of what it bounds") {
     return std::string(reinterpret_cast<const char*>(made.data.data()), made.data.size());  // NOLINT: bytes
   };
   using namespace std::string_literals;
-  CHECK(bound(onnx_type::float32) == "\0\0\0\x3f"s);
-  CHECK(bound(onnx_type::float64) == "\0\0\0\0\0\0\xe0\x3f"s);
-  CHECK(bound(onnx_type::float16) == "\0\x38"s);
-  CHECK(bound(onnx_type::bfloat16) == "\0\x3f"s);
+  CHECK(bound(element_type::float32) == "\0\0\0\x3f"s);
+  CHECK(bound(element_type::float64) == "\0\0\0\0\0\0\xe0\x3f"s);
+  CHECK(bound(element_type::float16) == "\0\x38"s);
+  CHECK(bound(element_type::bfloat16) == "\0\x3f"s);
 }
 
 TEST_CASE("added tensors and nodes have names of their own, in the graph, its bodies and its functions") {
   const std::string body = make_field(1, node("Identity", {"x"}, {"y_axes"})) +
                            make_field(1, node("Squeeze", {"y_axes"}, {"y_axes_2"}, integers("axes", {0}))) +
-                           make_field(12, declare("y_axes_2", onnx_type::float32));
+                           make_field(12, declare("y_axes_2", element_type::float32));
   const source old(
       model_of(11,
                {node("Squeeze", {"x"}, {"y"}, integers("axes", {0})),
                 node("If", {"in"}, {"z"}, graph("then_branch", body) + graph("else_branch", body))},
-               onnx_type::float32,
+               element_type::float32,
                {make_field(1, "f") + make_field(5, "y_axes_3") + make_field(9, import(13)) +
                 make_field(7, node("Relu", {"v"}, {"y_axes_3"}))}));
   const auto written = old.write();
@@ -261,12 +261,13 @@ TEST_CASE("added tensors and nodes have names of their own, in the graph, its bo
 TEST_CASE("weights in a body whose nodes are rewritten are not copied") {
   const std::size_t dims[] = {100, 10};
   const std::string weight =
-      ptq::detail::make_initializer("big", onnx_type::float32, dims, std::string(4000, 'w'));
+      ptq::detail::make_initializer("big", element_type::float32, dims, std::string(4000, 'w'));
   const std::string unknown("\xc0\x3e\x05", 3);
   const std::string inner =
       make_field(1, node("Squeeze", {"x"}, {"s"}, integers("axes", {0}))) + weight + unknown;
   const std::string outer = make_field(1, node("If", {"x"}, {"t"}, graph("then_branch", inner))) + weight;
-  const source old(model_of(11, {node("If", {"x"}, {"y"}, graph("then_branch", outer))}, onnx_type::float32));
+  const source old(
+      model_of(11, {node("If", {"x"}, {"y"}, graph("then_branch", outer))}, element_type::float32));
   const auto links = ptq::links_of(old.model.graph);
   REQUIRE(links);
   std::set<std::string> taken;
@@ -296,33 +297,33 @@ TEST_CASE("functions move from their own operator set, and only where it is olde
   };
   const auto call = node("f", {"x"}, {"y"}, make_field(7, "local"));
   const std::string axes = integers("axes", {1});
-  const source old(model_of(17, {call}, onnx_type::float32, {function(17, axes), function(21, "")}));
+  const source old(model_of(17, {call}, element_type::float32, {function(17, axes), function(21, "")}));
   const auto written = old.write("fp8_e4m3fn");
   REQUIRE(written.functions.size() == 2);
   const ptq::onnx_function& moved = written.functions[0];
   CHECK(ptq::standard_opset(moved.opsets) == written.opset());
   REQUIRE(moved.nodes.size() == 2);
-  CHECK(constant_of(moved.nodes, moved.nodes[1].inputs[1]).type == onnx_type::int64);
+  CHECK(constant_of(moved.nodes, moved.nodes[1].inputs[1]).type == element_type::int64);
   CHECK(moved.nodes[1].attributes.empty());
   CHECK(std::string(written.functions[1].source) == function(21, ""));
 
   std::string is_integers;
   protozero::pbf_writer(is_integers).add_enum(20, 7);
   const std::string given = make_field(5, make_field(1, "axes") + make_field(21, "its_axes") + is_integers);
-  const source parameter(model_of(17, {call}, onnx_type::float32, {function(17, given)}));
+  const source parameter(model_of(17, {call}, element_type::float32, {function(17, given)}));
   CHECK(contains(
       parameter.refusal("fp8_e4m3fn"),
       "node that makes \"r\" (ReduceMean) in function \"f\" cannot be moved: its attribute \"axes\" is the "
       "parameter \"its_axes\" of the function around it"));
   CHECK(parameter.refusal("int8").empty());
-  const source ancient(model_of(17, {call}, onnx_type::float32, {function(6, "")}));
+  const source ancient(model_of(17, {call}, element_type::float32, {function(6, "")}));
   CHECK(contains(ancient.refusal("fp8_e4m3fn"), "function \"f\" has operator set 6"));
 }
 
 TEST_CASE("a node in front of which a tensor is rounded is rewritten with the rounded one") {
   const source old(
       model_of(8, {node("BatchNormalization", {"out", "w", "w", "w", "w"}, {"y"}, integer("spatial", 1))},
-               onnx_type::float32));
+               element_type::float32));
   job work(old.model);
   work.quantize_weights("int8");
   const auto at = std::find_if(work.layers.layers.begin(), work.layers.layers.end(),
@@ -342,7 +343,7 @@ TEST_CASE("a node in front of which a tensor is rounded is rewritten with the ro
 
 TEST_CASE("what cannot be moved is refused with its place, the reason and what to do") {
   const auto scan = node("Scan", {"", "x"}, {"y"});
-  const source one(model_of(8, {make_field(3, "scan_it") + scan}, onnx_type::float32));
+  const source one(model_of(8, {make_field(3, "scan_it") + scan}, element_type::float32));
   CHECK(contains(one.refusal(),
                  "old.onnx: int8 needs operator set 13, but the model has 8, and node \"scan_it\" (Scan) "
                  "cannot be moved: it runs over batches, which the newer form does not have. Export the "
@@ -351,8 +352,8 @@ TEST_CASE("what cannot be moved is refused with its place, the reason and what t
   CHECK(contains(one.refusal("fp8_e5m2"), ", or use int8, which needs 13."));
   CHECK(one.refusal("native").empty());
 
-  const source inside(
-      model_of(8, {node("If", {"x"}, {"z"}, graph("then_branch", make_field(1, scan)))}, onnx_type::float32));
+  const source inside(model_of(8, {node("If", {"x"}, {"z"}, graph("then_branch", make_field(1, scan)))},
+                               element_type::float32));
   CHECK(contains(inside.refusal(),
                  "node that makes \"y\" (Scan) in node that makes \"z\" (If) cannot be moved"));
   job work(inside.model);
@@ -360,18 +361,18 @@ TEST_CASE("what cannot be moved is refused with its place, the reason and what t
   const temporary_folder folder;
   CHECK(work.refused(folder / "q.onnx") == inside.refusal());
 
-  const source ancient(model_of(6, {node("Relu", {"x"}, {"y"})}, onnx_type::float32));
+  const source ancient(model_of(6, {node("Relu", {"x"}, {"y"})}, element_type::float32));
   CHECK(contains(ancient.refusal(), "operators of before version 7 mean something else now"));
   for (const char* op_type : {"Affine", "ImageScaler"}) {  // on trial in ONNX until operator set 10
     const std::string floats = make_field(5, make_field(1, "bias") + make_field(7, std::string(4, '\0')));
-    const source trial(model_of(9, {node(op_type, {"x"}, {"y"}, floats)}, onnx_type::float32));
+    const source trial(model_of(9, {node(op_type, {"x"}, {"y"}, floats)}, element_type::float32));
     CHECK(contains(trial.refusal(), "it was on trial, and is gone since operator set 10. Export the model"));
-    CHECK(source(model_of(13, {node(op_type, {"x"}, {"y"})}, onnx_type::float32)).refusal().empty());
+    CHECK(source(model_of(13, {node(op_type, {"x"}, {"y"})}, element_type::float32)).refusal().empty());
   }
   const source unknown(model_of(10,
                                 {node("Odd", {"x"}, {"h"}, make_field(7, "custom")),
                                  node("Pad", {"h"}, {"y"}, integers("pads", {0, 0}) + real("value", 1))},
-                                onnx_type::undefined));
+                                element_type::unknown));
   CHECK(
       contains(unknown.refusal(), "the type of its input \"h\" is not known. Save the model with the types"));
 }

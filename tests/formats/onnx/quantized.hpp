@@ -44,7 +44,7 @@ struct job {
   /// Of all layers whose weights ptq can quantize.
   void quantize_weights(const std::string& dtype) {
     for (std::size_t i = 0; i < layers.layers.size(); ++i)
-      if (layers.layers[i].output_axis && layers.layers[i].weight.type) quantize_weight(i, dtype);
+      if (layers.layers[i].output_axis && layers.layers[i].weight.has_floats()) quantize_weight(i, dtype);
   }
 
   /// Of a layer that ptq can quantize.

@@ -17,7 +17,7 @@
 #include "support/golden.hpp"
 #include "support/temporary_folder.hpp"
 
-using ptq::onnx_type;
+using ptq::element_type;
 
 namespace {
 
@@ -68,7 +68,7 @@ TEST_CASE("codes, scales and structure are those of the reference graphs") {
       for (const auto& [name, weight] : wanted["weights"].members) {
         const auto& codes = initializer(written.graph, name + "_quantized");
         const auto& scale = initializer(written.graph, name + "_scale");
-        CHECK(codes.type == (is_int8 ? onnx_type::int8 : onnx_type::fp8_e4m3fn));
+        CHECK(codes.type == (is_int8 ? element_type::int8 : element_type::fp8_e4m3fn));
         CHECK(codes.dims == test::golden_group::shape(weight["codes"]));
         CHECK(values_of<std::uint8_t>(codes) == (is_int8 ? bytes_of(group.array<std::int8_t>(weight["codes"]))
                                                          : group.array<std::uint8_t>(weight["codes"])));
@@ -207,8 +207,8 @@ TEST_CASE("layers that share a weight and not the decision keep what each was pr
   }
   const temporary_folder folder;
   const auto written = work.write(folder / "q.onnx");
-  CHECK(initializer(written.graph, "both.weight_quantized").type == onnx_type::int8);
-  CHECK(initializer(written.graph, "both.weight_quantized_2").type == onnx_type::fp8_e5m2);
+  CHECK(initializer(written.graph, "both.weight_quantized").type == element_type::int8);
+  CHECK(initializer(written.graph, "both.weight_quantized_2").type == element_type::fp8_e5m2);
   CHECK_FALSE(has_initializer(written.graph, "both.weight"));
 
   job half_of_it(source);

@@ -27,8 +27,8 @@ TEST_CASE("a safetensors file feeds a graph with an array for each input") {
   config.inputs[""] = arrays;
   config.batch_size = 4;
   using extents = std::vector<std::optional<std::size_t>>;
-  const std::vector<ptq::graph_input> inputs{{"input", ptq::scalar_type::float32, extents{std::nullopt, 60}},
-                                             {"mask", ptq::scalar_type::int64, extents{std::nullopt}}};
+  const std::vector<ptq::graph_input> inputs{{"input", ptq::element_type::float32, extents{std::nullopt, 60}},
+                                             {"mask", ptq::element_type::int64, extents{std::nullopt}}};
   auto source = ptq::samples::open(config, inputs, formats);
   REQUIRE(source);
   for (const std::size_t size : {4u, 2u}) {
@@ -36,16 +36,16 @@ TEST_CASE("a safetensors file feeds a graph with an array for each input") {
     REQUIRE(batch);
     REQUIRE(batch->size() == 2);
     CHECK((*batch)[0].array.shape == ptq::tensor_shape{size, 60});
-    CHECK((*batch)[0].array.as<float>()[61] == (size == 4 ? 61.0F : 301.0F));
-    CHECK((*batch)[1].array.as<std::int64_t>()[1] == (size == 4 ? 1 : 5));
+    CHECK((*batch)[0].array.as<float>().data[61] == (size == 4 ? 61.0F : 301.0F));
+    CHECK((*batch)[1].array.as<std::int64_t>().data[1] == (size == 4 ? 1 : 5));
   }
   CHECK(source->next()->empty());
 }
 
 TEST_CASE("every element type that data may have is read, others are refused by name") {
-  using enum ptq::stored_type;
-  const std::set<ptq::stored_type> readable{boolean, u8,  i8,  i16, u16, f16, bf16,
-                                            i32,     u32, f32, f64, i64, u64};
+  using enum ptq::element_type;
+  const std::set<ptq::element_type> readable{boolean, uint8,  int8,    int16,   uint16, float16, bfloat16,
+                                             int32,   uint32, float32, float64, int64,  uint64};
   const std::string path = PTQ_GOLDEN_DIR "/safetensors/all_types.safetensors";
   const auto file = ptq::data_file::open(path, formats);
   const auto model = ptq::open_safetensors(path);

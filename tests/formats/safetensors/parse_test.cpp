@@ -39,7 +39,7 @@ TEST_CASE("tensors come in file order, with their bytes") {
   REQUIRE(content->tensors.size() == 2);
   const ptq::stored_tensor& a = content->tensors[0];
   CHECK(a.name == "a");
-  CHECK(a.type == ptq::stored_type::f32);
+  CHECK(a.type == ptq::element_type::float32);
   CHECK(a.shape == std::vector<std::size_t>{2});
   CHECK(a.data.size() == 8);
   CHECK(static_cast<const void*>(a.data.data()) == file.data() + 8 + ab.size());
@@ -47,7 +47,7 @@ TEST_CASE("tensors come in file order, with their bytes") {
   const ptq::stored_tensor& b = content->tensors[1];
   CHECK(b.shape == std::vector<std::size_t>{2, 1});
   CHECK(static_cast<char>(b.data[1]) == '9');
-  CHECK(!b.view().type);
+  CHECK(b.view().type == ptq::element_type::int8);
   CHECK(b.view().shape == ptq::tensor_shape{2, 1});
   CHECK(content->metadata == ptq::metadata_map{{"k", "v"}});
 }

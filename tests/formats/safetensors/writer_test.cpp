@@ -13,8 +13,8 @@
 #include "support/safetensors_bytes.hpp"
 #include "support/temporary_folder.hpp"
 
+using ptq::element_type;
 using ptq::errc;
-using ptq::stored_type;
 
 namespace {
 
@@ -58,7 +58,7 @@ TEST_CASE("every element type: read and written, the reference writer's bytes co
 
 TEST_CASE("tensors may interleave") {
   const temporary_folder folder;
-  auto writer = created(folder / "f", {{"a", stored_type::i8, {4}}, {"b", stored_type::i8, {4}}});
+  auto writer = created(folder / "f", {{"a", element_type::int8, {4}}, {"b", element_type::int8, {4}}});
   REQUIRE(writer.write("b", bytes_of("BC")));
   REQUIRE(writer.write("a", bytes_of("abcd")));
   REQUIRE(writer.write("b", bytes_of("DE")));
@@ -76,7 +76,7 @@ TEST_CASE("a file without tensors") {
 
 TEST_CASE("data must be what was declared") {
   const temporary_folder folder;
-  auto writer = created(folder / "f", {{"a", stored_type::f32, {2}}});
+  auto writer = created(folder / "f", {{"a", element_type::float32, {2}}});
   const auto unknown = writer.write("b", bytes_of("x"));
   REQUIRE(!unknown);
   CHECK(unknown.error().code == errc::tensor_not_found);
@@ -95,21 +95,22 @@ TEST_CASE("data must be what was declared") {
 }
 
 TEST_CASE("declarations that no file can hold") {
-  CHECK(error_of({{"a", stored_type::i8, {1}}, {"a", stored_type::f32, {1}}}).code == errc::duplicate_key);
-  CHECK(error_of({{"__metadata__", stored_type::i8, {1}}}).code == errc::invalid_value);
-  CHECK(error_of({{"\xff", stored_type::i8, {1}}}).code == errc::invalid_header);
-  CHECK(error_of({{"a", stored_type::f4, {3}}}).code == errc::misaligned_slice);
+  CHECK(error_of({{"a", element_type::int8, {1}}, {"a", element_type::float32, {1}}}).code ==
+        errc::duplicate_key);
+  CHECK(error_of({{"__metadata__", element_type::int8, {1}}}).code == errc::invalid_value);
+  CHECK(error_of({{"\xff", element_type::int8, {1}}}).code == errc::invalid_header);
+  CHECK(error_of({{"a", element_type::fp4_e2m1, {3}}}).code == errc::misaligned_slice);
   constexpr std::size_t huge = std::numeric_limits<std::size_t>::max() / 16;
-  CHECK(error_of({{"a", stored_type::f32, {huge}}}).code == errc::validation_overflow);
+  CHECK(error_of({{"a", element_type::float32, {huge}}}).code == errc::validation_overflow);
   std::vector<ptq::tensor_declaration> many;
   for (const char* const name :
        {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q"})
-    many.push_back({name, stored_type::i8, {huge}});
+    many.push_back({name, element_type::int8, {huge}});
   CHECK(error_of(many).code == errc::validation_overflow);
-  CHECK(error_of({{std::string(100'000'000, 'a'), stored_type::i8, {1}}}).code == errc::header_too_large);
+  CHECK(error_of({{std::string(100'000'000, 'a'), element_type::int8, {1}}}).code == errc::header_too_large);
 }
 
 TEST_CASE("a file that does not fit on the disk is refused before any data come") {
-  const ptq::error e = error_of({{"a", stored_type::i8, {std::size_t{1} << 60}}});
+  const ptq::error e = error_of({{"a", element_type::int8, {std::size_t{1} << 60}}});
   CHECK(e.code == errc::cannot_write);
 }

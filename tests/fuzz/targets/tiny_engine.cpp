@@ -26,8 +26,8 @@ void run(const std::uint8_t* data, std::size_t size) {
       count *= extent;
     }
     memory.emplace_back(count * ptq::size_of(input.type) + 1);
-    inputs.push_back({input.name, ptq::array_view(memory.back().data(), input.type,
-                                                  ptq::tensor_shape(std::span(extents)))});
+    inputs.push_back(
+        {input.name, ptq::any_view(memory.back().data(), input.type, ptq::tensor_shape(std::span(extents)))});
   }
   const std::vector<std::string> outputs(engine->outputs().begin(), engine->outputs().end());
   const auto ignore = [](const ptq::named_array&) -> ptq::result<void> { return {}; };

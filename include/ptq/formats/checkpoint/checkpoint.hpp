@@ -15,6 +15,7 @@
 #include "ptq/error.hpp"
 #include "ptq/file/mapped_file.hpp"
 #include "ptq/formats/checkpoint/stored_tensor.hpp"
+#include "ptq/numeric/element_type.hpp"
 #include "ptq/result.hpp"
 
 namespace ptq::inline v0_1 {
@@ -22,6 +23,9 @@ namespace ptq::inline v0_1 {
 /// Move-only; what it gave out stays valid when it moves.
 class checkpoint {
  public:
+  /// @param word what the format calls an element type
+  explicit checkpoint(const char* (*word)(element_type) noexcept = name_of) : word_(word) {}
+
   /// Takes a file, the tensors that look into it, and what it says about itself (the first file to use a key
   /// keeps it).
   ///
@@ -51,12 +55,16 @@ class checkpoint {
     return found == index_.end() ? nullptr : &tensors_[found->second];
   }
 
+  /// What the format calls an element type.
+  const char* word_of(element_type type) const noexcept { return word_(type); }
+
   /// Gives a tensor's memory back, for now (`mapped_file::release`).
   void release(const stored_tensor& tensor) const noexcept {
     for (const mapped_file& file : files_) file.release(tensor.data);
   }
 
  private:
+  const char* (*word_)(element_type) noexcept;
   std::vector<mapped_file> files_;
   std::vector<stored_tensor> tensors_;
   metadata_map metadata_;

@@ -101,8 +101,8 @@ class artifact_reader {
               "\", which this program does not have. It is a dtype of the program that wrote the artifact: "
               "read it with that one.");
     if (*type != codes->type)
-      return damaged(tensor, "is " + std::string(name_of(codes->type)) + ", but \"" + weights.dtype +
-                                 "\" is stored as " + std::string(name_of(*type)));
+      return damaged(tensor, std::string("is ") + codes->type_name + ", but \"" + weights.dtype +
+                                 "\" is stored as " + file_.word_of(*type));
     if (text_at(about, "granularity") == "per_channel") {
       const json axis = about.value("axis", json());
       if (!axis.is_number_unsigned() || axis.get<std::size_t>() >= weights.shape.rank)
@@ -130,7 +130,7 @@ class artifact_reader {
     const std::string tensor = "tensor \"" + name + "\"";
     const stored_tensor* const stored = file_.find(name);
     if (stored == nullptr) return damaged(tensor, "is missing");
-    if (stored->type != stored_type::f32 || stored->shape != shape)
+    if (stored->type != element_type::float32 || stored->shape != shape)
       return damaged(tensor, "is not of shape " + extents_text(shape) + " and F32");
     const auto* const first = static_cast<const float*>(static_cast<const void*>(stored->data.data()));
     if (reinterpret_cast<std::uintptr_t>(first) % alignof(float) != 0)

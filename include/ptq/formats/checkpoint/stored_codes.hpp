@@ -25,17 +25,17 @@ namespace ptq::inline v0_1 {
 namespace detail {
 
 template <class Storage>
-constexpr std::optional<stored_type> stored_type_by_storage() noexcept {
-  if constexpr (std::same_as<Storage, bool>) return stored_type::boolean;
-  if constexpr (std::same_as<Storage, std::uint8_t>) return stored_type::u8;
-  if constexpr (std::same_as<Storage, std::int8_t>) return stored_type::i8;
-  if constexpr (std::same_as<Storage, std::uint16_t>) return stored_type::u16;
-  if constexpr (std::same_as<Storage, std::int16_t>) return stored_type::i16;
-  if constexpr (std::same_as<Storage, std::uint32_t>) return stored_type::u32;
-  if constexpr (std::same_as<Storage, std::int32_t>) return stored_type::i32;
-  if constexpr (std::same_as<Storage, half>) return stored_type::f16;
-  if constexpr (std::same_as<Storage, bfloat16>) return stored_type::bf16;
-  if constexpr (std::same_as<Storage, float>) return stored_type::f32;
+constexpr std::optional<element_type> stored_type_by_storage() noexcept {
+  if constexpr (std::same_as<Storage, bool>) return element_type::boolean;
+  if constexpr (std::same_as<Storage, std::uint8_t>) return element_type::uint8;
+  if constexpr (std::same_as<Storage, std::int8_t>) return element_type::int8;
+  if constexpr (std::same_as<Storage, std::uint16_t>) return element_type::uint16;
+  if constexpr (std::same_as<Storage, std::int16_t>) return element_type::int16;
+  if constexpr (std::same_as<Storage, std::uint32_t>) return element_type::uint32;
+  if constexpr (std::same_as<Storage, std::int32_t>) return element_type::int32;
+  if constexpr (std::same_as<Storage, half>) return element_type::float16;
+  if constexpr (std::same_as<Storage, bfloat16>) return element_type::bfloat16;
+  if constexpr (std::same_as<Storage, float>) return element_type::float32;
   return {};
 }
 
@@ -43,17 +43,17 @@ constexpr std::optional<stored_type> stored_type_by_storage() noexcept {
 
 /// What the codes of a dtype are in files. Specialise it for an own dtype whose storage does not tell.
 template <dtype D>
-inline constexpr std::optional<stored_type> stored_type_of =
+inline constexpr std::optional<element_type> stored_type_of =
     detail::stored_type_by_storage<typename D::storage>();
 template <>
-inline constexpr std::optional<stored_type> stored_type_of<fp8_e4m3fn> = stored_type::f8_e4m3;
+inline constexpr std::optional<element_type> stored_type_of<fp8_e4m3fn> = element_type::fp8_e4m3fn;
 template <>
-inline constexpr std::optional<stored_type> stored_type_of<fp8_e5m2> = stored_type::f8_e5m2;
+inline constexpr std::optional<element_type> stored_type_of<fp8_e5m2> = element_type::fp8_e5m2;
 
 /// The same by a word at run time: nothing too if the policies do not have it.
 template <class Policies = builtin>
-std::optional<stored_type> find_stored_type_of(std::string_view dtype_word) noexcept {
-  std::optional<stored_type> found;
+std::optional<element_type> find_stored_type_of(std::string_view dtype_word) noexcept {
+  std::optional<element_type> found;
   detail::for_each_type(typename Policies::dtypes{}, [&]<class D>(detail::type_tag<D>) {
     if (dtype_word == D::name) found = stored_type_of<D>;
   });

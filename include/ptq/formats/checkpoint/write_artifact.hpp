@@ -39,7 +39,7 @@ struct stored_layer {
   std::string class_name;
   std::string dtype;
   tensor_shape shape;
-  std::optional<stored_type> codes;  // nothing: the weight is left as it is
+  std::optional<element_type> codes;  // nothing: the weight is left as it is
   granularity grain;
   std::optional<artifact_activations> activations;
 };
@@ -117,10 +117,10 @@ inline result<std::vector<tensor_declaration>> declare_artifact(const checkpoint
     if (layer.codes) {
       const std::span extents = std::span(layer.shape.extents).first(layer.shape.rank);
       codes.push_back({layer.name + ".weight", *layer.codes, {extents.begin(), extents.end()}});
-      scales.push_back(
-          {layer.name + ".weight_scale", stored_type::f32, stored_scale_shape(layer.shape, layer.grain)});
+      scales.push_back({layer.name + ".weight_scale", element_type::float32,
+                        stored_scale_shape(layer.shape, layer.grain)});
     }
-    if (layer.activations) scales.push_back({layer.name + ".input_scale", stored_type::f32, {}});
+    if (layer.activations) scales.push_back({layer.name + ".input_scale", element_type::float32, {}});
   }
   for (const tensor_declaration& scale : scales)
     if (source.find(scale.name) != nullptr)

@@ -31,14 +31,14 @@ inline constexpr std::size_t npy_header_limit = 1 << 16;
 
 /// What the header of an .npy file says, checked against the size of the file.
 struct npy_header {
-  scalar_type type = scalar_type::float32;
+  element_type type = element_type::float32;
   tensor_shape shape;
   bool fortran_order = false;
   std::size_t data_offset = 0;  ///< of the first element, from the beginning of the file
 
   /// The array whose elements begin at `data`.
-  array_view view(const std::byte* data) const noexcept {
-    array_view array(data, type, shape);
+  any_view view(const std::byte* data) const noexcept {
+    any_view array(data, type, shape);
     if (fortran_order) {
       std::ptrdiff_t step = 1;
       for (std::size_t i = 0; i < shape.rank; ++i) {
@@ -177,21 +177,23 @@ class npy_header_parser {
   std::string_view rest_;
 };
 
-/// The scalar type of a `descr` such as "<f4", or the reason why there is none, with the line that converts.
-inline result<scalar_type> npy_scalar_type(std::string_view descr, std::string_view where) {
-  struct row {
-    std::string_view code;
-    scalar_type type;
-  };
-  constexpr row known[] = {
-      {"b1", scalar_type::boolean}, {"u1", scalar_type::uint8},   {"i1", scalar_type::int8},
-      {"u2", scalar_type::uint16},  {"i2", scalar_type::int16},   {"u4", scalar_type::uint32},
-      {"i4", scalar_type::int32},   {"u8", scalar_type::uint64},  {"i8", scalar_type::int64},
-      {"f2", scalar_type::float16}, {"f4", scalar_type::float32}, {"f8", scalar_type::float64},
-  };
+struct npy_type {
+  const char* code;  ///< as `descr` has it where files are written
+  element_type type;
+};
+
+inline constexpr npy_type npy_types[] = {
+    {"|b1", element_type::boolean}, {"|u1", element_type::uint8},   {"|i1", element_type::int8},
+    {"<u2", element_type::uint16},  {"<i2", element_type::int16},   {"<u4", element_type::uint32},
+    {"<i4", element_type::int32},   {"<u8", element_type::uint64},  {"<i8", element_type::int64},
+    {"<f2", element_type::float16}, {"<f4", element_type::float32}, {"<f8", element_type::float64},
+};
+
+/// The type of a `descr` such as "<f4", or the reason why there is none, with the line that converts.
+inline result<element_type> npy_scalar_type(std::string_view descr, std::string_view where) {
   const std::string_view code = descr.empty() ? descr : descr.substr(1);
-  for (const row& entry : known) {
-    if (entry.code != code) continue;
+  for (const npy_type& entry : npy_types) {
+    if (std::string_view(entry.code).substr(1) != code) continue;
     if (descr[0] != '>') return entry.type;
     return error(errc::unsupported, where,
                  "the elements are big-endian (\"" + std::string(descr) +
@@ -208,7 +210,7 @@ inline result<scalar_type> npy_scalar_type(std::string_view descr, std::string_v
 }
 
 /// The number of bytes that a shape takes, or nothing if it, or one of its strides, does not fit.
-inline std::optional<std::size_t> byte_count(const tensor_shape& shape, scalar_type type) {
+inline std::optional<std::size_t> byte_count(const tensor_shape& shape, element_type type) {
   std::ptrdiff_t bytes = static_cast<std::ptrdiff_t>(size_of(type));
   bool is_empty = false;
   for (std::size_t i = 0; i < shape.rank; ++i) {
@@ -298,20 +300,20 @@ inline result<npy_header> read_npy_header(std::span<const std::byte> beginning, 
 }
 
 /// The array in the bytes of an .npy file, zero-copy. Errors as `read_npy_header`.
-inline result<array_view> read_npy(std::span<const std::byte> file, std::string_view where) {
+inline result<any_view> read_npy(std::span<const std::byte> file, std::string_view where) {
   const auto header = read_npy_header(file, file.size(), where);
   if (!header) return header.error();
   return header->view(file.data() + header->data_offset);
 }
 
 /// The header of format 1.0 for a row-major array; its length is a multiple of 64.
-inline result<std::string> npy_header_bytes(scalar_type type, const tensor_shape& shape) {
-  constexpr std::string_view codes[] = {"|b1", "|u1", "|i1", "<u2", "<i2", "<u4", "<i4",
-                                        "<u8", "<i8", "<f2", "",    "<f4", "<f8"};
-  if (type == scalar_type::bfloat16)
-    return error(errc::unsupported, "", "NumPy has no bfloat16: write float32 instead.");
-  std::string text = "{'descr': '" + std::string(codes[static_cast<std::size_t>(type)]) +
-                     "', 'fortran_order': False, 'shape': (";
+inline result<std::string> npy_header_bytes(element_type type, const tensor_shape& shape) {
+  const auto* const known = std::find_if(std::begin(detail::npy_types), std::end(detail::npy_types),
+                                         [&](const detail::npy_type& entry) { return entry.type == type; });
+  if (known == std::end(detail::npy_types))
+    return error(errc::unsupported, "",
+                 "NumPy has no " + std::string(name_of(type)) + ": write float32 instead.");
+  std::string text = std::string("{'descr': '") + known->code + "', 'fortran_order': False, 'shape': (";
   for (std::size_t i = 0; i < shape.rank; ++i)
     text += std::to_string(shape[i]) + (i + 1 < shape.rank ? ", " : shape.rank == 1 ? "," : "");
   text += "), }";
@@ -324,8 +326,8 @@ inline result<std::string> npy_header_bytes(scalar_type type, const tensor_shape
 /// Writes an array as an .npy file of format 1.0, row-major whatever its strides. The file appears whole or
 /// not at all.
 ///
-/// @return cannot_write, with the path; unsupported for bfloat16
-inline result<void> write_npy(const std::string& path, const array_view& array) {
+/// @return cannot_write, with the path; unsupported for what NumPy lacks
+inline result<void> write_npy(const std::string& path, const any_view& array) {
   const auto header = npy_header_bytes(array.type, array.shape);
   if (!header) return header.error().in(path);
   auto file = output_file::create(path);

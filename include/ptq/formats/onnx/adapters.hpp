@@ -141,7 +141,7 @@ inline void adapt_upsample_scales(onnx_moving_node& node) {
 inline std::optional<std::string_view> nearest_mode_of(const onnx_moving_node& node) {
   if (node.original_op_type() == "Upsample") return "floor";
   const onnx_tensor* const tensor = node.scope().constant(node.input(1));
-  if (tensor == nullptr || tensor->type != onnx_type::float32) return {};
+  if (tensor == nullptr || tensor->type != element_type::float32) return {};
   std::vector<float> scales(tensor->data.size() / sizeof(float));
   std::memcpy(scales.data(), tensor->data.data(), scales.size() * sizeof(float));
   if (std::all_of(scales.begin(), scales.end(), [](float s) { return s >= 1; })) return "floor";

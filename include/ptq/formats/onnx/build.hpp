@@ -82,25 +82,25 @@ inline std::string rename_node(std::string_view source, const std::map<std::size
 }
 
 /// TensorProto without its data.
-inline std::string describe_tensor(const std::string& name, onnx_type type,
+inline std::string describe_tensor(const std::string& name, element_type type,
                                    std::span<const std::size_t> dims) {
   std::string message;
   protozero::pbf_writer tensor(message);
   for (const std::size_t extent : dims) tensor.add_int64(1, static_cast<std::int64_t>(extent));
-  tensor.add_int32(2, static_cast<std::int32_t>(type));
+  tensor.add_int32(2, static_cast<std::int32_t>(onnx_number(type)));
   tensor.add_string(8, name);
   return message;
 }
 
 /// The start of a GraphProto.initializer field, after which `size` bytes of data follow.
-inline std::string initializer_header(const std::string& name, onnx_type type,
+inline std::string initializer_header(const std::string& name, element_type type,
                                       std::span<const std::size_t> dims, std::uint64_t size) {
   std::string message = describe_tensor(name, type, dims);
   message += field_header(9, size);
   return field_header(5, message.size() + size) + message;
 }
 
-inline std::string make_initializer(const std::string& name, onnx_type type,
+inline std::string make_initializer(const std::string& name, element_type type,
                                     std::span<const std::size_t> dims, std::string_view data) {
   return initializer_header(name, type, dims, data.size()).append(data);
 }

@@ -24,12 +24,12 @@ namespace detail {
 /// Whether a tensor holds codes of a quantized one.
 inline bool holds_codes(const onnx_tensor& tensor) noexcept {
   const std::size_t bits = bits_of(tensor.type);
-  return bits > 0 && bits <= 8 && tensor.type != onnx_type::boolean;
+  return bits > 0 && bits <= 8 && tensor.type != element_type::boolean;
 }
 
 /// Whether a constant may be somebody's weight: floats or codes, of two axes and more, and no mere number.
 inline bool is_weight_like(const onnx_tensor& tensor) noexcept {
-  return tensor.dims.size() >= 2 && tensor.size() > 1 && (element_of(tensor.type) || holds_codes(tensor));
+  return tensor.dims.size() >= 2 && tensor.size() > 1 && (is_float(tensor.type) || holds_codes(tensor));
 }
 
 /// A constant by the name that it has where it is used.

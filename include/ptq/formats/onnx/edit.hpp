@@ -42,16 +42,16 @@ namespace detail {
 /// scale per channel, for fp8 with the attribute `output_dtype`.
 struct onnx_code_type {
   std::string_view dtype;
-  onnx_type type = onnx_type::undefined;
+  element_type type = element_type::unknown;
   std::int64_t opset = 0;
   std::int64_t ir_version = 0;
 };
 
 inline const onnx_code_type* find_code_type(std::string_view dtype) noexcept {
   static constexpr onnx_code_type types[] = {
-      {"int8", onnx_type::int8, 13, 4},  // since IR version 4 an initializer need not be an input
-      {"fp8_e4m3fn", onnx_type::fp8_e4m3fn, 21, 10},
-      {"fp8_e5m2", onnx_type::fp8_e5m2, 21, 10},
+      {"int8", element_type::int8, 13, 4},  // since IR version 4 an initializer need not be an input
+      {"fp8_e4m3fn", element_type::fp8_e4m3fn, 21, 10},
+      {"fp8_e5m2", element_type::fp8_e5m2, 21, 10},
   };
   for (const onnx_code_type& known : types)
     if (known.dtype == dtype) return &known;
@@ -72,7 +72,7 @@ inline const onnx_code_type* find_needed_type(const plan& planned) noexcept {
 struct onnx_coded_weight {
   std::size_t layer = 0;
   const onnx_tensor* source = nullptr;
-  onnx_type type = onnx_type::undefined;
+  element_type type = element_type::unknown;
   granularity grain;
   std::string quantized;  ///< names of tensors
   std::string scale;
@@ -150,7 +150,7 @@ class onnx_editor {
       if (decided.activations.is_quantized()) {
         const auto pair = quantize_activation(decided, *call, input_scales[at]);
         if (!pair) return pair.error();
-        const onnx_type codes = find_code_type(decided.activations.dtype)->type;
+        const element_type codes = find_code_type(decided.activations.dtype)->type;
         const bool is_apart = moves_behind(graph_->nodes[node], codes, written_opset());
         use_instead(node, call->input, is_apart ? pass_on(node, *pair) : *pair);
         if (is_quantized_otherwise(decided, source, node, input_scales[at])) set_apart(node);
@@ -241,11 +241,11 @@ class onnx_editor {
     if (weight == nullptr || !is_quantized_by_neighbours(graph_->nodes[node])) return false;
     if (!decided.weights.is_quantized()) return true;
     const std::string_view name = bias_of(*graph_, *links_, constants_, graph_->nodes[node]);
-    if (name.empty() || weight->type != onnx_type::float32) return false;
+    if (name.empty() || weight->type != element_type::float32) return false;
     // A bias is rounded to int32 for the kernels of int8 layers. There are none for others.
     if (decided.weights.dtype != "int8" || decided.activations.dtype != "int8") return true;
     const onnx_tensor* const bias = tracer_.trace(name).tensor;
-    if (bias == nullptr || bias->type != onnx_type::float32) return true;  // whatever is computed from it
+    if (bias == nullptr || bias->type != element_type::float32) return true;  // whatever is computed from it
     return is_lost_in_int32(*bias, *weight, decided.weights.grain.value_or(per_tensor()),
                             std::bit_cast<std::uint32_t>(input_scale));
   }
@@ -275,7 +275,7 @@ class onnx_editor {
     if (has_zero_point(weight)) inputs.push_back(zero_point(*codes, weight.scale_dims()));
     insert_before(node, make_node("DequantizeLinear", fresh(constant + "_DequantizeLinear"), inputs,
                                   weight.arrives_as, axis_attribute(weight)));
-    if (weight.source->type != onnx_type::float32)
+    if (weight.source->type != element_type::float32)
       weight.arrives_as = cast(node, weight.arrives_as, weight.source->type);
     made_.weights.push_back(std::move(weight));
     return made_.weights.size() - 1;
@@ -294,13 +294,13 @@ class onnx_editor {
   /// zero point, and then refuse the node.
   bool has_zero_point(const onnx_coded_weight& weight) const {
     return carried_.contains(weight.source->name) ||
-           (weight.source->type != onnx_type::float32 && !weight.grain.is_per_channel());
+           (weight.source->type != element_type::float32 && !weight.grain.is_per_channel());
   }
 
-  std::string cast(std::size_t node, const std::string& name, onnx_type type) {
+  std::string cast(std::size_t node, const std::string& name, element_type type) {
     const std::string output = fresh(name + "_" + name_of(type));
-    insert_before(node, make_node("Cast", fresh(output + "_Cast"), {name}, output,
-                                  {"to", static_cast<std::int64_t>(type)}));
+    insert_before(node,
+                  make_node("Cast", fresh(output + "_Cast"), {name}, output, {"to", onnx_number(type)}));
     return output;
   }
 
@@ -340,8 +340,8 @@ class onnx_editor {
   /// The dequantized form of a call's input.
   result<std::string> quantize_activation(const planned_layer& decided, const onnx_call& call, float scale) {
     const std::string& tensor = graph_->nodes[call.node].inputs[call.input];
-    const onnx_type type = call.type;
-    if (!element_of(type))  // a plan of `match` leaves it as it is
+    const element_type type = call.type;
+    if (!is_float(type))  // a plan of `match` leaves it as it is
       return error(errc::unsupported, "layer \"" + decided.name + "\"",
                    "its input \"" + tensor +
                        "\" does not hold floats, as far as the file tells. Give the plan "
@@ -357,15 +357,15 @@ class onnx_editor {
     const std::string scale_name = fresh(tensor + "_scale");
     std::string bytes(sizeof scale, '\0');
     std::memcpy(bytes.data(), &scale, sizeof scale);
-    made_.initializers.push_back(make_initializer(scale_name, onnx_type::float32, {}, bytes));
+    made_.initializers.push_back(make_initializer(scale_name, element_type::float32, {}, bytes));
     const std::string source =
-        type == onnx_type::float32 ? tensor : cast(call.node, tensor, onnx_type::float32);
+        type == element_type::float32 ? tensor : cast(call.node, tensor, element_type::float32);
     const std::string quantized = fresh(tensor + "_quantized");
     pair = fresh(tensor + "_dequantized");
     insert_before(call.node, quantize_node(*codes, tensor, {source, scale_name}, quantized));
     insert_before(call.node, make_node("DequantizeLinear", fresh(tensor + "_DequantizeLinear"),
                                        {quantized, scale_name, zero_point(*codes)}, pair));
-    if (type != onnx_type::float32) pair = cast(call.node, pair, type);
+    if (type != element_type::float32) pair = cast(call.node, pair, type);
     return pair;
   }
 
@@ -375,10 +375,10 @@ class onnx_editor {
   std::string quantize_node(const onnx_code_type& codes, const std::string& tensor,
                             std::vector<std::string> inputs, const std::string& output) {
     onnx_integer type;
-    if (codes.type == onnx_type::int8)
+    if (codes.type == element_type::int8)
       inputs.push_back(zero_point(codes));
     else
-      type = {"output_dtype", static_cast<std::int64_t>(codes.type)};
+      type = {"output_dtype", onnx_number(codes.type)};
     return make_node("QuantizeLinear", fresh(tensor + "_QuantizeLinear"), inputs, output, type);
   }
 
@@ -513,8 +513,8 @@ class onnx_editor {
   std::set<std::string_view> quantized_;  // activations: each is read by a QuantizeLinear
   std::map<std::tuple<std::string, std::string, bool, std::size_t>, std::size_t> coded_;
   std::map<std::pair<std::size_t, std::size_t>, std::string> copies_;  // weight, node -> output
-  std::map<std::tuple<std::string, onnx_type, std::uint32_t>, std::string> pairs_;
-  std::map<std::pair<onnx_type, std::vector<std::size_t>>, std::string> zeros_;
+  std::map<std::tuple<std::string, element_type, std::uint32_t>, std::string> pairs_;
+  std::map<std::pair<element_type, std::vector<std::size_t>>, std::string> zeros_;
 };
 
 }  // namespace detail

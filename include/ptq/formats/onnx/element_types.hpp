@@ -18,8 +18,8 @@ namespace detail {
 /// Where the type of an output stands: in an input, or it is fixed, or nothing says it.
 struct onnx_typing {
   static constexpr std::size_t no_slot = static_cast<std::size_t>(-1);
-  std::size_t input = no_slot;            ///< the slot of the input that has the same type
-  onnx_type type = onnx_type::undefined;  ///< where no input has it
+  std::size_t input = no_slot;                ///< the slot of the input that has the same type
+  element_type type = element_type::unknown;  ///< where no input has it
 };
 
 /// Operators all outputs of which have the type of their first input, unless `typing_of` says otherwise.
@@ -178,14 +178,14 @@ struct onnx_type_rule {
 
 inline const onnx_type_rule* find_type_rule(std::string_view op_type, std::size_t output) noexcept {
   constexpr std::size_t any = onnx_type_rule::any;
-  constexpr auto like = [](std::size_t slot) { return onnx_typing{slot, onnx_type::undefined}; };
-  constexpr auto fixed = [](onnx_type type) { return onnx_typing{onnx_typing::no_slot, type}; };
-  constexpr onnx_typing boolean = fixed(onnx_type::boolean);
-  constexpr onnx_typing int64 = fixed(onnx_type::int64);
-  constexpr onnx_typing int32 = fixed(onnx_type::int32);
-  constexpr onnx_typing uint8 = fixed(onnx_type::uint8);
-  constexpr onnx_typing float32 = fixed(onnx_type::float32);
-  constexpr onnx_typing text = fixed(onnx_type::string);
+  constexpr auto like = [](std::size_t slot) { return onnx_typing{slot, element_type::unknown}; };
+  constexpr auto fixed = [](element_type type) { return onnx_typing{onnx_typing::no_slot, type}; };
+  constexpr onnx_typing boolean = fixed(element_type::boolean);
+  constexpr onnx_typing int64 = fixed(element_type::int64);
+  constexpr onnx_typing int32 = fixed(element_type::int32);
+  constexpr onnx_typing uint8 = fixed(element_type::uint8);
+  constexpr onnx_typing float32 = fixed(element_type::float32);
+  constexpr onnx_typing text = fixed(element_type::string);
   static constexpr onnx_type_rule rules[] = {
       {"And", any, boolean},
       {"ArgMax", any, int64},
@@ -261,20 +261,20 @@ inline const onnx_type_rule* find_type_rule(std::string_view op_type, std::size_
 /// The type that the bodies of If, Loop or Scan declare for an output; undefined unless all agree.
 ///
 /// @param output counted among those of the bodies
-inline onnx_type body_type(const onnx_node& node, std::size_t output) noexcept {
-  std::optional<onnx_type> type;
+inline element_type body_type(const onnx_node& node, std::size_t output) noexcept {
+  std::optional<element_type> type;
   for (const onnx_attribute& attribute : node.attributes) {
     for (const onnx_body& body : attribute.bodies) {
-      if (output >= body.outputs.size()) return onnx_type::undefined;
+      if (output >= body.outputs.size()) return element_type::unknown;
       const auto value = std::find_if(body.values.begin(), body.values.end(), [&](const onnx_value& known) {
-        return known.name == body.outputs[output] && known.type != onnx_type::undefined;
+        return known.name == body.outputs[output] && known.type != element_type::unknown;
       });
-      const onnx_type declared = value != body.values.end() ? value->type : onnx_type::undefined;
-      if (type && declared != *type) return onnx_type::undefined;
+      const element_type declared = value != body.values.end() ? value->type : element_type::unknown;
+      if (type && declared != *type) return element_type::unknown;
       type = declared;
     }
   }
-  return type.value_or(onnx_type::undefined);
+  return type.value_or(element_type::unknown);
 }
 
 /// What says the type of an output of a node.
@@ -286,16 +286,15 @@ inline onnx_typing typing_of(const onnx_node& node, std::size_t output) noexcept
   if (node.op_type == "ConstantOfShape") {
     const onnx_attribute* const value = node.find_attribute("value");
     const bool is_given = value != nullptr && value->tensors.size() == 1;
-    return {onnx_typing::no_slot, is_given ? value->tensors.front().type : onnx_type::float32};
+    return {onnx_typing::no_slot, is_given ? value->tensors.front().type : element_type::float32};
   }
   const onnx_type_rule* const rule = find_type_rule(node.op_type, output);
   if (rule == nullptr) return keeps_its_type(node.op_type) ? onnx_typing{0} : onnx_typing{};
   if (!rule->attribute.empty())
-    if (const auto type = static_cast<onnx_type>(node.integer(rule->attribute, 0));
-        type != onnx_type::undefined)
+    if (const auto type = onnx_type(node.integer(rule->attribute, 0)); type != element_type::unknown)
       return {onnx_typing::no_slot, type};
   if (node.op_type == "QuantizeLinear" && node.input(2).empty())
-    return {onnx_typing::no_slot, onnx_type::uint8};
+    return {onnx_typing::no_slot, element_type::uint8};
   return rule->typing;
 }
 

@@ -31,8 +31,8 @@ inline bool fuses_with_float_input(const onnx_node& node, const onnx_tensor& wei
 /// Whether ONNX Runtime moves the DequantizeLinear of a layer's input behind the layer, as it does for
 /// MaxPool. From operator set 21 on it gives the new QuantizeLinear the type of int8 codes twice, changes one
 /// of them to uint8, and refuses to load what it made.
-inline bool moves_behind(const onnx_node& node, onnx_type codes, std::int64_t opset) {
-  return node.op_type == "MaxPool" && codes == onnx_type::int8 && opset >= 21;
+inline bool moves_behind(const onnx_node& node, element_type codes, std::int64_t opset) {
+  return node.op_type == "MaxPool" && codes == element_type::int8 && opset >= 21;
 }
 
 /// Operators whose float weights and biases are quantized too, where their inputs and outputs are. A MatMul

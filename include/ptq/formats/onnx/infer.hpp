@@ -65,20 +65,20 @@ class onnx_declarations {
   }
 
   /// Undefined where nothing says it: behind an operator of another domain, in a sequence.
-  onnx_type type_of(std::string_view name) const {
+  element_type type_of(std::string_view name) const {
     std::vector<std::string_view> way;  // tensors of the type of those before them
-    onnx_type type = onnx_type::undefined;
+    element_type type = element_type::unknown;
     for (;;) {
       if (const onnx_tensor* const constant = links_->constant(name)) {
         type = constant->type;
         break;
       }
       const onnx_value* const value = declared(name);
-      if (value != nullptr && value->type != onnx_type::undefined) {
+      if (value != nullptr && value->type != element_type::unknown) {
         type = value->type;
         break;
       }
-      if (const onnx_type* const known = types_.find(name)) {
+      if (const element_type* const known = types_.find(name)) {
         type = *known;
         break;
       }
@@ -175,7 +175,7 @@ class onnx_declarations {
   name_map<const onnx_value*> declared_;
   // What was found out, so that nobody walks a long way twice; none of it is an answer of its own.
   mutable std::unordered_map<std::size_t, std::optional<std::size_t>> ranks_;  // node -> rank of its outputs
-  mutable name_map<onnx_type> types_;
+  mutable name_map<element_type> types_;
   mutable name_map<std::size_t> slots_;  // of outputs of nodes that have many
 };
 

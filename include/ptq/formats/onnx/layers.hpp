@@ -25,9 +25,9 @@
 #include "ptq/formats/onnx/operators.hpp"
 #include "ptq/formats/onnx/tensor.hpp"
 #include "ptq/formats/onnx/trace.hpp"
-#include "ptq/model/any_view.hpp"
 #include "ptq/model/layer.hpp"
 #include "ptq/result.hpp"
+#include "ptq/tensor/any_view.hpp"
 #include "ptq/tensor/view.hpp"
 #include "ptq/text/name_map.hpp"
 #include "ptq/text/shape_text.hpp"
@@ -40,7 +40,7 @@ struct onnx_call {
   std::size_t input = 0;  ///< that is the layer's activation
   std::optional<std::size_t>
       carrier{};  ///< the last node on the way of the constant to the weight's slot, if any
-  onnx_type type = onnx_type::undefined;  ///< of the activation; undefined where nothing says it
+  element_type type = element_type::unknown;  ///< of the activation; undefined where nothing says it
 };
 
 /// What a layer is in the graph. As in PyTorch, a weight that several nodes use in the same way is one layer,
@@ -166,7 +166,7 @@ class onnx_layer_builder {
     if (!weight) return weight.error();
     const onnx_tensor* const tensor = weight->tensor();
     if (tensor == nullptr && (kind.needs_constant() || !left_alone(constants_, node).empty())) return false;
-    if (kind.use == use::rows && (tensor->dims.size() != 2 || !element_of(tensor->type)))
+    if (kind.use == use::rows && (tensor->dims.size() != 2 || !is_float(tensor->type)))
       return false;  // an index into a shape or a list
     if (const auto fits = check_rank(at, kind, *weight); !fits) return fits.error();
 
@@ -236,11 +236,11 @@ class onnx_layer_builder {
     for (std::size_t i = 0; i < made_.layers.size(); ++i) {
       if (!made_.layers[i].reason.empty()) continue;
       for (const onnx_call& call : made_.sources[i].calls) {
-        if (element_of(call.type)) continue;
+        if (is_float(call.type)) continue;
         const std::string tensor = "its input \"" + graph_->nodes[call.node].inputs[call.input] + "\" ";
         made_.layers[i].input_reason =
-            call.type != onnx_type::undefined
-                ? tensor + "holds " + name_of(call.type)
+            call.type != element_type::unknown
+                ? tensor + "holds " + onnx_word(call.type)
                 : tensor + "is of a type that the file does not tell (onnx.shape_inference can add it)";
         break;
       }
@@ -334,8 +334,8 @@ class onnx_layer_builder {
   static any_view shown(const onnx_tensor& tensor) {
     const bool is_whole = bits_of(tensor.type) * tensor.size() == 8 * tensor.data.size();
     if (is_whole || tensor.dims.size() > max_rank) return tensor.view();
-    return {nullptr, std::nullopt, tensor_shape(std::span<const std::size_t>(tensor.dims)),
-            word_of(tensor.type)};
+    return {nullptr, element_type::unknown, tensor_shape(std::span<const std::size_t>(tensor.dims)),
+            onnx_word(tensor.type)};
   }
 
   static std::string label(const onnx_node& node, std::size_t at) {

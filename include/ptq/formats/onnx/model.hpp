@@ -28,7 +28,7 @@ struct onnx_extent {
 /// ValueInfoProto: what the file declares about a tensor.
 struct onnx_value {
   std::string name;
-  onnx_type type = onnx_type::undefined;          ///< undefined also for sequences and other non-tensors
+  element_type type = element_type::unknown;      ///< undefined also for sequences and other non-tensors
   std::optional<std::vector<onnx_extent>> shape;  ///< nothing: not even the rank is known
 };
 

@@ -122,26 +122,26 @@ class onnx_moving_node {
   /// A Constant before the node: a list of int64, or one number of a type. Its name.
   std::string constant(std::string_view what, std::span<const std::int64_t> values) {
     const std::size_t dims[] = {values.size()};
-    return add_constant(what, onnx_type::int64, dims, bytes_of(values));
+    return add_constant(what, element_type::int64, dims, bytes_of(values));
   }
   std::string constant(std::string_view what, std::span<const float> values) {
     const std::size_t dims[] = {values.size()};
-    return add_constant(what, onnx_type::float32, dims, bytes_of(values));
+    return add_constant(what, element_type::float32, dims, bytes_of(values));
   }
   std::string scalar(std::string_view what, std::int64_t value) {
-    return add_constant(what, onnx_type::int64, {}, bytes_of(std::span<const std::int64_t>(&value, 1)));
+    return add_constant(what, element_type::int64, {}, bytes_of(std::span<const std::int64_t>(&value, 1)));
   }
   std::string scalar(std::string_view what, float value) {
-    return add_constant(what, onnx_type::float32, {}, bytes_of(std::span<const float>(&value, 1)));
+    return add_constant(what, element_type::float32, {}, bytes_of(std::span<const float>(&value, 1)));
   }
   /// Of the type that the node's first input and output have; refuses where that is not known.
   std::string typed_scalar(std::string_view what, float value) {
-    onnx_type type = scope_->type_of(input(0));
-    if (type == onnx_type::undefined) type = scope_->type_of(outputs_.front());
+    element_type type = scope_->type_of(input(0));
+    if (type == element_type::unknown) type = scope_->type_of(outputs_.front());
     const auto bytes = encode(value, type);
     if (!bytes) {
       refuse("the type of its input \"" + std::string(input(0)) + "\" is " +
-                 (type == onnx_type::undefined ? "not known" : name_of(type)),
+                 (type == element_type::unknown ? "not known" : onnx_word(type)),
              "Save the model with the types of its inner tensors (onnx.shape_inference.infer_shapes).");
       return {};
     }
@@ -236,23 +236,23 @@ class onnx_moving_node {
     return bytes;
   }
 
-  static std::optional<std::string> encode(float value, onnx_type type) {
+  static std::optional<std::string> encode(float value, element_type type) {
     const auto bytes = [](auto number) { return bytes_of(std::span<const decltype(number)>(&number, 1)); };
     switch (type) {
-      case onnx_type::float32:
+      case element_type::float32:
         return bytes(value);
-      case onnx_type::float64:
+      case element_type::float64:
         return bytes(static_cast<double>(value));
-      case onnx_type::float16:
+      case element_type::float16:
         return bytes(half::from_float(value).bits);
-      case onnx_type::bfloat16:
+      case element_type::bfloat16:
         return bytes(bfloat16::from_float(value).bits);
       default:
         return std::nullopt;
     }
   }
 
-  std::string add_constant(std::string_view what, onnx_type type, std::span<const std::size_t> dims,
+  std::string add_constant(std::string_view what, element_type type, std::span<const std::size_t> dims,
                            const std::string& bytes) {
     std::string output = name_for(what);
     std::string attribute;

@@ -273,7 +273,7 @@ class onnx_parser {
               [&](std::uint64_t extent) { tensor.dims.push_back(static_cast<std::size_t>(extent)); });
           break;
         case 2:
-          tensor.type = static_cast<onnx_type>(field.integer32());
+          tensor.type = onnx_type(field.integer32());
           break;
         case 4:
         case 5:
@@ -304,7 +304,7 @@ class onnx_parser {
   }
 
   /// Values that are stored one by one, as an array of their type.
-  std::span<const std::byte> decode(const std::vector<wire_field>& fields, onnx_type type) {
+  std::span<const std::byte> decode(const std::vector<wire_field>& fields, element_type type) {
     std::vector<std::byte>& bytes = model_->decoded.emplace_back();
     const auto append = [&](std::uint64_t value, std::size_t size) {
       for (std::size_t i = 0; i < size; ++i) bytes.push_back(static_cast<std::byte>(value >> (8 * i)));
@@ -330,18 +330,18 @@ class onnx_parser {
     return bytes;
   }
 
-  static protozero::pbf_tag_type field_for(onnx_type type) noexcept {
+  static protozero::pbf_tag_type field_for(element_type type) noexcept {
     switch (type) {
-      case onnx_type::float32:
-      case onnx_type::complex64:
+      case element_type::float32:
+      case element_type::complex64:
         return 4;
-      case onnx_type::int64:
+      case element_type::int64:
         return 7;
-      case onnx_type::float64:
-      case onnx_type::complex128:
+      case element_type::float64:
+      case element_type::complex128:
         return 10;
-      case onnx_type::uint32:
-      case onnx_type::uint64:
+      case element_type::uint32:
+      case element_type::uint64:
         return 11;
       default:
         return 5;
@@ -386,7 +386,7 @@ class onnx_parser {
     for_each_field(message, state, "TypeProto", [&](const wire_field& field) {
       if (field.tag != 1) return;
       for_each_field(field.bytes(), state, "TypeProto.Tensor", [&](const wire_field& inner) {
-        if (inner.tag == 1) value.type = static_cast<onnx_type>(inner.integer32());
+        if (inner.tag == 1) value.type = onnx_type(inner.integer32());
         if (inner.tag == 2) value.shape = parse_shape(inner.bytes());
       });
     });

@@ -71,7 +71,7 @@ inline result<void> check_tensor(onnx_external_data& files, onnx_tensor& tensor,
 /// The value of a `Constant` node, whichever of its attributes holds it. Strings and sparse tensors are left
 /// out.
 inline bool read_constant(onnx_model& model, const onnx_node& node, onnx_tensor& value) {
-  const auto hold = [&](onnx_type type, auto numbers, bool is_list) {
+  const auto hold = [&](element_type type, auto numbers, bool is_list) {
     value.type = type;
     if (is_list) value.dims = {numbers.size()};
     const auto bytes = std::as_bytes(numbers);
@@ -82,13 +82,13 @@ inline bool read_constant(onnx_model& model, const onnx_node& node, onnx_tensor&
     if (attribute.name == "value" && attribute.kind == type::tensor && attribute.tensors.size() == 1)
       value = attribute.tensors.front();
     else if (attribute.name == "value_float" && attribute.kind == type::real)
-      hold(onnx_type::float32, std::span(&attribute.real, 1), false);
+      hold(element_type::float32, std::span(&attribute.real, 1), false);
     else if (attribute.name == "value_floats" && attribute.kind == type::reals)
-      hold(onnx_type::float32, std::span(attribute.reals), true);
+      hold(element_type::float32, std::span(attribute.reals), true);
     else if (attribute.name == "value_int" && attribute.kind == type::integer)
-      hold(onnx_type::int64, std::span(&attribute.integer, 1), false);
+      hold(element_type::int64, std::span(&attribute.integer, 1), false);
     else if (attribute.name == "value_ints" && attribute.kind == type::integers)
-      hold(onnx_type::int64, std::span(attribute.integers), true);
+      hold(element_type::int64, std::span(attribute.integers), true);
     else
       continue;
     value.name = node.outputs.front();

@@ -75,7 +75,7 @@ class onnx_rounding_finder {
   /// The constant scales of a node; nothing where they, or its zero points, are of another kind than ours.
   std::optional<std::vector<float>> scales_of(const onnx_node& node) const {
     const onnx_tensor* const stored = links_->constant(node.input(1));
-    if (stored == nullptr || stored->type != onnx_type::float32 || node.integer("block_size", 0) != 0 ||
+    if (stored == nullptr || stored->type != element_type::float32 || node.integer("block_size", 0) != 0 ||
         node.integer("saturate", 1) == 0)
       return {};
     if (!node.input(2).empty()) {
@@ -112,8 +112,7 @@ class onnx_rounding_finder {
     const auto scales = scales_of(encoder);
     if (!scales || scales->size() != 1) return false;
     const onnx_tensor* const zero = links_->constant(encoder.input(2));
-    const auto type =
-        zero != nullptr ? zero->type : static_cast<onnx_type>(encoder.integer("output_dtype", 2));
+    const auto type = zero != nullptr ? zero->type : onnx_type(encoder.integer("output_dtype", 2));
     const auto uses = links_->uses(encoder.outputs[0]);
     if (!find_instantiation(name_of(type), "modelopt") || uses.empty() ||
         links_->is_output(encoder.outputs[0]))

@@ -35,13 +35,13 @@ class onnx_scope {
   explicit onnx_scope(const onnx_function& function) { enter(function.nodes, function.outputs); }
 
   /// Undefined where nothing says it.
-  onnx_type type_of(std::string_view name) const {
+  element_type type_of(std::string_view name) const {
     if (declarations_ != nullptr) return declarations_->type_of(name);
     if (const onnx_tensor* const tensor = own_constant(name)) return tensor->type;
     const auto value = values_.find(name);
-    if (value != values_.end() && value->second->type != onnx_type::undefined) return value->second->type;
+    if (value != values_.end() && value->second->type != element_type::unknown) return value->second->type;
     if (const auto cast = casts_.find(name); cast != casts_.end()) return cast->second;
-    return is_own(name) || around_ == nullptr ? onnx_type::undefined : around_->type_of(name);
+    return is_own(name) || around_ == nullptr ? element_type::unknown : around_->type_of(name);
   }
 
   std::optional<std::size_t> rank_of(std::string_view name) const {
@@ -72,8 +72,7 @@ class onnx_scope {
       made_.insert(node.outputs.begin(), node.outputs.end());
       for_each_use(node, [&](const std::string& name, std::size_t) { used_.insert(name); });
       if (!node.is_standard() || node.outputs.empty()) continue;
-      if (node.op_type == "Cast")
-        casts_.emplace(node.outputs.front(), static_cast<onnx_type>(node.integer("to", 0)));
+      if (node.op_type == "Cast") casts_.emplace(node.outputs.front(), onnx_type(node.integer("to", 0)));
       const onnx_attribute* const value = node.find_attribute("value");
       if (node.op_type == "Constant" && value != nullptr && !value->tensors.empty())
         constants_.emplace(node.outputs.front(), &value->tensors.front());
@@ -92,7 +91,7 @@ class onnx_scope {
   const onnx_declarations* declarations_ = nullptr;
   std::unordered_map<std::string_view, const onnx_value*> values_;
   std::unordered_map<std::string_view, const onnx_tensor*> constants_;
-  std::unordered_map<std::string_view, onnx_type> casts_;
+  std::unordered_map<std::string_view, element_type> casts_;
   std::set<std::string_view> made_;
   std::set<std::string_view> used_;
 };

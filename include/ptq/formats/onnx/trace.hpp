@@ -33,7 +33,7 @@ inline std::optional<std::vector<std::int64_t>> fixed_integers(const onnx_node& 
     return std::vector<std::int64_t>(given.begin(), given.end());
   }
   const onnx_tensor* const stored = links.constant(node.input(slot));
-  if (stored == nullptr || stored->type != onnx_type::int64 ||
+  if (stored == nullptr || stored->type != element_type::int64 ||
       stored->data.size() % sizeof(std::int64_t) != 0 ||
       stored->data.size() > most_axes * sizeof(std::int64_t))
     return std::nullopt;
@@ -53,7 +53,7 @@ inline std::optional<std::vector<std::int64_t>> passing_arguments(const onnx_nod
   if (op == "Flatten") return std::vector<std::int64_t>{node.integer("axis", 1)};
   const bool is_same = op == "Identity" || (op == "Sum" && node.inputs.size() == 1);  // ours, against fusions
   if (is_same) return std::vector<std::int64_t>();
-  if (op == "Cast" && element_of(static_cast<onnx_type>(node.integer("to", 0))))
+  if (op == "Cast" && is_float(onnx_type(node.integer("to", 0))))
     return std::vector<std::int64_t>();  // to integers it would round
   return std::nullopt;
 }
@@ -160,10 +160,10 @@ inline std::optional<std::size_t> same_axis(const onnx_dims& dims, std::size_t a
 
 /// A constant as it arrives somewhere, through nodes that only pass it on.
 struct traced_constant {
-  const onnx_tensor* tensor = nullptr;    ///< null: what arrives is computed
-  std::optional<std::size_t> carrier;     ///< the last node on the way; nothing: it comes as it is
-  onnx_type type = onnx_type::undefined;  ///< as it arrives
-  onnx_dims dims;                         ///< likewise
+  const onnx_tensor* tensor = nullptr;        ///< null: what arrives is computed
+  std::optional<std::size_t> carrier;         ///< the last node on the way; nothing: it comes as it is
+  element_type type = element_type::unknown;  ///< as it arrives
+  onnx_dims dims;                             ///< likewise
   std::vector<std::optional<std::size_t>>
       axes;                           ///< where each of them lies in the constant, if in one axis of it
   std::optional<std::size_t> misfit;  ///< the first node on the way that cannot take it
@@ -224,8 +224,8 @@ class onnx_tracer {
     const bool is_first = !passed.carrier;
     passed.carrier = step;
     if (passed.misfit) return;
-    if (const auto type = static_cast<onnx_type>(node.integer("to", 0));
-        node.op_type == "Cast" && type != onnx_type::undefined)
+    if (const auto type = onnx_type(node.integer("to", 0));
+        node.op_type == "Cast" && type != element_type::unknown)
       passed.type = type;
     auto dims = shape_behind(node, *links_, passed.dims);
     if (!dims) {

@@ -185,7 +185,7 @@ class onnx_layout {
   void lay_weight(const onnx_coded_weight& weight) {
     onnx_weight_place& at = places_.emplace_back();
     const std::uint64_t scale_size = sizeof(float) * weight.scale_count();
-    add(initializer_header(weight.scale, onnx_type::float32, weight.scale_dims(), scale_size), scale_size);
+    add(initializer_header(weight.scale, element_type::float32, weight.scale_dims(), scale_size), scale_size);
     at.scales = size_ - scale_size;
     const std::uint64_t size = weight.source->size() * bits_of(weight.type) / 8;
     at.codes_are_external = codes_are_external_;
@@ -503,7 +503,7 @@ result<onnx_writer> write_onnx(const std::string& path, const onnx_model& model,
   const auto applied = apply<Policies>(planned, layers.layers, [&](const quantized_layer& q) -> result<void> {
     if (auto written = writer->write(q); !written) return written;
     auto told = detail::deliver(q, on_layer);
-    const std::size_t size = q.source.weight.size() * size_of(*q.source.weight.type);
+    const std::size_t size = q.source.weight.size() * size_of(q.source.weight.type);
     model.release({static_cast<const std::byte*>(q.source.weight.data), size});
     return told;
   });

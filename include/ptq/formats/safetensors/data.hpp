@@ -21,56 +21,21 @@
 namespace ptq::inline v0_1 {
 namespace detail {
 
-/// Nothing for fp8, fp4 and complex numbers, which no engine takes as input.
-constexpr std::optional<scalar_type> scalar_type_of(stored_type type) noexcept {
-  switch (type) {
-    case stored_type::boolean:
-      return scalar_type::boolean;
-    case stored_type::u8:
-      return scalar_type::uint8;
-    case stored_type::i8:
-      return scalar_type::int8;
-    case stored_type::u16:
-      return scalar_type::uint16;
-    case stored_type::i16:
-      return scalar_type::int16;
-    case stored_type::u32:
-      return scalar_type::uint32;
-    case stored_type::i32:
-      return scalar_type::int32;
-    case stored_type::u64:
-      return scalar_type::uint64;
-    case stored_type::i64:
-      return scalar_type::int64;
-    case stored_type::f16:
-      return scalar_type::float16;
-    case stored_type::bf16:
-      return scalar_type::bfloat16;
-    case stored_type::f32:
-      return scalar_type::float32;
-    case stored_type::f64:
-      return scalar_type::float64;
-    default:
-      return {};
-  }
-}
-
 /// A tensor of a safetensors file, in memory.
 class stored_safetensor final : public stored_array {
  public:
   explicit stored_safetensor(stored_tensor tensor) : tensor_(std::move(tensor)) {}
 
   result<array_reader> read(const std::string& where) const override {
-    const auto type = scalar_type_of(tensor_.type);
-    if (!type)
+    if (!is_scalar(tensor_.type))
       return error(errc::unsupported, where,
-                   "its elements are " + std::string(name_of(tensor_.type)) +
+                   std::string("its elements are ") + tensor_.type_name +
                        "; data are bools, integers or floats of 16, 32 or 64 bits.");
     if (tensor_.shape.size() > max_rank)
       return error(errc::unsupported, where,
                    "it has " + std::to_string(tensor_.shape.size()) + " axes; at most " +
                        std::to_string(max_rank) + " are supported.");
-    return array_reader(array_view(tensor_.data.data(), *type, tensor_shape(std::span(tensor_.shape))));
+    return array_reader(any_view(tensor_.data.data(), tensor_.type, tensor_shape(std::span(tensor_.shape))));
   }
 
  private:

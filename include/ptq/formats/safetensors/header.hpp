@@ -14,6 +14,8 @@
 
 #include "ptq/formats/checkpoint/stored_tensor.hpp"
 #include "ptq/formats/json.hpp"
+#include "ptq/formats/safetensors/types.hpp"
+#include "ptq/numeric/element_type.hpp"
 
 namespace ptq::inline v0_1 {
 
@@ -22,7 +24,7 @@ namespace detail {
 /// A tensor as the header describes it, before anything is believed.
 struct safetensors_entry {
   std::string name;
-  stored_type type = stored_type::f32;
+  element_type type = element_type::float32;
   std::vector<std::size_t> shape;
   std::size_t begin = 0;  ///< of its data, from the end of the header
   std::size_t end = 0;
@@ -168,9 +170,10 @@ class safetensors_events {
   }
 
   bool set_type(const std::string& word) {
-    const auto type = find_stored_type(word);
-    if (!type) return fail_field("is \"" + word + "\", which the format does not have.");
-    entry().type = *type;
+    const element_type type = find_safetensors_type(word);
+    if (type == element_type::unknown)
+      return fail_field("is \"" + word + "\", which the format does not have.");
+    entry().type = type;
     return true;
   }
 

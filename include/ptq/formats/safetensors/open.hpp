@@ -22,6 +22,7 @@
 #include "ptq/formats/checkpoint/checkpoint.hpp"
 #include "ptq/formats/json.hpp"
 #include "ptq/formats/safetensors/parse.hpp"
+#include "ptq/formats/safetensors/types.hpp"
 #include "ptq/result.hpp"
 
 namespace ptq::inline v0_1 {
@@ -97,7 +98,7 @@ inline result<checkpoint> open_safetensors_index(const std::string& path) {
   const std::string where = absolute_path(path);
   const auto shards = read_safetensors_index(path);
   if (!shards) return shards.error();
-  checkpoint model;
+  checkpoint model(safetensors_word);
   std::map<std::string, std::string> found;
   for (const auto& [name, tensors] : *shards) {
     const std::size_t first = model.tensors().size();
@@ -149,7 +150,7 @@ inline result<checkpoint> open_safetensors(const std::string& path) {
     return file ? open_safetensors(*file) : file.error();
   }
   if (path.ends_with(detail::safetensors_index_suffix)) return detail::open_safetensors_index(path);
-  checkpoint model;
+  checkpoint model(safetensors_word);
   if (auto added = detail::add_safetensors(model, path); !added) return added.error();
   return model;
 }

@@ -20,6 +20,7 @@
 #include "ptq/formats/checkpoint/stored_tensor.hpp"
 #include "ptq/formats/json.hpp"
 #include "ptq/formats/safetensors/header.hpp"
+#include "ptq/formats/safetensors/types.hpp"
 #include "ptq/result.hpp"
 #include "ptq/text/shape_text.hpp"
 #include "ptq/text/utf8.hpp"
@@ -88,11 +89,11 @@ inline result<void> check_safetensors_entry(const safetensors_entry& entry, std:
                 given + (entry.begin > start ? ", which leaves a hole" : ", which overlaps another tensor") +
                     ": they must begin at " + std::to_string(start) + ".");
   if (entry.end < entry.begin) return fail(errc::invalid_offset, given + ", which end before they begin.");
-  const auto size = stored_size_of(entry.type, entry.shape);
+  const auto size = safetensors_size(entry.type, entry.shape);
   if (!size) return size.error().in(std::string(where) + ": tensor \"" + entry.name + "\"");
   if (*size != entry.end - entry.begin)
     return fail(errc::tensor_invalid_info, "shape " + extents_text(entry.shape) + " of " +
-                                               std::string(name_of(entry.type)) + " takes " +
+                                               safetensors_word(entry.type) + " takes " +
                                                std::to_string(*size) + " bytes, but " + given +
                                                ", which is " + std::to_string(entry.end - entry.begin) + ".");
   return {};
@@ -145,8 +146,8 @@ inline result<safetensors_content> parse_safetensors(std::span<const std::byte> 
   safetensors_content content{{}, std::move(header->metadata)};
   content.tensors.reserve(entries.size());
   for (detail::safetensors_entry& entry : entries)
-    content.tensors.push_back({std::move(entry.name), entry.type, std::move(entry.shape),
-                               data.subspan(entry.begin, entry.end - entry.begin)});
+    content.tensors.push_back({std::move(entry.name), entry.type, safetensors_word(entry.type),
+                               std::move(entry.shape), data.subspan(entry.begin, entry.end - entry.begin)});
   return content;
 }
 

@@ -21,6 +21,8 @@
 #include "ptq/formats/checkpoint/stored_tensor.hpp"
 #include "ptq/formats/json.hpp"
 #include "ptq/formats/safetensors/parse.hpp"
+#include "ptq/formats/safetensors/types.hpp"
+#include "ptq/numeric/element_type.hpp"
 #include "ptq/result.hpp"
 #include "ptq/text/utf8.hpp"
 
@@ -29,7 +31,7 @@ namespace ptq::inline v0_1 {
 /// A tensor to come.
 struct tensor_declaration {
   std::string name;
-  stored_type type = stored_type::f32;
+  element_type type = element_type::float32;
   std::vector<std::size_t> shape;
 };
 
@@ -40,13 +42,16 @@ struct tensor_declaration {
 /// with more, its order of the keys is random, and ours is sorted.
 class safetensors_writer {
  public:
-  /// @return duplicate_key, validation_overflow, misaligned_slice, invalid_header (a name is not UTF-8),
+  /// @return unsupported (an element type that the format lacks), duplicate_key, validation_overflow,
+  /// misaligned_slice, invalid_header (a name is not UTF-8),
   ///   invalid_value (the name is reserved), header_too_large, cannot_write
   static result<safetensors_writer> create(const std::string& path, std::vector<tensor_declaration> tensors,
                                            const metadata_map& metadata = {}) {
     const std::string where = absolute_path(path);
     std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) {
-      return a.type != b.type ? a.type > b.type : a.name < b.name;
+      const auto place_a = safetensors_place(a.type);
+      const auto place_b = safetensors_place(b.type);
+      return place_a != place_b ? place_a > place_b : a.name < b.name;
     });
     places_by_name places;
     std::uint64_t end = 0;
@@ -120,9 +125,12 @@ class safetensors_writer {
     const auto fail = [&](errc code, const std::string& text) {
       return error(code, where, "tensor \"" + tensor.name + "\": " + text);
     };
+    if (!safetensors_place(tensor.type))
+      return fail(errc::unsupported,
+                  "the format has no element type " + std::string(name_of(tensor.type)) + ".");
     if (tensor.name == "__metadata__") return fail(errc::invalid_value, "this name is reserved.");
     if (detail::find_invalid_utf8(tensor.name)) return fail(errc::invalid_header, "the name is not UTF-8.");
-    auto size = stored_size_of(tensor.type, tensor.shape);
+    auto size = safetensors_size(tensor.type, tensor.shape);
     return size ? size : fail(size.error().code, size.error().what);
   }
 
@@ -136,7 +144,9 @@ class safetensors_writer {
       const place& at = places.find(tensor.name)->second;
       if (text.back() != '{') text += ',';
       text += detail::dump_json(tensor.name) + ":{\"dtype\":\"";
-      text.append(name_of(tensor.type)).append("\",\"shape\":").append(detail::dump_json(tensor.shape));
+      text.append(safetensors_word(tensor.type))
+          .append("\",\"shape\":")
+          .append(detail::dump_json(tensor.shape));
       text +=
           ",\"data_offsets\":[" + std::to_string(at.begin) + "," + std::to_string(at.begin + at.size) + "]}";
     }
