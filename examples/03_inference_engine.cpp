@@ -110,7 +110,7 @@ int main() {
   const ptq::plan plan = ptq::match(*spec, layers);
   const auto done = ptq::apply(plan, layers, [&](const ptq::quantized_layer& q) {
     std::printf("%-5s %-6s %s, %2zu scales, %.1f dB\n", q.source.name.c_str(), q.source.class_name.c_str(),
-                q.how.dtype, q.scales.size(), ptq::quantization_error(q).sqnr_db);
+                q.dtype.name, q.scales.size(), ptq::quantization_error(q).sqnr_db);
     net.with_weights_of(q.source.name,
                         [&](auto& weights) { weights.set(q.codes_as<ptq::int8>(), q.scales); });
   });

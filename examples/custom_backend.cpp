@@ -35,8 +35,8 @@ int main() {
     spec.quantize.layers = {{"Linear", ptq::slot_config{"int8", {}}, {}}};
 
     const ptq::plan plan = ptq::match<my_policies>(spec, layers);
-    const auto done = ptq::apply<my_policies>(plan, layers, [](const ptq::quantized_layer& q) {
-      std::printf("%s: codes", q.how.backend);
+    const auto done = ptq::apply<my_policies>(plan, layers, [&](const ptq::quantized_layer& q) {
+      std::printf("%s: codes", backend);
       for (const auto code : q.codes_as<ptq::int8>()) std::printf(" %d", code);
       std::printf(", scales");
       for (const float scale : q.scales) std::printf(" %.6f", static_cast<double>(scale));

@@ -44,8 +44,8 @@ int main() {
                             {"head", ptq::slot_config{"int4", {}}, {}}};
 
     const ptq::plan plan = ptq::match<my_policies>(spec, layers);
-    const auto done = ptq::apply<my_policies>(plan, layers, [](const ptq::quantized_layer& q) {
-      std::printf("%s, %s: %s, %.1f dB, scales", q.how.backend, q.source.name.c_str(), q.how.dtype,
+    const auto done = ptq::apply<my_policies>(plan, layers, [&](const ptq::quantized_layer& q) {
+      std::printf("%s, %s: %s, %.1f dB, scales", backend, q.source.name.c_str(), q.dtype.name,
                   ptq::quantization_error(q).sqnr_db);
       for (const float scale : q.scales) std::printf(" %.6f", static_cast<double>(scale));
       std::printf("\n");

@@ -107,7 +107,7 @@ result<tiny::engine> quantize(tiny::engine& reference, const ptq::spec& wanted) 
     layer.codes.assign(q.codes.begin(), q.codes.end());
     layer.scales.assign(q.scales.begin(), q.scales.end());
     layer.layer.name = q.source.name;
-    layer.layer.weights = ptq::artifact_weights{q.how.dtype, q.source.weight.shape, q.grain, {}, {}};
+    layer.layer.weights = ptq::artifact_weights{q.dtype.name, q.source.weight.shape, q.grain, {}, {}};
     if (q.input != nullptr)
       layer.layer.activations = ptq::artifact_activations{q.planned.activations.dtype, q.input->algorithm,
                                                           q.input->range.amax, q.input->scale};

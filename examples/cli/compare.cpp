@@ -77,7 +77,7 @@ class side {
   std::optional<std::vector<float>> values_of(const compared_tensor& tensor) const {
     if (tensor.weights) {
       std::vector<float> values(tensor.weights->shape.size());
-      if (!ptq::dequantize(*tensor.weights, backend_, values)) return {};
+      if (!ptq::dequantize(*tensor.weights, values)) return {};
       return values;
     }
     if (!tensor.view.has_floats()) return {};
@@ -107,7 +107,6 @@ class side {
       if (!read) return read.error();
       made = *std::move(read);
     }
-    backend_ = made.backend;
     std::map<std::string, const ptq::artifact_weights*> weights;
     std::set<std::string> scales;
     for (const ptq::artifact_layer& layer : made.layers) {
@@ -137,7 +136,6 @@ class side {
     auto file = open_onnx(path);
     if (!file) return file.error();
     onnx_ = *std::move(file);
-    backend_ = "modelopt";  // the rule that graphs decode by: code * scale
     print_notes(onnx_->notes);
     std::map<std::string_view, std::string_view> layers;  // by the name of their weight
     for (std::size_t i = 0; i < onnx_->layers.layers.size(); ++i)
@@ -179,7 +177,6 @@ class side {
 
   std::optional<ptq::checkpoint> checkpoint_;
   std::optional<onnx_file> onnx_;
-  std::string backend_;
   std::vector<compared_tensor> tensors_;
   std::map<std::string, std::size_t> index_;
 };

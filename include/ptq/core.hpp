@@ -14,6 +14,7 @@
 #include "ptq/policies.hpp"
 #include "ptq/quantize/dequantize.hpp"
 #include "ptq/quantize/fake_quantize.hpp"
+#include "ptq/quantize/pack.hpp"
 #include "ptq/quantize/quantize.hpp"
 #include "ptq/tensor/any_view.hpp"
 #include "ptq/tensor/traits.hpp"

@@ -921,6 +921,8 @@ namespace ptq::inline v0_1 {
 /// | lowest       | the smallest value a code can have (negative), a float                             |
 /// | encode(x)    | the code nearest to x, ties to even, saturating; NaN has a defined code too        |
 /// | decode(code) | the exact value of a code                                                          |
+/// | bits         | (optional) how many low bits of the storage a code takes; of fewer than 8, files hold |
+/// |              | several codes a byte                                                               |
 template <class T>
 concept dtype = std::is_empty_v<T> && std::is_trivially_copyable_v<typename T::storage> &&
                 requires(float value, typename T::storage code) {
@@ -931,6 +933,20 @@ concept dtype = std::is_empty_v<T> && std::is_trivially_copyable_v<typename T::s
                   { T::encode(value) } noexcept -> std::same_as<typename T::storage>;
                   { T::decode(code) } noexcept -> std::same_as<float>;
                 };
+
+/// The bits of a code: `bits` of the dtype, else all that its storage has.
+template <dtype D>
+constexpr int code_bits() noexcept {
+  constexpr int all = 8 * static_cast<int>(sizeof(typename D::storage));
+  if constexpr (requires { D::bits; }) {
+    static_assert(D::bits >= 1 && D::bits <= all,
+                  "a code takes 1 bit or more, and no more than its storage has");
+    static_assert(D::bits >= 8 || all == 8, "codes of fewer than 8 bits have a storage of one byte");
+    return D::bits;
+  } else {
+    return all;
+  }
+}
 
 }  // namespace ptq::inline v0_1
 
@@ -1028,6 +1044,7 @@ namespace ptq::inline v0_1 {
 /// | mode        | the one `quantize.mode` that goes with it                      |
 /// | activations | whether it quantizes activations too                           |
 /// | numbers<D>  | a `recipe` for every dtype D (`native` is never asked for)     |
+/// | other_names | (optional) an array of further words that YAML files may use   |
 template <class T>
 concept backend = std::is_empty_v<T> && requires {
   { T::name } -> std::convertible_to<const char*>;
@@ -1059,6 +1076,7 @@ namespace ptq::inline v0_1 {
 /// rounded to their type.
 struct modelopt {
   static constexpr const char* name = "modelopt";
+  static constexpr const char* other_names[] = {"modelopt.pytorch", "modelopt.onnx"};
   static constexpr const char* mode = "static_ptq";
   static constexpr bool activations = true;
 
@@ -2955,6 +2973,73 @@ constexpr void fake_quantize(Tensor&& tensor, const float& amax) {
 
 #endif  // PTQ_QUANTIZE_FAKE_QUANTIZE_HPP
 
+// ---- ptq/quantize/pack.hpp ----
+
+/// @file pack.hpp Codes of fewer than 8 bits, several to a byte: how files hold them. In memory a code has a
+/// byte of its own.
+#ifndef PTQ_QUANTIZE_PACK_HPP
+#define PTQ_QUANTIZE_PACK_HPP
+
+#include <cstddef>
+#include <span>
+
+namespace ptq::inline v0_1 {
+
+/// The bytes that codes of so many bits (1 to 8) take side by side; bits that are left of the last are 0.
+constexpr std::size_t packed_size(std::size_t codes, int bits) noexcept {
+  const auto width = static_cast<std::size_t>(bits);
+  return codes / 8 * width + (codes % 8 * width + 7) / 8;
+}
+
+/// Puts codes side by side, the first in the lowest bits: of 4 bits two to a byte, as ONNX has them. Codes of
+/// 1, 2 and 4 bits never lie across two bytes; those of other widths do.
+///
+/// @param codes  one to a byte, the low bits count
+/// @param packed `packed_size` bytes
+constexpr void pack(std::span<const std::byte> codes, int bits, std::span<std::byte> packed) noexcept {
+  PTQ_ASSERT(bits >= 1 && bits <= 8 && packed.size() == packed_size(codes.size(), bits));
+  const unsigned mask = (1u << bits) - 1u;
+  unsigned pending = 0;  // the bits that do not fill a byte yet
+  int count = 0;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    pending |= (static_cast<unsigned>(codes[i]) & mask) << count;
+    for (count += bits; count >= 8; count -= 8, pending >>= 8)
+      packed[at++] = static_cast<std::byte>(pending & 0xffu);
+  }
+  if (count > 0) packed[at] = static_cast<std::byte>(pending);
+}
+
+/// Takes codes apart again, from one in the middle on.
+///
+/// @param packed    `pack` made it
+/// @param is_signed whether the highest bit of a code is its sign, as in int4
+/// @param first     the place of the first code wanted
+/// @param codes     as many as are wanted, one to a byte
+constexpr void unpack(std::span<const std::byte> packed, int bits, bool is_signed, std::size_t first,
+                      std::span<std::byte> codes) noexcept {
+  PTQ_ASSERT(bits >= 1 && bits <= 8 && packed.size() >= packed_size(first + codes.size(), bits));
+  const unsigned mask = (1u << bits) - 1u;
+  const unsigned sign = is_signed ? 1u << (bits - 1) : 0u;
+  const auto width = static_cast<std::size_t>(bits);
+  std::size_t at = first / 8 * width + first % 8 * width / 8;
+  int skipped = static_cast<int>(first % 8 * width % 8);
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    unsigned found = static_cast<unsigned>(packed[at]) >> skipped;
+    skipped += bits;
+    if (skipped > 8) found |= static_cast<unsigned>(packed[at + 1]) << (8 - (skipped - bits));
+    if (skipped >= 8) {
+      ++at;
+      skipped -= 8;
+    }
+    codes[i] = static_cast<std::byte>((((found & mask) ^ sign) - sign) & 0xffu);
+  }
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_QUANTIZE_PACK_HPP
+
 // ---- ptq/tensor/any_view.hpp ----
 
 /// @file any_view.hpp A read-only tensor whose element type is known at run time: where different tensor
@@ -3304,86 +3389,51 @@ error_metrics quantization_error(const Tensor& tensor, std::span<const typename 
 
 #endif  // PTQ_QUANTIZE_ERROR_METRICS_HPP
 
-// ---- ptq/model/instantiation.hpp ----
+// ---- ptq/model/dtype_row.hpp ----
 
-/// @file instantiation.hpp The templated kernels of one dtype and arithmetic behind run-time words.
-#ifndef PTQ_MODEL_INSTANTIATION_HPP
-#define PTQ_MODEL_INSTANTIATION_HPP
+/// @file dtype_row.hpp What is known of a dtype at run time: its facts, and what reads its codes.
+#ifndef PTQ_MODEL_DTYPE_ROW_HPP
+#define PTQ_MODEL_DTYPE_ROW_HPP
 
 #include <algorithm>
 #include <cstddef>
-#include <optional>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 namespace ptq::inline v0_1 {
 
-/// A row of the table that run-time dispatch looks up. Codes are untyped here: `code_size` bytes each.
-struct instantiation {
-  const char* dtype = nullptr;
-  const char* backend = nullptr;
-  std::size_t code_size = 0;
-  recipe numbers;
-  representable limits{};
+/// One of each dtype, for as long as the program runs. Codes are untyped here: `code_size` bytes each.
+struct dtype_row {
+  const char* name;
+  int bits;               ///< of a code; of fewer than 8, files hold several codes a byte
+  bool is_signed;         ///< whether the highest of them is a sign that fills up the storage
+  std::size_t code_size;  ///< bytes of a code in memory
+  representable limits;
+  grid levels;
+  void (*decode_run)(const void* codes, std::size_t n, float scale, float* values);
+  void (*decode_each)(const void* codes, std::size_t n, const float* scales, float* values);
 
-  void (*prepare)(const float* scales, std::size_t n, float* factors) = nullptr;
-  void (*encode_run)(const float* values, std::size_t n, float scale, void* codes) = nullptr;
-  void (*encode_each)(const float* values, std::size_t n, const float* factors, void* codes) = nullptr;
-  void (*decode_run)(const void* codes, std::size_t n, float scale, float* values) = nullptr;
-  void (*decode_each)(const void* codes, std::size_t n, const float* scales, float* values) = nullptr;
+  constexpr bool is_packed() const noexcept { return bits < 8; }
+
+  /// The bytes of codes in a file.
+  constexpr std::size_t stored_size(std::size_t codes) const noexcept {
+    return is_packed() ? packed_size(codes, bits) : codes * code_size;
+  }
 };
 
 namespace detail {
 inline namespace PTQ_BUILD {
 
-template <dtype D, backend B>
-constexpr instantiation make_instantiation() {
+template <dtype D>
+struct untyped_decoding {
   using storage = typename D::storage;
-  constexpr arithmetic how = recipe_of<D, B>.how;
-  return {D::name,
-          B::name,
-          sizeof(storage),
-          recipe_of<D, B>,
-          representable_range<D>(),
-          &typed_encoder<D, how>::prepare,
-          [](const float* values, std::size_t n, float scale, void* codes) {
-            kernels::encode_run<D, how>(values, n, scale, static_cast<storage*>(codes));
-          },
-          [](const float* values, std::size_t n, const float* factors, void* codes) {
-            kernels::encode_each<D, how>(values, n, factors, static_cast<storage*>(codes));
-          },
-          [](const void* codes, std::size_t n, float scale, float* values) {
-            kernels::decode_run<D>(static_cast<const storage*>(codes), n, scale, values);
-          },
-          [](const void* codes, std::size_t n, const float* scales, float* values) {
-            kernels::decode_each<D>(static_cast<const storage*>(codes), n, scales, values);
-          }};
-}
 
-/// Writes codes through an instantiation: `typed_encoder` for run time.
-struct untyped_encoder {
-  const instantiation* how;
-  std::byte* codes;
-
-  void prepare(const float* scales, std::size_t n, float* factors) const { how->prepare(scales, n, factors); }
-  void run(const float* values, std::size_t n, float scale, std::size_t at) const {
-    how->encode_run(values, n, scale, codes + at * how->code_size);
+  static void run(const void* codes, std::size_t n, float scale, float* values) {
+    kernels::decode_run<D>(static_cast<const storage*>(codes), n, scale, values);
   }
-  void each(const float* values, std::size_t n, const float* factors, std::size_t at) const {
-    how->encode_each(values, n, factors, codes + at * how->code_size);
-  }
-};
-
-/// Reads codes through an instantiation: `typed_decoder` for run time.
-struct untyped_decoder {
-  const instantiation* how;
-  const std::byte* codes;
-
-  void run(std::size_t at, std::size_t n, float scale, float* values) const {
-    how->decode_run(codes + at * how->code_size, n, scale, values);
-  }
-  void each(std::size_t at, std::size_t n, const float* scales, float* values) const {
-    how->decode_each(codes + at * how->code_size, n, scales, values);
+  static void each(const void* codes, std::size_t n, const float* scales, float* values) {
+    kernels::decode_each<D>(static_cast<const storage*>(codes), n, scales, values);
   }
 };
 
@@ -3392,16 +3442,288 @@ struct untyped_decoder {
 
 inline namespace PTQ_BUILD {
 
-/// The instantiation for two words, if the bundle has both policies. `modelopt.pytorch` and `modelopt.onnx`
-/// are names of modelopt, so a backend word may go on after a dot.
+/// The row of a dtype that is known when you compile.
+template <dtype D>
+inline constexpr dtype_row dtype_row_of{D::name,
+                                        code_bits<D>(),
+                                        std::is_signed_v<typename D::storage>,
+                                        sizeof(typename D::storage),
+                                        representable_range<D>(),
+                                        grid_of<D>(),
+                                        &detail::untyped_decoding<D>::run,
+                                        &detail::untyped_decoding<D>::each};
+
+/// The row of a word; null if the bundle has no such dtype.
 template <class Policies = builtin>
-std::optional<instantiation> find_instantiation(std::string_view dtype_word, std::string_view backend_word) {
-  std::optional<instantiation> found;
-  backend_word = backend_word.substr(0, backend_word.find('.'));
+const dtype_row* find_dtype_row(std::string_view word) noexcept {
+  const dtype_row* found = nullptr;
+  detail::for_each_type(typename Policies::dtypes{}, [&]<class D>(detail::type_tag<D>) {
+    if (word == D::name) found = &dtype_row_of<D>;
+  });
+  return found;
+}
+
+}  // namespace PTQ_BUILD
+
+namespace detail {
+inline namespace PTQ_BUILD {
+
+/// Reads codes in memory: `typed_decoder` for run time.
+struct untyped_decoder {
+  const dtype_row* dtype;
+  const std::byte* codes;
+
+  void run(std::size_t at, std::size_t n, float scale, float* values) const {
+    dtype->decode_run(codes + at * dtype->code_size, n, scale, values);
+  }
+  void each(std::size_t at, std::size_t n, const float* scales, float* values) const {
+    dtype->decode_each(codes + at * dtype->code_size, n, scales, values);
+  }
+};
+
+/// Reads packed codes.
+struct packed_decoder {
+  const dtype_row* dtype;
+  std::span<const std::byte> codes;
+
+  void run(std::size_t at, std::size_t n, float scale, float* values) const {
+    for_each_unpacked(at, n, [&](const std::byte* block, std::size_t size, std::size_t first) {
+      dtype->decode_run(block, size, scale, values + first);
+    });
+  }
+  void each(std::size_t at, std::size_t n, const float* scales, float* values) const {
+    for_each_unpacked(at, n, [&](const std::byte* block, std::size_t size, std::size_t first) {
+      dtype->decode_each(block, size, scales + first, values + first);
+    });
+  }
+
+ private:
+  template <class F>
+  void for_each_unpacked(std::size_t at, std::size_t n, F&& f) const {
+    std::byte block[block_size];
+    for (std::size_t first = 0; first < n; first += block_size) {
+      const std::size_t size = (std::min)(block_size, n - first);
+      ptq::unpack(codes, dtype->bits, dtype->is_signed, at + first, {block, size});
+      f(static_cast<const std::byte*>(block), size, first);
+    }
+  }
+};
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// `dequantize` with a dtype that is known at run time.
+///
+/// @param codes `code_size` bytes for each element, in the target's memory order (`dense_strides`)
+/// @return as the other `dequantize`, with size_mismatch counting codes
+template <adaptable_tensor Tensor>
+status dequantize(const dtype_row& dtype, std::span<const std::byte> codes, std::span<const float> scales,
+                  granularity grain, Tensor&& target) {
+  const auto view = view_of(target);
+  return detail::dequantize_view<typename decltype(view)::value_type>(
+      view, grain, detail::untyped_decoder{&dtype, codes.data()}, codes.size() / dtype.code_size, scales);
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_DTYPE_ROW_HPP
+
+// ---- ptq/config/words.hpp ----
+
+/// @file words.hpp The words that a specification may use, taken from a bundle of policies.
+#ifndef PTQ_CONFIG_WORDS_HPP
+#define PTQ_CONFIG_WORDS_HPP
+
+#include <algorithm>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace ptq::inline v0_1 {
+
+/// A backend's words, the one mode that goes with it, and whether it quantizes activations.
+struct backend_words {
+  std::string_view name;
+  std::string_view mode;
+  bool activations = false;
+  std::span<const char* const> other_names{};
+
+  /// Whether a specification or an artifact means this backend by the word.
+  bool is_called(std::string_view word) const noexcept {
+    return word == name || std::find(other_names.begin(), other_names.end(), word) != other_names.end();
+  }
+};
+
+template <backend B>
+constexpr backend_words words_of_backend() noexcept {
+  backend_words words{B::name, B::mode, B::activations, {}};
+  if constexpr (requires { B::other_names; }) words.other_names = B::other_names;
+  return words;
+}
+
+struct spec_words {
+  std::vector<std::string_view> dtypes;
+  std::vector<std::string_view> calibrators;      ///< what `ptq.calibration.algorithm` may name
+  std::vector<std::string_view> tao_calibrators;  ///< those that `quantize.algorithm` may name too
+  std::vector<backend_words> backends;
+};
+
+/// Null if no backend is called so.
+inline const backend_words* find_backend(const spec_words& words, std::string_view word) {
+  const auto found = std::find_if(words.backends.begin(), words.backends.end(),
+                                  [&](const backend_words& b) { return b.is_called(word); });
+  return found == words.backends.end() ? nullptr : &*found;
+}
+
+namespace detail {
+
+inline bool contains(std::span<const std::string_view> words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+template <class Calibrator>
+inline constexpr bool is_tao_word = false;
+template <class Calibrator>
+  requires(Calibrator::is_tao_word)
+inline constexpr bool is_tao_word<Calibrator> = true;
+
+}  // namespace detail
+
+template <class Policies = builtin>
+spec_words words_of() {
+  spec_words words;
+  detail::for_each_type(typename Policies::dtypes{},
+                        [&]<class D>(detail::type_tag<D>) { words.dtypes.emplace_back(D::name); });
+  detail::for_each_type(typename Policies::calibrators{}, [&]<class C>(detail::type_tag<C>) {
+    words.calibrators.emplace_back(C::name);
+    if (detail::is_tao_word<C>) words.tao_calibrators.emplace_back(C::name);
+  });
+  detail::for_each_type(typename Policies::backends{}, [&]<class B>(detail::type_tag<B>) {
+    words.backends.push_back(words_of_backend<B>());
+  });
+  return words;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CONFIG_WORDS_HPP
+
+// ---- ptq/model/kernel_row.hpp ----
+
+/// @file kernel_row.hpp What makes codes of a dtype at run time, and the backend's numbers that go with it.
+#ifndef PTQ_MODEL_KERNEL_ROW_HPP
+#define PTQ_MODEL_KERNEL_ROW_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+namespace ptq::inline v0_1 {
+
+/// One of each dtype and arithmetic that backends ask for, for as long as the program runs.
+struct kernel_row {
+  const dtype_row* dtype;
+  void (*prepare)(const float* scales, std::size_t n, float* factors);
+  void (*encode_run)(const float* values, std::size_t n, float scale, void* codes);
+  void (*encode_each)(const float* values, std::size_t n, const float* factors, void* codes);
+};
+
+/// How tensors become codes: what two words stand for, a dtype's and a backend's. One of each pair, for as
+/// long as the program runs.
+struct quantizer {
+  const kernel_row* kernels;  ///< of the arithmetic that `numbers` asks for
+  recipe numbers;
+
+  constexpr const dtype_row& dtype() const noexcept { return *kernels->dtype; }
+};
+
+namespace detail {
+inline namespace PTQ_BUILD {
+
+template <dtype D, arithmetic How>
+struct untyped_encoding {
+  using storage = typename D::storage;
+
+  static void run(const float* values, std::size_t n, float scale, void* codes) {
+    kernels::encode_run<D, How>(values, n, scale, static_cast<storage*>(codes));
+  }
+  static void each(const float* values, std::size_t n, const float* factors, void* codes) {
+    kernels::encode_each<D, How>(values, n, factors, static_cast<storage*>(codes));
+  }
+};
+
+/// Writes codes: `typed_encoder` for run time.
+struct untyped_encoder {
+  const kernel_row* kernels;
+  std::byte* codes;
+
+  void prepare(const float* scales, std::size_t n, float* factors) const {
+    kernels->prepare(scales, n, factors);
+  }
+  void run(const float* values, std::size_t n, float scale, std::size_t at) const {
+    kernels->encode_run(values, n, scale, codes + at * kernels->dtype->code_size);
+  }
+  void each(const float* values, std::size_t n, const float* factors, std::size_t at) const {
+    kernels->encode_each(values, n, factors, codes + at * kernels->dtype->code_size);
+  }
+};
+
+/// Whether there are floats to quantize.
+inline status check_floats(const any_view& tensor) noexcept {
+  if (tensor.misfits) return {errc::size_mismatch, tensor.size()};
+  if (!tensor.has_floats()) return {errc::unsupported, 0};
+  return {};
+}
+
+/// Whether any of the backends quantizes the dtype so. Kernels that none uses are not compiled.
+template <dtype D, arithmetic How, class... Backends>
+constexpr bool is_used(list<Backends...>) noexcept {
+  return ((recipe_of<D, Backends>.how == How) || ...);
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// The row of a dtype and an arithmetic that are known when you compile.
+template <dtype D, arithmetic How>
+inline constexpr kernel_row kernel_row_of{&dtype_row_of<D>, &detail::typed_encoder<D, How>::prepare,
+                                          &detail::untyped_encoding<D, How>::run,
+                                          &detail::untyped_encoding<D, How>::each};
+
+template <dtype D, backend B>
+inline constexpr quantizer quantizer_of{&kernel_row_of<D, recipe_of<D, B>.how>, recipe_of<D, B>};
+
+/// The row of a word; null if the bundle has no such dtype, or no backend that takes it so.
+template <class Policies = builtin>
+const kernel_row* find_kernel_row(std::string_view dtype_word, arithmetic how) noexcept {
+  const kernel_row* found = nullptr;
+  detail::for_each_type(typename Policies::dtypes{}, [&]<class D>(detail::type_tag<D>) {
+    using backends = typename Policies::backends;
+    constexpr arithmetic reciprocal = arithmetic::multiply_by_reciprocal;
+    if (dtype_word != D::name) return;
+    if constexpr (detail::is_used<D, arithmetic::divide>(backends{}))
+      if (how == arithmetic::divide) found = &kernel_row_of<D, arithmetic::divide>;
+    if constexpr (detail::is_used<D, reciprocal>(backends{}))
+      if (how == reciprocal) found = &kernel_row_of<D, reciprocal>;
+  });
+  return found;
+}
+
+/// The quantizer of two words, the backend's being its name or another that it is called by; null if the
+/// bundle lacks one of them.
+template <class Policies = builtin>
+const quantizer* find_quantizer(std::string_view dtype_word, std::string_view backend_word) noexcept {
+  const quantizer* found = nullptr;
   detail::for_each_type(typename Policies::dtypes{}, [&]<class D>(detail::type_tag<D>) {
     if (dtype_word != D::name) return;
     detail::for_each_type(typename Policies::backends{}, [&]<class B>(detail::type_tag<B>) {
-      if (backend_word == B::name) found = detail::make_instantiation<D, B>();
+      if (words_of_backend<B>().is_called(backend_word)) found = &quantizer_of<D, B>;
     });
   });
   return found;
@@ -3410,35 +3732,51 @@ std::optional<instantiation> find_instantiation(std::string_view dtype_word, std
 /// `quantize` with a dtype and a backend that are known at run time.
 ///
 /// @param tensor a tensor of floating-point elements
-/// @param codes  `how.code_size` bytes for each element; written in the source's memory order
-///               (`dense_strides`)
+/// @param codes  `code_size` bytes for each element; written in the source's memory order (`dense_strides`)
 /// @return as the other `quantize`, with size_mismatch counting codes
-inline status quantize(const any_view& tensor, const instantiation& how, std::span<std::byte> codes,
+inline status quantize(const any_view& tensor, const quantizer& how, std::span<std::byte> codes,
                        std::span<float> scales, granularity grain) {
-  if (tensor.misfits) return {errc::size_mismatch, tensor.size()};
+  if (const status viewable = detail::check_floats(tensor); !viewable) return viewable;
   return visit(tensor, [&]<class T>(tensor_view<const T> view) {
-    return detail::quantize_view<T>(view, how.numbers, grain, detail::untyped_encoder{&how, codes.data()},
-                                    codes.size() / how.code_size, scales);
+    return detail::quantize_view<T>(view, how.numbers, grain,
+                                    detail::untyped_encoder{how.kernels, codes.data()},
+                                    codes.size() / how.dtype().code_size, scales);
   });
 }
 
-/// `fake_quantize` with a dtype and a backend that are known at run time.
+/// `quantize_by` with a dtype and a backend that are known at run time.
+///
+/// @param codes as for `quantize`
+inline status quantize_by(const any_view& tensor, const quantizer& how, std::span<const float> scales,
+                          std::span<std::byte> codes, granularity grain = per_tensor()) {
+  if (const status viewable = detail::check_floats(tensor); !viewable) return viewable;
+  const std::size_t count = codes.size() / how.dtype().code_size;
+  if (const status sizes = detail::check_sizes(tensor.shape, grain, scales.size(), count); !sizes)
+    return sizes;
+  visit(tensor, [&]<class T>(tensor_view<const T> view) {
+    detail::encode_tensor<T>(view, walk(view.shape, view.strides, grain), how.numbers, scales,
+                             detail::untyped_encoder{how.kernels, codes.data()});
+  });
+  return {};
+}
+
+/// `fake_quantize` with a dtype that is known at run time.
 ///
 /// @param scale for all values; those beyond it saturate
-inline void fake_quantize(std::span<float> values, const instantiation& how, float scale) noexcept {
+inline void fake_quantize(std::span<float> values, const kernel_row& kernels, float scale) noexcept {
   alignas(std::max_align_t) std::byte codes[detail::block_size * sizeof(double)];
-  PTQ_ASSERT(how.code_size <= sizeof(double));
+  PTQ_ASSERT(kernels.dtype->code_size <= sizeof(double));
   for (std::size_t first = 0; first < values.size(); first += detail::block_size) {
     const auto block = values.subspan(first, (std::min)(detail::block_size, values.size() - first));
-    how.encode_run(block.data(), block.size(), scale, codes);
-    how.decode_run(codes, block.size(), scale, block.data());
+    kernels.encode_run(block.data(), block.size(), scale, codes);
+    kernels.dtype->decode_run(codes, block.size(), scale, block.data());
   }
 }
 
 }  // namespace PTQ_BUILD
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_MODEL_INSTANTIATION_HPP
+#endif  // PTQ_MODEL_KERNEL_ROW_HPP
 
 // ---- ptq/model/classes.hpp ----
 
@@ -3846,17 +4184,18 @@ namespace ptq::inline v0_1 {
 struct quantized_layer {
   const layer& source;
   const planned_layer& planned;
-  const instantiation& how;
+  const dtype_row& dtype;
+  const recipe& numbers;                    ///< the backend's for that dtype
   granularity grain;                        ///< of the weights
-  std::span<const std::byte> codes;         ///< `how.code_size` bytes each, in the source's memory order
+  std::span<const std::byte> codes;         ///< `dtype.code_size` bytes each, in the source's memory order
   tensor_strides code_strides;              ///< of the codes, in codes
   std::span<const float> scales;            ///< 1 per tensor, or one per index of the axis
   const activation_range* input = nullptr;  ///< of the layer's inputs, where the plan quantizes those too
 
   /// The codes as what they are. D must be the layer's dtype.
-  template <dtype D>
+  template <ptq::dtype D>
   std::span<const typename D::storage> codes_as() const noexcept {
-    PTQ_ASSERT(std::string_view(how.dtype) == D::name);
+    PTQ_ASSERT(std::string_view(dtype.name) == D::name);
     return {reinterpret_cast<const typename D::storage*>(codes.data()), source.weight.size()};
   }
 };
@@ -3866,8 +4205,8 @@ inline namespace PTQ_BUILD {
 /// How far the codes are from the source.
 inline error_metrics quantization_error(const quantized_layer& q) {
   return visit(q.source.weight, [&]<class T>(tensor_view<const T> view) {
-    return detail::measure_view<T>(view, q.grain, detail::untyped_decoder{&q.how, q.codes.data()}, q.scales,
-                                   q.how.limits);
+    return detail::measure_view<T>(view, q.grain, detail::untyped_decoder{&q.dtype, q.codes.data()}, q.scales,
+                                   q.dtype.limits);
   });
 }
 
@@ -3975,40 +4314,49 @@ result<void> deliver(const quantized_layer& done, Sink& sink) {
 
 inline namespace PTQ_BUILD {
 
+/// The quantizers of all layers, in their order: null where weights are left as they are. Here, and
+/// nowhere else on the way to the codes, the words of a plan are looked up.
+///
+/// @return what `check_same_layers` returns; unsupported
 template <class Policies>
-result<instantiation> instantiation_for(const layer& source, const planned_layer& decided,
-                                        const std::string& backend) {
-  if (!source.weight.has_floats())
-    return error_in(source, {errc::unsupported}, "its weight is not a floating-point tensor.");
-  const auto how = find_instantiation<Policies>(decided.weights.dtype, backend);
-  if (how) return *how;
-  return error_in(source, {errc::unsupported},
-                  "the policies do not have dtype \"" + decided.weights.dtype + "\" with backend \"" +
-                      backend +
-                      "\". Give `apply` the bundle that the specification was read with: "
-                      "apply<my_policies>(...).");
+result<std::vector<const quantizer*>> quantizers_for(const plan& planned, std::span<const layer> layers) {
+  if (auto same = check_same_layers(planned, layers); !same) return same.error();
+  std::vector<const quantizer*> found(layers.size());
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const decision& decided = planned.layers[i].weights;
+    if (!decided.is_quantized()) continue;
+    if (!layers[i].weight.has_floats())
+      return error_in(layers[i], {errc::unsupported}, "its weight is not a floating-point tensor.");
+    found[i] = find_quantizer<Policies>(decided.dtype, planned.backend);
+    if (found[i] != nullptr) continue;
+    return error_in(layers[i], {errc::unsupported},
+                    "the policies do not have dtype \"" + decided.dtype + "\" with backend \"" +
+                        planned.backend +
+                        "\". Give `apply` the bundle that the specification was read with: "
+                        "apply<my_policies>(...).");
+  }
+  return found;
 }
 
-template <class Policies, layer_sink Sink>
-result<void> apply_weights(const plan& planned, std::span<const layer> layers,
+/// @param quantizers `quantizers_for` found them
+template <class Quantizers, layer_sink Sink>
+result<void> apply_weights(const plan& planned, std::span<const layer> layers, const Quantizers& quantizers,
                            std::span<const activation_range> inputs, Sink& sink) {
-  if (auto same = check_same_layers(planned, layers); !same) return same;
   std::vector<std::byte> codes;
   std::vector<float> scales;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const layer& source = layers[i];
     const planned_layer& decided = planned.layers[i];
-    if (!decided.weights.is_quantized()) continue;
-    const auto how = instantiation_for<Policies>(source, decided, planned.backend);
-    if (!how) return how.error();
+    const auto* const how = quantizers[i];
+    if (how == nullptr) continue;
     const granularity grain = decided.weights.grain.value_or(how->numbers.weights);
-    codes.resize(source.weight.size() * how->code_size);
+    codes.resize(source.weight.size() * how->dtype().code_size);
     scales.resize(scale_count(source.weight.shape, grain));
     if (const status outcome = quantize(source.weight, *how, codes, scales, grain); !outcome)
       return refusal(source, outcome);
     const tensor_strides code_strides = dense_strides(source.weight.shape, source.weight.strides);
-    const quantized_layer done{source, decided,      *how,   grain,
-                               codes,  code_strides, scales, find_range(inputs, i)};
+    const quantized_layer done{source, decided,      how->dtype(), how->numbers,         grain,
+                               codes,  code_strides, scales,       find_range(inputs, i)};
     if (auto told = deliver(done, sink); !told) return told;
   }
   return {};
@@ -4028,7 +4376,9 @@ inline namespace PTQ_BUILD {
 ///         plan, axis_out_of_range, not_finite, unsupported; what the sink returns is passed on
 template <class Policies = builtin, layer_sink Sink>
 result<void> apply(const plan& planned, std::span<const layer> layers, Sink&& sink) {
-  return detail::apply_weights<Policies>(planned, layers, {}, sink);
+  const auto quantizers = detail::quantizers_for<Policies>(planned, layers);
+  if (!quantizers) return quantizers.error();
+  return detail::apply_weights(planned, layers, *quantizers, {}, sink);
 }
 
 /// The same with calibrated activations: the sink also gets the range of the layer's inputs.
@@ -4040,7 +4390,9 @@ template <class Policies = builtin, layer_sink Sink>
 result<void> apply(const plan& planned, std::span<const layer> layers,
                    std::span<const activation_range> inputs, Sink&& sink) {
   if (auto complete = detail::check_ranges(planned, inputs); !complete) return complete;
-  return detail::apply_weights<Policies>(planned, layers, inputs, sink);
+  const auto quantizers = detail::quantizers_for<Policies>(planned, layers);
+  if (!quantizers) return quantizers.error();
+  return detail::apply_weights(planned, layers, *quantizers, inputs, sink);
 }
 
 }  // namespace PTQ_BUILD
@@ -4069,7 +4421,7 @@ struct artifact_weights {
   std::string dtype;
   tensor_shape shape;
   granularity grain;
-  std::span<const std::byte> codes;  ///< row-major
+  std::span<const std::byte> codes;  ///< row-major; packed where the dtype has fewer than 8 bits
   std::span<const float> scales;     ///< 1 per tensor, or one per index of the axis
 
   /// The codes as what they are. D must be `dtype`.
@@ -4114,15 +4466,20 @@ inline namespace PTQ_BUILD {
 
 /// The dequantized weight, row-major, into the caller's memory.
 ///
-/// @return unsupported if the policies lack the dtype or the backend; size_mismatch with the length wanted
+/// @return unsupported if the policies lack the dtype; size_mismatch with the length wanted
 template <class Policies = builtin>
-status dequantize(const artifact_weights& weights, std::string_view backend, std::span<float> values) {
-  const auto how = find_instantiation<Policies>(weights.dtype, backend);
-  if (!how) return {errc::unsupported, 0};
-  if (values.size() != weights.shape.size()) return {errc::size_mismatch, weights.shape.size()};
-  return detail::dequantize_view<float>(tensor_view<float>(values.data(), weights.shape), weights.grain,
-                                        detail::untyped_decoder{&*how, weights.codes.data()},
-                                        weights.codes.size() / how->code_size, weights.scales);
+status dequantize(const artifact_weights& weights, std::span<float> values) {
+  const dtype_row* const dtype = find_dtype_row<Policies>(weights.dtype);
+  if (dtype == nullptr) return {errc::unsupported, 0};
+  const std::size_t size = weights.shape.size();
+  if (values.size() != size || weights.codes.size() != dtype->stored_size(size))
+    return {errc::size_mismatch, size};
+  const tensor_view<float> target(values.data(), weights.shape);
+  if (dtype->is_packed())
+    return detail::dequantize_view<float>(target, weights.grain, detail::packed_decoder{dtype, weights.codes},
+                                          size, weights.scales);
+  return detail::dequantize_view<float>(
+      target, weights.grain, detail::untyped_decoder{dtype, weights.codes.data()}, size, weights.scales);
 }
 
 }  // namespace PTQ_BUILD
@@ -4339,74 +4696,65 @@ struct spec {
 
 #endif  // PTQ_CONFIG_SPEC_HPP
 
-// ---- ptq/config/words.hpp ----
+// ---- ptq/model/backend_row.hpp ----
 
-/// @file words.hpp The words that a specification may use, taken from a bundle of policies.
-#ifndef PTQ_CONFIG_WORDS_HPP
-#define PTQ_CONFIG_WORDS_HPP
+/// @file backend_row.hpp What a backend does with the dtypes of a bundle: numbers, and no kernels.
+#ifndef PTQ_MODEL_BACKEND_ROW_HPP
+#define PTQ_MODEL_BACKEND_ROW_HPP
 
 #include <algorithm>
+#include <array>
 #include <span>
 #include <string_view>
-#include <vector>
 
 namespace ptq::inline v0_1 {
 
-/// A backend's word, the one mode that goes with it, and whether it quantizes activations.
-struct backend_words {
-  std::string_view name;
-  std::string_view mode;
-  bool activations = false;
+struct dtype_recipe {
+  const char* dtype;
+  recipe numbers;
 };
 
-struct spec_words {
-  std::vector<std::string_view> dtypes;
-  std::vector<std::string_view> calibrators;      ///< what `ptq.calibration.algorithm` may name
-  std::vector<std::string_view> tao_calibrators;  ///< those that `quantize.algorithm` may name too
-  std::vector<backend_words> backends;
-};
+struct backend_row {
+  const char* name;
+  bool activations;  ///< whether it quantizes them
+  std::span<const dtype_recipe> recipes;
 
-/// The backend of a word: one of the names, or `modelopt.pytorch` or `modelopt.onnx`, which are names of
-/// modelopt. Null if there is none.
-inline const backend_words* find_backend(const spec_words& words, std::string_view word) {
-  if (word == "modelopt.pytorch" || word == "modelopt.onnx") word = "modelopt";
-  const auto found = std::find_if(words.backends.begin(), words.backends.end(),
-                                  [&](const backend_words& b) { return b.name == word; });
-  return found == words.backends.end() ? nullptr : &*found;
-}
+  /// Null if the bundle has no such dtype.
+  constexpr const recipe* find(std::string_view dtype_word) const noexcept {
+    for (std::size_t i = 0; i < recipes.size(); ++i)
+      if (dtype_word == recipes[i].dtype) return &recipes[i].numbers;
+    return nullptr;
+  }
+};
 
 namespace detail {
 
-inline bool contains(std::span<const std::string_view> words, std::string_view word) {
-  return std::find(words.begin(), words.end(), word) != words.end();
-}
+template <backend B, class Dtypes>
+struct backend_row_for;
 
-template <class Calibrator>
-inline constexpr bool is_tao_word = false;
-template <class Calibrator>
-  requires(Calibrator::is_tao_word)
-inline constexpr bool is_tao_word<Calibrator> = true;
+template <backend B, dtype... Ds>
+struct backend_row_for<B, list<Ds...>> {
+  static constexpr std::array<dtype_recipe, sizeof...(Ds)> recipes{{{Ds::name, recipe_of<Ds, B>}...}};
+  static constexpr backend_row row{B::name, B::activations, recipes};
+};
 
 }  // namespace detail
 
+/// The row of a word, its backend's name or another that it is called by; null if the bundle has no such
+/// backend.
 template <class Policies = builtin>
-spec_words words_of() {
-  spec_words words;
-  detail::for_each_type(typename Policies::dtypes{},
-                        [&]<class D>(detail::type_tag<D>) { words.dtypes.emplace_back(D::name); });
-  detail::for_each_type(typename Policies::calibrators{}, [&]<class C>(detail::type_tag<C>) {
-    words.calibrators.emplace_back(C::name);
-    if (detail::is_tao_word<C>) words.tao_calibrators.emplace_back(C::name);
-  });
+const backend_row* find_backend_row(std::string_view word) noexcept {
+  const backend_row* found = nullptr;
   detail::for_each_type(typename Policies::backends{}, [&]<class B>(detail::type_tag<B>) {
-    words.backends.push_back({B::name, B::mode, B::activations});
+    if (words_of_backend<B>().is_called(word))
+      found = &detail::backend_row_for<B, typename Policies::dtypes>::row;
   });
-  return words;
+  return found;
 }
 
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_CONFIG_WORDS_HPP
+#endif  // PTQ_MODEL_BACKEND_ROW_HPP
 
 // ---- ptq/text/letter_case.hpp ----
 
@@ -4597,15 +4945,6 @@ std::optional<calibrator_entry> find_calibrator(std::string_view word) {
   return found;
 }
 
-template <class Policies>
-std::optional<grid> find_grid(std::string_view dtype_word) {
-  std::optional<grid> found;
-  for_each_type(typename Policies::dtypes{}, [&]<class D>(type_tag<D>) {
-    if (dtype_word == D::name) found = grid_of<D>();
-  });
-  return found;
-}
-
 /// How many bins hold nothing but what becomes 0: none for fp8, whose smallest numbers lie in the first bin.
 inline std::size_t near_zero_bins(const statistics<>& seen, float amax, const grid& levels) {
   const double half_step = std::ldexp(static_cast<double>(levels.share(1)), -grid::fraction_bits - 1);
@@ -4675,22 +5014,23 @@ class calibration {
     if (!calibrator)
       return error(errc::unknown_word, {}, "there is no calibration algorithm \"" + word + "\".",
                    nearest_word(word, words_of<Policies>().calibrators));
+    const backend_row* const backend = find_backend_row<Policies>(plan_.backend);
     std::vector<activation_range> found;
     for (std::size_t i = 0; i < plan_.layers.size(); ++i) {
       const planned_layer& layer = plan_.layers[i];
       if (!layer.activations.is_quantized()) continue;
-      const auto levels = detail::find_grid<Policies>(layer.activations.dtype);
-      const auto how = find_instantiation<Policies>(layer.activations.dtype, plan_.backend);
-      if (!levels || !how)
+      const dtype_row* const dtype = find_dtype_row<Policies>(layer.activations.dtype);
+      if (dtype == nullptr || backend == nullptr)
         return detail::error_in_inputs(layer.name, errc::unsupported,
                                        "the policies do not have dtype \"" + layer.activations.dtype +
                                            "\" with backend \"" + plan_.backend + "\".");
+      const grid& levels = dtype->levels;
+      const recipe& numbers = *backend->find(dtype->name);
       const auto& seen = seen_.find(layer.name)->second;
-      const range answer = calibrator->ask(in_bins(seen, settings.bins), *levels, settings);
-      const std::size_t near_zero = detail::near_zero_bins(seen, answer.amax, *levels);
-      found.push_back({i, calibrator->name, answer, detail::scale_of<float>(answer.amax, how->numbers),
-                       seen.count, seen.count_above(answer.amax),
-                       expected_sqnr_db(seen, answer.amax, *levels),
+      const range answer = calibrator->ask(in_bins(seen, settings.bins), levels, settings);
+      const std::size_t near_zero = detail::near_zero_bins(seen, answer.amax, levels);
+      found.push_back({i, calibrator->name, answer, detail::scale_of<float>(answer.amax, numbers), seen.count,
+                       seen.count_above(answer.amax), expected_sqnr_db(seen, answer.amax, levels),
                        seen.count - seen.magnitudes.count_from(near_zero),
                        detail::float_of(seen.magnitudes.edge_bits(2 * near_zero))});
     }
@@ -5851,31 +6191,15 @@ namespace detail {
 
 /// What a bundle of policies says about one backend: the only part of matching that is compiled per bundle.
 struct backend_profile {
-  std::string_view word;  ///< as the specification writes it
-  bool activations = false;
-  std::vector<std::pair<std::string_view, granularity>> weights;  ///< dtype, default granularity
+  std::string_view word;   ///< as the specification writes it
+  const backend_row* row;  ///< null if the bundle lacks the backend; nothing is said of its activations then
 
+  bool activations() const noexcept { return row == nullptr || row->activations; }
   const granularity* default_grain(std::string_view dtype) const noexcept {
-    const auto found =
-        std::find_if(weights.begin(), weights.end(), [&](const auto& row) { return row.first == dtype; });
-    return found == weights.end() ? nullptr : &found->second;
+    const recipe* const numbers = row != nullptr ? row->find(dtype) : nullptr;
+    return numbers != nullptr ? &numbers->weights : nullptr;
   }
 };
-
-/// Empty of dtypes if the bundle lacks the backend; nothing is said of its activations then.
-template <class Policies>
-backend_profile profile_of(std::string_view backend_word) {
-  backend_profile profile{backend_word, true, {}};
-  const std::string_view name = backend_word.substr(0, backend_word.find('.'));
-  for_each_type(typename Policies::backends{}, [&]<class B>(type_tag<B>) {
-    if (name != B::name) return;
-    profile.activations = B::activations;
-    for_each_type(typename Policies::dtypes{}, [&]<class D>(type_tag<D>) {
-      profile.weights.emplace_back(D::name, recipe_of<D, B>.weights);
-    });
-  });
-  return profile;
-}
 
 enum class slot : unsigned char { weights, activations };
 
@@ -5888,7 +6212,7 @@ inline granularity weight_grain(const axis_choice& choice, std::string_view dtyp
                                 const backend_profile& backend) {
   if (choice.kind == axis_choice::kind_type::axis)
     return per_channel(std::min<std::size_t>(choice.axis, static_cast<unsigned char>(-1)));
-  const bool asks_per_tensor = choice.kind == axis_choice::kind_type::per_tensor && backend.activations;
+  const bool asks_per_tensor = choice.kind == axis_choice::kind_type::per_tensor && backend.activations();
   if (asks_per_tensor || !backend.default_grain(dtype)->is_per_channel()) return per_tensor();
   return per_channel(candidate.output_axis.value_or(traits_of_class(candidate.class_name).output_axis));
 }
@@ -5905,7 +6229,7 @@ inline std::string obstacle(slot which, const slot_config& wanted, const layer& 
   const std::string_view dtype = wanted.dtype;
   if (!backend.default_grain(dtype))
     return in_quotes(backend.word) + " with " + in_quotes(dtype) + " is not in this bundle of policies";
-  if (which == slot::activations && !backend.activations)
+  if (which == slot::activations && !backend.activations())
     return "backend " + in_quotes(backend.word) + " quantizes weights only";
   if (!candidate.reason.empty()) return candidate.reason;
   const class_traits traits = traits_of_class(candidate.class_name);
@@ -5954,7 +6278,7 @@ inline bool is_blocked(const rule_config& rule, const layer& candidate, const ba
   for (const slot which : {slot::weights, slot::activations}) {
     const auto& wanted = slot_of(rule, which);
     if (!wanted || wanted->dtype == "native") continue;
-    if (which == slot::activations && !backend.activations) continue;  // has its own warning
+    if (which == slot::activations && !backend.activations()) continue;  // has its own warning
     if (obstacle(which, *wanted, candidate, backend).empty()) return false;
     asks = true;
   }
@@ -6032,7 +6356,7 @@ inline plan match(const spec& wanted, std::span<const layer> layers, const backe
   }
   for (std::size_t i = 0; i < made.skip_names.size(); ++i)
     made.skip_names[i].matched = made.skip_names[rules.first_skip(i)].matched;
-  add_warnings(made, config, layers, outcomes, backend.activations);
+  add_warnings(made, config, layers, outcomes, backend.activations());
   return made;
 }
 
@@ -6047,7 +6371,8 @@ inline plan match(const spec& wanted, std::span<const layer> layers, const backe
 ///         specification.
 template <class Policies = builtin>
 plan match(const spec& wanted, std::span<const layer> layers) {
-  return detail::match(wanted, layers, detail::profile_of<Policies>(wanted.quantize.backend));
+  const std::string_view backend = wanted.quantize.backend;
+  return detail::match(wanted, layers, {backend, find_backend_row<Policies>(backend)});
 }
 
 /// Whether every `weights.quant_axis` is an axis of the weights that it is meant for. `apply` finds out too,

@@ -10,6 +10,9 @@
 // BAD THROWING_ENCODE: noexcept
 // BAD NO_DECODE: T::decode
 // BAD STATE: is_empty
+// BAD NO_BITS: a code takes 1 bit or more
+// BAD MORE_BITS: a code takes 1 bit or more, and no more than its storage has
+// BAD FEW_BITS_IN_WORDS: codes of fewer than 8 bits have a storage of one byte
 #include <array>
 #include <cstdint>
 
@@ -42,7 +45,33 @@ struct sign {
 #ifdef STATE
   int threshold;
 #endif
+#ifdef NO_BITS
+  static constexpr int bits = 0;
+#elif defined(MORE_BITS)
+  static constexpr int bits = 9;
+#else
+  static constexpr int bits = 1;
+#endif
 };
+
+struct wide_sign {
+  static constexpr const char* name = "wide_sign";
+  using storage = std::int16_t;
+  static constexpr bool is_integer = true;
+  static constexpr float max_finite = 1;
+  static constexpr float lowest = -1;
+#ifdef FEW_BITS_IN_WORDS
+  static constexpr int bits = 7;
+#else
+  static constexpr int bits = 8;
+#endif
+  static constexpr storage encode(float x) noexcept { return x < 0 ? storage{-1} : storage{1}; }
+  static constexpr float decode(storage code) noexcept { return code; }
+};
+
+static_assert(ptq::code_bits<wide_sign>() == 8);
+
+static_assert(ptq::code_bits<sign>() == 1);
 
 ptq::status quantize_signs(std::array<float, 3>& values, std::array<std::int8_t, 3>& codes, float& scale) {
   return ptq::quantize<sign, ptq::modelopt>(values, codes, {&scale, 1}, ptq::per_tensor());

@@ -17,6 +17,7 @@
 #include "formats/onnx/quantized.hpp"
 #include "ptq/engine/accuracy.hpp"
 #include "ptq/formats/onnx.hpp"
+#include "ptq/model/backend_row.hpp"
 #include "ptq/numeric/half.hpp"
 #include "ptq/quantize/quantize.hpp"
 #include "support/temporary_folder.hpp"
@@ -144,8 +145,8 @@ TEST_CASE("quantized models are as accurate as in tiny_engine") {
         if (!made.planned.layers[i].weights.is_quantized()) continue;
         const std::string& tapped = model.graph.nodes[made.layers.sources[i].calls[0].node].inputs[0];
         const float amax = amax_of(answers(reference, input.view(), tapped));
-        const auto how = ptq::find_instantiation(dtype, "modelopt");
-        made.quantize_input(i, dtype, amax / how->numbers.divisor);
+        const ptq::recipe* const numbers = ptq::find_backend_row("modelopt")->find(dtype);
+        made.quantize_input(i, dtype, amax / numbers->divisor);
       }
       made.write(folder / "quantized.onnx");
 

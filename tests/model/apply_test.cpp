@@ -89,7 +89,7 @@ void check_as_instantiated(const seen& got, const Tensor& tensor) {
 
 }  // namespace
 
-TEST_CASE("layers of different tensor types give what their instantiations give") {
+TEST_CASE("layers of different tensor types give what their types give") {
   const std::vector<float> flat = ramp(24);
   const ptq::tensor_view<const float> row_major(flat.data(), {4, 6});
   const ptq::tensor_view<const float> column_major(flat.data(), {4, 6}, {1, 4});
@@ -323,29 +323,6 @@ TEST_CASE("what cannot be done is said, with the layer's name") {
     CHECK(text_of() ==
           "the plan has 2 layers, and the model has 1. Give `apply` the layers that `match` was given.");
   }
-}
-
-TEST_CASE("an instantiation quantizes into the caller's memory") {
-  const std::vector<float> flat = ramp(6);
-  const ptq::any_view tensor(flat, {2, 3});
-  const auto how = ptq::find_instantiation<my_policies>("int12", "torchao");
-  REQUIRE(how);
-  std::vector<std::int16_t> codes(6);
-  std::vector<float> scales(2);
-  const auto bytes = std::as_writable_bytes(std::span(codes));
-  REQUIRE(ptq::quantize(tensor, *how, bytes, scales, ptq::per_channel(0)));
-  std::vector<std::int16_t> wanted(6);
-  std::vector<float> wanted_scales(2);
-  REQUIRE(ptq::quantize<int12, ptq::torchao>(ptq::tensor_view<const float>(flat.data(), {2, 3}), wanted,
-                                             wanted_scales));
-  CHECK(codes == wanted);
-  CHECK(scales == wanted_scales);
-  CHECK(ptq::quantize(tensor, *how, bytes.first(10), scales, ptq::per_channel(0)) ==
-        ptq::status{ptq::errc::size_mismatch, 6});
-  CHECK(ptq::quantize(ptq::any_view(flat, {2, 4}), *how, bytes, scales, ptq::per_channel(0)) ==
-        ptq::status{ptq::errc::size_mismatch, 8});
-  CHECK(!ptq::find_instantiation<my_policies>("fp8_e5m2", "torchao"));
-  CHECK(!ptq::find_instantiation<my_policies>("int8", "modelopt"));
 }
 
 TEST_CASE("output channels that become all zero are found on every axis, in every layout, of every dtype") {

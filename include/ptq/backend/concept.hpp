@@ -21,6 +21,7 @@ namespace ptq::inline v0_1 {
 /// | mode        | the one `quantize.mode` that goes with it                      |
 /// | activations | whether it quantizes activations too                           |
 /// | numbers<D>  | a `recipe` for every dtype D (`native` is never asked for)     |
+/// | other_names | (optional) an array of further words that YAML files may use   |
 template <class T>
 concept backend = std::is_empty_v<T> && requires {
   { T::name } -> std::convertible_to<const char*>;

@@ -13,6 +13,7 @@ namespace ptq::inline v0_1 {
 /// rounded to their type.
 struct modelopt {
   static constexpr const char* name = "modelopt";
+  static constexpr const char* other_names[] = {"modelopt.pytorch", "modelopt.onnx"};
   static constexpr const char* mode = "static_ptq";
   static constexpr bool activations = true;
 

@@ -34,7 +34,8 @@ using word_list = std::vector<std::string_view>;
 inline word_list backend_list(const spec_words& words) {
   word_list list;
   for (const backend_words& b : words.backends) list.push_back(b.name);
-  if (find_backend(words, "modelopt")) list.insert(list.end(), {"modelopt.pytorch", "modelopt.onnx"});
+  for (const backend_words& b : words.backends)
+    list.insert(list.end(), b.other_names.begin(), b.other_names.end());
   return list;
 }
 

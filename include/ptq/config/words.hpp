@@ -8,17 +8,31 @@
 #include <string_view>
 #include <vector>
 
+#include "ptq/backend/concept.hpp"
 #include "ptq/detail/type_list.hpp"
 #include "ptq/policies.hpp"
 
 namespace ptq::inline v0_1 {
 
-/// A backend's word, the one mode that goes with it, and whether it quantizes activations.
+/// A backend's words, the one mode that goes with it, and whether it quantizes activations.
 struct backend_words {
   std::string_view name;
   std::string_view mode;
   bool activations = false;
+  std::span<const char* const> other_names{};
+
+  /// Whether a specification or an artifact means this backend by the word.
+  bool is_called(std::string_view word) const noexcept {
+    return word == name || std::find(other_names.begin(), other_names.end(), word) != other_names.end();
+  }
 };
+
+template <backend B>
+constexpr backend_words words_of_backend() noexcept {
+  backend_words words{B::name, B::mode, B::activations, {}};
+  if constexpr (requires { B::other_names; }) words.other_names = B::other_names;
+  return words;
+}
 
 struct spec_words {
   std::vector<std::string_view> dtypes;
@@ -27,12 +41,10 @@ struct spec_words {
   std::vector<backend_words> backends;
 };
 
-/// The backend of a word: one of the names, or `modelopt.pytorch` or `modelopt.onnx`, which are names of
-/// modelopt. Null if there is none.
+/// Null if no backend is called so.
 inline const backend_words* find_backend(const spec_words& words, std::string_view word) {
-  if (word == "modelopt.pytorch" || word == "modelopt.onnx") word = "modelopt";
   const auto found = std::find_if(words.backends.begin(), words.backends.end(),
-                                  [&](const backend_words& b) { return b.name == word; });
+                                  [&](const backend_words& b) { return b.is_called(word); });
   return found == words.backends.end() ? nullptr : &*found;
 }
 
@@ -60,7 +72,7 @@ spec_words words_of() {
     if (detail::is_tao_word<C>) words.tao_calibrators.emplace_back(C::name);
   });
   detail::for_each_type(typename Policies::backends{}, [&]<class B>(detail::type_tag<B>) {
-    words.backends.push_back({B::name, B::mode, B::activations});
+    words.backends.push_back(words_of_backend<B>());
   });
   return words;
 }

@@ -19,6 +19,8 @@ namespace ptq::inline v0_1 {
 /// | lowest       | the smallest value a code can have (negative), a float                             |
 /// | encode(x)    | the code nearest to x, ties to even, saturating; NaN has a defined code too        |
 /// | decode(code) | the exact value of a code                                                          |
+/// | bits         | (optional) how many low bits of the storage a code takes; of fewer than 8, files hold |
+/// |              | several codes a byte                                                               |
 template <class T>
 concept dtype = std::is_empty_v<T> && std::is_trivially_copyable_v<typename T::storage> &&
                 requires(float value, typename T::storage code) {
@@ -29,6 +31,20 @@ concept dtype = std::is_empty_v<T> && std::is_trivially_copyable_v<typename T::s
                   { T::encode(value) } noexcept -> std::same_as<typename T::storage>;
                   { T::decode(code) } noexcept -> std::same_as<float>;
                 };
+
+/// The bits of a code: `bits` of the dtype, else all that its storage has.
+template <dtype D>
+constexpr int code_bits() noexcept {
+  constexpr int all = 8 * static_cast<int>(sizeof(typename D::storage));
+  if constexpr (requires { D::bits; }) {
+    static_assert(D::bits >= 1 && D::bits <= all,
+                  "a code takes 1 bit or more, and no more than its storage has");
+    static_assert(D::bits >= 8 || all == 8, "codes of fewer than 8 bits have a storage of one byte");
+    return D::bits;
+  } else {
+    return all;
+  }
+}
 
 }  // namespace ptq::inline v0_1
 

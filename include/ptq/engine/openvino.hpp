@@ -33,7 +33,8 @@
 #include "ptq/formats/onnx/model.hpp"
 #include "ptq/formats/onnx/rounding.hpp"
 #include "ptq/model/artifact_views.hpp"
-#include "ptq/model/instantiation.hpp"
+#include "ptq/model/dtype_row.hpp"
+#include "ptq/model/kernel_row.hpp"
 #include "ptq/result.hpp"
 
 namespace ptq::inline v0_1 {
@@ -46,8 +47,8 @@ class openvino_rounding final : public ov::op::Op {
   OPENVINO_OP("Rounding", "ptq")
 
   openvino_rounding() = default;
-  openvino_rounding(const ov::Output<ov::Node>& source, std::string dtype, float scale)
-      : Op({source}), dtype_(std::move(dtype)), scale_(scale) {
+  openvino_rounding(const ov::Output<ov::Node>& source, const kernel_row* kernels, float scale)
+      : Op({source}), kernels_(kernels), scale_(scale) {
     constructor_validate_and_infer_types();
   }
 
@@ -55,26 +56,26 @@ class openvino_rounding final : public ov::op::Op {
     set_output_type(0, get_input_element_type(0), get_input_partial_shape(0));
   }
   std::shared_ptr<ov::Node> clone_with_new_inputs(const ov::OutputVector& inputs) const override {
-    return std::make_shared<openvino_rounding>(inputs.at(0), dtype_, scale_);
+    return std::make_shared<openvino_rounding>(inputs.at(0), kernels_, scale_);
   }
   /// Two of them are the same only if their attributes are.
   bool visit_attributes(ov::AttributeVisitor& visitor) override {
-    visitor.on_attribute("dtype", dtype_);
+    std::string dtype = kernels_ != nullptr ? kernels_->dtype->name : "";
+    visitor.on_attribute("dtype", dtype);
     visitor.on_attribute("scale", scale_);
     return true;
   }
   bool has_evaluate() const override { return get_input_element_type(0) == ov::element::f32; }
   bool evaluate(ov::TensorVector& outputs, const ov::TensorVector& inputs) const override {
-    const auto how = find_instantiation(dtype_, "modelopt");  // divides, as QuantizeLinear does
-    if (!how) return false;
+    if (kernels_ == nullptr) return false;
     outputs[0].set_shape(inputs[0].get_shape());
     inputs[0].copy_to(outputs[0]);
-    fake_quantize({outputs[0].data<float>(), outputs[0].get_size()}, *how, scale_);
+    fake_quantize({outputs[0].data<float>(), outputs[0].get_size()}, *kernels_, scale_);
     return true;
   }
 
  private:
-  std::string dtype_;
+  const kernel_row* kernels_ = nullptr;
   float scale_ = 1;
 };
 
@@ -294,7 +295,7 @@ class openvino {
       ov::Tensor values(ov::element::f32, ov::Shape(constant.codes->dims));
       const auto done =
           dequantize({constant.dtype, shape, constant.grain, constant.codes->data, constant.scales},
-                     "modelopt", {values.data<float>(), values.get_size()});
+                     {values.data<float>(), values.get_size()});
       if (!done) return error(done.code, "tensor \"" + constant.name + "\"", "cannot be dequantized.");
       replace(constant.name, std::make_shared<ov::op::v0::Constant>(values));
     }
@@ -303,8 +304,10 @@ class openvino {
       if (!tensors_.contains(tensor.rounded) || source == tensors_.end())
         return error(errc::unsupported, "tensor \"" + tensor.rounded + "\"",
                      "OpenVINO does not have it, so it cannot be rounded.");
+      const kernel_row* const kernels =
+          find_kernel_row(tensor.dtype, arithmetic::divide);  // as QuantizeLinear
       replace(tensor.rounded,
-              std::make_shared<detail::openvino_rounding>(source->second, tensor.dtype, tensor.scale));
+              std::make_shared<detail::openvino_rounding>(source->second, kernels, tensor.scale));
     }
     graph_->validate_nodes_and_infer_types();
     return {};

@@ -15,7 +15,8 @@
 #include "ptq/dtype/concept.hpp"
 #include "ptq/error.hpp"
 #include "ptq/model/activation_range.hpp"
-#include "ptq/model/instantiation.hpp"
+#include "ptq/model/dtype_row.hpp"
+#include "ptq/model/kernel_row.hpp"
 #include "ptq/model/layer.hpp"
 #include "ptq/model/not_finite.hpp"
 #include "ptq/model/plan.hpp"
@@ -31,17 +32,18 @@ namespace ptq::inline v0_1 {
 struct quantized_layer {
   const layer& source;
   const planned_layer& planned;
-  const instantiation& how;
+  const dtype_row& dtype;
+  const recipe& numbers;                    ///< the backend's for that dtype
   granularity grain;                        ///< of the weights
-  std::span<const std::byte> codes;         ///< `how.code_size` bytes each, in the source's memory order
+  std::span<const std::byte> codes;         ///< `dtype.code_size` bytes each, in the source's memory order
   tensor_strides code_strides;              ///< of the codes, in codes
   std::span<const float> scales;            ///< 1 per tensor, or one per index of the axis
   const activation_range* input = nullptr;  ///< of the layer's inputs, where the plan quantizes those too
 
   /// The codes as what they are. D must be the layer's dtype.
-  template <dtype D>
+  template <ptq::dtype D>
   std::span<const typename D::storage> codes_as() const noexcept {
-    PTQ_ASSERT(std::string_view(how.dtype) == D::name);
+    PTQ_ASSERT(std::string_view(dtype.name) == D::name);
     return {reinterpret_cast<const typename D::storage*>(codes.data()), source.weight.size()};
   }
 };
@@ -51,8 +53,8 @@ inline namespace PTQ_BUILD {
 /// How far the codes are from the source.
 inline error_metrics quantization_error(const quantized_layer& q) {
   return visit(q.source.weight, [&]<class T>(tensor_view<const T> view) {
-    return detail::measure_view<T>(view, q.grain, detail::untyped_decoder{&q.how, q.codes.data()}, q.scales,
-                                   q.how.limits);
+    return detail::measure_view<T>(view, q.grain, detail::untyped_decoder{&q.dtype, q.codes.data()}, q.scales,
+                                   q.dtype.limits);
   });
 }
 
@@ -160,40 +162,49 @@ result<void> deliver(const quantized_layer& done, Sink& sink) {
 
 inline namespace PTQ_BUILD {
 
+/// The quantizers of all layers, in their order: null where weights are left as they are. Here, and
+/// nowhere else on the way to the codes, the words of a plan are looked up.
+///
+/// @return what `check_same_layers` returns; unsupported
 template <class Policies>
-result<instantiation> instantiation_for(const layer& source, const planned_layer& decided,
-                                        const std::string& backend) {
-  if (!source.weight.has_floats())
-    return error_in(source, {errc::unsupported}, "its weight is not a floating-point tensor.");
-  const auto how = find_instantiation<Policies>(decided.weights.dtype, backend);
-  if (how) return *how;
-  return error_in(source, {errc::unsupported},
-                  "the policies do not have dtype \"" + decided.weights.dtype + "\" with backend \"" +
-                      backend +
-                      "\". Give `apply` the bundle that the specification was read with: "
-                      "apply<my_policies>(...).");
+result<std::vector<const quantizer*>> quantizers_for(const plan& planned, std::span<const layer> layers) {
+  if (auto same = check_same_layers(planned, layers); !same) return same.error();
+  std::vector<const quantizer*> found(layers.size());
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const decision& decided = planned.layers[i].weights;
+    if (!decided.is_quantized()) continue;
+    if (!layers[i].weight.has_floats())
+      return error_in(layers[i], {errc::unsupported}, "its weight is not a floating-point tensor.");
+    found[i] = find_quantizer<Policies>(decided.dtype, planned.backend);
+    if (found[i] != nullptr) continue;
+    return error_in(layers[i], {errc::unsupported},
+                    "the policies do not have dtype \"" + decided.dtype + "\" with backend \"" +
+                        planned.backend +
+                        "\". Give `apply` the bundle that the specification was read with: "
+                        "apply<my_policies>(...).");
+  }
+  return found;
 }
 
-template <class Policies, layer_sink Sink>
-result<void> apply_weights(const plan& planned, std::span<const layer> layers,
+/// @param quantizers `quantizers_for` found them
+template <class Quantizers, layer_sink Sink>
+result<void> apply_weights(const plan& planned, std::span<const layer> layers, const Quantizers& quantizers,
                            std::span<const activation_range> inputs, Sink& sink) {
-  if (auto same = check_same_layers(planned, layers); !same) return same;
   std::vector<std::byte> codes;
   std::vector<float> scales;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const layer& source = layers[i];
     const planned_layer& decided = planned.layers[i];
-    if (!decided.weights.is_quantized()) continue;
-    const auto how = instantiation_for<Policies>(source, decided, planned.backend);
-    if (!how) return how.error();
+    const auto* const how = quantizers[i];
+    if (how == nullptr) continue;
     const granularity grain = decided.weights.grain.value_or(how->numbers.weights);
-    codes.resize(source.weight.size() * how->code_size);
+    codes.resize(source.weight.size() * how->dtype().code_size);
     scales.resize(scale_count(source.weight.shape, grain));
     if (const status outcome = quantize(source.weight, *how, codes, scales, grain); !outcome)
       return refusal(source, outcome);
     const tensor_strides code_strides = dense_strides(source.weight.shape, source.weight.strides);
-    const quantized_layer done{source, decided,      *how,   grain,
-                               codes,  code_strides, scales, find_range(inputs, i)};
+    const quantized_layer done{source, decided,      how->dtype(), how->numbers,         grain,
+                               codes,  code_strides, scales,       find_range(inputs, i)};
     if (auto told = deliver(done, sink); !told) return told;
   }
   return {};
@@ -213,7 +224,9 @@ inline namespace PTQ_BUILD {
 ///         plan, axis_out_of_range, not_finite, unsupported; what the sink returns is passed on
 template <class Policies = builtin, layer_sink Sink>
 result<void> apply(const plan& planned, std::span<const layer> layers, Sink&& sink) {
-  return detail::apply_weights<Policies>(planned, layers, {}, sink);
+  const auto quantizers = detail::quantizers_for<Policies>(planned, layers);
+  if (!quantizers) return quantizers.error();
+  return detail::apply_weights(planned, layers, *quantizers, {}, sink);
 }
 
 /// The same with calibrated activations: the sink also gets the range of the layer's inputs.
@@ -225,7 +238,9 @@ template <class Policies = builtin, layer_sink Sink>
 result<void> apply(const plan& planned, std::span<const layer> layers,
                    std::span<const activation_range> inputs, Sink&& sink) {
   if (auto complete = detail::check_ranges(planned, inputs); !complete) return complete;
-  return detail::apply_weights<Policies>(planned, layers, inputs, sink);
+  const auto quantizers = detail::quantizers_for<Policies>(planned, layers);
+  if (!quantizers) return quantizers.error();
+  return detail::apply_weights(planned, layers, *quantizers, inputs, sink);
 }
 
 }  // namespace PTQ_BUILD

@@ -14,7 +14,7 @@
 #include "ptq/backend/recipe.hpp"
 #include "ptq/detail/platform.hpp"
 #include "ptq/error.hpp"
-#include "ptq/model/instantiation.hpp"
+#include "ptq/model/dtype_row.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/quantize/dequantize.hpp"
 #include "ptq/tensor/view.hpp"
@@ -26,7 +26,7 @@ struct artifact_weights {
   std::string dtype;
   tensor_shape shape;
   granularity grain;
-  std::span<const std::byte> codes;  ///< row-major
+  std::span<const std::byte> codes;  ///< row-major; packed where the dtype has fewer than 8 bits
   std::span<const float> scales;     ///< 1 per tensor, or one per index of the axis
 
   /// The codes as what they are. D must be `dtype`.
@@ -71,15 +71,20 @@ inline namespace PTQ_BUILD {
 
 /// The dequantized weight, row-major, into the caller's memory.
 ///
-/// @return unsupported if the policies lack the dtype or the backend; size_mismatch with the length wanted
+/// @return unsupported if the policies lack the dtype; size_mismatch with the length wanted
 template <class Policies = builtin>
-status dequantize(const artifact_weights& weights, std::string_view backend, std::span<float> values) {
-  const auto how = find_instantiation<Policies>(weights.dtype, backend);
-  if (!how) return {errc::unsupported, 0};
-  if (values.size() != weights.shape.size()) return {errc::size_mismatch, weights.shape.size()};
-  return detail::dequantize_view<float>(tensor_view<float>(values.data(), weights.shape), weights.grain,
-                                        detail::untyped_decoder{&*how, weights.codes.data()},
-                                        weights.codes.size() / how->code_size, weights.scales);
+status dequantize(const artifact_weights& weights, std::span<float> values) {
+  const dtype_row* const dtype = find_dtype_row<Policies>(weights.dtype);
+  if (dtype == nullptr) return {errc::unsupported, 0};
+  const std::size_t size = weights.shape.size();
+  if (values.size() != size || weights.codes.size() != dtype->stored_size(size))
+    return {errc::size_mismatch, size};
+  const tensor_view<float> target(values.data(), weights.shape);
+  if (dtype->is_packed())
+    return detail::dequantize_view<float>(target, weights.grain, detail::packed_decoder{dtype, weights.codes},
+                                          size, weights.scales);
+  return detail::dequantize_view<float>(
+      target, weights.grain, detail::untyped_decoder{dtype, weights.codes.data()}, size, weights.scales);
 }
 
 }  // namespace PTQ_BUILD

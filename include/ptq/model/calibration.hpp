@@ -25,7 +25,8 @@
 #include "ptq/detail/type_list.hpp"
 #include "ptq/error.hpp"
 #include "ptq/model/activation_range.hpp"
-#include "ptq/model/instantiation.hpp"
+#include "ptq/model/backend_row.hpp"
+#include "ptq/model/dtype_row.hpp"
 #include "ptq/model/not_finite.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/policies.hpp"
@@ -62,15 +63,6 @@ std::optional<calibrator_entry> find_calibrator(std::string_view word) {
   std::optional<calibrator_entry> found;
   for_each_type(typename Policies::calibrators{}, [&]<class C>(type_tag<C>) {
     if (word == C::name) found = calibrator_entry{C::name, &ask_calibrator<C>};
-  });
-  return found;
-}
-
-template <class Policies>
-std::optional<grid> find_grid(std::string_view dtype_word) {
-  std::optional<grid> found;
-  for_each_type(typename Policies::dtypes{}, [&]<class D>(type_tag<D>) {
-    if (dtype_word == D::name) found = grid_of<D>();
   });
   return found;
 }
@@ -144,22 +136,23 @@ class calibration {
     if (!calibrator)
       return error(errc::unknown_word, {}, "there is no calibration algorithm \"" + word + "\".",
                    nearest_word(word, words_of<Policies>().calibrators));
+    const backend_row* const backend = find_backend_row<Policies>(plan_.backend);
     std::vector<activation_range> found;
     for (std::size_t i = 0; i < plan_.layers.size(); ++i) {
       const planned_layer& layer = plan_.layers[i];
       if (!layer.activations.is_quantized()) continue;
-      const auto levels = detail::find_grid<Policies>(layer.activations.dtype);
-      const auto how = find_instantiation<Policies>(layer.activations.dtype, plan_.backend);
-      if (!levels || !how)
+      const dtype_row* const dtype = find_dtype_row<Policies>(layer.activations.dtype);
+      if (dtype == nullptr || backend == nullptr)
         return detail::error_in_inputs(layer.name, errc::unsupported,
                                        "the policies do not have dtype \"" + layer.activations.dtype +
                                            "\" with backend \"" + plan_.backend + "\".");
+      const grid& levels = dtype->levels;
+      const recipe& numbers = *backend->find(dtype->name);
       const auto& seen = seen_.find(layer.name)->second;
-      const range answer = calibrator->ask(in_bins(seen, settings.bins), *levels, settings);
-      const std::size_t near_zero = detail::near_zero_bins(seen, answer.amax, *levels);
-      found.push_back({i, calibrator->name, answer, detail::scale_of<float>(answer.amax, how->numbers),
-                       seen.count, seen.count_above(answer.amax),
-                       expected_sqnr_db(seen, answer.amax, *levels),
+      const range answer = calibrator->ask(in_bins(seen, settings.bins), levels, settings);
+      const std::size_t near_zero = detail::near_zero_bins(seen, answer.amax, levels);
+      found.push_back({i, calibrator->name, answer, detail::scale_of<float>(answer.amax, numbers), seen.count,
+                       seen.count_above(answer.amax), expected_sqnr_db(seen, answer.amax, levels),
                        seen.count - seen.magnitudes.count_from(near_zero),
                        detail::float_of(seen.magnitudes.edge_bits(2 * near_zero))});
     }

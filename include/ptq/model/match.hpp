@@ -12,11 +12,10 @@
 #include <utility>
 #include <vector>
 
-#include "ptq/backend/concept.hpp"
 #include "ptq/backend/recipe.hpp"
 #include "ptq/config/rule_path.hpp"
 #include "ptq/config/spec.hpp"
-#include "ptq/detail/type_list.hpp"
+#include "ptq/model/backend_row.hpp"
 #include "ptq/model/classes.hpp"
 #include "ptq/model/layer.hpp"
 #include "ptq/model/plan.hpp"
@@ -33,31 +32,15 @@ namespace detail {
 
 /// What a bundle of policies says about one backend: the only part of matching that is compiled per bundle.
 struct backend_profile {
-  std::string_view word;  ///< as the specification writes it
-  bool activations = false;
-  std::vector<std::pair<std::string_view, granularity>> weights;  ///< dtype, default granularity
+  std::string_view word;   ///< as the specification writes it
+  const backend_row* row;  ///< null if the bundle lacks the backend; nothing is said of its activations then
 
+  bool activations() const noexcept { return row == nullptr || row->activations; }
   const granularity* default_grain(std::string_view dtype) const noexcept {
-    const auto found =
-        std::find_if(weights.begin(), weights.end(), [&](const auto& row) { return row.first == dtype; });
-    return found == weights.end() ? nullptr : &found->second;
+    const recipe* const numbers = row != nullptr ? row->find(dtype) : nullptr;
+    return numbers != nullptr ? &numbers->weights : nullptr;
   }
 };
-
-/// Empty of dtypes if the bundle lacks the backend; nothing is said of its activations then.
-template <class Policies>
-backend_profile profile_of(std::string_view backend_word) {
-  backend_profile profile{backend_word, true, {}};
-  const std::string_view name = backend_word.substr(0, backend_word.find('.'));
-  for_each_type(typename Policies::backends{}, [&]<class B>(type_tag<B>) {
-    if (name != B::name) return;
-    profile.activations = B::activations;
-    for_each_type(typename Policies::dtypes{}, [&]<class D>(type_tag<D>) {
-      profile.weights.emplace_back(D::name, recipe_of<D, B>.weights);
-    });
-  });
-  return profile;
-}
 
 enum class slot : unsigned char { weights, activations };
 
@@ -70,7 +53,7 @@ inline granularity weight_grain(const axis_choice& choice, std::string_view dtyp
                                 const backend_profile& backend) {
   if (choice.kind == axis_choice::kind_type::axis)
     return per_channel(std::min<std::size_t>(choice.axis, static_cast<unsigned char>(-1)));
-  const bool asks_per_tensor = choice.kind == axis_choice::kind_type::per_tensor && backend.activations;
+  const bool asks_per_tensor = choice.kind == axis_choice::kind_type::per_tensor && backend.activations();
   if (asks_per_tensor || !backend.default_grain(dtype)->is_per_channel()) return per_tensor();
   return per_channel(candidate.output_axis.value_or(traits_of_class(candidate.class_name).output_axis));
 }
@@ -87,7 +70,7 @@ inline std::string obstacle(slot which, const slot_config& wanted, const layer& 
   const std::string_view dtype = wanted.dtype;
   if (!backend.default_grain(dtype))
     return in_quotes(backend.word) + " with " + in_quotes(dtype) + " is not in this bundle of policies";
-  if (which == slot::activations && !backend.activations)
+  if (which == slot::activations && !backend.activations())
     return "backend " + in_quotes(backend.word) + " quantizes weights only";
   if (!candidate.reason.empty()) return candidate.reason;
   const class_traits traits = traits_of_class(candidate.class_name);
@@ -136,7 +119,7 @@ inline bool is_blocked(const rule_config& rule, const layer& candidate, const ba
   for (const slot which : {slot::weights, slot::activations}) {
     const auto& wanted = slot_of(rule, which);
     if (!wanted || wanted->dtype == "native") continue;
-    if (which == slot::activations && !backend.activations) continue;  // has its own warning
+    if (which == slot::activations && !backend.activations()) continue;  // has its own warning
     if (obstacle(which, *wanted, candidate, backend).empty()) return false;
     asks = true;
   }
@@ -214,7 +197,7 @@ inline plan match(const spec& wanted, std::span<const layer> layers, const backe
   }
   for (std::size_t i = 0; i < made.skip_names.size(); ++i)
     made.skip_names[i].matched = made.skip_names[rules.first_skip(i)].matched;
-  add_warnings(made, config, layers, outcomes, backend.activations);
+  add_warnings(made, config, layers, outcomes, backend.activations());
   return made;
 }
 
@@ -229,7 +212,8 @@ inline plan match(const spec& wanted, std::span<const layer> layers, const backe
 ///         specification.
 template <class Policies = builtin>
 plan match(const spec& wanted, std::span<const layer> layers) {
-  return detail::match(wanted, layers, detail::profile_of<Policies>(wanted.quantize.backend));
+  const std::string_view backend = wanted.quantize.backend;
+  return detail::match(wanted, layers, {backend, find_backend_row<Policies>(backend)});
 }
 
 /// Whether every `weights.quant_axis` is an axis of the weights that it is meant for. `apply` finds out too,

@@ -13,7 +13,7 @@
 #include "ptq/detail/strict_float.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/model/classes.hpp"
-#include "ptq/model/instantiation.hpp"
+#include "ptq/model/dtype_row.hpp"
 #include "ptq/quantize/blocks.hpp"
 #include "ptq/tensor/any_view.hpp"
 #include "ptq/tensor/walk.hpp"
@@ -50,7 +50,7 @@ struct channel_evidence {
 inline zeroed_channels find_zeroed_channels(const quantized_layer& q) {
   const granularity channels = detail::channels_of(q);
   std::vector<detail::channel_evidence> seen(scale_count(q.source.weight.shape, channels));
-  const detail::untyped_decoder decoder{&q.how, q.codes.data()};
+  const detail::untyped_decoder decoder{&q.dtype, q.codes.data()};
   visit(q.source.weight, [&]<class T>(tensor_view<const T> view) {
     const walk path(view.shape, view.strides, channels);
     const walk::axis& run = path.run();

@@ -135,7 +135,7 @@ void check_layer(const ptq::artifact& content, const ptq::layer& source) {
 
   std::vector<float> values(size);
   std::vector<float> wanted(size);
-  REQUIRE(bool(ptq::dequantize(weights, content.backend, values)));
+  REQUIRE(bool(ptq::dequantize(weights, values)));
   REQUIRE(bool(ptq::dequantize<D>(std::span<const typename D::storage>(codes), scales, grain,
                                   ptq::tensor_view<float>(wanted.data(), weights.shape))));
   CHECK(values == wanted);

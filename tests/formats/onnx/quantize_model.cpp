@@ -12,7 +12,7 @@
 
 #include "ptq/config/spec.hpp"
 #include "ptq/formats/onnx.hpp"
-#include "ptq/model/instantiation.hpp"
+#include "ptq/model/backend_row.hpp"
 #include "ptq/model/match.hpp"
 #include "ptq/quantize/blocks.hpp"
 
@@ -49,7 +49,7 @@ int main(int count, char** arguments) {
   const ptq::slot_config inputs{of_inputs, {}};
   spec.quantize.layers.push_back({"*", weights, words.size() > 5 ? std::optional(inputs) : std::nullopt});
   auto planned = ptq::match(spec, layers->layers);
-  const auto how = ptq::find_instantiation(of_inputs, words[2]);
+  const ptq::recipe* const of_input = ptq::find_backend_row(words[2])->find(of_inputs);
   std::vector<float> input_scales(layers->layers.size());
   for (std::size_t i = 0; i < layers->layers.size(); ++i) {
     if (words[4] != "default" && planned.layers[i].weights.is_quantized())
@@ -62,7 +62,7 @@ int main(int count, char** arguments) {
                                     [&](const std::string& word) { return word.starts_with(start); });
     if (given == words.end()) return 2;
     const float amax = std::strtof(given->c_str() + start.size(), nullptr);
-    input_scales[i] = ptq::detail::scale_of<float>(amax, how->numbers);
+    input_scales[i] = ptq::detail::scale_of<float>(amax, *of_input);
   }
   auto written =
       ptq::write_onnx(words[1], *model, *layers, planned, [](const ptq::quantized_layer&) {}, input_scales);

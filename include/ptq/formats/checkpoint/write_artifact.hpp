@@ -46,8 +46,8 @@ struct stored_layer {
 
 template <class Policies>
 result<std::vector<stored_layer>> resolve_stored_layers(const plan& planned, std::span<const layer> layers,
+                                                        std::span<const quantizer* const> quantizers,
                                                         std::span<const activation_range> inputs) {
-  if (auto same = check_same_layers(planned, layers); !same) return same.error();
   if (auto complete = check_ranges(planned, inputs); !complete) return complete.error();
   std::vector<stored_layer> resolved;
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -58,9 +58,7 @@ result<std::vector<stored_layer>> resolve_stored_layers(const plan& planned, std
       const activation_range& found = *find_range(inputs, i);
       made.activations = {input.dtype, found.algorithm, found.range.amax, found.scale};
     }
-    if (decided.is_quantized()) {
-      const auto how = instantiation_for<Policies>(source, planned.layers[i], planned.backend);
-      if (!how) return how.error();
+    if (const quantizer* const how = quantizers[i]) {
       made.grain = decided.grain.value_or(how->numbers.weights);
       if (made.grain.is_per_channel() && made.grain.axis >= made.shape.rank)
         return refusal(source, {errc::axis_out_of_range, made.grain.axis});
@@ -150,7 +148,7 @@ inline result<void> write_codes(safetensors_writer& writer, const std::string& n
   std::array<std::size_t, max_rank> index{};
   std::size_t offset = 0;
   for (std::size_t left = shape.size(); left > 0; --left) {
-    const auto code = q.codes.subspan(offset * q.how.code_size, q.how.code_size);
+    const auto code = q.codes.subspan(offset * q.dtype.code_size, q.dtype.code_size);
     gathered.insert(gathered.end(), code.begin(), code.end());
     if (gathered.size() >= piece || left == 1) {
       if (auto written = writer.write(name, gathered); !written) return written;
@@ -185,7 +183,9 @@ template <class Policies = builtin, layer_sink OnLayer>
 result<safetensors_writer> write_artifact(const std::string& path, const checkpoint& source,
                                           const plan& planned, std::span<const layer> layers,
                                           OnLayer&& on_layer, std::span<const activation_range> inputs = {}) {
-  const auto stored = detail::resolve_stored_layers<Policies>(planned, layers, inputs);
+  const auto quantizers = detail::quantizers_for<Policies>(planned, layers);
+  if (!quantizers) return quantizers.error();
+  const auto stored = detail::resolve_stored_layers<Policies>(planned, layers, *quantizers, inputs);
   if (!stored) return stored.error();
   std::vector<const stored_tensor*> copied;
   auto declared = detail::declare_artifact(source, *stored, copied);
@@ -202,7 +202,8 @@ result<safetensors_writer> write_artifact(const std::string& path, const checkpo
     if (const stored_tensor* const done = source.find(weight)) source.release(*done);
     return told;
   };
-  if (auto applied = apply<Policies>(planned, layers, inputs, store); !applied) return applied.error();
+  if (auto applied = detail::apply_weights(planned, layers, *quantizers, inputs, store); !applied)
+    return applied.error();
   for (const detail::stored_layer& layer : *stored) {
     if (!layer.activations) continue;
     const std::span<const float> scale(&layer.activations->scale, 1);

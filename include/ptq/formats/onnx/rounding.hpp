@@ -19,7 +19,7 @@
 #include "ptq/formats/onnx/links.hpp"
 #include "ptq/formats/onnx/model.hpp"
 #include "ptq/formats/onnx/tensor.hpp"
-#include "ptq/model/instantiation.hpp"
+#include "ptq/model/dtype_row.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/view.hpp"
 
@@ -91,8 +91,7 @@ class onnx_rounding_finder {
   /// What is not ours is left to the engine: constants are folded, whatever they are.
   void add_constant(const onnx_node& node) {
     const onnx_tensor* const codes = links_->constant(node.input(0));
-    if (codes == nullptr || codes->dims.size() > max_rank ||
-        !find_instantiation(name_of(codes->type), "modelopt"))
+    if (codes == nullptr || codes->dims.size() > max_rank || find_dtype_row(name_of(codes->type)) == nullptr)
       return;
     auto scales = scales_of(node);
     if (!scales) return;
@@ -114,8 +113,7 @@ class onnx_rounding_finder {
     const onnx_tensor* const zero = links_->constant(encoder.input(2));
     const auto type = zero != nullptr ? zero->type : onnx_type(encoder.integer("output_dtype", 2));
     const auto uses = links_->uses(encoder.outputs[0]);
-    if (!find_instantiation(name_of(type), "modelopt") || uses.empty() ||
-        links_->is_output(encoder.outputs[0]))
+    if (find_dtype_row(name_of(type)) == nullptr || uses.empty() || links_->is_output(encoder.outputs[0]))
       return false;
     const auto decodes_alike = [&](const onnx_use& use) {
       const onnx_node& decoder = graph_->nodes[use.node];

@@ -467,15 +467,10 @@ namespace detail {
 inline namespace PTQ_BUILD {
 
 /// The plan, with the granularity that `apply` uses where it names none.
-template <class Policies>
-result<plan> with_granularities(plan planned, std::span<const layer> layers) {
-  if (auto same = check_same_layers(planned, layers); !same) return same.error();
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    planned_layer& decided = planned.layers[i];
-    if (!decided.weights.is_quantized() || decided.weights.grain) continue;
-    const auto how = instantiation_for<Policies>(layers[i], decided, planned.backend);
-    if (!how) return how.error();
-    decided.weights.grain = how->numbers.weights;
+inline plan with_granularities(plan planned, std::span<const quantizer* const> quantizers) {
+  for (std::size_t i = 0; i < quantizers.size(); ++i) {
+    decision& decided = planned.layers[i].weights;
+    if (quantizers[i] != nullptr && !decided.grain) decided.grain = quantizers[i]->numbers.weights;
   }
   return planned;
 }
@@ -496,18 +491,20 @@ template <class Policies = builtin, layer_sink OnLayer>
 result<onnx_writer> write_onnx(const std::string& path, const onnx_model& model, const onnx_layers& layers,
                                const plan& planned, OnLayer&& on_layer,
                                std::span<const float> input_scales = {}) {
-  const auto complete = detail::with_granularities<Policies>(planned, layers.layers);
-  if (!complete) return complete.error();
-  auto writer = onnx_writer::create(path, model, layers, *complete, input_scales);
+  const auto quantizers = detail::quantizers_for<Policies>(planned, layers.layers);
+  if (!quantizers) return quantizers.error();
+  auto writer = onnx_writer::create(path, model, layers, detail::with_granularities(planned, *quantizers),
+                                    input_scales);
   if (!writer) return writer;
-  const auto applied = apply<Policies>(planned, layers.layers, [&](const quantized_layer& q) -> result<void> {
+  const auto store = [&](const quantized_layer& q) -> result<void> {
     if (auto written = writer->write(q); !written) return written;
     auto told = detail::deliver(q, on_layer);
     const std::size_t size = q.source.weight.size() * size_of(q.source.weight.type);
     model.release({static_cast<const std::byte*>(q.source.weight.data), size});
     return told;
-  });
-  if (!applied) return applied.error();
+  };
+  if (auto applied = detail::apply_weights(planned, layers.layers, *quantizers, {}, store); !applied)
+    return applied.error();
   return writer;
 }
 

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file dtype_row.hpp What is known of a dtype at run time: its facts, and what reads its codes.
+#ifndef PTQ_MODEL_DTYPE_ROW_HPP
+#define PTQ_MODEL_DTYPE_ROW_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <type_traits>
+
+#include "ptq/backend/recipe.hpp"
+#include "ptq/calibration/grid.hpp"
+#include "ptq/detail/platform.hpp"
+#include "ptq/detail/type_list.hpp"
+#include "ptq/dtype/concept.hpp"
+#include "ptq/error.hpp"
+#include "ptq/kernels/scalar.hpp"
+#include "ptq/policies.hpp"
+#include "ptq/quantize/blocks.hpp"
+#include "ptq/quantize/dequantize.hpp"
+#include "ptq/quantize/error_metrics.hpp"
+#include "ptq/quantize/pack.hpp"
+#include "ptq/tensor/traits.hpp"
+
+namespace ptq::inline v0_1 {
+
+/// One of each dtype, for as long as the program runs. Codes are untyped here: `code_size` bytes each.
+struct dtype_row {
+  const char* name;
+  int bits;               ///< of a code; of fewer than 8, files hold several codes a byte
+  bool is_signed;         ///< whether the highest of them is a sign that fills up the storage
+  std::size_t code_size;  ///< bytes of a code in memory
+  representable limits;
+  grid levels;
+  void (*decode_run)(const void* codes, std::size_t n, float scale, float* values);
+  void (*decode_each)(const void* codes, std::size_t n, const float* scales, float* values);
+
+  constexpr bool is_packed() const noexcept { return bits < 8; }
+
+  /// The bytes of codes in a file.
+  constexpr std::size_t stored_size(std::size_t codes) const noexcept {
+    return is_packed() ? packed_size(codes, bits) : codes * code_size;
+  }
+};
+
+namespace detail {
+inline namespace PTQ_BUILD {
+
+template <dtype D>
+struct untyped_decoding {
+  using storage = typename D::storage;
+
+  static void run(const void* codes, std::size_t n, float scale, float* values) {
+    kernels::decode_run<D>(static_cast<const storage*>(codes), n, scale, values);
+  }
+  static void each(const void* codes, std::size_t n, const float* scales, float* values) {
+    kernels::decode_each<D>(static_cast<const storage*>(codes), n, scales, values);
+  }
+};
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// The row of a dtype that is known when you compile.
+template <dtype D>
+inline constexpr dtype_row dtype_row_of{D::name,
+                                        code_bits<D>(),
+                                        std::is_signed_v<typename D::storage>,
+                                        sizeof(typename D::storage),
+                                        representable_range<D>(),
+                                        grid_of<D>(),
+                                        &detail::untyped_decoding<D>::run,
+                                        &detail::untyped_decoding<D>::each};
+
+/// The row of a word; null if the bundle has no such dtype.
+template <class Policies = builtin>
+const dtype_row* find_dtype_row(std::string_view word) noexcept {
+  const dtype_row* found = nullptr;
+  detail::for_each_type(typename Policies::dtypes{}, [&]<class D>(detail::type_tag<D>) {
+    if (word == D::name) found = &dtype_row_of<D>;
+  });
+  return found;
+}
+
+}  // namespace PTQ_BUILD
+
+namespace detail {
+inline namespace PTQ_BUILD {
+
+/// Reads codes in memory: `typed_decoder` for run time.
+struct untyped_decoder {
+  const dtype_row* dtype;
+  const std::byte* codes;
+
+  void run(std::size_t at, std::size_t n, float scale, float* values) const {
+    dtype->decode_run(codes + at * dtype->code_size, n, scale, values);
+  }
+  void each(std::size_t at, std::size_t n, const float* scales, float* values) const {
+    dtype->decode_each(codes + at * dtype->code_size, n, scales, values);
+  }
+};
+
+/// Reads packed codes.
+struct packed_decoder {
+  const dtype_row* dtype;
+  std::span<const std::byte> codes;
+
+  void run(std::size_t at, std::size_t n, float scale, float* values) const {
+    for_each_unpacked(at, n, [&](const std::byte* block, std::size_t size, std::size_t first) {
+      dtype->decode_run(block, size, scale, values + first);
+    });
+  }
+  void each(std::size_t at, std::size_t n, const float* scales, float* values) const {
+    for_each_unpacked(at, n, [&](const std::byte* block, std::size_t size, std::size_t first) {
+      dtype->decode_each(block, size, scales + first, values + first);
+    });
+  }
+
+ private:
+  template <class F>
+  void for_each_unpacked(std::size_t at, std::size_t n, F&& f) const {
+    std::byte block[block_size];
+    for (std::size_t first = 0; first < n; first += block_size) {
+      const std::size_t size = (std::min)(block_size, n - first);
+      ptq::unpack(codes, dtype->bits, dtype->is_signed, at + first, {block, size});
+      f(static_cast<const std::byte*>(block), size, first);
+    }
+  }
+};
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// `dequantize` with a dtype that is known at run time.
+///
+/// @param codes `code_size` bytes for each element, in the target's memory order (`dense_strides`)
+/// @return as the other `dequantize`, with size_mismatch counting codes
+template <adaptable_tensor Tensor>
+status dequantize(const dtype_row& dtype, std::span<const std::byte> codes, std::span<const float> scales,
+                  granularity grain, Tensor&& target) {
+  const auto view = view_of(target);
+  return detail::dequantize_view<typename decltype(view)::value_type>(
+      view, grain, detail::untyped_decoder{&dtype, codes.data()}, codes.size() / dtype.code_size, scales);
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_MODEL_DTYPE_ROW_HPP
