@@ -6,9 +6,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 source examples/install_packages.sh
+wine=()
+[[ $(uname -m) != x86_64 ]] || wine=(wine64)  # else what is for Windows is built, and not run
 install_packages cmake ninja-build g++ clang-14 clang-19 libclang-rt-19-dev clang-format-19 clang-tidy-19 python3-venv \
   libeigen3-dev libxtensor-dev libyaml-cpp-dev nlohmann-json3-dev libcli11-dev doctest-dev libbenchmark-dev \
-  libprotozero-dev libstb-dev zlib1g-dev gcc-arm-none-eabi libstdc++-arm-none-eabi-dev libnewlib-dev g++-s390x-linux-gnu qemu-user
+  libprotozero-dev libstb-dev zlib1g-dev gcc-arm-none-eabi libstdc++-arm-none-eabi-dev libnewlib-dev g++-s390x-linux-gnu qemu-user \
+  g++-mingw-w64-x86-64-posix "${wine[@]}"
 
 source examples/install_openvino.sh
 install_openvino build/openvino || echo "PyPI does not give OpenVINO: its engine is not built, its tests are skipped"

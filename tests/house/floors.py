@@ -46,9 +46,17 @@ SYSTEM = {
     5: "",
     6: "algorithm atomic charconv climits cstdio cstdlib cstring deque exception immintrin.h iterator map memory numeric optional"
        " set string string_view thread tuple unordered_map unordered_set variant vector",
-    7: "cerrno chrono ctime filesystem mutex system_error"
-       " dirent.h fcntl.h sys/file.h sys/mman.h sys/resource.h sys/stat.h sys/statvfs.h sys/types.h unistd.h",
+    7: "cerrno chrono ctime filesystem mutex system_error",
 }
+
+# What one operating system has, and whose business that is. Everything else asks the room file, and not which system it is.
+SYSTEMS = {
+    "fcntl.h sys/file.h sys/mman.h sys/resource.h sys/stat.h sys/types.h unistd.h":
+        "file/posix/* file/run_folder.hpp data/images.hpp",
+    "windows.h": "file/windows/*",
+}
+ASKS = re.compile(r"^\s*#\s*(?:if|elif).*\b(_WIN32|__MINGW\w*|_MSC_VER|__linux__|__unix__|__APPLE__)\b", re.MULTILINE)
+MAY_ASK = "file/* detail/platform.hpp"
 
 # The highest floor that a floor sees: itself, but an adaptor is for those who have no more than tensors.
 SEES = {5: 2}
@@ -83,7 +91,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*(?:<([^>]+)>|"([^"]+)")', re.MULTILINE)
 
 def floor_of(header):
     for patterns, floor in FLOORS:
-        if any(fnmatch(header, pattern) for pattern in patterns.split()):
+        if fits(header, patterns):
             return floor
     return None
 
@@ -99,6 +107,15 @@ def room_of(header):
 
 def system_headers(floor):
     return {name for level in range(SEES.get(floor, floor) + 1) for name in SYSTEM[level].split()}
+
+
+def fits(header, patterns):
+    return any(fnmatch(header, pattern) for pattern in patterns.split())
+
+
+def owners_of(name):
+    """The headers that may include a name that one operating system has; None for other names."""
+    return next((owners for names, owners in SYSTEMS.items() if name in names.split()), None)
 
 
 def third_party_of(name):
@@ -163,6 +180,9 @@ def wrong_includes(house, header):
         if third_party_of(name):
             if floor not in (5, 7):
                 yield f"{header}: floor {floor} includes <{name}>; third parties belong to adaptors and floor 7"
+        elif owners_of(name):
+            if not fits(header, owners_of(name)):
+                yield f"{header}: includes <{name}>, which is for {owners_of(name)}; take what the room file has"
         elif name not in system_headers(floor) | taken and not own_container:
             yield f"{header}: floor {floor} may not include <{name}>"
     if len(house.third_parties(header)) > 1:
@@ -189,6 +209,13 @@ def wrong_owners(house, header_sets):
             yield f"{header}: reached from {umbrella}, where it does not belong"
 
 
+def asking_for_the_system(house):
+    for header, text in house.text.items():
+        if not fits(header, MAY_ASK):
+            for name in ASKS.findall(text):
+                yield f"{header}: asks for {name}; only the room file and detail/platform.hpp know which system it is"
+
+
 def throwing(house):
     for header, text in house.text.items():
         if header != THROWS and re.search(r"\bthrow\b(?!\()", re.sub(r"//.*|\"[^\"\n]*\"", "", text)):
@@ -212,7 +239,7 @@ def missing_from_lists(house):
 def violations(include_dir, header_sets):
     house = House(include_dir)
     found = [message for header in house.text for message in wrong_includes(house, header)]
-    return found + [*wrong_owners(house, header_sets), *throwing(house), *missing_from_lists(house)]
+    return found + [*wrong_owners(house, header_sets), *asking_for_the_system(house), *throwing(house), *missing_from_lists(house)]
 
 
 if __name__ == "__main__":

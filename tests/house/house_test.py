@@ -98,6 +98,20 @@ class HouseTest(unittest.TestCase):
             self.add("dtype/int8.hpp", f"#include <{name}>")
             self.assert_floors(f"dtype/int8.hpp: floor 1 may not include <{name}>")
 
+    def test_a_header_of_one_system(self):
+        self.write("file/path.hpp", header("file/path.hpp", "#include <windows.h>"))
+        self.assert_floors("file/path.hpp: includes <windows.h>, which is for file/windows/*; take what the room file has")
+        self.write("file/path.hpp", header("file/path.hpp", '#ifdef _WIN32\n#include "ptq/file/windows/path.hpp"\n#endif'))
+        self.write("file/windows/path.hpp", header("file/windows/path.hpp", "#include <windows.h>"))
+        self.assert_floors()
+        self.write("file/windows/path.hpp", header("file/windows/path.hpp", "#include <unistd.h>"))
+        self.assert_floors("file/windows/path.hpp: includes <unistd.h>, which is for file/posix/* file/run_folder.hpp "
+                           "data/images.hpp; take what the room file has")
+
+    def test_a_question_for_the_system(self):
+        self.add("model/layer.hpp", "#if defined(_WIN32)\n#endif")
+        self.assert_floors("model/layer.hpp: asks for _WIN32; only the room file and detail/platform.hpp know which system it is")
+
     def test_a_throw(self):
         self.add("model/layer.hpp", "inline void stop() { throw 1; }  // throws")
         self.assert_floors("model/layer.hpp: throws; return a status or a result<T>")

@@ -4,9 +4,9 @@
 #define PTQ_TESTS_SUPPORT_TEMPORARY_FOLDER_HPP
 
 #include <doctest/doctest.h>
-#include <stdlib.h>
 
 #include <filesystem>
+#include <random>
 #include <string>
 
 #include "support/files.hpp"
@@ -14,9 +14,10 @@
 class temporary_folder {
  public:
   temporary_folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "ptq_test_XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
+    const std::string begin = (std::filesystem::temp_directory_path() / "ptq_test_").string();
+    std::random_device random;
+    do path_ = begin + std::to_string(random());
+    while (!std::filesystem::create_directory(path_));
   }
   temporary_folder(const temporary_folder&) = delete;
   ~temporary_folder() {

@@ -31,6 +31,7 @@
 #include "ptq/file/file_kind.hpp"
 #include "ptq/file/mapped_file.hpp"
 #include "ptq/file/path.hpp"
+#include "ptq/file/posix.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/view.hpp"
 #include "ptq/text/letter_case.hpp"

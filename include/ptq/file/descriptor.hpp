@@ -1,48 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file descriptor.hpp A POSIX file descriptor that closes itself.
+/// @file descriptor.hpp An open file that closes itself, and what can be done with one. POSIX and Windows
+/// each have a half; errors are errno values on both, paths UTF-8.
+///
+///     descriptor                     move-only; false: none
+///     open_to_read(path)             none, with errno set, if that fails
+///     create_new(path)               to read and write. Never a file that is there: errno is EEXIST then
+///     size_of(file, size)            EISDIR for a folder, ESPIPE for what is no regular file
+///     reserve(file, size)            takes the room on the disk now
+///     set_size(file, size)
+///     write_at(file, offset, bytes)  all of them; the file grows as needed
+///     flush(file)                    to the disk
+///     flush_folder(folder)           the names in it, where the system has that
+///     move_over(from, to)            replaces what is there in one step. ETXTBSY: somebody has it open
+///     remove_file(path)
+///     take_mode(file, older)         gives a new file the permissions of the older one that it replaces
+///     exceeds_limit(size)            whether this process must not write a file of that size
+///     process_number()
+///
+/// Functions that return a number return 0, or why not.
 #ifndef PTQ_FILE_DESCRIPTOR_HPP
 #define PTQ_FILE_DESCRIPTOR_HPP
 
-#include <fcntl.h>
-#include <sys/types.h>
-#include <unistd.h>
-
-#include <string>
-#include <utility>
-
-namespace ptq::inline v0_1 {
-namespace detail {
-
-/// Move-only. -1 is none.
-class descriptor {
- public:
-  descriptor() = default;
-  explicit descriptor(int number) noexcept : number_(number) {}
-  descriptor(descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  descriptor& operator=(descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-
-  int get() const noexcept { return number_; }
-  explicit operator bool() const noexcept { return number_ >= 0; }
-
- private:
-  int number_ = -1;
-};
-
-/// As open(2), but never 0, 1 or 2: whoever closed those may still print there, and would print into the
-/// file. None, with errno set, if that fails.
-inline descriptor open_file(const std::string& path, int flags, mode_t mode = 0) noexcept {
-  descriptor file(::open(path.c_str(), flags | O_CLOEXEC, mode));
-  if (!file || file.get() > STDERR_FILENO) return file;
-  return descriptor(::fcntl(file.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
-}
-
-}  // namespace detail
-}  // namespace ptq::inline v0_1
+#ifdef _WIN32
+#include "ptq/file/windows/descriptor.hpp"
+#else
+#include "ptq/file/posix/descriptor.hpp"
+#endif
 
 #endif  // PTQ_FILE_DESCRIPTOR_HPP

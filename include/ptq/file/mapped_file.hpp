@@ -3,11 +3,6 @@
 #ifndef PTQ_FILE_MAPPED_FILE_HPP
 #define PTQ_FILE_MAPPED_FILE_HPP
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -19,27 +14,32 @@
 #include "ptq/file/descriptor.hpp"
 #include "ptq/file/path.hpp"
 #include "ptq/result.hpp"
+#ifdef _WIN32
+#include "ptq/file/windows/mapping.hpp"
+#else
+#include "ptq/file/posix/mapping.hpp"
+#endif
 
 namespace ptq::inline v0_1 {
 
-/// Move-only. The bytes keep their address when the object moves. Nobody may shorten the file while it is
-/// mapped: reading what is gone ends the process (SIGBUS).
+/// Move-only. The bytes keep their address when the object moves. While it is mapped nobody may shorten the
+/// file: on POSIX reading what is gone ends the process (SIGBUS); Windows refuses to shorten, replace or
+/// remove it.
 class mapped_file {
  public:
   /// @return cannot_open (missing, a folder, no permission, not a regular file), wrong_format (empty)
   static result<mapped_file> open(const std::string& path) {
-    // Not blocking, so that a named pipe is refused instead of waited for.
-    const detail::descriptor file = detail::open_file(path, O_RDONLY | O_NONBLOCK);
-    struct stat about{};
-    if (!file || ::fstat(file.get(), &about) != 0) return detail::cannot_open(path, errno);
-    if (S_ISDIR(about.st_mode)) return detail::cannot_open(path, EISDIR);
-    if (!S_ISREG(about.st_mode))
+    const detail::descriptor file = detail::open_to_read(path);
+    if (!file) return detail::cannot_open(path, errno);
+    std::uint64_t size = 0;
+    const int reason = detail::size_of(file, size);
+    if (reason == ESPIPE)
       return error(errc::cannot_open, absolute_path(path), "this is not a regular file, so it has no end.");
-    if (about.st_size == 0) return error(errc::wrong_format, absolute_path(path), "the file is empty.");
-    const auto size = static_cast<std::size_t>(about.st_size);
-    void* const memory = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
-    if (memory == MAP_FAILED) return detail::cannot_open(path, errno);
-    return mapped_file(path, {static_cast<const std::byte*>(memory), size});
+    if (reason != 0) return detail::cannot_open(path, reason);
+    if (size == 0) return error(errc::wrong_format, absolute_path(path), "the file is empty.");
+    const std::span<const std::byte> bytes = detail::map(file, static_cast<std::size_t>(size));
+    if (bytes.empty()) return detail::cannot_open(path, errno);
+    return mapped_file(path, bytes);
   }
 
   mapped_file(mapped_file&& other) noexcept
@@ -50,7 +50,7 @@ class mapped_file {
     return *this;
   }
   ~mapped_file() {
-    if (!bytes_.empty()) ::munmap(address_of(bytes_.data()), bytes_.size());
+    if (!bytes_.empty()) detail::unmap(bytes_);
   }
 
   const std::string& path() const noexcept { return path_; }
@@ -59,20 +59,16 @@ class mapped_file {
   /// Gives the memory behind a part of the file back. It is read again when it is looked at, so this is only
   /// about resident size: call it with what has been dealt with, to walk through a file larger than memory.
   void release(std::span<const std::byte> part) const noexcept {
-    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
     const auto mapped = reinterpret_cast<std::uintptr_t>(bytes_.data());
     const auto first = reinterpret_cast<std::uintptr_t>(part.data());
-    const std::uintptr_t begin = first / page * page;
     const std::uintptr_t end = first + part.size();
-    if (first >= mapped && end <= mapped + bytes_.size() && end > first)      // never memory of someone else
-      ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);  // NOLINT: page arithmetic
+    if (first >= mapped && end <= mapped + bytes_.size() && end > first)  // never memory of someone else
+      detail::drop_pages(part);
   }
 
  private:
   mapped_file(std::string path, std::span<const std::byte> bytes) noexcept
       : path_(std::move(path)), bytes_(bytes) {}
-
-  static void* address_of(const std::byte* first) noexcept { return const_cast<std::byte*>(first); }
 
   std::string path_;
   std::span<const std::byte> bytes_;

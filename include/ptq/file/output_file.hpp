@@ -3,22 +3,17 @@
 #ifndef PTQ_FILE_OUTPUT_FILE_HPP
 #define PTQ_FILE_OUTPUT_FILE_HPP
 
-#include <fcntl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "ptq/error.hpp"
@@ -38,13 +33,13 @@ inline error cannot_write(const std::string& path, int reason, std::uint64_t siz
   const auto because = [&](const std::string& text) { return error(errc::cannot_write, where, text); };
   switch (reason) {
     case ENOSPC: {
-      struct statvfs room{};
-      const bool known = ::statvfs(folder.c_str(), &room) == 0;
+      std::error_code unknown;
+      const std::filesystem::space_info room = std::filesystem::space(path_of_text(folder), unknown);
       return because("no space is left: the file takes " + std::to_string(size) + " bytes" +
-                     (known ? ", and " + std::to_string(room.f_bavail * room.f_frsize) + " are free" : "") +
+                     (unknown ? "" : ", and " + std::to_string(room.available) + " are free") +
                      ". Free some space, or write to another folder.");
     }
-    case EDQUOT:
+    case quota_used_up:
       return because("the disk quota is used up. Free some space, or write to another folder.");
     case EFBIG:
       return because("the file takes " + std::to_string(size) +
@@ -55,37 +50,27 @@ inline error cannot_write(const std::string& path, int reason, std::uint64_t siz
     case EPERM:
       return because("no permission to write in " + folder + ". Write to another folder.");
     case ENOENT:
-      if (::access(folder.c_str(), F_OK) == 0)
-        return because(folder + " takes no new files. Write to another folder.");
-      return because("the folder " + folder + " does not exist. Create it, or write to another folder.");
+      if (is_folder(folder)) return because(folder + " takes no new files. Write to another folder.");
+      if (!exists(folder))
+        return because("the folder " + folder + " does not exist. Create it, or write to another folder.");
+      [[fallthrough]];  // Windows says so of a path through a file
     case ENOTDIR:
       return because(folder + " is not a folder. Write to another one.");
     case EISDIR:
       return because("this is a folder, not a file. Move it away, or write to another folder.");
+    case ETXTBSY:
+      return because("a program has the older file open. Close it there, or write to another file.");
     default:
       return because("cannot be written: " + system_text(reason));
   }
 }
 
-/// Gives a new file the permissions of the older one that it replaces, if there is one.
-inline void take_mode(const std::string& file, const std::string& older) noexcept {
-  struct stat there{};
-  if (::lstat(older.c_str(), &there) == 0 && S_ISREG(there.st_mode))
-    (void)::chmod(file.c_str(), there.st_mode & 0777);
-}
-
 /// A run's own folder (run_folder.hpp), `/out/.ptq-run` say.
 inline constexpr std::string_view run_suffix = ".ptq-run";
 
-/// What a folder holds reaches the disk. Not every file system can do that on request.
+/// What a folder holds reaches the disk.
 inline result<void> sync_folder(const std::string& folder) {
-  const descriptor open = open_file(folder, O_RDONLY | O_DIRECTORY);
-  if (!open) return {};
-  while (::fsync(open.get()) != 0) {
-    if (errno == EINTR) continue;
-    if (errno == EINVAL || errno == EROFS || errno == EOPNOTSUPP) return {};
-    return cannot_write(folder, errno);
-  }
+  if (const int reason = flush_folder(folder); reason != 0) return cannot_write(folder, reason);
   return {};
 }
 
@@ -94,7 +79,7 @@ inline std::string unused_digits() {
   static std::atomic<std::uint64_t> count = 0;
   word_hash hash;
   hash.add(static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()));
-  hash.add(static_cast<std::uint64_t>(::getpid()));
+  hash.add(process_number());
   hash.add(count.fetch_add(1));
   return hex_digits(hash.value(), 16);
 }
@@ -114,13 +99,11 @@ class output_file {
  public:
   /// @return cannot_write: missing or read-only folder, a folder of that name
   static result<output_file> create(const std::string& path) {
-    struct stat there{};
-    if (::stat(path.c_str(), &there) == 0 && S_ISDIR(there.st_mode))
-      return detail::cannot_write(path, EISDIR);
+    if (is_folder(path)) return detail::cannot_write(path, EISDIR);
     constexpr int most_tries = 16;
     for (int i = 0; i < most_tries; ++i) {
       const std::string partial = folder_of(path) + "/.ptq-" + detail::unused_digits() + ".partial";
-      detail::descriptor file = detail::open_file(partial, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
+      detail::descriptor file = detail::create_new(partial);
       if (file) return output_file(path, partial, std::move(file));
       if (errno != EEXIST) break;
     }
@@ -140,7 +123,8 @@ class output_file {
     return *this;
   }
   ~output_file() {
-    if (!partial_.empty()) ::unlink(partial_.c_str());
+    descriptor_ = detail::descriptor();  // Windows does not remove open files
+    if (!partial_.empty()) detail::remove_file(partial_);
   }
 
   const std::string& path() const noexcept { return path_; }
@@ -149,15 +133,10 @@ class output_file {
 
   /// Sets the size and takes the room on the disk now, so that a full one shows before the work is done.
   result<void> resize(std::uint64_t size) {
-    if (exceeds_limit(size)) return detail::cannot_write(path_, EFBIG, size);
-    int reason = 0;
-    do {
-      reason = size > size_ ? ::posix_fallocate(descriptor_.get(), 0, static_cast<off_t>(size)) : 0;
-    } while (reason == EINTR);
-    if (reason != 0 && reason != EOPNOTSUPP && reason != EINVAL)
-      return detail::cannot_write(path_, reason, size);
-    if (::ftruncate(descriptor_.get(), static_cast<off_t>(size)) != 0)
-      return detail::cannot_write(path_, errno, size);
+    if (detail::exceeds_limit(size)) return cannot_write(EFBIG, size);
+    int reason = size > size_ ? detail::reserve(descriptor_, size) : 0;
+    if (reason == 0) reason = detail::set_size(descriptor_, size);
+    if (reason != 0) return cannot_write(reason, size);
     size_ = size;
     return {};
   }
@@ -169,15 +148,9 @@ class output_file {
   /// Writes anywhere; the file grows as needed.
   result<void> write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
     const std::uint64_t end = (std::max)(size_, offset + bytes.size());
-    if (exceeds_limit(end)) return detail::cannot_write(path_, EFBIG, end);
-    while (!bytes.empty()) {
-      const ssize_t written =
-          ::pwrite(descriptor_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
-      if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) return detail::cannot_write(path_, written == 0 ? ENOSPC : errno, end);
-      bytes = bytes.subspan(static_cast<std::size_t>(written));
-      offset += static_cast<std::uint64_t>(written);
-    }
+    if (detail::exceeds_limit(end)) return cannot_write(EFBIG, end);
+    if (const int reason = detail::write_at(descriptor_, offset, bytes); reason != 0)
+      return cannot_write(reason, end);
     size_ = end;
     return {};
   }
@@ -185,11 +158,11 @@ class output_file {
   /// Flushes and renames: from here on the file is at its path, whole. Call it once.
   result<void> commit() {
     detail::take_mode(partial_, path_);
-    while (::fsync(descriptor_.get()) != 0)
-      if (errno != EINTR) return detail::cannot_write(path_, errno, size_);
-    if (std::rename(partial_.c_str(), path_.c_str()) != 0) return detail::cannot_write(path_, errno, size_);
+    if (const int reason = detail::flush(descriptor_); reason != 0) return cannot_write(reason, size_);
+    descriptor_ = detail::descriptor();  // Windows does not rename open files
+    if (const int reason = detail::move_over(partial_, path_); reason != 0)
+      return cannot_write(reason, size_);
     partial_.clear();
-    descriptor_ = detail::descriptor();
     const std::string folder = folder_of(path_);
     const bool is_in_run = folder.find(std::string(detail::run_suffix) + "/") != std::string::npos ||
                            folder.ends_with(detail::run_suffix);    // which syncs it once for all its files
@@ -207,10 +180,8 @@ class output_file {
   output_file(std::string path, std::string partial, detail::descriptor file)
       : path_(std::move(path)), partial_(std::move(partial)), descriptor_(std::move(file)) {}
 
-  /// Past this limit a write does not fail but kills the process (SIGXFSZ), so it is asked first.
-  static bool exceeds_limit(std::uint64_t size) {
-    struct rlimit limit{};
-    return ::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && size > limit.rlim_cur;
+  error cannot_write(int reason, std::uint64_t size) const {
+    return detail::cannot_write(path_, reason, size);
   }
 
   std::string path_;

@@ -3,12 +3,9 @@
 #ifndef PTQ_FILE_PATH_HPP
 #define PTQ_FILE_PATH_HPP
 
-#include <dirent.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
-#include <climits>
+#include <cstddef>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -19,50 +16,61 @@
 #include "ptq/error.hpp"
 #include "ptq/result.hpp"
 #include "ptq/text/nearest_word.hpp"
+#ifdef _WIN32
+#include "ptq/file/windows/path.hpp"
+#else
+#include "ptq/file/posix/path.hpp"
+#endif
 
 namespace ptq::inline v0_1 {
 
-/// "a/b/c" -> "c".
+/// "a/b/c" -> "c". On Windows "a\b" -> "b", too.
 inline std::string_view file_name_of(std::string_view path) {
-  return path.substr(path.rfind('/') + 1);
+  const std::size_t slash = path.find_last_of(detail::separators);
+  return path.substr((std::max)(slash + 1, detail::root_size(path)));  // none: npos + 1 is 0
 }
 
-/// "a/b/c" -> "a/b"; "c" -> "."; "/c" -> "/".
+/// "a/b/c" -> "a/b"; "c" -> "."; "/c" -> "/". On Windows "C:\c" -> "C:\"; "C:c" -> "C:.".
 inline std::string folder_of(std::string_view path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string_view::npos) return ".";
-  return std::string(path.substr(0, (std::max<std::size_t>)(slash, 1)));
+  const std::size_t slash = path.find_last_of(detail::separators);
+  const std::size_t root = detail::root_size(path);
+  if (slash != std::string_view::npos && slash >= root) return std::string(path.substr(0, slash));
+  const std::string folder(path.substr(0, root));
+  return folder.empty() || folder.back() == ':' ? folder + "." : folder;
 }
 
 /// The path from the root, as every message shows it. It need not exist.
 inline std::string absolute_path(std::string_view path) {
-  if (path.starts_with('/')) return std::string(path);
-  while (path.starts_with("./")) path.remove_prefix(2);
-  std::string here(PATH_MAX, '\0');
-  if (::getcwd(here.data(), here.size()) == nullptr) return std::string(path);
-  here.resize(here.find('\0'));
-  if (path.empty() || path == ".") return here;
-  if (!here.ends_with('/')) here += '/';
-  return here.append(path);
+  if (detail::is_absolute(path)) return std::string(path);
+  while (path.size() > 1 && path[0] == '.' && detail::separators.find(path[1]) != std::string_view::npos)
+    path.remove_prefix(2);
+  std::error_code unknown;
+  const std::filesystem::path here = std::filesystem::current_path(unknown);
+  if (unknown) return std::string(path);
+  if (path.empty() || path == ".") return detail::text_of_path(here);
+  return detail::text_of_path(here / detail::path_of_text(path));
 }
 
 /// The path of what there is at the end of all links; nothing if that does not exist.
 inline std::optional<std::string> real_path(const std::string& path) {
   std::error_code missing;
-  const std::filesystem::path real = std::filesystem::canonical(path, missing);
-  return missing ? std::nullopt : std::optional(real.string());
+  const std::filesystem::path real = std::filesystem::canonical(detail::path_of_text(path), missing);
+  return missing ? std::nullopt : std::optional(detail::text_of_path(real));
+}
+
+/// False, too, for what cannot be looked at.
+inline bool is_folder(const std::string& path) {
+  std::error_code missing;
+  return std::filesystem::is_directory(detail::path_of_text(path), missing);
 }
 
 /// The names of the files and folders in a folder, sorted; none if it cannot be read.
 inline std::vector<std::string> names_in(const std::string& folder) {
   std::vector<std::string> names;
-  DIR* const listing = ::opendir(folder.c_str());
-  if (listing == nullptr) return names;
-  while (const dirent* const entry = ::readdir(listing)) {  // NOLINT(concurrency-mt-unsafe): our own listing
-    const std::string_view name = static_cast<const char*>(entry->d_name);
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-  ::closedir(listing);
+  std::error_code unreadable;
+  std::filesystem::directory_iterator entry(detail::path_of_text(folder), unreadable);
+  for (; entry != std::filesystem::directory_iterator(); entry.increment(unreadable))
+    names.push_back(detail::text_of_path(entry->path().filename()));
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -78,15 +86,13 @@ inline std::string nearest_name(const std::string& path) {
 
 /// Where a symbolic link points to; nothing if the path is none.
 inline std::string link_target(const std::string& path) {
-  std::string target(PATH_MAX, '\0');
-  const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
-  target.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-  return target;
+  std::error_code none;
+  return text_of_path(std::filesystem::read_symlink(path_of_text(path), none));
 }
 
-/// What the system says of an errno value, as the end of a sentence.
-inline std::string system_text(int reason) {
-  return std::generic_category().message(reason) + ".";
+inline bool exists(const std::string& path) {
+  std::error_code unknown;
+  return std::filesystem::exists(path_of_text(path), unknown);
 }
 
 /// Why a file could not be opened for reading.
@@ -95,7 +101,7 @@ inline error cannot_open(const std::string& path, int reason) {
   const std::string folder = folder_of(where);
   switch (reason) {
     case ENOENT:
-      if (::access(folder.c_str(), F_OK) != 0)
+      if (!exists(folder))
         return {errc::cannot_open, where, "no such file; the folder " + folder + " does not exist either."};
       if (const std::string target = link_target(path); !target.empty())
         return {errc::cannot_open, where,

@@ -49,10 +49,11 @@
 #include <vector>
 
 #include "ptq/error.hpp"
-#include "ptq/file/descriptor.hpp"
 #include "ptq/file/mapped_file.hpp"
 #include "ptq/file/output_file.hpp"
 #include "ptq/file/path.hpp"
+#include "ptq/file/posix.hpp"
+#include "ptq/file/posix/descriptor.hpp"
 #include "ptq/result.hpp"
 
 namespace ptq::inline v0_1 {

@@ -3,8 +3,6 @@
 #ifndef PTQ_FORMATS_SAFETENSORS_OPEN_HPP
 #define PTQ_FORMATS_SAFETENSORS_OPEN_HPP
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <map>
@@ -65,7 +63,7 @@ inline result<shard_map> read_safetensors_index(const std::string& path) {
     const std::string field = where + ": weight_map: \"" + tensor + "\"";
     if (!shard.is_string()) return error(errc::wrong_type, field, "this is not the name of a file.");
     const std::string& name = shard.template get_ref<const std::string&>();
-    if (name.empty() || name.find('/') != std::string::npos || name.find('\0') != std::string::npos)
+    if (name.empty() || name != file_name_of(name) || name.find('\0') != std::string::npos)
       return error(errc::invalid_value, field,
                    "\"" + name + "\" is not the name of a file in the folder of the index.");
     shards[name].insert(tensor);
@@ -144,8 +142,7 @@ inline result<std::string> find_safetensors(const std::string& folder) {
 /// @return what `mapped_file::open` and `parse_safetensors` return. For an index also: syntax, missing_value,
 ///   wrong_type, invalid_value (the index itself), tensor_not_found (index and shards name different tensors)
 inline result<checkpoint> open_safetensors(const std::string& path) {
-  struct stat about{};
-  if (::stat(path.c_str(), &about) == 0 && S_ISDIR(about.st_mode)) {
+  if (is_folder(path)) {
     const auto file = detail::find_safetensors(path);
     return file ? open_safetensors(*file) : file.error();
   }
