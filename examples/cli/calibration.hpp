@@ -30,13 +30,6 @@ ptq::result<void> expect_data(const ptq::spec& spec, const model_file& model, co
 ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const model_file& model,
                                                  const ptq::plan& plan);
 
-/// Reads statistics that were collected before; no data are needed then.
-///
-/// @return tensor_not_found: the file lacks a layer whose activations the plan quantizes; wrong_model, and
-///         whatever else is wrong with the file
-ptq::result<ptq::calibration> load_statistics(const std::string& path, const model_file& model,
-                                              const ptq::plan& plan);
-
 /// Notes on ranges that have something odd about them: an outlier that leaves the other values no codes, for
 /// one.
 void print_findings(const ptq::plan& plan, std::span<const ptq::activation_range> inputs);

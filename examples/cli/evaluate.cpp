@@ -11,16 +11,12 @@
 
 #include "checkpoint_file.hpp"
 #include "command.hpp"
-#include "compared_output.hpp"
 #include "data_formats.hpp"
 #include "engines.hpp"
 #include "output.hpp"
 #include "ptq/config/yaml.hpp"
-#include "ptq/data/batch_axis.hpp"
-#include "ptq/data/graph_names.hpp"
 #include "ptq/engine/accuracy.hpp"
-#include "ptq/engine/inputs.hpp"
-#include "ptq/engine/outputs.hpp"
+#include "ptq/engine/evaluate.hpp"
 #include "ptq/formats/onnx.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/text/table.hpp"
@@ -38,98 +34,12 @@ const ptq::onnx_tensor* find_tensor(const ptq::onnx_graph& graph, std::string_vi
   return nullptr;
 }
 
-/// What stands in an output that is no number, and for which sample.
-ptq::error implausible(const std::string& output, const ptq::implausible_value& found,
-                       const ptq::samples& samples, std::size_t first, std::size_t count) {
-  const std::string picture = samples.picture_of(first);
-  return {
-      ptq::errc::not_finite,
-      (count == 1 ? "sample " + std::to_string(first) + (picture.empty() ? "" : " (" + picture + ")")
-                  : "samples " + std::to_string(first) + " to " + std::to_string(first + count - 1)) +
-          ": output \"" + output + "\"",
-      found.text +
-          ", so there is nothing to compare. If the model itself answers so, leave the sample out; if its "
-          "artifact alone does, leave layers before the output as floats (skip_names)."};
-}
-
-/// All outputs of a batch, as an engine makes them: in pieces of one or more samples. One object serves one
-/// engine.
-class outputs_of_batch {
- public:
-  outputs_of_batch(std::span<const ptq::onnx_value> declared, const ptq::samples& samples)
-      : declared_(declared), samples_(samples), axes_(declared.size()) {}
-
-  /// @param first of the samples in the batch
-  ptq::result<std::vector<output_values>> run(any_engine& engine, std::span<const ptq::named_array> batch,
-                                              std::size_t first, std::size_t count) {
-    std::vector<std::string> wanted;
-    for (const ptq::onnx_value& output : declared_) wanted.push_back(output.name);
-    std::vector<output_values> made(wanted.size());
-    std::vector<std::size_t> begun(wanted.size());
-    std::size_t next = 0;  // the outputs come in order, again and again
-    const auto ran = engine.run(batch, wanted, [&](const ptq::named_array& piece) -> ptq::result<void> {
-      const std::size_t step = step_of(engine, batch, count);  // another engine may have taken over
-      const std::size_t i = next++ % wanted.size();
-      const auto axis = axis_of(piece.array, i, step);
-      if (const auto found = ptq::find_implausible(piece.array)) {
-        const std::size_t within = axis ? sample_in(piece.array, *axis, *found) : 0;
-        return implausible(wanted[i], *found, samples_, first + begun[i] + within, axis ? 1 : step);
-      }
-      made[i].batch_axis = axis;
-      made[i].add(piece.array);
-      begun[i] += step;
-      return {};
-    });
-    if (!ran) return ran.error();
-    return made;
-  }
-
- private:
-  /// Samples in a piece.
-  static std::size_t step_of(const any_engine& engine, std::span<const ptq::named_array> batch,
-                             std::size_t count) {
-    return ptq::fixed_batch(engine.inputs(), batch).value_or(engine.makes_samples_alone() ? 1 : count);
-  }
-
-  /// It stays the same as long as it can: other axes may be as long as the last batch.
-  std::optional<std::size_t> axis_of(const ptq::any_view& piece, std::size_t output, std::size_t step) {
-    std::optional<std::size_t>& axis = axes_[output];
-    if (axis && *axis < piece.shape.rank && piece.shape[*axis] == step) return axis;
-    std::vector<std::string> labels;
-    for (const ptq::onnx_extent& e : declared_[output].shape.value_or(std::vector<ptq::onnx_extent>()))
-      labels.push_back(e.number ? std::to_string(*e.number) : e.symbol);
-    return axis = ptq::find_batch_axis(labels, piece.shape, step, samples_.axes().dimension);
-  }
-
-  /// The sample of a value, in its piece.
-  static std::size_t sample_in(const ptq::any_view& piece, std::size_t axis,
-                               const ptq::implausible_value& found) {
-    std::size_t behind = 1;
-    for (std::size_t i = axis + 1; i < piece.shape.rank; ++i) behind *= piece.shape[i];
-    return found.at / behind % piece.shape[axis];
-  }
-
-  std::span<const ptq::onnx_value> declared_;
-  const ptq::samples& samples_;
-  std::vector<std::optional<std::size_t>> axes_;  // of the outputs, that count samples
-};
-
-struct evaluation {
-  std::size_t samples = 0;
-  std::vector<compared_output> outputs;
-};
-
 /// Each name in a setting is that of an input or output.
 ptq::result<void> check_names(const ptq::spec& spec, const ptq::onnx_graph& graph) {
-  if (auto known = check_inputs(spec, *spec.evaluation_data, graph); !known) return known;
-  std::vector<std::string_view> names;
-  for (const ptq::onnx_value& output : graph.outputs) names.emplace_back(output.name);
-  const auto check = [&](const std::string& setting, const auto& settings) -> ptq::result<void> {
-    const auto known = ptq::check_graph_names(setting, settings, "output", names);
-    return known ? known : in_specification(spec, "evaluate.", known.error());
-  };
-  if (auto known = check("task", spec.evaluation_data->task); !known) return known;
-  return check("class_axis", spec.evaluation_data->class_axis);
+  const ptq::data_config& data = *spec.evaluation_data;
+  if (auto known = check_inputs(spec, data, ptq::declared_inputs(graph)); !known) return known;
+  const auto known = ptq::check_outputs(data, ptq::declared_outputs(graph));
+  return known ? known : in_specification(spec, "evaluate.", known.error());
 }
 
 /// Settings stand in the specification, labels in a file.
@@ -142,41 +52,27 @@ ptq::error placed(const ptq::spec& spec, const ptq::error& found) {
   return found;
 }
 
-ptq::result<evaluation> evaluate(const ptq::spec& spec, const ptq::onnx_model& model, any_engine& reference,
-                                 any_engine& quantized) {
+ptq::result<ptq::evaluation> evaluate(const ptq::spec& spec, const ptq::onnx_model& model,
+                                      any_engine& reference, any_engine& quantized) {
   const ptq::data_config& data = *spec.evaluation_data;
-  const auto& declared = model.graph.outputs;
   auto samples = open_samples(spec, data, reference.inputs());
   if (!samples) return samples.error();
   print_notes(samples->notes());
-  std::optional<ptq::label_array> labels;
+  ptq::comparison how{ptq::declared_outputs(model.graph),
+                      data,
+                      {},
+                      ptq::absolute_path(model.file),
+                      ptq::absolute_path(artifact_path(spec))};
   if (!data.labels.empty()) {
     auto read = ptq::read_label_array(data.labels, samples->total(), data_formats{});
     if (!read) return read.error();
-    labels = *std::move(read);
+    how.labels = *std::move(read);
   }
-  outputs_of_batch of_reference(declared, *samples);
-  outputs_of_batch of_quantized(declared, *samples);
-  evaluation found;
-  for (const ptq::onnx_value& output : declared)
-    found.outputs.emplace_back(output, data, found.outputs.empty() && labels ? &*labels : nullptr);
   sample_progress shown(samples->count());
-  for (;;) {
-    const std::size_t first = samples->position();
-    const auto batch = samples->next();
-    if (!batch) return batch.error();
-    if (batch->empty()) return found;
-    const std::size_t count = samples->position() - first;
-    const auto expected = of_reference.run(reference, *batch, first, count);
-    if (!expected) return expected.error().in(ptq::absolute_path(model.file));
-    const auto made = of_quantized.run(quantized, *batch, first, count);
-    if (!made) return made.error().in(ptq::absolute_path(artifact_path(spec)));
-    for (std::size_t i = 0; i < found.outputs.size(); ++i)
-      if (auto added = found.outputs[i].add((*expected)[i], (*made)[i], first, count); !added)
-        return placed(spec, added.error());
-    found.samples += count;
-    shown.step(count);
-  }
+  auto found =
+      ptq::evaluate(reference, quantized, *samples, how, [&](std::size_t done) { shown.show(done); });
+  if (!found) return placed(spec, found.error());
+  return found;
 }
 
 /// "takes input [N, 1, 28, 28], gives logits [N, 10]"
@@ -227,11 +123,11 @@ ptq::result<void> check_origin(const ptq::onnx_model& artifact, const ptq::onnx_
 
 /// Figures that do not exist are null. SQNR is so where outputs are equal, and where those of the model are
 /// all zero: max_abs_error tells which.
-nlohmann::json json_of(const compared_output& output) {
+nlohmann::json json_of(const ptq::compared_output& output) {
   const ptq::accuracy a = output.metrics();
   const bool has_answers = output.task() != ptq::task::regression;
   nlohmann::json row = {{"name", output.name()},
-                        {"task", name_of(output.task())},
+                        {"task", ptq::name_of(output.task())},
                         {"compared", output.text()},
                         {"batch_axis", nullptr},
                         {"class_axis", nullptr},
@@ -255,9 +151,9 @@ nlohmann::json json_of(const compared_output& output) {
 }
 
 /// The figures of the first output stand beside the list of all.
-nlohmann::json json_of(const evaluation& found) {
+nlohmann::json json_of(const ptq::evaluation& found) {
   auto rows = nlohmann::json::array();
-  for (const compared_output& output : found.outputs) rows.push_back(json_of(output));
+  for (const ptq::compared_output& output : found.outputs) rows.push_back(json_of(output));
   nlohmann::json all = {{"samples", found.samples}, {"outputs", rows}};
   for (const char* key : {"float_top1", "quantized_top1", "agreement", "sqnr_db", "cosine", "max_abs_error"})
     all[key] = rows.empty() ? nlohmann::json() : rows[0][key];
@@ -283,7 +179,7 @@ void print_row(const char* title, const std::string& value) {
   print(line + ptq::printable(value) + "\n");
 }
 
-void print_one(const compared_output& output) {
+void print_one(const ptq::compared_output& output) {
   const ptq::accuracy a = output.metrics();
   print_row("compared", output.text());
   if (output.task() != ptq::task::regression) {
@@ -296,7 +192,7 @@ void print_one(const compared_output& output) {
   print_row("largest error", ptq::short_text(a.outputs.max_abs));
 }
 
-void print_evaluation(const evaluation& found) {
+void print_evaluation(const ptq::evaluation& found) {
   print_row("samples", std::to_string(found.samples));
   if (found.outputs.size() == 1) return print_one(found.outputs[0]);
   using column = ptq::text_table::column;
@@ -305,7 +201,7 @@ void print_evaluation(const evaluation& found) {
                          column{"top-1, quantized", right}, column{"agreement", right},
                          column{"output SQNR", right}, column{"cosine", right},
                          column{"largest error", right}});
-  for (const compared_output& output : found.outputs) {
+  for (const ptq::compared_output& output : found.outputs) {
     const ptq::accuracy a = output.metrics();
     const bool has_answers = output.task() != ptq::task::regression && a.samples > 0;
     const std::string text = output.text();

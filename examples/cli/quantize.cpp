@@ -17,6 +17,7 @@
 #include "command.hpp"
 #include "model_file.hpp"
 #include "output.hpp"
+#include "ptq/artifact/statistics_file.hpp"
 #include "ptq/config/to_yaml.hpp"
 #include "ptq/config/yaml.hpp"
 #include "ptq/file/mapped_file.hpp"
@@ -200,8 +201,8 @@ ptq::result<std::vector<ptq::activation_range>> find_inputs(const ptq::spec& spe
                                                             const ptq::plan& plan) {
   if (!plan.quantizes_activations()) return std::vector<ptq::activation_range>();
   const std::string& statistics = spec.ptq.calibration.statistics;
-  const auto seen =
-      statistics.empty() ? collect_statistics(spec, model, plan) : load_statistics(statistics, model, plan);
+  const auto seen = statistics.empty() ? collect_statistics(spec, model, plan)
+                                       : ptq::read_calibration(statistics, model.layers(), plan);
   if (!seen) return seen.error();
   return seen->ranges(spec.ptq.calibration);
 }

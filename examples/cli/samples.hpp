@@ -8,16 +8,15 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "data_formats.hpp"
 #include "images.hpp"
 #include "ptq/config/spec.hpp"
 #include "ptq/data/graph_names.hpp"
+#include "ptq/data/graph_value.hpp"
 #include "ptq/data/samples.hpp"
 #include "ptq/engine/concept.hpp"
-#include "ptq/formats/onnx/model.hpp"
 #include "ptq/result.hpp"
 
 namespace cli {
@@ -50,13 +49,9 @@ inline std::string section_of(const ptq::spec& spec, const ptq::data_config& dat
 ///
 /// @return as `ptq::samples::check_names`, with the place in the specification
 inline ptq::result<void> check_inputs(const ptq::spec& spec, const ptq::data_config& data,
-                                      const ptq::onnx_graph& graph) {
-  std::unordered_set<std::string_view> weights;  // older files list them among the inputs, too
-  for (const auto* const list : {&graph.initializers, &graph.sparse_initializers})
-    for (const ptq::onnx_tensor& weight : *list) weights.insert(weight.name);
+                                      std::span<const ptq::graph_value> inputs) {
   std::vector<std::string_view> names;
-  for (const ptq::onnx_value& input : graph.inputs)
-    if (!weights.contains(input.name)) names.emplace_back(input.name);
+  for (const ptq::graph_value& input : inputs) names.emplace_back(input.name);
   if (names.empty()) return {};  // `open_samples` says what that means
   if (const auto known = ptq::samples::check_names(data, names); !known)
     return in_specification(spec, section_of(spec, data), known.error());

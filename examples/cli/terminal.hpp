@@ -62,9 +62,9 @@ class sample_progress {
     if (shown_ && done_ > 0) show_progress("");
   }
 
-  void step(std::size_t samples) {
-    done_ += samples;
-    if (!shown_) return;
+  void show(std::size_t done) {
+    done_ = done;
+    if (!shown_ || done == 0) return;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
     const double rate = static_cast<double>(done_) / std::max(seconds, 1e-9);
     const double left = static_cast<double>(total_ - std::min(done_, total_)) / rate;

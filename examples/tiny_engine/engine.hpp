@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "graph.hpp"
+#include "ptq/data/graph_value.hpp"
 #include "ptq/engine/concept.hpp"
 #include "ptq/engine/inputs.hpp"
+#include "ptq/formats/onnx/declared.hpp"
 #include "ptq/formats/onnx/read.hpp"
 #include "tensor.hpp"
 
@@ -45,6 +47,7 @@ class engine {
 
   std::span<const ptq::graph_input> inputs() const noexcept { return inputs_; }
   std::span<const std::string> outputs() const noexcept { return outputs_; }
+  bool makes_samples_alone() const noexcept { return true; }
   /// The layers that compute in integers.
   std::size_t integer_layers() const noexcept { return graph_.integer_layers(); }
 
@@ -88,22 +91,11 @@ class engine {
 
   /// Lists inputs and outputs as `ptq::engine` shows them.
   result<void> declare() {
-    for (const ptq::onnx_value& input : graph_.onnx().inputs) {
-      if (graph_.is_constant(input.name)) continue;  // has a default
+    for (const ptq::graph_value& input : ptq::declared_inputs(graph_.onnx())) {
       if (!takes(input.type))
         return unsupported("graph input \"" + input.name + "\" takes " + ptq::onnx_word(input.type) +
                            "; this engine computes with float32.");
-      ptq::graph_input declared{input.name, input.type, {}};
-      if (input.shape) {
-        declared.shape.emplace();
-        for (const ptq::onnx_extent& extent : *input.shape) {
-          declared.shape->push_back(extent.number && *extent.number >= 0
-                                        ? std::optional(static_cast<std::size_t>(*extent.number))
-                                        : std::nullopt);
-          declared.symbols.push_back(extent.symbol);
-        }
-      }
-      inputs_.push_back(std::move(declared));
+      inputs_.push_back(ptq::input_of(input));
     }
     for (const ptq::onnx_value& output : graph_.onnx().outputs) outputs_.push_back(output.name);
     return {};

@@ -15,6 +15,8 @@
 #include "calibration/samples.hpp"
 #include "ptq/adaptors/std_vector.hpp"
 #include "ptq/formats/safetensors/writer.hpp"
+#include "ptq/model/match.hpp"
+#include "ptq/model/model_hash.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace {
@@ -142,6 +144,41 @@ TEST_CASE("statistics of another model are refused, alone and in a merge") {
   REQUIRE(!merged.has_value());
   CHECK(merged.error().what == expected);
   CHECK(ptq::merge_statistics({}).error().code == ptq::errc::no_data);
+}
+
+TEST_CASE("a plan is calibrated from a file, whose layers may go by an alias") {
+  const floats weight = test::bell(8, 1.0F, 3);
+  std::vector<ptq::layer> layers{{"fc", "Linear", {weight, {2, 4}}}, {"head", "Linear", {weight, {2, 4}}}};
+  layers[0].aliases = {"MatMul_3", "encoder.fc"};
+  ptq::spec spec;
+  spec.quantize.backend = "modelopt";
+  spec.quantize.mode = "static_ptq";
+  spec.quantize.layers = {{"fc", {}, ptq::slot_config{"int8", {}}}};
+  const temporary_folder folder;
+  const std::string path = folder / "some.ptqcal";
+  ptq::layer_statistics seen = collected(growing(50), 7);
+  REQUIRE(ptq::write_statistics(path, seen, ptq::model_hash(layers)));
+  const auto read = ptq::read_calibration(path, layers, ptq::match(spec, layers));
+  INFO(read.error().what);
+  REQUIRE(read);
+  CHECK(read->collected() == ptq::layer_statistics{{"fc", seen.at("encoder.fc")}});
+
+  seen["fc"] = seen.at("head");  // its own name goes before aliases
+  REQUIRE(ptq::write_statistics(path, seen, ptq::model_hash(layers)));
+  CHECK(ptq::read_calibration(path, layers, ptq::match(spec, layers))->collected().at("fc") ==
+        seen.at("head"));
+
+  spec.quantize.layers[0].module_name = "Linear";
+  seen.erase("head");
+  REQUIRE(ptq::write_statistics(path, seen, ptq::model_hash(layers)));
+  const auto lacking = ptq::read_calibration(path, layers, ptq::match(spec, layers));
+  REQUIRE(!lacking);
+  CHECK(lacking.error().code == ptq::errc::tensor_not_found);
+  CHECK(lacking.error().what == path +
+                                    ": it has no statistics of layer \"head\", whose activations are to be "
+                                    "quantized. Calibrate again with this specification.");
+  layers[0].name = "other";
+  CHECK(ptq::read_calibration(path, layers, ptq::match(spec, layers)).error().code == ptq::errc::wrong_model);
 }
 
 TEST_CASE("damaged files are refused") {

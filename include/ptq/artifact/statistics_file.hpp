@@ -31,6 +31,9 @@
 #include "ptq/formats/safetensors/types.hpp"
 #include "ptq/formats/safetensors/writer.hpp"
 #include "ptq/model/calibration.hpp"
+#include "ptq/model/layer.hpp"
+#include "ptq/model/model_hash.hpp"
+#include "ptq/model/plan.hpp"
 #include "ptq/result.hpp"
 #include "ptq/text/shape_text.hpp"
 
@@ -219,6 +222,32 @@ inline result<layer_statistics> read_statistics(const std::string& path, std::st
                  "these statistics belong to another model (hash " + stored->model + ", not " +
                      std::string(model) + "): names or weights of its layers differ. Calibrate this one.");
   return std::move(stored->layers);
+}
+
+/// Reads the statistics of the layers whose activations a plan quantizes: no data are needed then.
+///
+/// @param layers those that the plan was made for; the file may have one of them under an alias
+/// @return as above; tensor_not_found: the file lacks such a layer
+inline result<calibration> read_calibration(const std::string& path, std::span<const layer> layers,
+                                            const plan& planned) {
+  auto stored = read_statistics(path, model_hash(layers));
+  if (!stored) return stored.error();
+  for (const layer& wanted : layers)
+    for (const std::string& alias : wanted.aliases)
+      if (!stored->contains(wanted.name))
+        if (auto seen = stored->extract(alias); !seen.empty()) {
+          seen.key() = wanted.name;
+          stored->insert(std::move(seen));
+        }
+  calibration read(planned);
+  for (const auto& [name, seen] : read.collected())
+    if (!stored->contains(name))
+      return error(errc::tensor_not_found, absolute_path(path),
+                   "it has no statistics of layer \"" + name +
+                       "\", whose activations are to be quantized. Calibrate again with this "
+                       "specification.");
+  read.merge(*stored);
+  return read;
 }
 
 namespace detail {

@@ -19,6 +19,19 @@ enum class task : unsigned char {
   regression,      ///< numbers: there are no answers, errors alone
 };
 
+/// As a specification writes it.
+constexpr const char* name_of(task meaning) noexcept {
+  switch (meaning) {
+    case task::classification:
+      return "classification";
+    case task::binary:
+      return "binary";
+    case task::regression:
+      break;
+  }
+  return "regression";
+}
+
 /// Shares are of 1, and of answers: one a sample, or one a position of a map.
 struct accuracy {
   std::size_t samples = 0;               ///< answers that were compared

@@ -36,8 +36,14 @@ struct any_array_sink {
 /// | run(inputs, wanted, sink) | computes one batch and hands each wanted tensor to the sink, by name: |
 /// |                           | graph inputs, inner tensors and outputs alike                         |
 ///
-/// Inputs are row-major, aligned and of the input's type. An engine may hand a tensor over in pieces, for
-/// instance sample by sample; they come in the order of the samples.
+/// Inputs are row-major, aligned and of the input's type. What it makes may have any strides and alignment.
+/// An engine may hand a tensor over in pieces, which come in the order of the samples: as many samples at a
+/// time as the graph insists on; where it takes any number, all of a batch, or one at a time. An engine of
+/// the last kind says so to those who count samples in outputs (`evaluate`):
+///
+/// | optional member           | meaning                                                               |
+/// |---------------------------|-----------------------------------------------------------------------|
+/// | makes_samples_alone()     | whether tensors reach the sink a sample at a time                     |
 template <class E>
 concept engine = requires(E& running, const E& loaded, std::span<const named_array> inputs,
                           std::span<const std::string> wanted, detail::any_array_sink sink) {

@@ -3,6 +3,7 @@
 #ifndef PTQ_FORMATS_ONNX_HPP
 #define PTQ_FORMATS_ONNX_HPP
 
+#include "ptq/formats/onnx/declared.hpp"
 #include "ptq/formats/onnx/layers.hpp"
 #include "ptq/formats/onnx/read.hpp"
 #include "ptq/formats/onnx/rounding.hpp"
