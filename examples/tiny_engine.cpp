@@ -4,16 +4,16 @@
 #include "tiny_engine/engine.hpp"
 
 #include <cstddef>
-#include <cstdint>
 #include <cstdio>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "ptq/data/samples.hpp"
-#include "ptq/engine/accuracy.hpp"
+#include "ptq/engine/calibrate.hpp"
+#include "ptq/engine/evaluate.hpp"
 #include "ptq/formats/numpy/npy.hpp"
+#include "ptq/formats/onnx/declared.hpp"
 #include "ptq/ptq.hpp"
 #include "tiny_engine/artifact.hpp"
 
@@ -29,32 +29,6 @@ ptq::data_config images(const std::string& file) {
   data.inputs[""] = folder + file;
   data.scale = {1.0 / 255};
   return data;
-}
-
-/// Runs all samples of a file; `sink` gets each wanted tensor, sample by sample.
-template <ptq::array_sink Sink>
-result<void> run_all(tiny::engine& engine, const ptq::data_config& data, std::span<const std::string> wanted,
-                     Sink&& sink) {
-  auto samples = ptq::samples::open(data, engine.inputs(), formats);
-  if (!samples) return samples.error();
-  for (;;) {
-    const auto batch = samples->next();
-    if (!batch) return batch.error();
-    if (batch->empty()) return {};
-    if (auto done = engine.run(*batch, wanted, sink); !done) return done;
-  }
-}
-
-result<std::vector<float>> logits_of(tiny::engine& engine) {
-  std::vector<float> logits;
-  const auto done = run_all(engine, images("test_images.npy"), engine.outputs(),
-                            [&](const ptq::named_array& made) -> result<void> {
-                              const auto* const first = made.array.as<float>().data;
-                              logits.insert(logits.end(), first, first + made.array.size());
-                              return {};
-                            });
-  if (!done) return done.error();
-  return logits;
 }
 
 /// The rules: every Conv2d and Linear layer.
@@ -86,18 +60,12 @@ result<tiny::engine> quantize(tiny::engine& reference, const ptq::spec& wanted) 
   const ptq::plan plan = ptq::match(wanted, layers->layers);
 
   ptq::calibration seen(plan);
-  std::vector<std::string> inputs;  // of each layer, in order
-  for (const ptq::onnx_layer& source : layers->sources)
-    inputs.push_back(model->graph.nodes[source.calls[0].node].inputs[source.calls[0].input]);
-  const auto collect = [&](const ptq::named_array& made) -> result<void> {
-    const ptq::tensor_view<const float> view(made.array.as<float>().data, made.array.shape);
-    for (std::size_t i = 0; i < inputs.size(); ++i)
-      if (inputs[i] == made.name)
-        if (auto taken = seen.collect(layers->layers[i].name, view); !taken) return taken;
-    return {};
-  };
-  if (!seen.collected().empty())
-    if (auto done = run_all(reference, images("calib.npy"), inputs, collect); !done) return done.error();
+  if (plan.quantizes_activations()) {
+    auto samples = ptq::samples::open(images("calib.npy"), reference.inputs(), formats);
+    if (!samples) return samples.error();
+    const auto fed = ptq::fed_layers_of(model->graph, *layers, plan);
+    if (auto done = ptq::calibrate(reference, *samples, fed, seen); !done) return done.error();
+  }
   const auto ranges = seen.ranges();
   if (!ranges) return ranges.error();
 
@@ -123,6 +91,18 @@ result<tiny::engine> quantize(tiny::engine& reference, const ptq::spec& wanted) 
   return quantized ? tiny::engine::load(*std::move(quantized)) : quantized.error();
 }
 
+/// Both models on the test pictures.
+result<ptq::accuracy> compare(tiny::engine& reference, tiny::engine& quantized) {
+  auto samples = ptq::samples::open(images("test_images.npy"), reference.inputs(), formats);
+  if (!samples) return samples.error();
+  auto labels = ptq::read_label_array(folder + "test_labels.npy", samples->total(), formats);
+  if (!labels) return labels.error();
+  const ptq::comparison how{{{reference.outputs()[0]}}, {}, *std::move(labels)};
+  const auto found = ptq::evaluate(reference, quantized, *samples, how);
+  if (!found) return found.error();
+  return found->outputs[0].metrics();
+}
+
 int fail(const ptq::error& why) {
   std::fprintf(stderr, "%s\n", why.what.c_str());
   return 1;
@@ -133,13 +113,6 @@ int fail(const ptq::error& why) {
 int main() {
   auto reference = tiny::engine::load(folder + "model.onnx");
   if (!reference) return fail(reference.error());
-  const auto expected = logits_of(*reference);
-  if (!expected) return fail(expected.error());
-  const std::size_t classes = 10;
-  const std::size_t samples = expected->size() / classes;
-  const auto labels = ptq::read_labels(folder + "test_labels.npy", samples, formats);
-  if (!labels) return fail(labels.error());
-
   struct variant {
     const char* title;
     ptq::spec wanted;
@@ -153,15 +126,10 @@ int main() {
   for (const variant& v : variants) {
     auto quantized = quantize(*reference, v.wanted);
     if (!quantized) return fail(quantized.error());
-    const auto found = logits_of(*quantized);
-    if (!found) return fail(found.error());
-    ptq::accuracy_accumulator sums;
-    for (std::size_t i = 0; i < samples; ++i)
-      sums.add(std::span(*expected).subspan(i * classes, classes),
-               std::span(*found).subspan(i * classes, classes), (*labels)[i]);
-    const ptq::accuracy a = sums.metrics();
-    if (&v == &variants.front()) std::printf("%-30s  %14d  %4.1f%%\n", "float", 0, 100 * *a.float_top1);
+    const auto a = compare(*reference, *quantized);
+    if (!a) return fail(a.error());
+    if (&v == &variants.front()) std::printf("%-30s  %14d  %4.1f%%\n", "float", 0, 100 * *a->float_top1);
     std::printf("%-30s  %14zu  %4.1f%%  %8.1f%%  %7.1f dB\n", v.title, quantized->integer_layers(),
-                100 * *a.quantized_top1, 100 * a.agreement, a.outputs.sqnr_db);
+                100 * *a->quantized_top1, 100 * a->agreement, a->outputs.sqnr_db);
   }
 }
