@@ -40,10 +40,8 @@ engine::linear linear_of(const ptq::checkpoint& file, const std::string& name, i
   using row_major = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   const float* weight = floats_of(file, (name + ".weight").c_str()).data();
   const float* bias = floats_of(file, (name + ".bias").c_str()).data();
-  engine::linear made{{Eigen::Map<const row_major>(weight, outputs, inputs)},
-                      Eigen::Map<const Eigen::VectorXf>(bias, outputs)};
-  made.weight.codes.resize(outputs, inputs);
-  return made;
+  return {{Eigen::Map<const row_major>(weight, outputs, inputs)},
+          Eigen::Map<const Eigen::VectorXf>(bias, outputs)};
 }
 
 engine::classifier classifier_of(const ptq::checkpoint& file) {
@@ -51,9 +49,7 @@ engine::classifier classifier_of(const ptq::checkpoint& file) {
                          {{}, vector_of(file, "conv2.bias")},
                          linear_of(file, "fc1", 64, 256),
                          linear_of(file, "fc2", 10, 64)};
-  net.conv1.weight.codes.resize(net.conv1.weight.floats.size());
   net.conv2.weight.floats.resize({16, 8, 5, 5});
-  net.conv2.weight.codes.resize({16, 8, 5, 5});
   const auto conv2 = floats_of(file, "conv2.weight");
   for (std::size_t i = 0; i < conv2.size(); ++i)
     net.conv2.weight.floats(i / 200, i / 25 % 8, i / 5 % 5, i % 5) = conv2[i];
@@ -111,8 +107,7 @@ int main() {
   const auto done = ptq::apply(plan, layers, [&](const ptq::quantized_layer& q) {
     std::printf("%-5s %-6s %s, %2zu scales, %.1f dB\n", q.source.name.c_str(), q.source.class_name.c_str(),
                 q.dtype.name, q.scales.size(), ptq::quantization_error(q).sqnr_db);
-    net.with_weights_of(q.source.name,
-                        [&](auto& weights) { weights.set(q.codes_as<ptq::int8>(), q.scales); });
+    net.with_weights_of(q.source.name, [&](auto& weights) { weights.set(ptq::quantized_tensor(q)); });
   });
   if (!done) return fail(done.error());
   const auto with_codes = run(net, pixels);

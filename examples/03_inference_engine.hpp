@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small inference engine that knows nothing of ptq. Its layers hold their weights in whatever suits them: a
-// plain vector, an xtensor, an Eigen matrix. Each can also compute from 8-bit codes and a scale for each
-// output.
+// A small inference engine. Its layers hold their weights in whatever suits them: a plain vector, an xtensor,
+// an Eigen matrix. Each can also compute from 8-bit codes and a scale for each output, which lie in a
+// ptq::quantized_tensor.
 #ifndef EXAMPLES_03_INFERENCE_ENGINE_HPP
 #define EXAMPLES_03_INFERENCE_ENGINE_HPP
 
@@ -12,8 +12,13 @@
 #include <limits>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 #include <xtensor/xtensor.hpp>
+
+#include "ptq/dtype/int8.hpp"
+#include "ptq/model/quantized_tensor.hpp"
+#include "ptq/tensor/view.hpp"
 
 namespace engine {
 
@@ -28,25 +33,31 @@ struct image {
 };
 
 /// Weights as floats, or as codes that lie in memory as the floats did.
-template <class Floats, class Codes>
+template <class Floats>
 struct weights {
   Floats floats;
-  Codes codes{};
-  std::vector<float> scales{};  // one for each output; none while the floats count
+  ptq::quantized_tensor quantized{};  // nothing while the floats count
 
-  bool are_codes() const { return !scales.empty(); }
+  bool are_codes() const { return quantized.size() > 0; }
+  ptq::tensor_view<const std::int8_t> codes() const { return quantized.codes_as<ptq::int8>(); }
   std::size_t bytes() const {
-    return are_codes() ? static_cast<std::size_t>(codes.size()) + scales.size() * sizeof(float)
-                       : static_cast<std::size_t>(floats.size()) * sizeof(float);
+    return are_codes() ? quantized.bytes() : static_cast<std::size_t>(floats.size()) * sizeof(float);
   }
 
-  /// `codes` must already have the floats' shape.
-  void set(std::span<const std::int8_t> new_codes, std::span<const float> new_scales) {
-    std::copy(new_codes.begin(), new_codes.end(), codes.data());
-    scales.assign(new_scales.begin(), new_scales.end());
+  void set(ptq::quantized_tensor made) {
+    quantized = std::move(made);
     floats = Floats();  // they are not needed any more
   }
 };
+
+/// A code of a weight [output, input, row, column], in whatever order it lies in memory.
+inline std::int8_t code_at(const ptq::tensor_view<const std::int8_t>& codes, std::size_t o, std::size_t c,
+                           std::size_t y, std::size_t x) {
+  const auto step = [&](std::size_t index, std::size_t axis) {
+    return static_cast<std::ptrdiff_t>(index) * codes.strides[axis];
+  };
+  return codes.data[step(o, 0) + step(c, 1) + step(y, 2) + step(x, 3)];
+}
 
 /// Slides a kernel over an image; `weight(o, c, y, x)` is a float or a code.
 template <class Weight>
@@ -65,7 +76,7 @@ image convolve(const image& in, std::size_t outputs, std::size_t size, Weight&& 
   return out;
 }
 
-inline void add_bias(image& out, const std::vector<float>& scales, const std::vector<float>& bias) {
+inline void add_bias(image& out, std::span<const float> scales, const std::vector<float>& bias) {
   const std::size_t area = out.side * out.side;
   for (std::size_t i = 0; i < out.values.size(); ++i)
     out.values[i] = out.values[i] * (scales.empty() ? 1.0F : scales[i / area]) + bias[i / area];
@@ -74,17 +85,18 @@ inline void add_bias(image& out, const std::vector<float>& scales, const std::ve
 /// 5 x 5, the weights in one flat vector [output, input, row, column].
 struct plain_convolution {
   std::size_t outputs;
-  weights<std::vector<float>, std::vector<std::int8_t>> weight;
+  weights<std::vector<float>> weight;
   std::vector<float> bias;
 
   image operator()(const image& in) const {
     const auto at = [&](std::size_t o, std::size_t c, std::size_t y, std::size_t x) {
       return ((o * in.channels + c) * 5 + y) * 5 + x;
     };
+    const auto code = [codes = weight.codes()](auto... index) { return code_at(codes, index...); };
     image out = weight.are_codes()
-                    ? convolve(in, outputs, 5, [&](auto... index) { return weight.codes[at(index...)]; })
+                    ? convolve(in, outputs, 5, code)
                     : convolve(in, outputs, 5, [&](auto... index) { return weight.floats[at(index...)]; });
-    add_bias(out, weight.scales, bias);
+    add_bias(out, weight.quantized.scales(), bias);
     return out;
   }
 };
@@ -93,27 +105,30 @@ struct plain_convolution {
 struct xtensor_convolution {
   static constexpr auto layout = xt::layout_type::column_major;
 
-  weights<xt::xtensor<float, 4, layout>, xt::xtensor<std::int8_t, 4, layout>> weight;
+  weights<xt::xtensor<float, 4, layout>> weight;
   std::vector<float> bias;
 
   image operator()(const image& in) const {
+    const auto code = [codes = weight.codes()](auto... index) { return code_at(codes, index...); };
     image out = weight.are_codes()
-                    ? convolve(in, bias.size(), 5, [&](auto... index) { return weight.codes(index...); })
+                    ? convolve(in, bias.size(), 5, code)
                     : convolve(in, bias.size(), 5, [&](auto... index) { return weight.floats(index...); });
-    add_bias(out, weight.scales, bias);
+    add_bias(out, weight.quantized.scales(), bias);
     return out;
   }
 };
 
 /// The weights [output, input] in an Eigen matrix, which is column-major.
 struct linear {
-  weights<Eigen::MatrixXf, Eigen::Matrix<std::int8_t, Eigen::Dynamic, Eigen::Dynamic>> weight;
+  weights<Eigen::MatrixXf> weight;
   Eigen::VectorXf bias;
 
   Eigen::VectorXf operator()(const Eigen::VectorXf& in) const {
     if (!weight.are_codes()) return weight.floats * in + bias;
-    const Eigen::Map<const Eigen::VectorXf> scales(weight.scales.data(), bias.size());
-    return (weight.codes.cast<float>() * in).cwiseProduct(scales) + bias;
+    using matrix = Eigen::Matrix<std::int8_t, Eigen::Dynamic, Eigen::Dynamic>;
+    const Eigen::Map<const matrix> codes(weight.codes().data, bias.size(), in.size());
+    const Eigen::Map<const Eigen::VectorXf> scales(weight.quantized.scales().data(), bias.size());
+    return (codes.cast<float>() * in).cwiseProduct(scales) + bias;
   }
 };
 

@@ -14,6 +14,7 @@
 #include "ptq/engine/evaluate.hpp"
 #include "ptq/formats/numpy/npy.hpp"
 #include "ptq/formats/onnx/declared.hpp"
+#include "ptq/model/quantized_tensor.hpp"
 #include "ptq/ptq.hpp"
 #include "tiny_engine/artifact.hpp"
 
@@ -47,8 +48,7 @@ ptq::spec rules(const char* backend, const char* mode, const char* weights, cons
 /// What the engine keeps of a quantized layer: `apply` lends its views, so they are copied.
 struct kept_layer {
   ptq::artifact_layer layer;
-  std::vector<std::byte> codes;
-  std::vector<float> scales;
+  ptq::quantized_tensor weight;
 };
 
 /// The float model with its layers quantized by the rules, calibrated where they ask for activations.
@@ -72,8 +72,7 @@ result<tiny::engine> quantize(tiny::engine& reference, const ptq::spec& wanted) 
   std::vector<kept_layer> kept;
   const auto keep = [&](const ptq::quantized_layer& q) {
     kept_layer& layer = kept.emplace_back();
-    layer.codes.assign(q.codes.begin(), q.codes.end());
-    layer.scales.assign(q.scales.begin(), q.scales.end());
+    layer.weight = ptq::quantized_tensor(q);
     layer.layer.name = q.source.name;
     layer.layer.weights = ptq::artifact_weights{q.dtype.name, q.source.weight.shape, q.grain, {}, {}};
     if (q.input != nullptr)
@@ -83,8 +82,8 @@ result<tiny::engine> quantize(tiny::engine& reference, const ptq::spec& wanted) 
   if (auto done = ptq::apply(plan, layers->layers, *ranges, keep); !done) return done.error();
   ptq::artifact artifact;
   for (kept_layer& layer : kept) {
-    layer.layer.weights->codes = layer.codes;
-    layer.layer.weights->scales = layer.scales;
+    layer.layer.weights->codes = layer.weight.view().codes;
+    layer.layer.weights->scales = layer.weight.scales();
     artifact.layers.push_back(layer.layer);
   }
   auto quantized = tiny::with_artifact(*std::move(model), artifact);

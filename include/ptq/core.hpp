@@ -16,6 +16,7 @@
 #include "ptq/quantize/fake_quantize.hpp"
 #include "ptq/quantize/pack.hpp"
 #include "ptq/quantize/quantize.hpp"
+#include "ptq/quantize/quantize_per_token.hpp"
 #include "ptq/tensor/any_view.hpp"
 #include "ptq/tensor/traits.hpp"
 #include "ptq/version.hpp"

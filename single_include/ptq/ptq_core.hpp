@@ -1772,7 +1772,9 @@ namespace ptq::inline v0_1 {
 ///
 /// `view(t)` takes a const or a mutable tensor and returns a `tensor_view` of its elements. Nothing else is
 /// asked. A type that does not own its elements may say so with `static constexpr bool is_view = true`: its
-/// temporaries are then accepted where a view outlives the call.
+/// temporaries are then accepted where a view outlives the call. A type between whose elements nothing lies,
+/// in row- or column-major order, may say so with `static constexpr bool is_contiguous = true`: codes and
+/// scales may then lie in it (`contiguous`).
 template <class T>
 struct tensor_traits;
 
@@ -1863,6 +1865,8 @@ struct nested_array<std::array<T, Extent>> {
 /// there.)
 template <class Array>
 struct array_traits {
+  static constexpr bool is_contiguous = true;
+
   static constexpr auto view(auto& t) noexcept {
     static_assert(nested_array<Array>::rank <= max_rank, "ptq::max_rank is the most that a view can have");
     tensor_shape shape;
@@ -2688,6 +2692,95 @@ struct builtin {
 
 #endif  // PTQ_POLICIES_HPP
 
+// ---- ptq/tensor/contiguous.hpp ----
+
+/// @file contiguous.hpp Memory of the caller's for codes and scales, whatever container it lies in.
+#ifndef PTQ_TENSOR_CONTIGUOUS_HPP
+#define PTQ_TENSOR_CONTIGUOUS_HPP
+
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// A tensor whose adaptor says that nothing lies between its elements, as a view of T. C is what a forwarding
+/// reference deduces; what is written to must outlive the call.
+template <class C, class T>
+concept is_contiguous_tensor_of = requires(C& tensor) {
+  requires tensor_traits<std::remove_cvref_t<C>>::is_contiguous;
+  { tensor_traits<std::remove_cvref_t<C>>::view(tensor).data } -> std::convertible_to<T*>;
+} && (std::is_lvalue_reference_v<C> || std::is_const_v<T> || is_view<std::remove_cvref_t<C>>);
+
+}  // namespace detail
+
+/// What holds elements of type T one after another, and lets them be written where T is not const: a span, an
+/// array, a vector, a matrix of a library whose adaptor is included. Not constant memory, no lazy expression,
+/// no block of a larger matrix.
+template <class C, class T>
+concept contiguous_memory = std::convertible_to<C, std::span<T>> || detail::is_contiguous_tensor_of<C, T>;
+
+/// A pointer and a size, from any contiguous memory. Of a matrix it also knows which index runs fastest, so
+/// that codes are never taken for those of the transposed matrix.
+template <class T>
+class contiguous {
+ public:
+  constexpr contiguous() = default;
+  constexpr contiguous(T* first, std::size_t count) noexcept : data_(first), size_(count) {}
+
+  template <class C>
+    requires(!std::same_as<std::remove_cvref_t<C>, contiguous>) && contiguous_memory<C, T>
+  constexpr contiguous(C&& memory) noexcept {  // NOLINT(google-explicit-constructor): as std::span
+    if constexpr (detail::is_contiguous_tensor_of<C, T>) {
+      const auto view = tensor_traits<std::remove_cvref_t<C>>::view(memory);
+      data_ = view.data;
+      size_ = view.size();
+      const bool is_row_major = is_as(view.strides, row_major(view.shape), view.shape);
+      const bool is_column_major = is_as(view.strides, column_major(view.shape), view.shape);
+      if (is_row_major != is_column_major) order_ = is_row_major ? order::row_major : order::column_major;
+    } else {
+      const std::span<T> span = static_cast<C&&>(memory);
+      data_ = span.data();
+      size_ = span.size();
+    }
+  }
+
+  constexpr T* data() const noexcept { return data_; }
+  constexpr std::size_t size() const noexcept { return size_; }
+  // NOLINTNEXTLINE(google-explicit-constructor): it is one
+  constexpr operator std::span<T>() const noexcept { return {data_, size_}; }
+
+  /// Whether codes of a tensor can lie here: in that tensor's order in memory. Flat memory takes any.
+  template <class Element>
+  constexpr bool lies_as(const tensor_view<Element>& tensor) const noexcept {
+    if (order_ == order::any) return true;
+    const tensor_strides wanted =
+        order_ == order::row_major ? row_major(tensor.shape) : column_major(tensor.shape);
+    return is_as(dense_strides(tensor.shape, tensor.strides), wanted, tensor.shape);
+  }
+
+ private:
+  enum class order : unsigned char { any, row_major, column_major };
+
+  /// Strides of axes of one index say nothing.
+  static constexpr bool is_as(const tensor_strides& strides, const tensor_strides& wanted,
+                              const tensor_shape& shape) noexcept {
+    for (std::size_t axis = 0; axis < shape.axes(); ++axis)
+      if (shape[axis] > 1 && strides[axis] != wanted[axis]) return false;
+    return true;
+  }
+
+  T* data_ = nullptr;
+  std::size_t size_ = 0;
+  order order_ = order::any;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TENSOR_CONTIGUOUS_HPP
+
 // ---- ptq/quantize/dequantize.hpp ----
 
 /// @file dequantize.hpp Codes and scales back to values, into the caller's memory.
@@ -2764,11 +2857,12 @@ inline namespace PTQ_BUILD {
 /// @param codes  in the target's memory order (`dense_strides`), as `quantize` writes them
 /// @param scales 1 per tensor, or one per index of the axis
 /// @param target any adaptable tensor; its shape says how the codes are laid out
-/// @return wrong_rank, axis_out_of_range or size_mismatch, as `quantize`
+/// @return wrong_rank, axis_out_of_range, size_mismatch or unsupported, as `quantize`
 template <dtype D, adaptable_tensor Tensor>
-constexpr status dequantize(std::span<const typename D::storage> codes, std::span<const float> scales,
+constexpr status dequantize(contiguous<const typename D::storage> codes, contiguous<const float> scales,
                             granularity grain, Tensor&& target) {
   const auto view = view_of(target);
+  if (!codes.lies_as(view)) return {errc::unsupported, 0};
   return detail::dequantize_view<typename decltype(view)::value_type>(
       view, grain, detail::typed_decoder<D>{codes.data()}, codes.size(), scales);
 }
@@ -2828,18 +2922,21 @@ inline namespace PTQ_BUILD {
 /// Quantizes a tensor by a backend's numbers.
 ///
 /// @param tensor any adaptable tensor of float32, float64 (rounded to float32 first), float16 or bfloat16
-/// @param codes  as many as the tensor has elements; written in the source's memory order (`dense_strides`)
+/// @param codes  as many as the tensor has elements; written in the source's memory order (`dense_strides`),
+///               to any contiguous memory: a span, an array, a vector, a matrix with an adaptor
 /// @param scales 1 per tensor, or one per index of the axis; value = code * scale
 /// @param grain  how many elements share a scale; the backend's default for weights if not given
 /// @return wrong_rank, with a rank above `max_rank`; axis_out_of_range, with the axis; size_mismatch, with
-///         the length wanted; not_finite, with the row-major index of the first NaN or infinity (codes and
-///         scales are then unspecified)
+///         the length wanted; unsupported, where a matrix for codes has another order than the source (one
+///         is row-major, one column-major); not_finite, with the row-major index of the first NaN or infinity
+///         (codes and scales are then unspecified)
 template <dtype D, backend B, adaptable_tensor Tensor>
-constexpr status quantize(const Tensor& tensor, std::span<typename D::storage> codes, std::span<float> scales,
-                          granularity grain = recipe_of<D, B>.weights) {
+constexpr status quantize(const Tensor& tensor, contiguous<typename D::storage> codes,
+                          contiguous<float> scales, granularity grain = recipe_of<D, B>.weights) {
   constexpr recipe numbers = recipe_of<D, B>;
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
+  if (!codes.lies_as(view)) return {errc::unsupported, 0};
   return detail::quantize_view<value_type>(
       view, numbers, grain, detail::typed_encoder<D, numbers.how>{codes.data()}, codes.size(), scales);
 }
@@ -2853,15 +2950,16 @@ constexpr float scale_for(const float& amax) noexcept {
 /// Quantizes a tensor by scales found before, as for calibrated activations. Values beyond the range
 /// saturate; NaN becomes the dtype's code for it.
 ///
-/// @return wrong_rank, axis_out_of_range or size_mismatch, as `quantize`
+/// @return wrong_rank, axis_out_of_range, size_mismatch or unsupported, as `quantize`
 template <dtype D, backend B, adaptable_tensor Tensor>
-constexpr status quantize_by(const Tensor& tensor, std::span<const float> scales,
-                             std::span<typename D::storage> codes, granularity grain = per_tensor()) {
+constexpr status quantize_by(const Tensor& tensor, contiguous<const float> scales,
+                             contiguous<typename D::storage> codes, granularity grain = per_tensor()) {
   constexpr recipe numbers = recipe_of<D, B>;
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
   if (const status sizes = detail::check_sizes(view.shape, grain, scales.size(), codes.size()); !sizes)
     return sizes;
+  if (!codes.lies_as(view)) return {errc::unsupported, 0};
   detail::encode_tensor<value_type>(view, walk(view.shape, view.strides, grain), numbers, scales,
                                     detail::typed_encoder<D, numbers.how>{codes.data()});
   return {};
@@ -2919,7 +3017,7 @@ inline namespace PTQ_BUILD {
 /// @param scales receives the scales: 1 per tensor, or one per index of the axis
 /// @return as `quantize`; the tensor is untouched then
 template <dtype D, backend B, adaptable_tensor Tensor>
-constexpr status fake_quantize(Tensor&& tensor, std::span<float> scales,
+constexpr status fake_quantize(Tensor&& tensor, contiguous<float> scales,
                                granularity grain = recipe_of<D, B>.weights) {
   constexpr recipe numbers = recipe_of<D, B>;
   const auto view = view_of(tensor);
@@ -2928,7 +3026,7 @@ constexpr status fake_quantize(Tensor&& tensor, std::span<float> scales,
     return sizes;
   const walk path(view.shape, view.strides, grain);
   if (const status found = detail::find_scales<value_type>(view, path, numbers, scales); !found) return found;
-  detail::fake_quantize_view<D, numbers, value_type>(view, path, scales);
+  detail::fake_quantize_view<D, numbers, value_type>(view, path, std::span<float>(scales));
   detail::make_decoding_scales(scales);
   return {};
 }
@@ -3016,6 +3114,80 @@ constexpr void unpack(std::span<const std::byte> packed, int bits, bool is_signe
 
 #endif  // PTQ_QUANTIZE_PACK_HPP
 
+// ---- ptq/quantize/quantize_per_token.hpp ----
+
+/// @file quantize_per_token.hpp Activations to codes while a model runs: each token by a scale of its own.
+#ifndef PTQ_QUANTIZE_QUANTIZE_PER_TOKEN_HPP
+#define PTQ_QUANTIZE_QUANTIZE_PER_TOKEN_HPP
+
+#include <cstddef>
+#include <span>
+
+namespace ptq::inline v0_1 {
+
+/// How many tokens a tensor has: the product of all extents but the last.
+constexpr std::size_t token_count(const tensor_shape& shape) noexcept {
+  std::size_t product = 1;
+  for (std::size_t axis = 0; axis + 1 < shape.axes(); ++axis) product *= shape[axis];
+  return product;
+}
+
+namespace detail {
+inline namespace PTQ_BUILD {
+
+/// Token by token, so that each is still in the cache when its codes are written.
+///
+/// @param encoder_at gives the encoder that writes from a code on
+template <element T, class EncoderAt>
+constexpr status quantize_tokens(tensor_view<const T> source, const recipe& numbers, std::size_t code_count,
+                                 std::span<float> scales, EncoderAt&& encoder_at) {
+  const tensor_shape& shape = source.shape;
+  if (shape.rank > max_rank) return {errc::wrong_rank, shape.rank};
+  if (const std::size_t tokens = token_count(shape); scales.size() != tokens)
+    return {errc::size_mismatch, tokens};
+  if (code_count != shape.size()) return {errc::size_mismatch, shape.size()};
+  const std::size_t last = shape.rank > 0 ? shape.rank - 1 : 0;
+  const std::size_t features = shape.rank > 0 ? shape[last] : 1;
+  for (std::size_t token = 0; token < scales.size(); ++token) {
+    const std::size_t at = token * features;
+    const std::ptrdiff_t begin = features > 0 ? offset_of(at, shape, source.strides) : 0;
+    const tensor_view<const T> values(source.data + begin, {features}, {source.strides[last]});
+    const status done =
+        quantize_view<T>(values, numbers, per_tensor(), encoder_at(at), features, scales.subspan(token, 1));
+    if (!done) return {done.code, at + done.at};
+  }
+  return {};
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// Quantizes each token by its own largest magnitude: dynamic activations. A token is what all indices but
+/// the last pick: a row of [tokens, features] or of [batch, tokens, features].
+///
+/// @param codes  as many as the tensor has elements; row-major whatever the source is, so that the codes of
+///               a token lie side by side for the product with a weight
+/// @param scales one for each token (`token_count`); value = code * scale
+/// @return as `quantize`; not_finite leaves the codes of the tokens before it written
+template <dtype D, backend B, adaptable_tensor Tensor>
+constexpr status quantize_per_token(const Tensor& tensor, contiguous<typename D::storage> codes,
+                                    contiguous<float> scales) {
+  constexpr recipe numbers = recipe_of<D, B>;
+  const auto view = view_of(tensor);
+  using value_type = typename decltype(view)::value_type;
+  if (!codes.lies_as(tensor_view<const value_type>(view.data, view.shape))) return {errc::unsupported, 0};
+  return detail::quantize_tokens<value_type>(view, numbers, codes.size(), scales, [&](std::size_t at) {
+    return detail::typed_encoder<D, numbers.how>{codes.data() + at};
+  });
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_QUANTIZE_QUANTIZE_PER_TOKEN_HPP
+
 // ---- ptq/tensor/any_view.hpp ----
 
 /// @file any_view.hpp A read-only tensor whose element type is known at run time: where different tensor
@@ -3049,6 +3221,13 @@ struct element_traits<unaligned<T>> {
     return std::bit_cast<unaligned<T>>(element_traits<T>::from_float(x));
   }
 };
+
+namespace detail {
+
+/// Its elements are gone before anything looks at them.
+template <class T> concept temporary_tensor = adaptable_tensor<T> && (!named_tensor_or_view<T>);
+
+}  // namespace detail
 
 /// Non-owning. `data` points at the element whose indices are all 0 and may be unaligned; strides are in
 /// elements. Without data it is the weight of a layer that has none, or one that cannot be read.
@@ -3090,6 +3269,15 @@ struct any_view {
     shape = extents;
     strides = row_major(extents);
   }
+
+  /// Never compiles. A deleted function would: in a list of layers, compilers then say nothing of the tensor.
+  template <detail::temporary_tensor Tensor>
+  any_view(Tensor&& /*temporary*/) {  // NOLINT(google-explicit-constructor)
+    static_assert(!detail::temporary_tensor<Tensor>,
+                  "the tensor is a temporary, gone before it is looked at: give it a name");
+  }
+  template <detail::temporary_tensor Tensor>
+  any_view(Tensor&& temporary, const tensor_shape& /*extents*/) : any_view(std::forward<Tensor>(temporary)) {}
 
   /// Row-major and without gaps.
   ///

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -183,3 +185,33 @@ static_assert(!view_of_temporary<Eigen::ArrayXf>);
 static_assert(!view_of_temporary<Eigen::Ref<const Eigen::MatrixXf>>, "it may hold a copy");
 
 }  // namespace
+
+TEST_CASE("codes and scales go to matrices that lie in memory as the source does") {
+  using by_columns = Eigen::Matrix<std::int8_t, Eigen::Dynamic, Eigen::Dynamic>;
+  using by_rows = Eigen::Matrix<std::int8_t, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  const Eigen::MatrixXf source = Eigen::MatrixXf::Random(3, 4);
+  by_columns codes(3, 4);
+  Eigen::VectorXf scales(3);
+  REQUIRE(ptq::quantize<ptq::int8, ptq::modelopt>(source, codes, scales));
+  for (Eigen::Index row = 0; row < 3; ++row) {
+    Eigen::Index largest = 0;
+    CHECK(scales[row] == source.row(row).cwiseAbs().maxCoeff(&largest) / 127.0F);
+    CHECK(std::abs(codes(row, largest)) == 127);
+    for (Eigen::Index column = 0; column < 4; ++column)
+      CHECK((codes(row, column) < 0) == (source(row, column) < 0));
+  }
+  Eigen::MatrixXf values(3, 4);
+  REQUIRE(ptq::dequantize<ptq::int8>(codes, scales, ptq::per_channel(0), values));
+  CHECK((values - source).cwiseAbs().maxCoeff() < 0.01F);
+
+  by_rows turned(3, 4);
+  CHECK(ptq::quantize<ptq::int8, ptq::modelopt>(source, turned, scales).code == ptq::errc::unsupported);
+  CHECK(ptq::dequantize<ptq::int8>(turned, scales, ptq::per_channel(0), values).code ==
+        ptq::errc::unsupported);
+  std::vector<std::int8_t> flat(12);
+  Eigen::MatrixXf more_scales(3, 2);
+  REQUIRE(ptq::quantize<ptq::int8, ptq::modelopt>(source, Eigen::Map<by_columns>(flat.data(), 3, 4),
+                                                  more_scales.col(1)));
+  CHECK(std::equal(flat.begin(), flat.end(), codes.data()));
+  CHECK(more_scales.col(1) == scales);
+}

@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 #include <vector>
 #include <xtensor/xadapt.hpp>
@@ -145,3 +146,27 @@ static_assert(!view_of_temporary<decltype(xt::view(std::declval<owning_part>(), 
 static_assert(!view_of_temporary<tensor>);
 
 }  // namespace
+
+TEST_CASE("codes and scales go to tensors that lie in memory as the source does") {
+  const auto check = []<xt::layout_type Order>(std::integral_constant<xt::layout_type, Order>) {
+    xt::xtensor<float, 2, Order> source{{1, -2, 3}, {4, 5, -6}};
+    auto codes = xt::xtensor<std::int8_t, 2, Order>::from_shape({2, 3});
+    auto scales = xt::xtensor<float, 1>::from_shape({2});
+    REQUIRE(ptq::quantize<ptq::int8, ptq::modelopt>(source, codes, scales));
+    CHECK(codes(0, 2) == 127);
+    CHECK(codes(1, 0) == 85);
+    CHECK(codes(1, 2) == -127);
+    auto values = xt::xtensor<float, 2, Order>::from_shape({2, 3});
+    REQUIRE(ptq::dequantize<ptq::int8>(codes, scales, ptq::per_channel(0), values));
+    CHECK(values(1, 2) == -6.0F);
+    constexpr auto other =
+        Order == xt::layout_type::row_major ? xt::layout_type::column_major : xt::layout_type::row_major;
+    auto turned = xt::xtensor<std::int8_t, 2, other>::from_shape({2, 3});
+    CHECK(ptq::quantize<ptq::int8, ptq::modelopt>(source, turned, scales).code == ptq::errc::unsupported);
+  };
+  check(std::integral_constant<xt::layout_type, xt::layout_type::row_major>{});
+  check(std::integral_constant<xt::layout_type, xt::layout_type::column_major>{});
+}
+
+static_assert(ptq::contiguous_memory<xt::xarray<std::int8_t>&, std::int8_t>);
+static_assert(!ptq::contiguous_memory<xt::xtensor<std::int8_t, 2, xt::layout_type::dynamic>&, std::int8_t>);

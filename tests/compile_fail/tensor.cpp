@@ -8,11 +8,14 @@
 // BAD VECTOR_OF_BOOL: has_tensor_traits(.|\n)*vector<bool
 // BAD TOO_MANY_AXES: ptq::max_rank is the most that a view can have
 // BAD TEMPORARY: named_tensor_or_view
-// BAD TEMPORARY_IN_A_LAYER: named_tensor_or_view
+// BAD TEMPORARY_IN_A_LAYER: the tensor is a temporary
+// BAD TEMPORARY_IN_A_LIST: the tensor is a temporary
+// BAD FLAT_TEMPORARY_IN_A_LIST: the tensor is a temporary
 #include <utility>
 #include <vector>
 
 #include "ptq/adaptors/std_vector.hpp"
+#include "ptq/model/layer.hpp"
 #include "ptq/tensor/any_view.hpp"
 
 struct my_tensor {
@@ -45,6 +48,16 @@ ptq::any_view any_view_of(std::vector<float>& vector) {
   return ptq::any_view(std::move(vector));
 #else
   return ptq::any_view(vector);
+#endif
+}
+
+std::vector<ptq::layer> layers_of(std::vector<float>& vector) {
+#ifdef TEMPORARY_IN_A_LIST
+  return {{"fc", "Linear", std::vector<float>(vector)}};
+#elif defined(FLAT_TEMPORARY_IN_A_LIST)
+  return {{"fc", "Linear", {std::vector<float>(vector), {2, 2}}}};
+#else
+  return {{"fc", "Linear", {vector, {2, 2}}}, {"head", "Linear", vector}};
 #endif
 }
 

@@ -3,6 +3,10 @@
 //
 // BAD LAZY: evaluate_it_first<.*xfunction
 // BAD TEMPORARY: named_tensor_or_view
+// BAD CONSTANT_CODES: contiguous<
+// BAD LAZY_CODES: contiguous<
+// BAD CODES_WITH_GAPS: contiguous<
+#include <utility>
 #include <xtensor/xtensor.hpp>
 #include <xtensor/xview.hpp>
 
@@ -25,5 +29,18 @@ auto view(const matrix& a) {
   return ptq::view_of(matrix(a + a));
 #else
   return ptq::view_of(xt::view(a, 0));
+#endif
+}
+
+ptq::status quantize_into(const matrix& a, xt::xtensor<std::int8_t, 2>& codes,
+                          xt::xtensor<float, 1>& scales) {
+#ifdef CONSTANT_CODES
+  return ptq::quantize<ptq::int8, ptq::torchao>(a, std::as_const(codes), scales);
+#elif defined(LAZY_CODES)
+  return ptq::quantize<ptq::int8, ptq::torchao>(a, codes + codes, scales);
+#elif defined(CODES_WITH_GAPS)
+  return ptq::quantize<ptq::int8, ptq::torchao>(a, xt::view(codes, xt::all(), xt::range(0, 2)), scales);
+#else
+  return ptq::quantize<ptq::int8, ptq::torchao>(a, codes, scales);
 #endif
 }

@@ -79,8 +79,9 @@ INTERFACES = {"yaml": "sstream"}
 # Nothing throws. yaml-cpp's parser can only be stopped so; what it is stopped by is caught in the same file.
 THROWS = "config/yaml.hpp"
 
-# What of the room model ptq.hpp leaves to be included by name: engines need no hash.
-BY_NAME = "model/model_hash.hpp"
+# What of the room model ptq.hpp leaves to be included by name: engines need no hash, and what owns
+# memory brings the containers that most do without.
+BY_NAME = "model/model_hash.hpp model/quantized_tensor.hpp"
 
 # A list, and the folder that has its policies: the files that give themselves a name.
 LISTS = {"dtypes.hpp": "dtype", "backends.hpp": "backend", "calibrators.hpp": "calibration"}

@@ -182,6 +182,12 @@ TEST_CASE("rows quantize and dequantize as types do, into the caller's memory") 
             ptq::status{ptq::errc::size_mismatch, 600});
       CHECK(ptq::dequantize(how.dtype(), bytes.first(0), scales, grain, values).code != ptq::errc::ok);
     }
+    std::vector<storage> codes(600), wanted(600);
+    std::vector<float> scales(300), wanted_scales(300);
+    REQUIRE(ptq::quantize_per_token<D, B>(columns, wanted, wanted_scales));
+    REQUIRE(ptq::quantize_per_token(columns, how, std::as_writable_bytes(std::span(codes)), scales));
+    CHECK(codes == wanted);
+    CHECK(scales == wanted_scales);
     std::vector<float> some(flat.begin(), flat.begin() + 300);
     std::vector<float> same = some;
     ptq::fake_quantize(some, *how.kernels, ptq::scale_for<D, B>(40.0F));

@@ -29,6 +29,13 @@ inline constexpr bool eigen_owns = std::derived_from<T, Eigen::PlainObjectBase<T
 template <class T, int Options, class Stride>
 inline constexpr bool eigen_owns<Eigen::Ref<const T, Options, Stride>> = true;  // it may hold a copy
 
+/// Whether nothing lies between the elements, as far as the type tells.
+template <class T>
+inline constexpr bool eigen_is_contiguous = std::derived_from<T, Eigen::PlainObjectBase<T>> ||
+                                            (T::IsVectorAtCompileTime && T::InnerStrideAtCompileTime == 1);
+template <class T, int Options>
+inline constexpr bool eigen_is_contiguous<Eigen::Map<T, Options, Eigen::Stride<0, 0>>> = true;
+
 }  // namespace detail
 
 /// Sums, products, random matrices and the like: `.eval()` gives them elements.
@@ -40,6 +47,7 @@ struct tensor_traits<T> {
 template <detail::eigen_memory T>
 struct tensor_traits<T> {
   static constexpr bool is_view = !detail::eigen_owns<T>;
+  static constexpr bool is_contiguous = detail::eigen_is_contiguous<T>;
 
   static auto view(auto& t) noexcept {
     const std::ptrdiff_t inner = t.innerStride();

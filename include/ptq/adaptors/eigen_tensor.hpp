@@ -17,6 +17,8 @@ template <class T>
 concept eigen_tensor_expression = std::derived_from<T, Eigen::TensorBase<T, Eigen::ReadOnlyAccessors>>;
 
 struct eigen_tensor_traits {
+  static constexpr bool is_contiguous = true;
+
   static auto view(auto& t) noexcept {
     using tensor = std::remove_const_t<std::remove_reference_t<decltype(t)>>;
     static_assert(tensor::NumDimensions <= max_rank, "ptq::max_rank is the most that a view can have");

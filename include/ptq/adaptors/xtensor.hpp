@@ -56,6 +56,9 @@ template <detail::xtensor_expression T>
   requires xt::has_data_interface<T>::value
 struct tensor_traits<T> {
   static constexpr bool is_view = detail::is_xtensor_view<T>;
+  static constexpr bool is_contiguous =
+      T::contiguous_layout &&
+      (T::static_layout == xt::layout_type::row_major || T::static_layout == xt::layout_type::column_major);
 
   static auto view(auto& t) noexcept {
     tensor_shape shape;

@@ -20,6 +20,7 @@
 #include "ptq/model/layer.hpp"
 #include "ptq/model/not_finite.hpp"
 #include "ptq/model/plan.hpp"
+#include "ptq/model/quantized_view.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/quantize/error_metrics.hpp"
 #include "ptq/quantize/quantize.hpp"
@@ -32,13 +33,17 @@ namespace ptq::inline v0_1 {
 struct quantized_layer {
   const layer& source;
   const planned_layer& planned;
-  const dtype_row& dtype;
-  const recipe& numbers;                    ///< the backend's for that dtype
+  const quantizer& how;
+  const dtype_row& dtype;                   ///< of `how`
   granularity grain;                        ///< of the weights
   std::span<const std::byte> codes;         ///< `dtype.code_size` bytes each, in the source's memory order
   tensor_strides code_strides;              ///< of the codes, in codes
   std::span<const float> scales;            ///< 1 per tensor, or one per index of the axis
   const activation_range* input = nullptr;  ///< of the layer's inputs, where the plan quantizes those too
+
+  quantized_view view() const noexcept {
+    return {&dtype, source.weight.shape, code_strides, grain, codes, scales};
+  }
 
   /// The codes as what they are. D must be the layer's dtype.
   template <ptq::dtype D>
@@ -203,8 +208,8 @@ result<void> apply_weights(const plan& planned, std::span<const layer> layers, c
     if (const status outcome = quantize(source.weight, *how, codes, scales, grain); !outcome)
       return refusal(source, outcome);
     const tensor_strides code_strides = dense_strides(source.weight.shape, source.weight.strides);
-    const quantized_layer done{source, decided,      how->dtype(), how->numbers,         grain,
-                               codes,  code_strides, scales,       find_range(inputs, i)};
+    const quantized_layer done{source, decided,      *how,   how->dtype(),         grain,
+                               codes,  code_strides, scales, find_range(inputs, i)};
     if (auto told = deliver(done, sink); !told) return told;
   }
   return {};

@@ -21,6 +21,7 @@
 #include "ptq/quantize/dequantize.hpp"
 #include "ptq/quantize/error_metrics.hpp"
 #include "ptq/quantize/pack.hpp"
+#include "ptq/tensor/contiguous.hpp"
 #include "ptq/tensor/traits.hpp"
 
 namespace ptq::inline v0_1 {
@@ -141,7 +142,7 @@ inline namespace PTQ_BUILD {
 /// @param codes `code_size` bytes for each element, in the target's memory order (`dense_strides`)
 /// @return as the other `dequantize`, with size_mismatch counting codes
 template <adaptable_tensor Tensor>
-status dequantize(const dtype_row& dtype, std::span<const std::byte> codes, std::span<const float> scales,
+status dequantize(const dtype_row& dtype, std::span<const std::byte> codes, contiguous<const float> scales,
                   granularity grain, Tensor&& target) {
   const auto view = view_of(target);
   return detail::dequantize_view<typename decltype(view)::value_type>(

@@ -20,7 +20,9 @@
 #include "ptq/policies.hpp"
 #include "ptq/quantize/blocks.hpp"
 #include "ptq/quantize/quantize.hpp"
+#include "ptq/quantize/quantize_per_token.hpp"
 #include "ptq/tensor/any_view.hpp"
+#include "ptq/tensor/contiguous.hpp"
 
 namespace ptq::inline v0_1 {
 
@@ -135,7 +137,7 @@ const quantizer* find_quantizer(std::string_view dtype_word, std::string_view ba
 /// @param codes  `code_size` bytes for each element; written in the source's memory order (`dense_strides`)
 /// @return as the other `quantize`, with size_mismatch counting codes
 inline status quantize(const any_view& tensor, const quantizer& how, std::span<std::byte> codes,
-                       std::span<float> scales, granularity grain) {
+                       contiguous<float> scales, granularity grain) {
   if (const status viewable = detail::check_floats(tensor); !viewable) return viewable;
   return visit(tensor, [&]<class T>(tensor_view<const T> view) {
     return detail::quantize_view<T>(view, how.numbers, grain,
@@ -147,7 +149,7 @@ inline status quantize(const any_view& tensor, const quantizer& how, std::span<s
 /// `quantize_by` with a dtype and a backend that are known at run time.
 ///
 /// @param codes as for `quantize`
-inline status quantize_by(const any_view& tensor, const quantizer& how, std::span<const float> scales,
+inline status quantize_by(const any_view& tensor, const quantizer& how, contiguous<const float> scales,
                           std::span<std::byte> codes, granularity grain = per_tensor()) {
   if (const status viewable = detail::check_floats(tensor); !viewable) return viewable;
   const std::size_t count = codes.size() / how.dtype().code_size;
@@ -158,6 +160,20 @@ inline status quantize_by(const any_view& tensor, const quantizer& how, std::spa
                              detail::untyped_encoder{how.kernels, codes.data()});
   });
   return {};
+}
+
+/// `quantize_per_token` with a dtype and a backend that are known at run time.
+///
+/// @param codes `code_size` bytes for each element
+inline status quantize_per_token(const any_view& tensor, const quantizer& how, std::span<std::byte> codes,
+                                 contiguous<float> scales) {
+  if (const status viewable = detail::check_floats(tensor); !viewable) return viewable;
+  const std::size_t size = how.dtype().code_size;
+  return visit(tensor, [&]<class T>(tensor_view<const T> view) {
+    return detail::quantize_tokens<T>(view, how.numbers, codes.size() / size, scales, [&](std::size_t at) {
+      return detail::untyped_encoder{how.kernels, codes.data() + at * size};
+    });
+  });
 }
 
 /// `fake_quantize` with a dtype that is known at run time.

@@ -13,6 +13,7 @@
 #include "ptq/dtype/concept.hpp"
 #include "ptq/error.hpp"
 #include "ptq/quantize/blocks.hpp"
+#include "ptq/tensor/contiguous.hpp"
 #include "ptq/tensor/traits.hpp"
 
 namespace ptq::inline v0_1 {
@@ -80,11 +81,12 @@ inline namespace PTQ_BUILD {
 /// @param codes  in the target's memory order (`dense_strides`), as `quantize` writes them
 /// @param scales 1 per tensor, or one per index of the axis
 /// @param target any adaptable tensor; its shape says how the codes are laid out
-/// @return wrong_rank, axis_out_of_range or size_mismatch, as `quantize`
+/// @return wrong_rank, axis_out_of_range, size_mismatch or unsupported, as `quantize`
 template <dtype D, adaptable_tensor Tensor>
-constexpr status dequantize(std::span<const typename D::storage> codes, std::span<const float> scales,
+constexpr status dequantize(contiguous<const typename D::storage> codes, contiguous<const float> scales,
                             granularity grain, Tensor&& target) {
   const auto view = view_of(target);
+  if (!codes.lies_as(view)) return {errc::unsupported, 0};
   return detail::dequantize_view<typename decltype(view)::value_type>(
       view, grain, detail::typed_decoder<D>{codes.data()}, codes.size(), scales);
 }

@@ -15,6 +15,7 @@
 #include "ptq/error.hpp"
 #include "ptq/quantize/blocks.hpp"
 #include "ptq/quantize/dequantize.hpp"
+#include "ptq/tensor/contiguous.hpp"
 #include "ptq/tensor/traits.hpp"
 
 namespace ptq::inline v0_1 {
@@ -148,8 +149,8 @@ inline namespace PTQ_BUILD {
 
 /// Compares a tensor with its codes and scales, as `quantize` wrote them. The caller has checked the sizes.
 template <dtype D, adaptable_tensor Tensor>
-error_metrics quantization_error(const Tensor& tensor, std::span<const typename D::storage> codes,
-                                 std::span<const float> scales, granularity grain) {
+error_metrics quantization_error(const Tensor& tensor, contiguous<const typename D::storage> codes,
+                                 contiguous<const float> scales, granularity grain) {
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
   PTQ_ASSERT(view.rank() <= max_rank);

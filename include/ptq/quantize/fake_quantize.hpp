@@ -13,6 +13,7 @@
 #include "ptq/quantize/blocks.hpp"
 #include "ptq/quantize/dequantize.hpp"
 #include "ptq/quantize/quantize.hpp"
+#include "ptq/tensor/contiguous.hpp"
 #include "ptq/tensor/traits.hpp"
 
 namespace ptq::inline v0_1 {
@@ -52,7 +53,7 @@ inline namespace PTQ_BUILD {
 /// @param scales receives the scales: 1 per tensor, or one per index of the axis
 /// @return as `quantize`; the tensor is untouched then
 template <dtype D, backend B, adaptable_tensor Tensor>
-constexpr status fake_quantize(Tensor&& tensor, std::span<float> scales,
+constexpr status fake_quantize(Tensor&& tensor, contiguous<float> scales,
                                granularity grain = recipe_of<D, B>.weights) {
   constexpr recipe numbers = recipe_of<D, B>;
   const auto view = view_of(tensor);
@@ -61,7 +62,7 @@ constexpr status fake_quantize(Tensor&& tensor, std::span<float> scales,
     return sizes;
   const walk path(view.shape, view.strides, grain);
   if (const status found = detail::find_scales<value_type>(view, path, numbers, scales); !found) return found;
-  detail::fake_quantize_view<D, numbers, value_type>(view, path, scales);
+  detail::fake_quantize_view<D, numbers, value_type>(view, path, std::span<float>(scales));
   detail::make_decoding_scales(scales);
   return {};
 }

@@ -11,6 +11,7 @@
 #include "ptq/detail/platform.hpp"
 #include "ptq/error.hpp"
 #include "ptq/quantize/blocks.hpp"
+#include "ptq/tensor/contiguous.hpp"
 #include "ptq/tensor/traits.hpp"
 
 namespace ptq::inline v0_1 {
@@ -54,18 +55,21 @@ inline namespace PTQ_BUILD {
 /// Quantizes a tensor by a backend's numbers.
 ///
 /// @param tensor any adaptable tensor of float32, float64 (rounded to float32 first), float16 or bfloat16
-/// @param codes  as many as the tensor has elements; written in the source's memory order (`dense_strides`)
+/// @param codes  as many as the tensor has elements; written in the source's memory order (`dense_strides`),
+///               to any contiguous memory: a span, an array, a vector, a matrix with an adaptor
 /// @param scales 1 per tensor, or one per index of the axis; value = code * scale
 /// @param grain  how many elements share a scale; the backend's default for weights if not given
 /// @return wrong_rank, with a rank above `max_rank`; axis_out_of_range, with the axis; size_mismatch, with
-///         the length wanted; not_finite, with the row-major index of the first NaN or infinity (codes and
-///         scales are then unspecified)
+///         the length wanted; unsupported, where a matrix for codes has another order than the source (one
+///         is row-major, one column-major); not_finite, with the row-major index of the first NaN or infinity
+///         (codes and scales are then unspecified)
 template <dtype D, backend B, adaptable_tensor Tensor>
-constexpr status quantize(const Tensor& tensor, std::span<typename D::storage> codes, std::span<float> scales,
-                          granularity grain = recipe_of<D, B>.weights) {
+constexpr status quantize(const Tensor& tensor, contiguous<typename D::storage> codes,
+                          contiguous<float> scales, granularity grain = recipe_of<D, B>.weights) {
   constexpr recipe numbers = recipe_of<D, B>;
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
+  if (!codes.lies_as(view)) return {errc::unsupported, 0};
   return detail::quantize_view<value_type>(
       view, numbers, grain, detail::typed_encoder<D, numbers.how>{codes.data()}, codes.size(), scales);
 }
@@ -79,15 +83,16 @@ constexpr float scale_for(const float& amax) noexcept {
 /// Quantizes a tensor by scales found before, as for calibrated activations. Values beyond the range
 /// saturate; NaN becomes the dtype's code for it.
 ///
-/// @return wrong_rank, axis_out_of_range or size_mismatch, as `quantize`
+/// @return wrong_rank, axis_out_of_range, size_mismatch or unsupported, as `quantize`
 template <dtype D, backend B, adaptable_tensor Tensor>
-constexpr status quantize_by(const Tensor& tensor, std::span<const float> scales,
-                             std::span<typename D::storage> codes, granularity grain = per_tensor()) {
+constexpr status quantize_by(const Tensor& tensor, contiguous<const float> scales,
+                             contiguous<typename D::storage> codes, granularity grain = per_tensor()) {
   constexpr recipe numbers = recipe_of<D, B>;
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
   if (const status sizes = detail::check_sizes(view.shape, grain, scales.size(), codes.size()); !sizes)
     return sizes;
+  if (!codes.lies_as(view)) return {errc::unsupported, 0};
   detail::encode_tensor<value_type>(view, walk(view.shape, view.strides, grain), numbers, scales,
                                     detail::typed_encoder<D, numbers.how>{codes.data()});
   return {};

@@ -38,6 +38,13 @@ struct element_traits<unaligned<T>> {
   }
 };
 
+namespace detail {
+
+/// Its elements are gone before anything looks at them.
+template <class T> concept temporary_tensor = adaptable_tensor<T> && (!named_tensor_or_view<T>);
+
+}  // namespace detail
+
 /// Non-owning. `data` points at the element whose indices are all 0 and may be unaligned; strides are in
 /// elements. Without data it is the weight of a layer that has none, or one that cannot be read.
 struct any_view {
@@ -78,6 +85,15 @@ struct any_view {
     shape = extents;
     strides = row_major(extents);
   }
+
+  /// Never compiles. A deleted function would: in a list of layers, compilers then say nothing of the tensor.
+  template <detail::temporary_tensor Tensor>
+  any_view(Tensor&& /*temporary*/) {  // NOLINT(google-explicit-constructor)
+    static_assert(!detail::temporary_tensor<Tensor>,
+                  "the tensor is a temporary, gone before it is looked at: give it a name");
+  }
+  template <detail::temporary_tensor Tensor>
+  any_view(Tensor&& temporary, const tensor_shape& /*extents*/) : any_view(std::forward<Tensor>(temporary)) {}
 
   /// Row-major and without gaps.
   ///

@@ -22,7 +22,9 @@ namespace ptq::inline v0_1 {
 ///
 /// `view(t)` takes a const or a mutable tensor and returns a `tensor_view` of its elements. Nothing else is
 /// asked. A type that does not own its elements may say so with `static constexpr bool is_view = true`: its
-/// temporaries are then accepted where a view outlives the call.
+/// temporaries are then accepted where a view outlives the call. A type between whose elements nothing lies,
+/// in row- or column-major order, may say so with `static constexpr bool is_contiguous = true`: codes and
+/// scales may then lie in it (`contiguous`).
 template <class T>
 struct tensor_traits;
 
@@ -113,6 +115,8 @@ struct nested_array<std::array<T, Extent>> {
 /// there.)
 template <class Array>
 struct array_traits {
+  static constexpr bool is_contiguous = true;
+
   static constexpr auto view(auto& t) noexcept {
     static_assert(nested_array<Array>::rank <= max_rank, "ptq::max_rank is the most that a view can have");
     tensor_shape shape;
