@@ -1,17 +1,29 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds everything with warnings as errors and runs every test, in every row. As root it installs what it needs
-# (Debian 12); without root it lists what is missing and exits 1. A build tree that exists is used again.
+# run.sh [quick]
+# Builds everything with warnings as errors and runs every test, in every row; quick: a few minutes of it, by one compiler,
+# without rows, sweeps, real models and what downloads anything. As root it installs what it needs (Debian 12); without root
+# it lists what is missing and exits 1. A build tree that exists is used again.
 set -euo pipefail
+if [[ $# -gt 1 || ${1:-quick} != quick ]]; then
+  echo "usage: ${0##*/} [quick]" >&2
+  exit 2
+fi
 cd "$(dirname "$0")/.."
 
 source examples/install_packages.sh
-wine=()
-[[ $(uname -m) != x86_64 ]] || wine=(wine64)  # else what is for Windows is built, and not run
-install_packages cmake ninja-build g++ clang-14 clang-19 libclang-rt-19-dev clang-format-19 clang-tidy-19 python3-venv \
-  libeigen3-dev libxtensor-dev libyaml-cpp-dev nlohmann-json3-dev libcli11-dev doctest-dev libbenchmark-dev \
-  libprotozero-dev libstb-dev zlib1g-dev gcc-arm-none-eabi libstdc++-arm-none-eabi-dev libnewlib-dev g++-s390x-linux-gnu qemu-user \
-  g++-mingw-w64-x86-64-posix "${wine[@]}"
+packages=(cmake ninja-build g++ clang-format-19 python3-venv libeigen3-dev libxtensor-dev libyaml-cpp-dev nlohmann-json3-dev
+  libcli11-dev doctest-dev libprotozero-dev libstb-dev zlib1g-dev)
+if [[ ${1:-} == quick ]]; then
+  install_packages "${packages[@]}"
+  cmake --preset quick
+  cmake --build --preset quick
+  exec ctest --preset quick --parallel "$(nproc)"
+fi
+packages+=(clang-14 clang-19 libclang-rt-19-dev clang-tidy-19 libbenchmark-dev gcc-arm-none-eabi libstdc++-arm-none-eabi-dev
+  libnewlib-dev g++-s390x-linux-gnu qemu-user g++-mingw-w64-x86-64-posix)
+[[ $(uname -m) != x86_64 ]] || packages+=(wine64)  # elsewhere programs for Windows are built, and not run
+install_packages "${packages[@]}"
 
 source examples/install_openvino.sh
 install_openvino build/openvino || echo "PyPI does not give OpenVINO: its engine is not built, its tests are skipped"
