@@ -66,7 +66,8 @@ struct my_policies : ptq::builtin {
 
 std::vector<float> ramp(std::size_t size) {
   std::vector<float> values(size);
-  for (std::size_t i = 0; i < size; ++i) values[i] = (static_cast<float>(i * 29 % size) - 7.0F) * 0.25F;
+  for (std::size_t i = 0; i < size; ++i)
+    values[i] = (static_cast<float>(i * 29 % size) - static_cast<float>(size) * 0.6F) * 0.25F;
   return values;
 }
 

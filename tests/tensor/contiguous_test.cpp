@@ -42,6 +42,11 @@ struct matrix {
   T values[6];
 };
 
+/// A matrix of one column.
+struct column {
+  std::int8_t values[6];
+};
+
 /// Another one, which does not say so.
 struct silent_matrix {
   std::int8_t values[6];
@@ -55,6 +60,11 @@ struct ptq::tensor_traits<matrix<T>> {
   static constexpr auto view(auto& t) noexcept {
     return ptq::tensor_view<std::remove_reference_t<decltype(t.values[0])>>{&t.values[0], {2, 3}, {1, 2}};
   }
+};
+template <>
+struct ptq::tensor_traits<column> {
+  static constexpr bool is_contiguous = true;
+  static constexpr auto view(auto& t) noexcept { return ptq::tensor_view{&t.values[0], {6, 1}, {1, 6}}; }
 };
 template <>
 struct ptq::tensor_traits<silent_matrix> {
@@ -97,9 +107,12 @@ TEST_CASE("a matrix takes the codes of tensors that lie in memory as it does") {
 
   // One row, or one column, is the same in either order.
   std::int8_t one_row[1][6] = {};
-  const ptq::tensor_view<const float> column(&columns.values[0], {6, 1}, {1, 6});
-  CHECK(ptq::quantize<ptq::int8, ptq::modelopt>(column, one_row, std::span(scales).first(1),
-                                                ptq::per_tensor()));
+  const std::span one_scale = std::span(scales).first(1);
+  const ptq::tensor_view<const float> by_columns(&columns.values[0], {6, 1}, {1, 6});
+  CHECK(ptq::quantize<ptq::int8, ptq::modelopt>(by_columns, one_row, one_scale, ptq::per_tensor()));
+  const ptq::tensor_view<const float> by_rows(&columns.values[0], {6, 1});
+  column one_column{};
+  CHECK(ptq::quantize<ptq::int8, ptq::modelopt>(by_rows, one_column, one_scale, ptq::per_tensor()));
 }
 
 TEST_CASE("codes and scales in constant expressions") {
