@@ -2726,6 +2726,7 @@ struct builtin {
 #include <cstddef>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 namespace ptq::inline v0_1 {
 namespace detail {
@@ -2738,6 +2739,22 @@ concept is_contiguous_tensor_of = requires(C& tensor) {
   { tensor_traits<std::remove_cvref_t<C>>::view(tensor).data } -> std::convertible_to<T*>;
 } && (std::is_lvalue_reference_v<C> || std::is_const_v<T> || is_view<std::remove_cvref_t<C>>);
 
+/// The elements of contiguous memory, as far as they can be told without naming them.
+template <class C>
+struct elements_of {};
+template <class C>
+  requires requires { requires tensor_traits<std::remove_cvref_t<C>>::is_contiguous; }
+struct elements_of<C> {
+  using type =
+      std::remove_pointer_t<decltype(tensor_traits<std::remove_cvref_t<C>>::view(std::declval<C&>()).data)>;
+};
+template <class C>
+  requires(!requires { requires tensor_traits<std::remove_cvref_t<C>>::is_contiguous; }) &&
+          requires(C& memory) { std::span(memory); }
+struct elements_of<C> {
+  using type = typename decltype(std::span(std::declval<C&>()))::element_type;
+};
+
 }  // namespace detail
 
 /// What holds elements of type T one after another, and lets them be written where T is not const: a span, an
@@ -2745,6 +2762,18 @@ concept is_contiguous_tensor_of = requires(C& tensor) {
 /// no block of a larger matrix.
 template <class C, class T>
 concept contiguous_memory = std::convertible_to<C, std::span<T>> || detail::is_contiguous_tensor_of<C, T>;
+
+namespace detail {
+
+/// Whether T is that of bytes, and C holds elements of another type: what codes are is known at run time.
+template <class C, class T>
+concept memory_as_bytes =
+    std::same_as<std::remove_const_t<T>, std::byte> && (!contiguous_memory<C, T>) &&
+    requires { typename elements_of<C>::type; } && contiguous_memory<C, typename elements_of<C>::type> &&
+    std::is_trivially_copyable_v<typename elements_of<C>::type> &&
+    (std::is_const_v<T> || !std::is_const_v<typename elements_of<C>::type>);
+
+}  // namespace detail
 
 /// A pointer and a size, from any contiguous memory. Of a matrix it also knows which index runs fastest, so
 /// that codes are never taken for those of the transposed matrix.
@@ -2771,21 +2800,32 @@ class contiguous {
     }
   }
 
+  /// The bytes of memory of another type: `sizeof` of it for each element.
+  template <detail::memory_as_bytes<T> C>
+  contiguous(C&& memory) noexcept {  // NOLINT(google-explicit-constructor): as above
+    using element = typename detail::elements_of<C>::type;
+    const contiguous<element> elements(static_cast<C&&>(memory));
+    data_ = reinterpret_cast<T*>(elements.data_);
+    size_ = elements.size_ * sizeof(element);
+    order_ = static_cast<order>(elements.order_);
+  }
+
   constexpr T* data() const noexcept { return data_; }
   constexpr std::size_t size() const noexcept { return size_; }
   // NOLINTNEXTLINE(google-explicit-constructor): it is one
   constexpr operator std::span<T>() const noexcept { return {data_, size_}; }
 
   /// Whether codes of a tensor can lie here: in that tensor's order in memory. Flat memory takes any.
-  template <class Element>
-  constexpr bool lies_as(const tensor_view<Element>& tensor) const noexcept {
+  constexpr bool lies_as(const tensor_shape& shape, const tensor_strides& strides) const noexcept {
     if (order_ == order::any) return true;
-    const tensor_strides wanted =
-        order_ == order::row_major ? row_major(tensor.shape) : column_major(tensor.shape);
-    return is_as(dense_strides(tensor.shape, tensor.strides), wanted, tensor.shape);
+    return is_as(dense_strides(shape, strides),
+                 order_ == order::row_major ? row_major(shape) : column_major(shape), shape);
   }
 
  private:
+  template <class>
+  friend class contiguous;
+
   enum class order : unsigned char { any, row_major, column_major };
 
   /// Strides of axes of one index say nothing.
@@ -2886,7 +2926,7 @@ template <dtype D, adaptable_tensor Tensor>
 constexpr status dequantize(contiguous<const typename D::storage> codes, contiguous<const float> scales,
                             granularity grain, Tensor&& target) {
   const auto view = view_of(target);
-  if (!codes.lies_as(view)) return {errc::unsupported, 0};
+  if (!codes.lies_as(view.shape, view.strides)) return {errc::unsupported, 0};
   return detail::dequantize_view<typename decltype(view)::value_type>(
       view, grain, detail::typed_decoder<D>{codes.data()}, codes.size(), scales);
 }
@@ -2960,7 +3000,7 @@ constexpr status quantize(const Tensor& tensor, contiguous<typename D::storage> 
   constexpr recipe numbers = recipe_of<D, B>;
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
-  if (!codes.lies_as(view)) return {errc::unsupported, 0};
+  if (!codes.lies_as(view.shape, view.strides)) return {errc::unsupported, 0};
   return detail::quantize_view<value_type>(
       view, numbers, grain, detail::typed_encoder<D, numbers.how>{codes.data()}, codes.size(), scales);
 }
@@ -2983,7 +3023,7 @@ constexpr status quantize_by(const Tensor& tensor, contiguous<const float> scale
   using value_type = typename decltype(view)::value_type;
   if (const status sizes = detail::check_sizes(view.shape, grain, scales.size(), codes.size()); !sizes)
     return sizes;
-  if (!codes.lies_as(view)) return {errc::unsupported, 0};
+  if (!codes.lies_as(view.shape, view.strides)) return {errc::unsupported, 0};
   detail::encode_tensor<value_type>(view, walk(view.shape, view.strides, grain), numbers, scales,
                                     detail::typed_encoder<D, numbers.how>{codes.data()});
   return {};
@@ -3201,7 +3241,7 @@ constexpr status quantize_per_token(const Tensor& tensor, contiguous<typename D:
   constexpr recipe numbers = recipe_of<D, B>;
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
-  if (!codes.lies_as(tensor_view<const value_type>(view.data, view.shape))) return {errc::unsupported, 0};
+  if (!codes.lies_as(view.shape, row_major(view.shape))) return {errc::unsupported, 0};
   return detail::quantize_tokens<value_type>(view, numbers, codes.size(), scales, [&](std::size_t at) {
     return detail::typed_encoder<D, numbers.how>{codes.data() + at};
   });
@@ -3707,9 +3747,10 @@ inline namespace PTQ_BUILD {
 /// @param codes `code_size` bytes for each element, in the target's memory order (`dense_strides`)
 /// @return as the other `dequantize`, with size_mismatch counting codes
 template <adaptable_tensor Tensor>
-status dequantize(const dtype_row& dtype, std::span<const std::byte> codes, contiguous<const float> scales,
+status dequantize(const dtype_row& dtype, contiguous<const std::byte> codes, contiguous<const float> scales,
                   granularity grain, Tensor&& target) {
   const auto view = view_of(target);
+  if (!codes.lies_as(view.shape, view.strides)) return {errc::unsupported, 0};
   return detail::dequantize_view<typename decltype(view)::value_type>(
       view, grain, detail::untyped_decoder{&dtype, codes.data()}, codes.size() / dtype.code_size, scales);
 }
@@ -3920,11 +3961,13 @@ const quantizer* find_quantizer(std::string_view dtype_word, std::string_view ba
 /// `quantize` with a dtype and a backend that are known at run time.
 ///
 /// @param tensor a tensor of floating-point elements
-/// @param codes  `code_size` bytes for each element; written in the source's memory order (`dense_strides`)
+/// @param codes  `code_size` bytes for each element, in any contiguous memory; written in the source's memory
+///               order (`dense_strides`)
 /// @return as the other `quantize`, with size_mismatch counting codes
-inline status quantize(const any_view& tensor, const quantizer& how, std::span<std::byte> codes,
+inline status quantize(const any_view& tensor, const quantizer& how, contiguous<std::byte> codes,
                        contiguous<float> scales, granularity grain) {
   if (const status viewable = detail::check_floats(tensor); !viewable) return viewable;
+  if (!codes.lies_as(tensor.shape, tensor.strides)) return {errc::unsupported, 0};
   return visit(tensor, [&]<class T>(tensor_view<const T> view) {
     return detail::quantize_view<T>(view, how.numbers, grain,
                                     detail::untyped_encoder{how.kernels, codes.data()},
@@ -3936,11 +3979,12 @@ inline status quantize(const any_view& tensor, const quantizer& how, std::span<s
 ///
 /// @param codes as for `quantize`
 inline status quantize_by(const any_view& tensor, const quantizer& how, contiguous<const float> scales,
-                          std::span<std::byte> codes, granularity grain = per_tensor()) {
+                          contiguous<std::byte> codes, granularity grain = per_tensor()) {
   if (const status viewable = detail::check_floats(tensor); !viewable) return viewable;
   const std::size_t count = codes.size() / how.dtype().code_size;
   if (const status sizes = detail::check_sizes(tensor.shape, grain, scales.size(), count); !sizes)
     return sizes;
+  if (!codes.lies_as(tensor.shape, tensor.strides)) return {errc::unsupported, 0};
   visit(tensor, [&]<class T>(tensor_view<const T> view) {
     detail::encode_tensor<T>(view, walk(view.shape, view.strides, grain), how.numbers, scales,
                              detail::untyped_encoder{how.kernels, codes.data()});
@@ -3951,9 +3995,10 @@ inline status quantize_by(const any_view& tensor, const quantizer& how, contiguo
 /// `quantize_per_token` with a dtype and a backend that are known at run time.
 ///
 /// @param codes `code_size` bytes for each element
-inline status quantize_per_token(const any_view& tensor, const quantizer& how, std::span<std::byte> codes,
+inline status quantize_per_token(const any_view& tensor, const quantizer& how, contiguous<std::byte> codes,
                                  contiguous<float> scales) {
   if (const status viewable = detail::check_floats(tensor); !viewable) return viewable;
+  if (!codes.lies_as(tensor.shape, row_major(tensor.shape))) return {errc::unsupported, 0};
   const std::size_t size = how.dtype().code_size;
   return visit(tensor, [&]<class T>(tensor_view<const T> view) {
     return detail::quantize_tokens<T>(view, how.numbers, codes.size() / size, scales, [&](std::size_t at) {

@@ -197,6 +197,26 @@ TEST_CASE("rows quantize and dequantize as types do, into the caller's memory") 
   });
 }
 
+TEST_CASE("codes of a dtype that is known at run time go to matrices too, in their order") {
+  const float rows[2][3] = {{1, -2, 3}, {4, 5, -6}};
+  const ptq::tensor_view<const float> columns(&rows[0][0], {2, 3}, {1, 2});
+  const ptq::quantizer& how = *ptq::find_quantizer<my_policies>("int12", "modelopt");
+  std::int16_t codes[2][3] = {};
+  float scales[2] = {};
+  REQUIRE(ptq::quantize(rows, how, codes, scales, ptq::per_channel(0)));
+  CHECK(codes[1][2] == -2047);
+  CHECK(ptq::quantize_by(rows, how, scales, codes, ptq::per_channel(0)));
+  CHECK(ptq::quantize_per_token(columns, how, codes, scales));
+  const ptq::status other_order{ptq::errc::unsupported, 0};
+  CHECK(ptq::quantize(columns, how, codes, scales, ptq::per_channel(0)) == other_order);
+  CHECK(ptq::quantize_by(columns, how, scales, codes, ptq::per_channel(0)) == other_order);
+  float values[2][3] = {};
+  CHECK(ptq::dequantize(how.dtype(), codes, scales, ptq::per_channel(0), values));
+  std::vector<float> flat(6);
+  CHECK(ptq::dequantize(how.dtype(), codes, scales, ptq::per_channel(0),
+                        ptq::tensor_view<float>(flat.data(), {2, 3}, {1, 2})) == other_order);
+}
+
 TEST_CASE("what cannot be quantized at run time is told in the status") {
   const std::vector<float> flat = ramp(6);
   const ptq::quantizer& how = *ptq::find_quantizer("int8", "torchao");

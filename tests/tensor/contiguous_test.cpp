@@ -77,6 +77,18 @@ static_assert(is_taken<const matrix<std::int8_t>&, const std::int8_t>);
 static_assert(!is_taken<matrix<std::int8_t>, std::int8_t>, "what is written would be lost");
 static_assert(!is_taken<silent_matrix&, std::int8_t>);
 
+template <class C, class T>
+inline constexpr bool gives_bytes = std::is_constructible_v<ptq::contiguous<T>, C>;
+static_assert(gives_bytes<std::vector<std::int8_t>&, std::byte>);
+static_assert(gives_bytes<const std::vector<std::int8_t>&, const std::byte>);
+static_assert(!gives_bytes<const std::vector<std::int8_t>&, std::byte>);
+static_assert(!gives_bytes<std::vector<std::int8_t>, std::byte>);
+static_assert(gives_bytes<matrix<std::int16_t>&, std::byte>);
+static_assert(gives_bytes<std::int8_t (&)[2][3], std::byte>);
+static_assert(!gives_bytes<silent_matrix&, std::byte>);
+static_assert(!gives_bytes<std::vector<std::vector<int>>&, std::byte>);
+static_assert(!gives_bytes<std::vector<std::int8_t>&, float>);
+
 TEST_CASE("a matrix takes the codes of tensors that lie in memory as it does") {
   const float rows[2][3] = {{1, -2, 3}, {4, 5, -6}};
   const matrix<float> columns{{1, 4, -2, 5, 3, -6}};

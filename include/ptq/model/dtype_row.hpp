@@ -142,9 +142,10 @@ inline namespace PTQ_BUILD {
 /// @param codes `code_size` bytes for each element, in the target's memory order (`dense_strides`)
 /// @return as the other `dequantize`, with size_mismatch counting codes
 template <adaptable_tensor Tensor>
-status dequantize(const dtype_row& dtype, std::span<const std::byte> codes, contiguous<const float> scales,
+status dequantize(const dtype_row& dtype, contiguous<const std::byte> codes, contiguous<const float> scales,
                   granularity grain, Tensor&& target) {
   const auto view = view_of(target);
+  if (!codes.lies_as(view.shape, view.strides)) return {errc::unsupported, 0};
   return detail::dequantize_view<typename decltype(view)::value_type>(
       view, grain, detail::untyped_decoder{&dtype, codes.data()}, codes.size() / dtype.code_size, scales);
 }

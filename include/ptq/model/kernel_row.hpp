@@ -134,11 +134,13 @@ const quantizer* find_quantizer(std::string_view dtype_word, std::string_view ba
 /// `quantize` with a dtype and a backend that are known at run time.
 ///
 /// @param tensor a tensor of floating-point elements
-/// @param codes  `code_size` bytes for each element; written in the source's memory order (`dense_strides`)
+/// @param codes  `code_size` bytes for each element, in any contiguous memory; written in the source's memory
+///               order (`dense_strides`)
 /// @return as the other `quantize`, with size_mismatch counting codes
-inline status quantize(const any_view& tensor, const quantizer& how, std::span<std::byte> codes,
+inline status quantize(const any_view& tensor, const quantizer& how, contiguous<std::byte> codes,
                        contiguous<float> scales, granularity grain) {
   if (const status viewable = detail::check_floats(tensor); !viewable) return viewable;
+  if (!codes.lies_as(tensor.shape, tensor.strides)) return {errc::unsupported, 0};
   return visit(tensor, [&]<class T>(tensor_view<const T> view) {
     return detail::quantize_view<T>(view, how.numbers, grain,
                                     detail::untyped_encoder{how.kernels, codes.data()},
@@ -150,11 +152,12 @@ inline status quantize(const any_view& tensor, const quantizer& how, std::span<s
 ///
 /// @param codes as for `quantize`
 inline status quantize_by(const any_view& tensor, const quantizer& how, contiguous<const float> scales,
-                          std::span<std::byte> codes, granularity grain = per_tensor()) {
+                          contiguous<std::byte> codes, granularity grain = per_tensor()) {
   if (const status viewable = detail::check_floats(tensor); !viewable) return viewable;
   const std::size_t count = codes.size() / how.dtype().code_size;
   if (const status sizes = detail::check_sizes(tensor.shape, grain, scales.size(), count); !sizes)
     return sizes;
+  if (!codes.lies_as(tensor.shape, tensor.strides)) return {errc::unsupported, 0};
   visit(tensor, [&]<class T>(tensor_view<const T> view) {
     detail::encode_tensor<T>(view, walk(view.shape, view.strides, grain), how.numbers, scales,
                              detail::untyped_encoder{how.kernels, codes.data()});
@@ -165,9 +168,10 @@ inline status quantize_by(const any_view& tensor, const quantizer& how, contiguo
 /// `quantize_per_token` with a dtype and a backend that are known at run time.
 ///
 /// @param codes `code_size` bytes for each element
-inline status quantize_per_token(const any_view& tensor, const quantizer& how, std::span<std::byte> codes,
+inline status quantize_per_token(const any_view& tensor, const quantizer& how, contiguous<std::byte> codes,
                                  contiguous<float> scales) {
   if (const status viewable = detail::check_floats(tensor); !viewable) return viewable;
+  if (!codes.lies_as(tensor.shape, row_major(tensor.shape))) return {errc::unsupported, 0};
   const std::size_t size = how.dtype().code_size;
   return visit(tensor, [&]<class T>(tensor_view<const T> view) {
     return detail::quantize_tokens<T>(view, how.numbers, codes.size() / size, scales, [&](std::size_t at) {

@@ -86,7 +86,7 @@ template <dtype D, adaptable_tensor Tensor>
 constexpr status dequantize(contiguous<const typename D::storage> codes, contiguous<const float> scales,
                             granularity grain, Tensor&& target) {
   const auto view = view_of(target);
-  if (!codes.lies_as(view)) return {errc::unsupported, 0};
+  if (!codes.lies_as(view.shape, view.strides)) return {errc::unsupported, 0};
   return detail::dequantize_view<typename decltype(view)::value_type>(
       view, grain, detail::typed_decoder<D>{codes.data()}, codes.size(), scales);
 }

@@ -69,7 +69,7 @@ constexpr status quantize(const Tensor& tensor, contiguous<typename D::storage> 
   constexpr recipe numbers = recipe_of<D, B>;
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
-  if (!codes.lies_as(view)) return {errc::unsupported, 0};
+  if (!codes.lies_as(view.shape, view.strides)) return {errc::unsupported, 0};
   return detail::quantize_view<value_type>(
       view, numbers, grain, detail::typed_encoder<D, numbers.how>{codes.data()}, codes.size(), scales);
 }
@@ -92,7 +92,7 @@ constexpr status quantize_by(const Tensor& tensor, contiguous<const float> scale
   using value_type = typename decltype(view)::value_type;
   if (const status sizes = detail::check_sizes(view.shape, grain, scales.size(), codes.size()); !sizes)
     return sizes;
-  if (!codes.lies_as(view)) return {errc::unsupported, 0};
+  if (!codes.lies_as(view.shape, view.strides)) return {errc::unsupported, 0};
   detail::encode_tensor<value_type>(view, walk(view.shape, view.strides, grain), numbers, scales,
                                     detail::typed_encoder<D, numbers.how>{codes.data()});
   return {};

@@ -69,7 +69,7 @@ constexpr status quantize_per_token(const Tensor& tensor, contiguous<typename D:
   constexpr recipe numbers = recipe_of<D, B>;
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
-  if (!codes.lies_as(tensor_view<const value_type>(view.data, view.shape))) return {errc::unsupported, 0};
+  if (!codes.lies_as(view.shape, row_major(view.shape))) return {errc::unsupported, 0};
   return detail::quantize_tokens<value_type>(view, numbers, codes.size(), scales, [&](std::size_t at) {
     return detail::typed_encoder<D, numbers.how>{codes.data() + at};
   });
