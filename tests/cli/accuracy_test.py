@@ -13,9 +13,9 @@ SETTINGS = (("int8", "minmax"), ("int8", "entropy"), ("fp8_e4m3fn", "minmax"), (
 
 
 def sizes_in_readme():
-    """(model, dtype, algorithm) -> the last column of the README's table of what static quantization costs."""
+    """(model, dtype, algorithm) -> the last column of the page's table of what static quantization costs."""
     sizes, name = {}, ""
-    for line in (EXAMPLES.parent / "README.md").read_text().splitlines():
+    for line in (EXAMPLES / "cli/README.md").read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) != 8 or (cells[1], cells[2]) not in SETTINGS:
             continue

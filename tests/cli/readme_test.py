@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README's commands, as they stand there, on its own specification."""
+"""The commands of the README and of the command's own page, as they stand there, on that page's specification."""
 import os
 import re
 import shutil
@@ -7,11 +7,12 @@ import subprocess
 
 from command import PTQ, CommandTest, EXAMPLES, LENET, STATIC, WEIGHT_ONLY, main
 
-README = EXAMPLES.parent / "README.md"
+PAGES = [EXAMPLES.parent / "README.md", EXAMPLES / "cli/README.md"]
 
 
 def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+    return [block for page in PAGES
+            for block in re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)]
 
 
 class Readme(CommandTest):
@@ -59,7 +60,7 @@ class Readme(CommandTest):
     def test_every_command(self):
         self.setUpSpecification()
         commands = [block for block in blocks("sh") if re.search(r"^ptq ", block, re.MULTILINE)]
-        self.assertGreaterEqual(len(commands), 3)
+        self.assertGreaterEqual(len(commands), 4)
         for block in commands:
             with self.subTest(block):
                 if "b.ptqcal" in block:  # the other machine's part

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import files
 import floors
+import guide
 import readme
 
 
@@ -215,17 +216,67 @@ class HouseTest(unittest.TestCase):
                                              first="/// @file layer.hpp A layer.\n"))
         self.assert_files("ptq/model/layer.hpp: its include guard is not PTQ_MODEL_LAYER_HPP")
 
-    def test_a_readme_that_shows_another_program(self):
-        (self.root / "examples").mkdir()
-        (self.root / f"{readme.EXAMPLE}.cpp").write_text("// What it is.\n#include <cstdio>\nint main() {}\n")
-        (self.root / f"{readme.EXAMPLE}.expected").write_text("done\n")
+    def write_pages(self):
+        """The README and the other pages, whose programs are examples."""
+        for name in readme.PAGES:
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / name).write_text("# A page\n")
+        (self.root / f"{readme.FIRST}.cpp").write_text('// What it is.\n#include "ptq/core.hpp"\nint main() {\n  more();\n}\n')
+        (self.root / f"{readme.SECOND}.cpp").write_text("// What it is.\n#include <cstdio>\nint main() {}\n")
+        (self.root / f"{readme.SECOND}.expected").write_text("done\n")
         page = self.root / "README.md"
-        page.write_text("```cpp\n#include <cstdio>\nint main() {}\n```\n\n```\ndone\n```\n")
+        page.write_text('```cpp\n#include "ptq/core.hpp"\nint main() {\n}\n```\n'
+                        "```cpp\n#include <cstdio>\nint main() {}\n```\n\n```\ndone\n```\n")
+        return page
+
+    def test_a_readme_that_shows_another_program(self):
+        page = self.write_pages()
         self.assertEqual(readme.violations(self.root), [])
-        page.write_text(page.read_text().replace("main", "other").replace("done", "failed"))
+        sound = page.read_text()
+        page.write_text(sound.replace("main() {}", "other() {}").replace("done", "failed"))
         self.assertEqual(readme.violations(self.root),
                          ["README.md: has no code block that is examples/02_model.cpp, from its first #include on",
                           "README.md: has no code block that is examples/02_model.expected"])
+        page.write_text(sound.replace("int main() {\n}", "}\nint main() {"))
+        self.assertEqual(readme.violations(self.root),
+                         ["README.md: its first program does not include ptq/core.hpp, or has lines that "
+                          "examples/01_quantize.cpp has not, in this order"])
+
+    def test_a_link_that_leads_nowhere(self):
+        page = self.write_pages()
+        page.write_text(page.read_text() + "# What is promised\n[a](#what-is-promised) [b](examples/cli/README.md#a-page) [c](x.md) [d](#no)\n")
+        self.assertEqual(readme.violations(self.root), ["README.md: links to x.md, which does not exist",
+                                                        "README.md: links to #no, which is no heading of this page"])
+
+    ROOMS = ["| 1 | `dtype/` | codes |", "| 5 | `adaptors/` | tensors |", "| 6 | `model/` | layers |"]
+    ADDITIONS = ["| a dtype | `int8` | `dtype/NAME.hpp`, `dtypes.hpp` |", "| a list | | `backends.hpp`, `calibrators.hpp`, `dtype/` |"]
+
+    def assert_guide(self, rooms, additions, *wanted):
+        head = "| a | b | c |\n| --- | --- | --- |\n"
+        (self.root / guide.GUIDE).write_text("# A page\n\n## Floors and rooms\n\n" + head + "\n".join(rooms) +
+                                             "\n\n## What an addition touches\n\n" + head + "\n".join(additions) + "\n")
+        self.assertEqual(guide.violations(self.root), [f"{guide.GUIDE}: {text}" for text in wanted])
+
+    def test_a_true_guide(self):
+        self.assert_guide(self.ROOMS, self.ADDITIONS)
+
+    def test_rooms_of_a_guide(self):
+        self.assert_guide(self.ROOMS[1:], self.ADDITIONS, "has `dtype/` on floor 1 0 times, not once")
+        self.assert_guide(self.ROOMS + self.ROOMS[:1], self.ADDITIONS, "has `dtype/` on floor 1 2 times, not once")
+        self.assert_guide([*self.ROOMS, "| 7 | `io/` | files |"], self.ADDITIONS,
+                          "has `io/` on floor 7, where there is no such room")
+        self.write("text/table.hpp", header("text/table.hpp"))
+        self.assert_guide([*self.ROOMS, "| 6 | `text/` | words |"], self.ADDITIONS,
+                          "has the rooms in another order than tests/house/floors.py: `dtype/` `adaptors/` `text/` `model/`")
+
+    def test_additions_of_a_guide(self):
+        self.assert_guide(self.ROOMS, [self.ADDITIONS[0], "| a list | | `backends.hpp`, `engine/NAME.hpp` |"],
+                          "a list touches engine/NAME.hpp, which does not exist", "no addition touches the list calibrators.hpp")
+        self.write("fwd.hpp", header("fwd.hpp", "struct int8;  // and a list"))
+        self.assert_guide(self.ROOMS, self.ADDITIONS, "a dtype touches fwd.hpp, too, as int8 does")
+        self.write("fwd.hpp", header("fwd.hpp", 'inline const char* of() { return "int8"; }  // int8'))
+        more = self.ADDITIONS[0].replace("`dtypes.hpp`", "`dtypes.hpp`, `fwd.hpp`")
+        self.assert_guide(self.ROOMS, [more, self.ADDITIONS[1]], "a dtype does not touch fwd.hpp: there is no int8 in it")
 
 
 if __name__ == "__main__":
