@@ -105,6 +105,13 @@ TEST_CASE("decoding asks for the shape and the order that the codes have") {
   CHECK(wide[22] == static_cast<double>(values[11]));
 }
 
+TEST_CASE("what it was made with need not live on") {
+  ptq::quantizer passing = int8;
+  const auto made = *ptq::quantized_tensor::of(rows, passing);
+  passing = ptq::quantizer_of<ptq::fp8_e5m2, ptq::modelopt>;
+  CHECK(made.view().dtype == &ptq::dtype_row_of<ptq::int8>);
+}
+
 TEST_CASE("nothing is nothing") {
   ptq::quantized_tensor none;
   std::vector<float> values(1);

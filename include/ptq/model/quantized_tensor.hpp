@@ -91,10 +91,11 @@ class quantized_tensor {
 
   /// Valid as long as the tensor lives and is not quantized anew.
   quantized_view view() const noexcept {
-    return {how_ != nullptr ? how_->kernels->dtype : nullptr, shape_, strides_, grain_, codes_, scales_};
+    return {
+        how_.kernels != nullptr ? how_.kernels->dtype : nullptr, shape_, strides_, grain_, codes_, scales_};
   }
 
-  std::size_t size() const noexcept { return how_ != nullptr ? shape_.size() : 0; }
+  std::size_t size() const noexcept { return how_.kernels != nullptr ? shape_.size() : 0; }
   const tensor_shape& shape() const noexcept { return shape_; }
   granularity grain() const noexcept { return grain_; }
   std::span<const float> scales() const noexcept { return scales_; }
@@ -104,14 +105,14 @@ class quantized_tensor {
   /// The codes as what they are, a tensor; without data where there is nothing. D must be the dtype.
   template <dtype D>
   tensor_view<const typename D::storage> codes_as() const noexcept {
-    if (how_ == nullptr) return {};
+    if (how_.kernels == nullptr) return {};
     return {view().template codes_as<D>().data(), shape_, strides_};
   }
 
   /// The values, into any tensor of the same shape and order in memory (`dequantize`).
   template <adaptable_tensor Tensor>
   status dequantize(Tensor&& target) const {
-    return how_ != nullptr ? ptq::dequantize(view(), target) : status{errc::no_data, 0};
+    return how_.kernels != nullptr ? ptq::dequantize(view(), target) : status{errc::no_data, 0};
   }
 
   /// New codes for a tensor of the same shape and order in memory, by the scales that are there: values
@@ -121,18 +122,18 @@ class quantized_tensor {
   template <class Tensor>
   status quantize_by(const Tensor& tensor) {
     const any_view source(tensor);
-    if (how_ == nullptr) return {errc::no_data, 0};
+    if (how_.kernels == nullptr) return {errc::no_data, 0};
     if (source.shape != shape_) return {errc::size_mismatch, shape_.size()};
     if (dense_strides(source.shape, source.strides) != strides_) return {errc::unsupported, 0};
-    return ptq::quantize_by(source, *how_, scales_, codes_, grain_);
+    return ptq::quantize_by(source, how_, scales_, codes_, grain_);
   }
 
  private:
   quantized_tensor(const quantizer& how, const tensor_shape& shape, const tensor_strides& strides,
                    granularity grain)
-      : how_(&how), shape_(shape), strides_(strides), grain_(grain) {}
+      : how_(how), shape_(shape), strides_(strides), grain_(grain) {}
 
-  const quantizer* how_ = nullptr;
+  quantizer how_{};  // without kernels: nothing
   tensor_shape shape_;
   tensor_strides strides_{};
   granularity grain_;
