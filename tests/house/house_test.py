@@ -248,6 +248,12 @@ class HouseTest(unittest.TestCase):
         self.assertEqual(readme.violations(self.root), ["README.md: links to x.md, which does not exist",
                                                         "README.md: links to #no, which is no heading of this page"])
 
+    def test_a_path_that_leads_nowhere(self):
+        page = self.write_pages()
+        page.write_text(page.read_text() + "`ptq/core.hpp` `examples/02_model.cpp` `examples/` `ptq/io/path.hpp` `tests/gone.sh`\n")
+        self.assertEqual(readme.violations(self.root), ["README.md: names ptq/io/path.hpp, which does not exist",
+                                                        "README.md: names tests/gone.sh, which does not exist"])
+
     ROOMS = ["| 1 | `dtype/` | codes |", "| 5 | `adaptors/` | tensors |", "| 6 | `model/` | layers |"]
     ADDITIONS = ["| a dtype | `int8` | `dtype/NAME.hpp`, `dtypes.hpp` |", "| a list | | `backends.hpp`, `calibrators.hpp`, `dtype/` |"]
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """readme.py SOURCE_DIR: checks the pages that people read: the programs of the README are those of examples that are run,
-and every link leads somewhere."""
+and every link and path leads somewhere."""
 import re
 import sys
 from pathlib import Path
@@ -11,6 +11,7 @@ PAGES = ["README.md", "examples/cli/README.md", "include/ptq/README.md"]
 # The first program has lines of this one, in its order; the second is this one, with its output.
 FIRST, SECOND = "examples/01_quantize", "examples/02_model"
 
+PATH = re.compile(r"`((?:benchmarks|examples|include|ptq|single_include|tests)/[\w./-]+)`")
 LINK = re.compile(r"\[[^\]`]+\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 
 
@@ -52,8 +53,15 @@ def wrong_links(root):
                 yield f"{page}: links to #{anchor}, which is no heading of {path or 'this page'}"
 
 
+def wrong_paths(root):
+    for page in PAGES:
+        for path in PATH.findall((root / page).read_text()):
+            if not (root / path).exists() and not (root / "include" / path).exists():
+                yield f"{page}: names {path}, which does not exist"
+
+
 def violations(root):
-    return [*wrong_programs(Path(root)), *wrong_links(Path(root))]
+    return [*wrong_programs(Path(root)), *wrong_links(Path(root)), *wrong_paths(Path(root))]
 
 
 if __name__ == "__main__":

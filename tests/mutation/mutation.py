@@ -67,7 +67,7 @@ AREAS = {
     "config": own(25, "config/*.hpp", "validate read_spec spec_fuzz"),
     "formats/onnx/opset": own(40, "formats/onnx/adapters.hpp formats/onnx/opset.hpp formats/onnx/moving_node.hpp", "onnx_write onnx_opset"),
     "formats/onnx": own(30, "formats/onnx/*.hpp", "onnx_read onnx_write onnx_form onnxruntime_types onnxruntime_layers"),
-    "file": own(10, "file/*.hpp", "files"),
+    "file": own(10, "file/*.hpp file/posix/*.hpp", "files"),
     "data": own(20, "data/*.hpp", "data numpy images accuracy"),
     "formats": own(20, "formats/*.hpp formats/checkpoint/*.hpp formats/numpy/*.hpp formats/safetensors/*.hpp artifact/*.hpp", "files safetensors artifact statistics_file numpy data"),
     "engine": own(15, "engine/accuracy.hpp engine/outputs.hpp engine/inputs.hpp", "accuracy"),
