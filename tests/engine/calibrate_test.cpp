@@ -193,7 +193,7 @@ TEST_CASE("what else is wrong is passed on as it is, at once") {
                      ptq::errc::unknown_word, "the plan has no layer \"d\". Did you mean \"a\"?"));
   }
   SUBCASE("an engine that takes other names") {
-    engine.calls_all = "y";
+    engine.renames["x"] = "y";
     CHECK(test::says(calibrate(engine, data).ran.error(), ptq::errc::tensor_not_found,
                      "tensor \"y\": the engine hands it over, but it was not asked for."));
   }

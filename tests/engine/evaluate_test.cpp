@@ -147,6 +147,17 @@ TEST_CASE("what the values mean: what is given, else what they look like") {
     settings.task["p"] = "regression";
     CHECK(models.compare(data).text() == "p [N, 1]: numbers");
   }
+  SUBCASE("one value a sample may have no axis of its own") {
+    models.how.outputs = {output("p", {batch})};
+    models.make("p", [](const floats& x) {
+      return made_tensor(element_type::float32, floats(x.size() / 2, 0.25F), {x.size() / 2});
+    });
+    CHECK(models.compare(data).text() == "p [N]: above 0.5 (all lie in [0, 1])");
+  }
+  SUBCASE("of a graph that declares nothing the last axis has the classes") {
+    models.how.outputs = {{"y"}};
+    CHECK(models.compare(data).text() == "y [N, 3]: the largest of 3 along axis 1");
+  }
   SUBCASE("integers are answers") {
     models.make("y", [](const floats& x) {
       std::vector<std::int64_t> y;
@@ -211,6 +222,11 @@ TEST_CASE("the axis of the samples and that of the classes, and how the values l
   models.how.settings.class_axis["y"] = -3;
   CHECK(models.compare(data).text() == "y [2, N, 3]: the largest of 2 along axis 0");
 
+  SUBCASE("that stays where it was, though the last batch is as long as another axis") {
+    models.how.settings.class_axis.clear();
+    models.how.outputs = {output("y", {{}, {}, extent(3)})};
+    CHECK(models.compare(test::toy_samples(test::counting(8), 3)).batch_axis() == std::size_t{1});
+  }
   SUBCASE("of half the width") {
     models.how.settings.class_axis.clear();
     models.how.outputs = {output("y", {batch, extent(2)})};
@@ -246,6 +262,17 @@ TEST_CASE("a map has an answer for each place, classes along the axis that the g
   CHECK(models.compare(data).metrics().float_top1 == 1.0);
   models.how.labels->values[5] = 5;
   CHECK(models.run(data).error().what.starts_with("labels: sample 2, answer 1 of 2: the label is 5"));
+
+  // Where the graph fixes none, labels tell: without classes they have the shape of the answers.
+  models.how.outputs = {output("y", {batch, {}, {}})};
+  models.how.labels = labels;
+  CHECK(models.compare(data).text() == "y [N, 3, 2]: the largest of 3 along axis 1");
+  models.how.labels = labels_of({10, 3, 2}, std::vector<std::int64_t>(60, 1));
+  const auto each = models.compare(data);
+  CHECK(each.text() == "y [N, 3, 2]: above 0.5 (all lie in [0, 1])");
+  CHECK(each.metrics().samples == 60);
+  models.how.labels.reset();
+  CHECK(models.compare(data).text() == "y [N, 3, 2]: the largest of 2 along axis 2");
 
   models.make("y", [](const floats& x) {
     return made_tensor(element_type::float32, floats(x.size() / 2 * 24, 0.5F), {x.size() / 2, 3, 2, 4});
@@ -307,6 +334,17 @@ TEST_CASE("a number that is none is told with its sample and its model") {
   }
 }
 
+TEST_CASE("data that cannot be read end the run") {
+  floats values = test::counting(10);
+  values[11] = std::numeric_limits<float>::infinity();
+  const test::toy_samples data(values);
+  pair_of_models models;
+  CHECK(test::says(models.run(data).error(), ptq::errc::not_finite,
+                   data.path() +
+                       ": sample 5, element [1] is NaN or infinite as float32. Repair the data, or leave "
+                       "the sample out."));
+}
+
 TEST_CASE("settings and labels that do not fit are refused with their place") {
   const test::toy_samples data(test::counting(10));
   pair_of_models models;
@@ -337,10 +375,12 @@ TEST_CASE("settings and labels that do not fit are refused with their place") {
   SUBCASE("axes that no class lies along") {
     settings.class_axis[""] = 2;
     CHECK(refuses(ptq::errc::axis_out_of_range, "class_axis: is 2, but the output \"y\" has axes 0 to 1."));
+    settings.class_axis[""] = -3;
+    CHECK(refuses(ptq::errc::axis_out_of_range, "class_axis: is -3, but the output \"y\" has axes 0 to 1."));
     settings.class_axis[""] = -2;
     CHECK(refuses(ptq::errc::axis_out_of_range,
                   "class_axis: is -2, but the output \"y\" counts samples along it."));
-    CHECK(models.reference.runs == 2);
+    CHECK(models.reference.runs == 3);
   }
   SUBCASE("classes of one value") {
     models.make("y", [](const floats& x) {
@@ -413,6 +453,14 @@ TEST_CASE("an engine that makes samples alone has to say so") {
       found.error(), ptq::errc::size_mismatch,
       "m.onnx: output \"y\": the engine hands over pieces for 16 samples of a batch of 4. It hands "
       "over a batch at once, or says that it makes_samples_alone()."));
+  models.how.outputs.push_back(output("z", {batch}));
+  models.make("z", models.reference.makes["y"]);
+  CHECK(models.run(data));
+  models.quantized.renames["z"] = "w";
+  CHECK(
+      test::says(models.run(data).error(), ptq::errc::size_mismatch,
+                 "q.onnx: output \"z\": the engine hands over pieces for 0 samples of a batch of 4. It hands "
+                 "over a batch at once, or says that it makes_samples_alone()."));
   models.reference.fails = ptq::error(ptq::errc::unsupported, "node 3", "no kernel.");
   CHECK(test::says(models.run(data).error(), ptq::errc::unsupported, "m.onnx: node 3: no kernel."));
 }

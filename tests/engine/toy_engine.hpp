@@ -79,16 +79,16 @@ class toy_engine {
                         values.begin() + static_cast<std::ptrdiff_t>(at + piece));
       for (const std::string& name : wanted) {
         const made_tensor made = makes.at(name)(part);
-        const std::string& called = calls_all.empty() ? name : calls_all;
+        const std::string& called = renames.contains(name) ? renames.at(name) : name;
         if (auto taken = sink(ptq::named_array{called, made.view()}); !taken) return taken;
       }
     }
     return {};
   }
 
-  std::map<std::string, maker> makes;  // the tensors, and how
-  bool is_alone = false;               // a sample at a time
-  std::string calls_all;               // what it calls every tensor, if it errs
+  std::map<std::string, maker> makes;          // the tensors, and how
+  bool is_alone = false;                       // a sample at a time
+  std::map<std::string, std::string> renames;  // what it calls tensors, if it errs
   std::optional<ptq::error> fails;
   std::size_t runs = 0;
 

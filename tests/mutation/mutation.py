@@ -68,8 +68,10 @@ AREAS = {
     "formats/onnx/opset": own(40, "formats/onnx/adapters.hpp formats/onnx/opset.hpp formats/onnx/moving_node.hpp", "onnx_write onnx_opset"),
     "formats/onnx": own(30, "formats/onnx/*.hpp", "onnx_read onnx_write onnx_form onnxruntime_types onnxruntime_layers"),
     "file": own(10, "file/*.hpp file/posix/*.hpp", "files"),
-    "data": own(20, "data/*.hpp", "data numpy images accuracy"),
+    "data": own(20, "data/*.hpp", "data numpy images accuracy onnx_read"),
     "formats": own(20, "formats/*.hpp formats/checkpoint/*.hpp formats/numpy/*.hpp formats/safetensors/*.hpp artifact/*.hpp", "files safetensors artifact statistics_file numpy data"),
+    "engine/samples": own(30, "engine/calibrate.hpp engine/evaluate.hpp engine/compared_output.hpp engine/output_values.hpp engine/progress.hpp",
+                          "engine"),
     "engine": own(15, "engine/accuracy.hpp engine/outputs.hpp engine/inputs.hpp", "accuracy"),
     "report": own(15, "report/*.hpp", "report apply"),
 }
