@@ -17,12 +17,12 @@
 #include <string_view>
 #include <vector>
 
-#include "model_file.hpp"
 #include "ptq/backend/concept.hpp"
 #include "ptq/backends.hpp"
 #include "ptq/config/spec.hpp"
 #include "ptq/dtypes.hpp"
 #include "ptq/file/path.hpp"
+#include "ptq/formats.hpp"
 #include "ptq/model/classes.hpp"
 #include "ptq/quantize/dequantize.hpp"
 #include "ptq/quantize/error_metrics.hpp"
@@ -125,11 +125,11 @@ ptq::result<void> run_round(row& r, std::vector<weight>& weights) {
   return {};
 }
 
-std::vector<weight> weights_of(const cli::model_file& model) {
+std::vector<weight> weights_of(const ptq::model_file& model) {
   std::vector<weight> weights;
   for (const ptq::layer& l : model.layers()) {
     const ptq::class_traits traits = ptq::traits_of_class(l.class_name);
-    if (!traits.weights || !l.weight.type || l.weight.size() == 0) continue;
+    if (!traits.weights || !l.weight.has_floats() || l.weight.size() == 0) continue;
     const std::size_t axis = l.output_axis.value_or(traits.output_axis);
     if (axis >= l.weight.shape.rank) continue;
     weight w{l, std::vector<float>(l.weight.size()), l.weight.shape, std::vector<float>(l.weight.size()),
@@ -254,7 +254,7 @@ int main(int argc, char** argv) {
   }
   ptq::spec spec;
   spec.quantize.model_path = given->model;
-  const auto model = cli::model_file::open(spec);
+  const auto model = ptq::model_file::open_for(spec);
   if (!model) return fail(model.error().what);
   const std::string file = ptq::absolute_path(given->model);
   std::vector<weight> weights = weights_of(*model);

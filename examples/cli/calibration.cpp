@@ -8,11 +8,10 @@
 #include <vector>
 
 #include "command.hpp"
-#include "data_formats.hpp"
 #include "engines.hpp"
 #include "ptq/data/recorded.hpp"
 #include "ptq/engine/calibrate.hpp"
-#include "ptq/formats/onnx/declared.hpp"
+#include "ptq/formats.hpp"
 #include "ptq/report/quantize_report.hpp"
 #include "ptq/text/phrases.hpp"
 #include "ptq/text/table.hpp"
@@ -33,7 +32,7 @@ ptq::error show_ways_out(ptq::error lacking) {
   return lacking;
 }
 
-ptq::result<void> run_model(const ptq::spec& spec, const model_file& model, const ptq::plan& plan,
+ptq::result<void> run_model(const ptq::spec& spec, const ptq::model_file& model, const ptq::plan& plan,
                             ptq::calibration& calibration) {
   const ptq::data_config& data = *spec.data();
   auto engine = any_engine::load(model.path());
@@ -42,22 +41,22 @@ ptq::result<void> run_model(const ptq::spec& spec, const model_file& model, cons
   if (!samples) return samples.error();
   print_notes(samples->notes());
   sample_progress shown(samples->count());
-  const auto fed = ptq::fed_layers_of(model.onnx()->model.graph, model.onnx()->layers, plan);
-  const auto ran =
-      ptq::calibrate(*engine, *samples, fed, calibration, [&](std::size_t done) -> ptq::result<void> {
-        shown.show(done);
-        if (is_interrupted()) return ptq::error(ptq::errc::stopped, {}, "interrupted.");
-        return {};
-      });
+  const auto ran = ptq::calibrate(*engine, *samples, model.fed(plan), calibration,
+                                  [&](std::size_t done) -> ptq::result<void> {
+                                    shown.show(done);
+                                    if (is_interrupted())
+                                      return ptq::error(ptq::errc::stopped, {}, "interrupted.");
+                                    return {};
+                                  });
   return ran ? ran : show_ways_out(ran.error());
 }
 
-ptq::result<void> read_recording(const ptq::data_config& data, const model_file& model, const ptq::plan& plan,
-                                 ptq::calibration& calibration) {
+ptq::result<void> read_recording(const ptq::data_config& data, const ptq::model_file& model,
+                                 const ptq::plan& plan, ptq::calibration& calibration) {
   progress shown(calibration.collected().size());
   std::string_view current;
   const auto notes = ptq::read_recorded(
-      data, plan, model.layers(), data_formats{},
+      data, plan, model.layers(), ptq::data_formats{},
       [&](std::string_view layer, const ptq::tensor_view<const float>& batch) -> ptq::result<void> {
         if (is_interrupted()) return ptq::error(ptq::errc::stopped, {}, "interrupted.");
         if (layer.data() != current.data()) shown.step(current = layer);
@@ -110,12 +109,11 @@ void judge_data(const ptq::spec& spec, ptq::plan& plan) {
   }
 }
 
-ptq::result<void> expect_data(const ptq::spec& spec, const model_file& model, const ptq::plan& plan) {
+ptq::result<void> expect_data(const ptq::spec& spec, const ptq::model_file& model, const ptq::plan& plan) {
   if (!spec.ptq.calibration.statistics.empty() || !plan.quantizes_activations()) return {};
   if (const ptq::data_config* const data = spec.data()) {
-    const bool runs = model.onnx() != nullptr && data->activations.empty();
-    return runs ? check_inputs(spec, *data, ptq::declared_inputs(model.onnx()->model.graph))
-                : ptq::result<void>();
+    const bool runs = model.graph() != nullptr && data->activations.empty();
+    return runs ? check_inputs(spec, *data, model.graph()->inputs) : ptq::result<void>();
   }
   return ptq::error(
       ptq::errc::missing_value, spec.file,
@@ -124,7 +122,7 @@ ptq::result<void> expect_data(const ptq::spec& spec, const model_file& model, co
       "recorded inputs of its layers: dataset.quant_calibration_dataset.activations=FILE.npz.");
 }
 
-ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const model_file& model,
+ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const ptq::model_file& model,
                                                  const ptq::plan& plan) {
   ptq::calibration calibration(plan);
   const ptq::data_config& data = *spec.data();
@@ -132,7 +130,7 @@ ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const mo
     if (auto read = read_recording(data, model, plan, calibration); !read) return read.error();
     return calibration;
   }
-  if (model.onnx() == nullptr)
+  if (model.graph() == nullptr)
     return ptq::error(
         ptq::errc::unsupported, model.path(),
         "a checkpoint holds weights but no graph, so inputs cannot be run through it. Give the model as "

@@ -7,8 +7,8 @@
 #include <span>
 #include <string>
 
-#include "model_file.hpp"
 #include "ptq/config/spec.hpp"
+#include "ptq/formats.hpp"
 #include "ptq/model/activation_range.hpp"
 #include "ptq/model/calibration.hpp"
 #include "ptq/model/plan.hpp"
@@ -22,12 +22,12 @@ void judge_data(const ptq::spec& spec, ptq::plan& plan);
 
 /// @return missing_value: the plan quantizes activations, and the specification names neither calibration
 ///         data nor statistics; or the data are not of the graph's inputs
-ptq::result<void> expect_data(const ptq::spec& spec, const model_file& model, const ptq::plan& plan);
+ptq::result<void> expect_data(const ptq::spec& spec, const ptq::model_file& model, const ptq::plan& plan);
 
 /// Runs the calibration data through the model, or reads recorded activations. `expect_data` has found data.
 ///
 /// @return unsupported: nothing can run the model; and whatever is wrong with the data
-ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const model_file& model,
+ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const ptq::model_file& model,
                                                  const ptq::plan& plan);
 
 /// Notes on ranges that have something odd about them: an outlier that leaves the other values no codes, for

@@ -10,6 +10,7 @@
 
 #include "output.hpp"
 #include "ptq/file/path.hpp"
+#include "ptq/formats.hpp"
 #include "ptq/formats/json.hpp"
 #include "ptq/text/phrases.hpp"
 #include "ptq/text/table.hpp"
@@ -98,7 +99,7 @@ std::string result_path(const ptq::spec& spec, const std::string& name) {
 
 std::string artifact_name(const ptq::spec& spec) {
   return "quantized_model_" + spec.quantize.backend +
-         (spec.quantize.model_path.ends_with(".onnx") ? ".onnx" : ".safetensors");
+         std::string(ptq::model_file::artifact_suffix(spec.quantize.model_path));
 }
 
 std::string artifact_path(const ptq::spec& spec) {

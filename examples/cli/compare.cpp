@@ -7,18 +7,15 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "checkpoint_file.hpp"
 #include "command.hpp"
-#include "onnx_file.hpp"
 #include "output.hpp"
-#include "ptq/formats/checkpoint/read_artifact.hpp"
+#include "ptq/formats.hpp"
 #include "ptq/quantize/error_metrics.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/text/table.hpp"
@@ -27,157 +24,61 @@
 namespace cli {
 namespace {
 
-/// A tensor of one side, as it is stored.
-struct compared_tensor {
-  std::string name;
-  std::string title;  // the layer's name, if it is a layer's weight
-  std::string type;
-  std::vector<std::size_t> shape;
-  std::span<const std::byte> data;
-  ptq::any_view view;
-  std::optional<ptq::artifact_weights> weights;  // codes and scales, where it is quantized
-  std::uint64_t copy = 0;                        // bytes of the floats that stay beside them
+/// Formats name one type differently.
+bool has_type_of(const ptq::model_tensor& a, const ptq::model_tensor& b) {
+  return a.type == b.type || (!a.weights && !b.weights && a.view.has_floats() && a.view.type == b.view.type);
+}
 
-  std::uint64_t bytes() const { return data.size() + (weights ? weights->scales.size_bytes() : 0) + copy; }
+bool is_stored_as(const ptq::model_tensor& a, const ptq::model_tensor& b) {
+  return has_type_of(a, b) && a.shape == b.shape && std::ranges::equal(a.data, b.data) &&
+         a.weights.has_value() == b.weights.has_value() &&
+         (!a.weights || std::ranges::equal(a.weights->scales, b.weights->scales));
+}
 
-  /// Formats name one type differently.
-  bool has_type_of(const compared_tensor& other) const {
-    return type == other.type ||
-           (!weights && !other.weights && view.has_floats() && view.type == other.view.type);
+/// As floats, dequantized if need be; nothing if it does not hold floats.
+std::optional<std::vector<float>> values_of(const ptq::model_tensor& tensor) {
+  if (tensor.weights) {
+    std::vector<float> values(tensor.weights->shape.size());
+    if (!ptq::dequantize(*tensor.weights, values)) return {};
+    return values;
   }
+  if (!tensor.view.has_floats()) return {};
+  std::vector<float> values(tensor.view.size());
+  ptq::visit(tensor.view, [&]<class T>(ptq::tensor_view<const T> typed) {
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i] = ptq::element_traits<T>::to_float(typed.data[i]);
+  });
+  return values;
+}
 
-  bool is_stored_as(const compared_tensor& other) const {
-    return has_type_of(other) && shape == other.shape && std::ranges::equal(data, other.data) &&
-           weights.has_value() == other.weights.has_value() &&
-           (!weights || std::ranges::equal(weights->scales, other.weights->scales));
-  }
-};
-
-/// One side: an open file, and its tensors. Scales belong to the weight they scale; they are not compared for
-/// themselves.
+/// One side, and its tensors by their names.
 class side {
  public:
   static ptq::result<side> open(const std::string& path) {
-    side opened;
-    const auto read = path.ends_with(".onnx") ? opened.read_onnx(path) : opened.read_checkpoint(path);
-    if (!read) return read.error();
-    for (std::size_t i = 0; i < opened.tensors_.size(); ++i)
-      opened.index_.emplace(opened.tensors_[i].name, i);
-    return opened;
+    auto file = ptq::model_file::open(path);
+    if (!file) return file.error();
+    auto contents = (*std::move(file)).contents();
+    if (!contents) return contents.error();
+    print_notes(contents->notes);
+    return side(*std::move(contents));
   }
 
-  const std::vector<compared_tensor>& tensors() const noexcept { return tensors_; }
+  const std::vector<ptq::model_tensor>& tensors() const noexcept { return contents_.tensors; }
 
-  const compared_tensor* find(const std::string& name) const {
+  const ptq::model_tensor* find(const std::string& name) const {
     const auto found = index_.find(name);
-    return found != index_.end() ? &tensors_[found->second] : nullptr;
-  }
-
-  /// As floats, dequantized if need be; nothing if it does not hold floats.
-  std::optional<std::vector<float>> values_of(const compared_tensor& tensor) const {
-    if (tensor.weights) {
-      std::vector<float> values(tensor.weights->shape.size());
-      if (!ptq::dequantize(*tensor.weights, values)) return {};
-      return values;
-    }
-    if (!tensor.view.has_floats()) return {};
-    std::vector<float> values(tensor.view.size());
-    ptq::visit(tensor.view, [&]<class T>(ptq::tensor_view<const T> typed) {
-      for (std::size_t i = 0; i < values.size(); ++i)
-        values[i] = ptq::element_traits<T>::to_float(typed.data[i]);
-    });
-    return values;
+    return found != index_.end() ? &contents_.tensors[found->second] : nullptr;
   }
 
   /// Gives a tensor's memory back.
-  void release(const compared_tensor& tensor) const noexcept {
-    if (onnx_) onnx_->model.release(tensor.data);
-    if (checkpoint_)
-      for (const ptq::mapped_file& file : checkpoint_->files()) file.release(tensor.data);
-  }
+  void release(const ptq::model_tensor& tensor) const noexcept { contents_.release(tensor); }
 
  private:
-  ptq::result<void> read_checkpoint(const std::string& path) {
-    auto file = open_checkpoint(path);
-    if (!file) return file.error();
-    checkpoint_ = *std::move(file);
-    ptq::artifact made;
-    if (ptq::is_artifact(*checkpoint_)) {
-      auto read = ptq::read_artifact(*checkpoint_);
-      if (!read) return read.error();
-      made = *std::move(read);
-    }
-    std::map<std::string, const ptq::artifact_weights*> weights;
-    std::set<std::string> scales;
-    for (const ptq::artifact_layer& layer : made.layers) {
-      if (layer.weights) weights[layer.name + ".weight"] = &*layer.weights;
-      scales.insert({layer.name + ".weight_scale", layer.name + ".input_scale"});
-    }
-    for (const ptq::stored_tensor& tensor : checkpoint_->tensors()) {
-      if (scales.contains(tensor.name)) continue;
-      compared_tensor& added = tensors_.emplace_back();
-      added = {tensor.name,
-               layer_name(tensor.name),
-               tensor.type_name,
-               tensor.shape,
-               tensor.data,
-               tensor.view(),
-               {},
-               0};
-      if (const auto found = weights.find(tensor.name); found != weights.end()) {
-        added.weights = *found->second;
-        added.type = added.weights->dtype;
-      }
-    }
-    return {};
+  explicit side(ptq::model_contents contents) : contents_(std::move(contents)) {
+    for (std::size_t i = 0; i < contents_.tensors.size(); ++i) index_.emplace(contents_.tensors[i].name, i);
   }
 
-  ptq::result<void> read_onnx(const std::string& path) {
-    auto file = open_onnx(path);
-    if (!file) return file.error();
-    onnx_ = *std::move(file);
-    print_notes(onnx_->notes);
-    std::map<std::string_view, std::string_view> layers;  // by the name of their weight
-    for (std::size_t i = 0; i < onnx_->layers.layers.size(); ++i)
-      layers.emplace(onnx_->layers.sources[i].weight, onnx_->layers.layers[i].name);
-    const ptq::onnx_graph& graph = onnx_->model.graph;
-    std::map<std::string_view, std::uint64_t> copies;  // their bytes, by the weight
-    for (const auto* list : {&graph.initializers, &graph.constants})
-      for (const ptq::onnx_tensor& tensor : *list)
-        if (const auto copy = onnx_->copies.find(tensor.name); copy != onnx_->copies.end())
-          copies[copy->second] += tensor.data.size();
-    for (const auto* list : {&graph.initializers, &graph.constants}) {
-      for (const ptq::onnx_tensor& tensor : *list) {
-        if (onnx_->copies.contains(tensor.name)) continue;
-        const auto layer = layers.find(tensor.name);
-        compared_tensor& added = tensors_.emplace_back();
-        added = {tensor.name,
-                 layer != layers.end() ? std::string(layer->second) : tensor.name,
-                 ptq::onnx_word(tensor.type),
-                 tensor.dims,
-                 tensor.data,
-                 tensor.view(),
-                 {},
-                 0};
-        if (const auto coded = onnx_->coded.find(tensor.name); coded != onnx_->coded.end()) {
-          added.weights = coded->second.view();
-          added.type = added.weights->dtype;
-          added.data = added.weights->codes;
-          added.copy = copies[tensor.name];
-        }
-      }
-    }
-    return {};
-  }
-
-  static std::string layer_name(const std::string& tensor) {
-    constexpr std::string_view suffix = ".weight";
-    return tensor.ends_with(suffix) ? tensor.substr(0, tensor.size() - suffix.size()) : tensor;
-  }
-
-  std::optional<ptq::checkpoint> checkpoint_;
-  std::optional<onnx_file> onnx_;
-  std::vector<compared_tensor> tensors_;
+  ptq::model_contents contents_;
   std::map<std::string, std::size_t> index_;
 };
 
@@ -199,11 +100,11 @@ struct comparison {
   std::vector<std::string> only_in_a, only_in_b;
 };
 
-difference measure(const side& a, const compared_tensor& x, const side& b, const compared_tensor& y) {
+difference measure(const ptq::model_tensor& x, const ptq::model_tensor& y) {
   difference found{x.title, x.shape, y.shape, x.type, y.type, x.bytes(), y.bytes(), false, {}, 0, 0};
   if (x.shape != y.shape) return found;
-  const auto original = a.values_of(x);
-  const auto approximation = b.values_of(y);
+  const auto original = values_of(x);
+  const auto approximation = values_of(y);
   if (!original || !approximation || original->size() != approximation->size()) return found;
   ptq::error_accumulator sums;
   bool identical = true;
@@ -225,21 +126,21 @@ difference measure(const side& a, const compared_tensor& x, const side& b, const
 comparison compare(const side& a, const side& b) {
   comparison found;
   progress shown(a.tensors().size());
-  for (const compared_tensor& x : a.tensors()) {
+  for (const ptq::model_tensor& x : a.tensors()) {
     shown.step(x.name);
-    const compared_tensor* const y = b.find(x.name);
+    const ptq::model_tensor* const y = b.find(x.name);
     if (y == nullptr) {
       found.only_in_a.push_back(x.name);
       continue;
     }
-    if (x.is_stored_as(*y))
+    if (is_stored_as(x, *y))
       ++found.identical;
     else
-      found.differences.push_back(measure(a, x, b, *y));
+      found.differences.push_back(measure(x, *y));
     a.release(x);
     b.release(*y);
   }
-  for (const compared_tensor& y : b.tensors())
+  for (const ptq::model_tensor& y : b.tensors())
     if (a.find(y.name) == nullptr) found.only_in_b.push_back(y.name);
   return found;
 }

@@ -9,15 +9,13 @@
 #include <utility>
 #include <vector>
 
-#include "checkpoint_file.hpp"
 #include "command.hpp"
-#include "data_formats.hpp"
 #include "engines.hpp"
 #include "output.hpp"
 #include "ptq/config/yaml.hpp"
 #include "ptq/engine/accuracy.hpp"
 #include "ptq/engine/evaluate.hpp"
-#include "ptq/formats/onnx.hpp"
+#include "ptq/formats.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/text/table.hpp"
 #include "samples.hpp"
@@ -26,19 +24,11 @@
 namespace cli {
 namespace {
 
-/// A constant of the graph, or null.
-const ptq::onnx_tensor* find_tensor(const ptq::onnx_graph& graph, std::string_view name) {
-  for (const auto* list : {&graph.initializers, &graph.constants})
-    for (const ptq::onnx_tensor& tensor : *list)
-      if (tensor.name == name) return &tensor;
-  return nullptr;
-}
-
 /// Each name in a setting is that of an input or output.
-ptq::result<void> check_names(const ptq::spec& spec, const ptq::onnx_graph& graph) {
+ptq::result<void> check_names(const ptq::spec& spec, const ptq::model_graph& graph) {
   const ptq::data_config& data = *spec.evaluation_data;
-  if (auto known = check_inputs(spec, data, ptq::declared_inputs(graph)); !known) return known;
-  const auto known = ptq::check_outputs(data, ptq::declared_outputs(graph));
+  if (auto known = check_inputs(spec, data, graph.inputs); !known) return known;
+  const auto known = ptq::check_outputs(data, graph.outputs);
   return known ? known : in_specification(spec, "evaluate.", known.error());
 }
 
@@ -52,19 +42,16 @@ ptq::error placed(const ptq::spec& spec, const ptq::error& found) {
   return found;
 }
 
-ptq::result<ptq::evaluation> evaluate(const ptq::spec& spec, const ptq::onnx_model& model,
+ptq::result<ptq::evaluation> evaluate(const ptq::spec& spec, const ptq::model_file& model,
                                       any_engine& reference, any_engine& quantized) {
   const ptq::data_config& data = *spec.evaluation_data;
   auto samples = open_samples(spec, data, reference.inputs());
   if (!samples) return samples.error();
   print_notes(samples->notes());
-  ptq::comparison how{ptq::declared_outputs(model.graph),
-                      data,
-                      {},
-                      ptq::absolute_path(model.file),
-                      ptq::absolute_path(artifact_path(spec))};
+  ptq::comparison how{
+      model.graph()->outputs, data, {}, model.path(), ptq::absolute_path(artifact_path(spec))};
   if (!data.labels.empty()) {
-    auto read = ptq::read_label_array(data.labels, samples->total(), data_formats{});
+    auto read = ptq::read_label_array(data.labels, samples->total(), ptq::data_formats{});
     if (!read) return read.error();
     how.labels = *std::move(read);
   }
@@ -73,52 +60,6 @@ ptq::result<ptq::evaluation> evaluate(const ptq::spec& spec, const ptq::onnx_mod
       ptq::evaluate(reference, quantized, *samples, how, [&](std::size_t done) { shown.show(done); });
   if (!found) return placed(spec, found.error());
   return found;
-}
-
-/// "takes input [N, 1, 28, 28], gives logits [N, 10]"
-std::string signature_of(const ptq::onnx_graph& graph) {
-  const auto is_weight = [&](const ptq::onnx_value& value) {
-    return find_tensor(graph, value.name) != nullptr;
-  };
-  std::string text;
-  for (const auto& [verb, values] : {std::pair{"takes", &graph.inputs}, {"gives", &graph.outputs}}) {
-    text.append(text.empty() ? "" : ", ").append(verb);
-    for (const ptq::onnx_value& value : *values) {
-      if (is_weight(value)) continue;
-      text.append(" ").append(value.name);
-      std::string extents;
-      for (const ptq::onnx_extent& e : value.shape.value_or(std::vector<ptq::onnx_extent>()))
-        extents.append(extents.empty() ? "" : ", ")
-            .append(e.number           ? std::to_string(*e.number)
-                    : e.symbol.empty() ? "?"
-                                       : e.symbol);
-      if (value.shape) text.append(" [").append(extents).append("]");
-    }
-  }
-  return text;
-}
-
-/// Refuses an artifact of another model, as far as the graphs tell: by what they take and give, and by the
-/// weights that became codes. Other numbers in the same graph are not noticed.
-ptq::result<void> check_origin(const ptq::onnx_model& artifact, const ptq::onnx_model& model) {
-  const auto refuse = [&](const std::string& why) {
-    return ptq::error(ptq::errc::wrong_model, ptq::absolute_path(artifact.file),
-                      "this artifact belongs to another model than " + ptq::absolute_path(model.file) + ": " +
-                          why + ". Quantize again, or give the results_dir of this model.");
-  };
-  const std::string found = signature_of(artifact.graph);
-  const std::string expected = signature_of(model.graph);
-  if (found != expected) return refuse("it " + found + ", but the model " + expected);
-  constexpr std::string_view suffix = "_quantized";  // of the codes of a weight
-  for (const ptq::onnx_tensor& codes : artifact.graph.initializers) {
-    const std::string_view name = codes.name;
-    if (!name.ends_with(suffix) || find_tensor(model.graph, name)) continue;
-    const std::string weight(name.substr(0, name.size() - suffix.size()));
-    const ptq::onnx_tensor* source = find_tensor(model.graph, weight);
-    if (!source) return refuse("the model has no weight \"" + weight + "\"");
-    if (source->dims != codes.dims) return refuse("the model's weight \"" + weight + "\" has another shape");
-  }
-  return {};
 }
 
 /// Figures that do not exist are null. SQNR is so where outputs are equal, and where those of the model are
@@ -230,16 +171,15 @@ int run_evaluate(const options& given) {
             "there are no evaluation data. Give evaluate.inputs=FILE.npy, and evaluate.labels=FILE.npy "
             "for top-1."),
         bad_usage);
-  if (!spec->quantize.model_path.ends_with(".onnx")) {
-    if (const auto opened = open_checkpoint(spec->quantize.model_path); !opened)
-      return fail(given, opened.error(), failed);
+  const auto model = ptq::model_file::open(spec->quantize.model_path);
+  if (!model) return fail(given, model.error(), failed);
+  if (model->graph() == nullptr)
     return fail(
         given,
-        ptq::error(ptq::errc::unsupported, ptq::absolute_path(spec->quantize.model_path),
+        ptq::error(ptq::errc::unsupported, model->path(),
                    "evaluate runs graphs, and a checkpoint holds weights but no graph. Quantize the model as "
                    ".onnx; `ptq compare` tells the error of a checkpoint's weights."),
         failed);
-  }
   auto reference = any_engine::load(spec->quantize.model_path);
   if (!reference) return fail(given, reference.error(), failed);
   auto quantized = any_engine::load(artifact_path(*spec));
@@ -249,12 +189,11 @@ int run_evaluate(const options& given) {
       lacking.what += " `ptq quantize` with the same specification writes it.";
     return fail(given, lacking, failed);
   }
-  const auto artifact = ptq::read_onnx(artifact_path(*spec));
+  const auto artifact = ptq::model_file::open(artifact_path(*spec));
   if (!artifact) return fail(given, artifact.error(), failed);
-  const auto model = ptq::read_onnx(spec->quantize.model_path);
-  if (!model) return fail(given, model.error(), failed);
-  if (const auto same = check_origin(*artifact, *model); !same) return fail(given, same.error(), failed);
-  if (const auto known = check_names(*spec, model->graph); !known)
+  if (const auto same = ptq::model_file::check_origin(*artifact, *model); !same)
+    return fail(given, same.error(), failed);
+  if (const auto known = check_names(*spec, *model->graph()); !known)
     return fail(given, known.error(), bad_usage);
   const auto measured = evaluate(*spec, *model, *reference, *quantized);
   if (!measured) return fail(given, measured.error(), failed);

@@ -2,9 +2,9 @@
 // ptq plan: what would happen to each layer, and why.
 #include "calibration.hpp"
 #include "command.hpp"
-#include "model_file.hpp"
 #include "output.hpp"
 #include "ptq/config/yaml.hpp"
+#include "ptq/formats.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/text.hpp"
 
@@ -15,12 +15,12 @@ int run_plan(const options& given) {
   if (!spec) return fail(given, spec.error(), bad_usage);
   if (const auto wanted = require(*spec, "model_path"); !wanted)
     return fail(given, wanted.error(), bad_usage);
-  const auto model = model_file::open(*spec);
+  const auto model = ptq::model_file::open_for(*spec);
   if (!model) return fail(given, model.error(), failed);
-  auto planned = plan_for(*spec, *model);
+  auto planned = ptq::match_model(*spec, *model);
   if (!planned) return fail(given, planned.error(), bad_usage);
   ptq::plan& plan = *planned;
-  if (const auto moves = expect_opset(*model, plan); !moves) return fail(given, moves.error(), failed);
+  if (const auto moves = model->check(plan); !moves) return fail(given, moves.error(), failed);
   judge_data(*spec, plan);
   if (const auto named = expect_data(*spec, *model, plan); !named)
     plan.warnings.push_back(named.error().what);

@@ -15,7 +15,6 @@
 
 #include "calibration.hpp"
 #include "command.hpp"
-#include "model_file.hpp"
 #include "output.hpp"
 #include "ptq/artifact/statistics_file.hpp"
 #include "ptq/config/to_yaml.hpp"
@@ -23,8 +22,7 @@
 #include "ptq/file/mapped_file.hpp"
 #include "ptq/file/path.hpp"
 #include "ptq/file/run_folder.hpp"
-#include "ptq/formats/checkpoint/write_artifact.hpp"
-#include "ptq/formats/onnx/data_name.hpp"
+#include "ptq/formats.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/quantize_report.hpp"
 #include "ptq/report/zeroed_channels.hpp"
@@ -50,11 +48,11 @@ bool holds(const std::string& path, std::string_view text) {
   return file && std::ranges::equal(file->bytes(), std::as_bytes(std::span(text)));
 }
 
-/// The files with external data of artifacts that this run replaces.
+/// The other files of artifacts that this run replaces: external data.
 std::vector<std::string> older_data(const ptq::spec& spec) {
   std::vector<std::string> names = ptq::names_in(spec.quantize.results_dir);
   std::erase_if(names, [artifact = artifact_name(spec)](const std::string& name) {
-    return !ptq::is_onnx_data_name(artifact, name);
+    return !ptq::model_file::is_part_of(artifact, name);
   });
   return names;
 }
@@ -75,7 +73,7 @@ ptq::result<void> keep_sources(const options& given, const ptq::spec& spec,
                     "specification as it was resolved. Rename yours, or give another results_dir.");
 }
 
-ptq::quantize_report begin_report(const ptq::plan& plan, const model_file& model,
+ptq::quantize_report begin_report(const ptq::plan& plan, const ptq::model_file& model,
                                   std::span<const ptq::activation_range> inputs) {
   ptq::quantize_report report;
   for (const ptq::planned_layer& layer : plan.layers) report.layers.push_back({layer, {}, {}});
@@ -96,8 +94,8 @@ std::size_t count_quantized(const ptq::plan& plan) {
 
 /// A file config.json beside a checkpoint makes loaders build the model that it describes, and put in
 /// whatever tensors have the names of its weights.
-void judge_loaders(const model_file& model, ptq::plan& plan) {
-  if (model.checkpoint() == nullptr || !plan.quantizes_weights()) return;
+void judge_loaders(const ptq::model_file& model, ptq::plan& plan) {
+  if (model.graph() != nullptr || !plan.quantizes_weights()) return;
   const std::string config = ptq::folder_of(model.files().front().path()) + "/config.json";
   if (!std::filesystem::exists(config)) return;
   plan.notes.push_back(
@@ -163,41 +161,22 @@ ptq::error of_model(const ptq::error& refused, const std::string& model_path) {
   return is_about_model ? refused.in(model_path) : refused;
 }
 
-ptq::result<void> write_checkpoint(const ptq::spec& spec, const model_file& model, const ptq::plan& plan,
-                                   std::span<const ptq::activation_range> inputs,
-                                   ptq::quantize_report& report, ptq::run_folder& run) {
-  const auto artifact = run.path_of(artifact_name(spec));
-  if (!artifact) return artifact.error();
-  auto writer = ptq::write_artifact(*artifact, *model.checkpoint(), plan, model.layers(),
-                                    on_layer(plan, report), inputs);
-  if (!writer) return of_model(writer.error(), model.path());
-  if (auto written = writer->commit(); !written) return written;
-  report.bytes_after = report.bytes_before;
-  for (const ptq::layer_report& layer : report.layers)
-    if (layer.weights) report.bytes_after += layer.weights->bytes_after - layer.weights->bytes_before;
-  return finish(spec, report, run, {artifact_name(spec)});
-}
-
-ptq::result<void> write_graph(const ptq::spec& spec, const model_file& model, const ptq::plan& plan,
-                              std::span<const ptq::activation_range> inputs, ptq::quantize_report& report,
-                              ptq::run_folder& run) {
-  const auto artifact = run.path_of(artifact_name(spec));
-  if (!artifact) return artifact.error();
-  std::vector<float> scales(plan.layers.size(), 1.0F);
-  for (const ptq::activation_range& input : inputs) scales[input.layer] = input.scale;
-  auto writer = ptq::write_onnx(*artifact, model.onnx()->model, model.onnx()->layers, plan,
-                                on_layer(plan, report), scales);
-  if (!writer) return of_model(writer.error(), model.path());
-  if (auto written = writer->commit(); !written) return written;
-  report.bytes_after = writer->tensor_bytes();
-  report.notes.insert(report.notes.end(), writer->notes().begin(), writer->notes().end());
-  std::vector<std::string> names{artifact_name(spec)};
-  if (!writer->data_name().empty()) names.insert(names.begin(), writer->data_name());
-  return finish(spec, report, run, std::move(names));
+ptq::result<void> write(const ptq::spec& spec, const ptq::model_file& model, const ptq::plan& plan,
+                        std::span<const ptq::activation_range> inputs, ptq::quantize_report& report,
+                        ptq::run_folder& run) {
+  const auto path = run.path_of(artifact_name(spec));
+  if (!path) return path.error();
+  auto artifact = model.write(*path, plan, inputs, on_layer(plan, report));
+  if (!artifact) return of_model(artifact.error(), model.path());
+  if (auto written = artifact->commit(); !written) return written;
+  report.bytes_after = artifact->bytes();
+  report.notes.insert(report.notes.end(), artifact->notes().begin(), artifact->notes().end());
+  return finish(spec, report, run, artifact->names());
 }
 
 /// The ranges of activations, if the plan quantizes any: from statistics, if they are there already.
-ptq::result<std::vector<ptq::activation_range>> find_inputs(const ptq::spec& spec, const model_file& model,
+ptq::result<std::vector<ptq::activation_range>> find_inputs(const ptq::spec& spec,
+                                                            const ptq::model_file& model,
                                                             const ptq::plan& plan) {
   if (!plan.quantizes_activations()) return std::vector<ptq::activation_range>();
   const std::string& statistics = spec.ptq.calibration.statistics;
@@ -226,14 +205,14 @@ int give_up(const options& given, const ptq::spec& spec, const ptq::error& error
 }
 
 int quantize(const options& given, const ptq::spec& spec) {
-  const auto model = model_file::open(spec);
+  const auto model = ptq::model_file::open_for(spec);
   if (!model) return give_up(given, spec, model.error());
   if (const auto kept = keep_sources(given, spec, sources_of(*model)); !kept)
     return fail(given, kept.error(), bad_usage);
-  auto planned = plan_for(spec, *model);
+  auto planned = ptq::match_model(spec, *model);
   if (!planned) return fail(given, planned.error(), bad_usage);
   ptq::plan& plan = *planned;
-  if (const auto moves = expect_opset(*model, plan); !moves) return give_up(given, spec, moves.error());
+  if (const auto moves = model->check(plan); !moves) return give_up(given, spec, moves.error());
   judge_data(spec, plan);
   judge_loaders(*model, plan);
   print_notes(plan.notes);
@@ -252,8 +231,7 @@ int quantize(const options& given, const ptq::spec& spec) {
   if (!inputs) return give_up(given, *std::move(run), inputs.error());
   print_findings(plan, *inputs);
   ptq::quantize_report report = begin_report(plan, *model, *inputs);
-  const auto written = model->onnx() != nullptr ? write_graph(spec, *model, plan, *inputs, report, *run)
-                                                : write_checkpoint(spec, *model, plan, *inputs, report, *run);
+  const auto written = write(spec, *model, plan, *inputs, report, *run);
   if (!written) {
     const ptq::error seen = run->seen_from_outside(written.error());
     return give_up(given, *std::move(run), seen);

@@ -10,13 +10,13 @@
 #include <string_view>
 #include <vector>
 
-#include "data_formats.hpp"
 #include "images.hpp"
 #include "ptq/config/spec.hpp"
 #include "ptq/data/graph_names.hpp"
 #include "ptq/data/graph_value.hpp"
 #include "ptq/data/samples.hpp"
 #include "ptq/engine/concept.hpp"
+#include "ptq/formats.hpp"
 #include "ptq/result.hpp"
 
 namespace cli {
@@ -64,7 +64,7 @@ inline ptq::result<void> check_inputs(const ptq::spec& spec, const ptq::data_con
 /// @param data of the specification: for calibration or for evaluation
 inline ptq::result<ptq::samples> open_samples(const ptq::spec& spec, const ptq::data_config& data,
                                               std::span<const ptq::graph_input> inputs) {
-  auto opened = ptq::samples::open(data, inputs, data_formats{}, spec.ptq.data.batch_axis, open_images);
+  auto opened = ptq::samples::open(data, inputs, ptq::data_formats{}, spec.ptq.data.batch_axis, open_images);
   if (opened || !is_setting(opened.error().where)) return opened;
   const std::string section = opened.error().where.starts_with("ptq.") ? "" : section_of(spec, data);
   return in_specification(spec, section, opened.error());

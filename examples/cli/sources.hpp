@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "model_file.hpp"
 #include "ptq/config/spec.hpp"
 #include "ptq/file/path.hpp"
+#include "ptq/formats.hpp"
 #include "ptq/result.hpp"
 
 namespace cli {
@@ -55,7 +55,7 @@ inline std::vector<source> sources_of(const ptq::spec& spec) {
 }
 
 /// Every file that a model lies in: shards and external data are no settings.
-inline std::vector<source> sources_of(const model_file& model) {
+inline std::vector<source> sources_of(const ptq::model_file& model) {
   std::vector<source> sources;
   for (const ptq::mapped_file& file : model.files()) sources.push_back({"model_path", file.path()});
   return sources;

@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "calibration.hpp"
-#include "model_file.hpp"
 #include "output.hpp"
 #include "ptq/config/yaml.hpp"
 #include "ptq/file/path.hpp"
 #include "ptq/file/run_folder.hpp"
+#include "ptq/formats.hpp"
 #include "ptq/formats/safetensors/open.hpp"
 #include "ptq/model/model_hash.hpp"
 #include "ptq/text/table.hpp"
@@ -49,7 +49,7 @@ ptq::result<void> keep_what_is_there(const std::string& path) {
   if (!std::filesystem::exists(there) || std::filesystem::is_directory(there)) return {};
   if (std::filesystem::is_regular_file(there) && std::filesystem::is_empty(path, missing)) return {};
   const auto file = ptq::open_safetensors(path);
-  if (file && ptq::is_statistics(*file)) return {};
+  if (file && ptq::is_statistics(file->metadata())) return {};
   return ptq::error(ptq::errc::invalid_value, ptq::absolute_path(path),
                     "this is there already and does not hold statistics, so it is not written over. Give "
                     "another -o FILE.ptqcal, or remove it first.");
@@ -121,9 +121,9 @@ int run_calibrate(const options& given) {
     return fail(given, wanted.error(), bad_usage);
   const std::string path = given.output.empty() ? result_path(*spec, "statistics.ptqcal") : given.output;
   if (const auto kept = keep_what_is_there(path); !kept) return fail(given, kept.error(), bad_usage);
-  const auto model = model_file::open(*spec);
+  const auto model = ptq::model_file::open_for(*spec);
   if (!model) return fail(given, model.error(), failed);
-  auto planned = plan_for(*spec, *model);
+  auto planned = ptq::match_model(*spec, *model);
   if (!planned) return fail(given, planned.error(), bad_usage);
   ptq::plan& plan = *planned;
   judge_data(*spec, plan);

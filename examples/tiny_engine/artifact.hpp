@@ -16,6 +16,7 @@
 
 #include "operators/product.hpp"
 #include "ptq/config/words.hpp"
+#include "ptq/formats/onnx/code_names.hpp"
 #include "ptq/formats/onnx/layers.hpp"
 #include "ptq/formats/onnx/model.hpp"
 #include "ptq/model/artifact_views.hpp"
@@ -82,9 +83,9 @@ class artifact_inserter {
       return error(errc::size_mismatch, "",
                    "the artifact's weight is " + ptq::extents_text(weights.shape) + ", the graph's " +
                        ptq::extents_text(original.weight.shape) + ": they are of different models.");
-    const std::string coded = source.weight + "_quantized";
+    const std::string coded = ptq::codes_name(source.weight);
     const bool is_whole = !weights.grain.is_per_channel();
-    const auto scales = constant_floats(source.weight + "_scale", weights.scales, is_whole);
+    const auto scales = constant_floats(ptq::scale_name(source.weight), weights.scales, is_whole);
     const auto is_weight = [&](const auto& named) { return named.name == source.weight; };
     std::erase_if(model_.graph.initializers, is_weight);
     std::erase_if(model_.graph.constants, is_weight);

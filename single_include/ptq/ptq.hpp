@@ -2579,6 +2579,57 @@ using calibrators = list<minmax, entropy, percentile, mse>;
 
 #endif  // PTQ_CALIBRATORS_HPP
 
+// ---- ptq/dtype/stored_type.hpp ----
+
+/// @file stored_type.hpp What the codes of a dtype are in files.
+#ifndef PTQ_DTYPE_STORED_TYPE_HPP
+#define PTQ_DTYPE_STORED_TYPE_HPP
+
+#include <concepts>
+#include <cstdint>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+template <class Storage>
+constexpr element_type stored_type_by_storage() noexcept {
+  if constexpr (std::same_as<Storage, bool>) return element_type::boolean;
+  if constexpr (std::same_as<Storage, std::uint8_t>) return element_type::uint8;
+  if constexpr (std::same_as<Storage, std::int8_t>) return element_type::int8;
+  if constexpr (std::same_as<Storage, std::uint16_t>) return element_type::uint16;
+  if constexpr (std::same_as<Storage, std::int16_t>) return element_type::int16;
+  if constexpr (std::same_as<Storage, std::uint32_t>) return element_type::uint32;
+  if constexpr (std::same_as<Storage, std::int32_t>) return element_type::int32;
+  if constexpr (std::same_as<Storage, half>) return element_type::float16;
+  if constexpr (std::same_as<Storage, bfloat16>) return element_type::bfloat16;
+  if constexpr (std::same_as<Storage, float>) return element_type::float32;
+  return element_type::unknown;
+}
+
+/// Only integers of a bit width have a type that is told by it.
+template <dtype D>
+constexpr element_type stored_type_by_bits() noexcept {
+  constexpr bool is_signed = std::is_signed_v<typename D::storage>;
+  if (!D::is_integer) return element_type::unknown;
+  if (code_bits<D>() == 4) return is_signed ? element_type::int4 : element_type::uint4;
+  if (code_bits<D>() == 2) return is_signed ? element_type::int2 : element_type::uint2;
+  return element_type::unknown;
+}
+
+}  // namespace detail
+
+/// The element type of a dtype's codes; unknown where there is none. Specialise it for an own dtype whose
+/// storage does not tell.
+template <dtype D>
+inline constexpr element_type stored_type_of =
+    code_bits<D>() < 8 ? detail::stored_type_by_bits<D>()
+                       : detail::stored_type_by_storage<typename D::storage>();
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_STORED_TYPE_HPP
+
 // ---- ptq/dtype/fp8_e4m3fn.hpp ----
 
 /// @file fp8_e4m3fn.hpp 8-bit floats with 4 exponent and 3 mantissa bits: no infinities, and NaN only where
@@ -2604,6 +2655,9 @@ struct fp8_e4m3fn {
   }
   static constexpr float decode(storage code) noexcept { return detail::float_of(codec::decode(code)); }
 };
+
+template <>
+inline constexpr element_type stored_type_of<fp8_e4m3fn> = element_type::fp8_e4m3fn;
 
 }  // namespace ptq::inline v0_1
 
@@ -2634,6 +2688,9 @@ struct fp8_e5m2 {
   }
   static constexpr float decode(storage code) noexcept { return detail::float_of(codec::decode(code)); }
 };
+
+template <>
+inline constexpr element_type stored_type_of<fp8_e5m2> = element_type::fp8_e5m2;
 
 }  // namespace ptq::inline v0_1
 
@@ -3637,6 +3694,7 @@ struct dtype_row {
   int bits;               ///< of a code; of fewer than 8, files hold several codes a byte
   bool is_signed;         ///< whether the highest of them is a sign that fills up the storage
   std::size_t code_size;  ///< bytes of a code in memory
+  element_type stored;    ///< what codes are in files; unknown: no element type is known for them
   representable limits;
   grid levels;
   void (*decode_run)(const void* codes, std::size_t n, float scale, float* values);
@@ -3676,6 +3734,7 @@ inline constexpr dtype_row dtype_row_of{D::name,
                                         code_bits<D>(),
                                         std::is_signed_v<typename D::storage>,
                                         sizeof(typename D::storage),
+                                        stored_type_of<D>,
                                         representable_range<D>(),
                                         grid_of<D>(),
                                         &detail::untyped_decoding<D>::run,
@@ -4423,8 +4482,14 @@ class [[nodiscard]] result<void> {
 #include <cstddef>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace ptq::inline v0_1 {
+
+/// The extents of a shape, as a list.
+inline std::vector<std::size_t> extents_of(const tensor_shape& shape) {
+  return {shape.extents.begin(), shape.extents.begin() + static_cast<std::ptrdiff_t>(shape.axes())};
+}
 
 /// "[8, 1, 5, 5]": the extents of a shape, outermost first.
 inline std::string extents_text(std::span<const std::size_t> extents) {

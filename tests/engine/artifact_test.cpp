@@ -13,7 +13,7 @@
 
 #include "engine/goldens.hpp"
 #include "ptq/formats/checkpoint/read_artifact.hpp"
-#include "ptq/formats/checkpoint/write_artifact.hpp"
+#include "ptq/formats/safetensors/write_artifact.hpp"
 #include "ptq/model/layers_of.hpp"
 #include "ptq/model/match.hpp"
 #include "support/temporary_folder.hpp"

@@ -77,7 +77,7 @@ class HouseTest(unittest.TestCase):
         self.write("file/path.hpp", header("file/path.hpp", '#include "ptq/data/array.hpp"'))
         self.write("data/array.hpp", header("data/array.hpp"))
         self.assert_floors('file/path.hpp: includes "ptq/data/array.hpp" of a room behind its own; '
-                           "the order is: file data formats artifact engine report config/yaml.hpp")
+                           "the order is: file data formats artifact formats.hpp engine report config/yaml.hpp")
         self.write("file/path.hpp", header("file/path.hpp"))
         self.write("data/array.hpp", header("data/array.hpp", '#include "ptq/file/path.hpp"'))
         self.assert_floors()

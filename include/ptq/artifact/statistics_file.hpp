@@ -156,8 +156,9 @@ class statistics_reader {
 
 }  // namespace detail
 
-inline bool is_statistics(const checkpoint& file) {
-  return file.metadata().contains(detail::statistics_key);
+/// By what a file says about itself.
+inline bool is_statistics(const metadata_map& metadata) {
+  return metadata.contains(detail::statistics_key);
 }
 
 /// Writes statistics. The file appears whole or not at all.

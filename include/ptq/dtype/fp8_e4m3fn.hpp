@@ -7,6 +7,8 @@
 #include <cstdint>
 
 #include "ptq/detail/strict_float.hpp"
+#include "ptq/dtype/stored_type.hpp"
+#include "ptq/numeric/element_type.hpp"
 #include "ptq/numeric/minifloat.hpp"
 
 namespace ptq::inline v0_1 {
@@ -25,6 +27,9 @@ struct fp8_e4m3fn {
   }
   static constexpr float decode(storage code) noexcept { return detail::float_of(codec::decode(code)); }
 };
+
+template <>
+inline constexpr element_type stored_type_of<fp8_e4m3fn> = element_type::fp8_e4m3fn;
 
 }  // namespace ptq::inline v0_1
 

@@ -14,6 +14,7 @@
 #include "ptq/detail/platform.hpp"
 #include "ptq/detail/type_list.hpp"
 #include "ptq/dtype/concept.hpp"
+#include "ptq/dtype/stored_type.hpp"
 #include "ptq/error.hpp"
 #include "ptq/kernels/scalar.hpp"
 #include "ptq/policies.hpp"
@@ -32,6 +33,7 @@ struct dtype_row {
   int bits;               ///< of a code; of fewer than 8, files hold several codes a byte
   bool is_signed;         ///< whether the highest of them is a sign that fills up the storage
   std::size_t code_size;  ///< bytes of a code in memory
+  element_type stored;    ///< what codes are in files; unknown: no element type is known for them
   representable limits;
   grid levels;
   void (*decode_run)(const void* codes, std::size_t n, float scale, float* values);
@@ -71,6 +73,7 @@ inline constexpr dtype_row dtype_row_of{D::name,
                                         code_bits<D>(),
                                         std::is_signed_v<typename D::storage>,
                                         sizeof(typename D::storage),
+                                        stored_type_of<D>,
                                         representable_range<D>(),
                                         grid_of<D>(),
                                         &detail::untyped_decoding<D>::run,

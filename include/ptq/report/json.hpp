@@ -14,13 +14,9 @@
 #include "ptq/formats/json.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/report/quantize_report.hpp"
+#include "ptq/text/shape_text.hpp"
 
 namespace ptq::inline v0_1 {
-
-/// The extents of a shape, as a list.
-inline std::vector<std::size_t> extents_of(const tensor_shape& shape) {
-  return {shape.extents.begin(), shape.extents.begin() + static_cast<std::ptrdiff_t>(shape.axes())};
-}
 
 /// Adds "granularity" and "axis" of a decision to a row: both null where nothing is quantized, the axis null
 /// per tensor.

@@ -59,7 +59,7 @@ inline weights_report weights_report_of(const quantized_layer& q) {
   weights_report report;
   report.error = quantization_error(q);
   report.bytes_before = q.source.weight.size() * size_of(q.source.weight.type);
-  report.bytes_after = q.codes.size() + q.scales.size_bytes();
+  report.bytes_after = q.dtype.stored_size(q.source.weight.size()) + q.scales.size_bytes();
   return report;
 }
 

@@ -6,10 +6,16 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "ptq/tensor/view.hpp"
 
 namespace ptq::inline v0_1 {
+
+/// The extents of a shape, as a list.
+inline std::vector<std::size_t> extents_of(const tensor_shape& shape) {
+  return {shape.extents.begin(), shape.extents.begin() + static_cast<std::ptrdiff_t>(shape.axes())};
+}
 
 /// "[8, 1, 5, 5]": the extents of a shape, outermost first.
 inline std::string extents_text(std::span<const std::size_t> extents) {

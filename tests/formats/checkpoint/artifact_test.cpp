@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "ptq/adaptors/std_vector.hpp"
-#include "ptq/formats/checkpoint/write_artifact.hpp"
+#include "ptq/formats/safetensors/write_artifact.hpp"
 #include "ptq/model/layers_of.hpp"
 #include "support/safetensors_bytes.hpp"
 #include "support/temporary_folder.hpp"

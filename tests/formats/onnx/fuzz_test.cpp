@@ -27,7 +27,7 @@ void quantize_all(const ptq::onnx_model& model) {
   for (std::size_t i = 0; i < work.layers.layers.size(); ++i) work.quantize_input(i, "int8", 0.5F);
   const auto written = ptq::write_onnx(
       folder / "fuzzed.onnx", model, work.layers, work.planned, [](const ptq::quantized_layer&) {},
-      work.input_scales);
+      work.ranges());
   if (!written) CHECK_FALSE(written.error().what.empty());
 }
 

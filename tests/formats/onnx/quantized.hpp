@@ -54,24 +54,39 @@ struct job {
     input_scales[layer] = scale;
   }
 
+  /// As calibration would give them.
+  std::vector<ptq::activation_range> ranges() const {
+    std::vector<ptq::activation_range> made;
+    for (std::size_t i = 0; i < input_scales.size(); ++i)
+      if (planned.layers[i].activations.is_quantized()) {
+        made.emplace_back().layer = i;
+        made.back().scale = input_scales[i];
+      }
+    return made;
+  }
+
   /// Writes, and reads what was written.
   ptq::onnx_model write(const std::string& path, std::uint64_t largest_file = ptq::largest_onnx_file) {
-    auto writer = ptq::onnx_writer::create(path, *model, layers, planned, input_scales, largest_file);
+    auto writer = ptq::onnx_writer::create(path, *model, layers, planned, ptq::onnx_code_types_of<>(),
+                                           input_scales, largest_file);
     INFO(writer.error().what);
     REQUIRE(writer);
-    notes = writer->notes();
     CHECK(ptq::apply(planned, layers.layers, [&](const ptq::quantized_layer& q) {
       const auto written = writer->write(q);
       CHECK(written);
     }));
-    const auto committed = writer->commit();
+    auto made = writer->finish();
+    REQUIRE(made);
+    notes = made->notes();
+    const auto committed = made->commit();
     CHECK(committed);
     return read_model(path);
   }
 
   /// The message with which writing is refused.
   std::string refused(const std::string& path, std::uint64_t largest_file = ptq::largest_onnx_file) const {
-    const auto writer = ptq::onnx_writer::create(path, *model, layers, planned, input_scales, largest_file);
+    const auto writer = ptq::onnx_writer::create(path, *model, layers, planned, ptq::onnx_code_types_of<>(),
+                                                 input_scales, largest_file);
     REQUIRE_FALSE(writer);
     return writer.error().what;
   }

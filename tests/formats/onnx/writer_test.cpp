@@ -516,7 +516,7 @@ TEST_CASE("what cannot be written says why, and leaves no file") {
   {
     auto begun = ptq::onnx_writer::create(folder / "q.onnx", source, fine.layers, fine.planned);
     REQUIRE(begun);
-    const auto unfinished = begun->commit();
+    const auto unfinished = begun->finish();
     REQUIRE_FALSE(unfinished);
     CHECK(unfinished.error().what.find("its codes were not written") != std::string::npos);
   }

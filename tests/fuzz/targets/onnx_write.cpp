@@ -23,9 +23,13 @@ void write(const ptq::onnx_model& model, std::string_view dtype) {
   const auto layers = ptq::layers_of(model);
   if (!fuzz::succeeded(layers)) return;
   const ptq::plan planned = ptq::match(spec_of(dtype), layers->layers);
-  const std::vector<float> scales(layers->layers.size(), 0.5F);
+  std::vector<ptq::activation_range> ranges(layers->layers.size());
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    ranges[i].layer = i;
+    ranges[i].scale = 0.5F;
+  }
   const std::string path = fuzz::folder() + "/written.onnx";
-  auto written = ptq::write_onnx(path, model, *layers, planned, [](const ptq::quantized_layer&) {}, scales);
+  auto written = ptq::write_onnx(path, model, *layers, planned, [](const ptq::quantized_layer&) {}, ranges);
   if (!fuzz::succeeded(written) || !fuzz::succeeded(written->commit())) return;
   auto again = ptq::read_onnx(path);
   if (!again) std::fprintf(stderr, "%s\n", again.error().what.c_str());

@@ -15,10 +15,11 @@
 #include "ptq/detail/strict_float.hpp"
 #include "ptq/error.hpp"
 #include "ptq/formats/checkpoint/checkpoint.hpp"
-#include "ptq/formats/checkpoint/stored_codes.hpp"
 #include "ptq/formats/json.hpp"
 #include "ptq/formats/safetensors/open.hpp"
+#include "ptq/formats/stored_codes.hpp"
 #include "ptq/model/artifact_views.hpp"
+#include "ptq/model/dtype_row.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/result.hpp"
 #include "ptq/text/shape_text.hpp"
@@ -93,27 +94,49 @@ class artifact_reader {
       return damaged(tensor, "has rank " + std::to_string(codes->shape.size()));
     artifact_weights weights{
         text_at(about, "dtype"), tensor_shape(std::span(codes->shape)), {}, codes->data, {}};
-    const auto type = find_stored_type_of<Policies>(weights.dtype);
-    if (!type)
+    const dtype_row* const dtype = find_dtype_row<Policies>(weights.dtype);
+    if (dtype == nullptr || (!dtype->is_packed() && dtype->stored == element_type::unknown))
       return error(
           errc::unsupported, where_,
           tensor + " has the dtype \"" + weights.dtype +
               "\", which this program does not have. It is a dtype of the program that wrote the artifact: "
               "read it with that one.");
-    if (*type != codes->type)
+    if (about.contains("shape")) {
+      auto shape = read_packed_shape(*codes, *dtype, about.at("shape"));
+      if (!shape) return shape.error();
+      weights.shape = *shape;
+    } else if (codes->type != dtype->stored) {
       return damaged(tensor, std::string("is ") + codes->type_name + ", but \"" + weights.dtype +
-                                 "\" is stored as " + file_.word_of(*type));
+                                 "\" is stored as " + file_.word_of(dtype->stored));
+    }
     if (text_at(about, "granularity") == "per_channel") {
       const json axis = about.value("axis", json());
       if (!axis.is_number_unsigned() || axis.get<std::size_t>() >= weights.shape.rank)
         return damaged("ptq_layers: \"axis\" for \"" + name + "\"",
-                       "is not an axis of " + extents_text(codes->shape));
+                       "is not an axis of " + extents_text(weights.shape));
       weights.grain = per_channel(axis.get<std::size_t>());
     }
     const auto scales = read_scales(name + "_scale", stored_scale_shape(weights.shape, weights.grain));
     if (!scales) return scales.error();
     weights.scales = *scales;
     return weights;
+  }
+
+  /// The shape of codes that are stored as bytes: the tensor itself has none.
+  result<tensor_shape> read_packed_shape(const stored_tensor& codes, const dtype_row& dtype,
+                                         const json& about) const {
+    const std::string tensor = "tensor \"" + codes.name + "\"";
+    const auto is_extent = [](const json& extent) { return extent.is_number_unsigned(); };
+    if (!about.is_array() || about.size() > max_rank || !std::all_of(about.begin(), about.end(), is_extent))
+      return damaged("ptq_layers: \"shape\" for \"" + codes.name + "\"", "is not a list of extents");
+    const auto extents = about.get<std::vector<std::size_t>>();
+    const std::size_t most = 8 * codes.data.size();  // a code has a bit or more
+    std::size_t size = 1;
+    for (const std::size_t extent : extents) size = extent > most || size > most ? most + 1 : size * extent;
+    if (codes.type != element_type::uint8 || size > most || dtype.stored_size(size) != codes.data.size())
+      return damaged(tensor, "does not hold " + extents_text(extents) + " codes of " + dtype.name +
+                                 ", packed into bytes");
+    return tensor_shape(std::span(extents));
   }
 
   result<artifact_activations> read_activations(const std::string& name, const json& about) const {

@@ -23,6 +23,8 @@
 #include "ptq/error.hpp"
 #include "ptq/file/path.hpp"
 #include "ptq/formats/onnx/build.hpp"
+#include "ptq/formats/onnx/code_names.hpp"
+#include "ptq/formats/onnx/code_types.hpp"
 #include "ptq/formats/onnx/constants.hpp"
 #include "ptq/formats/onnx/fusions.hpp"
 #include "ptq/formats/onnx/layers.hpp"
@@ -33,40 +35,12 @@
 #include "ptq/formats/onnx/text.hpp"
 #include "ptq/formats/onnx/trace.hpp"
 #include "ptq/model/plan.hpp"
+#include "ptq/numeric/element_type.hpp"
+#include "ptq/policies.hpp"
 #include "ptq/result.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {
-
-/// The ONNX type of a dtype's codes, and the operator set that has it in QuantizeLinear: for int8 with a
-/// scale per channel, for fp8 with the attribute `output_dtype`.
-struct onnx_code_type {
-  std::string_view dtype;
-  element_type type = element_type::unknown;
-  std::int64_t opset = 0;
-  std::int64_t ir_version = 0;
-};
-
-inline const onnx_code_type* find_code_type(std::string_view dtype) noexcept {
-  static constexpr onnx_code_type types[] = {
-      {"int8", element_type::int8, 13, 4},  // since IR version 4 an initializer need not be an input
-      {"fp8_e4m3fn", element_type::fp8_e4m3fn, 21, 10},
-      {"fp8_e5m2", element_type::fp8_e5m2, 21, 10},
-  };
-  for (const onnx_code_type& known : types)
-    if (known.dtype == dtype) return &known;
-  return nullptr;
-}
-
-/// The one with the highest versions among the dtypes of a plan; null if it quantizes nothing that ONNX has.
-inline const onnx_code_type* find_needed_type(const plan& planned) noexcept {
-  const onnx_code_type* needed = nullptr;
-  for (const planned_layer& decided : planned.layers)
-    for (const onnx_code_type* const known :
-         {find_code_type(decided.weights.dtype), find_code_type(decided.activations.dtype)})
-      if (known != nullptr && (needed == nullptr || known->opset > needed->opset)) needed = known;
-  return needed;
-}
 
 /// A weight whose codes are to come from the layer `layer`.
 struct onnx_coded_weight {
@@ -82,6 +56,7 @@ struct onnx_coded_weight {
     if (!grain.is_per_channel()) return {};
     return {source->dims[grain.axis]};
   }
+  std::uint64_t code_bytes() const { return (source->size() * bits_of(type) + 7) / 8; }
   std::size_t scale_count() const { return grain.is_per_channel() ? source->dims[grain.axis] : 1; }
 };
 
@@ -105,8 +80,11 @@ struct onnx_edits {
 
 class onnx_editor {
  public:
-  onnx_editor(const onnx_model& model, const onnx_links& links, const onnx_layers& layers)
-      : model_(&model),
+  /// @param types of the dtypes of the plan
+  onnx_editor(const onnx_model& model, const onnx_links& links, const onnx_layers& layers,
+              const onnx_code_types& types)
+      : types_(&types),
+        model_(&model),
         graph_(&model.graph),
         links_(&links),
         layers_(&layers),
@@ -132,7 +110,7 @@ class onnx_editor {
 
   /// @param input_scales one for each layer; looked at where the plan quantizes its activations
   result<onnx_edits> edit(const plan& planned, std::span<const float> input_scales) {
-    needed_ = find_needed_type(planned);
+    needed_ = find_needed_type(*types_, planned);
     if (needed_ != nullptr && model_->opset() < needed_->opset)
       mover_.emplace(*model_, *links_, needed_->opset, std::string(needed_->dtype), names_);
     for (const auto& [node, at, call] : calls_in_order()) {
@@ -150,7 +128,7 @@ class onnx_editor {
       if (decided.activations.is_quantized()) {
         const auto pair = quantize_activation(decided, *call, input_scales[at]);
         if (!pair) return pair.error();
-        const element_type codes = find_code_type(decided.activations.dtype)->type;
+        const element_type codes = find_code_type(*types_, decided.activations.dtype)->type;
         const bool is_apart = moves_behind(graph_->nodes[node], codes, written_opset());
         use_instead(node, call->input, is_apart ? pass_on(node, *pair) : *pair);
         if (is_quantized_otherwise(decided, source, node, input_scales[at])) set_apart(node);
@@ -203,11 +181,13 @@ class onnx_editor {
 
   std::string fresh(const std::string& wanted) { return fresh_name(names_, wanted); }
 
-  static result<onnx_code_type> code_type(const std::string& dtype, const std::string& layer) {
-    const onnx_code_type* const known = find_code_type(dtype);
-    if (known == nullptr)
+  /// @param reason member that says why it will not do
+  result<onnx_code_type> code_type(const std::string& dtype, std::string onnx_code_type::* reason,
+                                   const std::string& layer) const {
+    const onnx_code_type* const known = find_code_type(*types_, dtype);
+    if (known == nullptr || !(known->*reason).empty())
       return error(errc::unsupported, "layer \"" + layer + "\"",
-                   "ONNX has no type for dtype \"" + dtype + "\".");
+                   known != nullptr ? known->*reason : "ONNX has no type for dtype \"" + dtype + "\".");
     return *known;
   }
 
@@ -257,7 +237,7 @@ class onnx_editor {
     const auto [found, is_new] = coded_.try_emplace(
         {constant, decided.weights.dtype, grain.is_per_channel(), grain.axis}, made_.weights.size());
     if (!is_new) return found->second;
-    const auto codes = code_type(decided.weights.dtype, decided.name);
+    const auto codes = code_type(decided.weights.dtype, &onnx_code_type::weights_reason, decided.name);
     if (!codes) return codes.error();
     onnx_coded_weight weight;
     weight.layer = layer;
@@ -268,8 +248,8 @@ class onnx_editor {
       return error(errc::axis_out_of_range, "layer \"" + decided.name + "\"",
                    "quant_axis is " + std::to_string(grain.axis) + ", but the weight is " +
                        weight.source->type_text() + ".");
-    weight.quantized = fresh(constant + "_quantized");
-    weight.scale = fresh(constant + "_scale");
+    weight.quantized = fresh(codes_name(constant));
+    weight.scale = fresh(scale_name(constant));
     weight.arrives_as = fresh(constant + "_dequantized");
     std::vector<std::string> inputs{weight.quantized, weight.scale};
     if (has_zero_point(weight)) inputs.push_back(zero_point(*codes, weight.scale_dims()));
@@ -346,7 +326,8 @@ class onnx_editor {
                    "its input \"" + tensor +
                        "\" does not hold floats, as far as the file tells. Give the plan "
                        "that `match` makes of these layers.");
-    const auto codes = code_type(decided.activations.dtype, decided.name);
+    const auto codes =
+        code_type(decided.activations.dtype, &onnx_code_type::activations_reason, decided.name);
     if (!codes) return codes.error();
     if (!(scale > 0) || scale > 3.4e38F)
       return error(errc::invalid_value, "layer \"" + decided.name + "\"",
@@ -354,17 +335,17 @@ class onnx_editor {
     std::string& pair = pairs_[{tensor, codes->type, std::bit_cast<std::uint32_t>(scale)}];
     if (!pair.empty()) return pair;
     quantized_.insert(tensor);
-    const std::string scale_name = fresh(tensor + "_scale");
+    const std::string stored_scale = fresh(scale_name(tensor));
     std::string bytes(sizeof scale, '\0');
     std::memcpy(bytes.data(), &scale, sizeof scale);
-    made_.initializers.push_back(make_initializer(scale_name, element_type::float32, {}, bytes));
+    made_.initializers.push_back(make_initializer(stored_scale, element_type::float32, {}, bytes));
     const std::string source =
         type == element_type::float32 ? tensor : cast(call.node, tensor, element_type::float32);
-    const std::string quantized = fresh(tensor + "_quantized");
+    const std::string quantized = fresh(codes_name(tensor));
     pair = fresh(tensor + "_dequantized");
-    insert_before(call.node, quantize_node(*codes, tensor, {source, scale_name}, quantized));
+    insert_before(call.node, quantize_node(*codes, tensor, {source, stored_scale}, quantized));
     insert_before(call.node, make_node("DequantizeLinear", fresh(tensor + "_DequantizeLinear"),
-                                       {quantized, scale_name, zero_point(*codes)}, pair));
+                                       {quantized, stored_scale, zero_point(*codes)}, pair));
     if (type != element_type::float32) pair = cast(call.node, pair, type);
     return pair;
   }
@@ -388,7 +369,8 @@ class onnx_editor {
     std::string& name = zeros_[{codes.type, dims}];
     if (name.empty()) {
       name = fresh(std::string(codes.dtype) + "_zero_point");
-      made_.initializers.push_back(make_initializer(name, codes.type, dims, std::string(size, '\0')));
+      made_.initializers.push_back(
+          make_initializer(name, codes.type, dims, std::string((size * bits_of(codes.type) + 7) / 8, '\0')));
     }
     return name;
   }
@@ -494,6 +476,7 @@ class onnx_editor {
     return mover_->count() - copies;
   }
 
+  const onnx_code_types* types_;
   const onnx_model* model_;
   const onnx_graph* graph_;
   const onnx_links* links_;
@@ -523,8 +506,10 @@ class onnx_editor {
 /// says beforehand, without touching a weight, that it will not.
 ///
 /// @return unsupported: the message names the node, why it cannot be moved, and what to do
-inline result<void> check_opset(const onnx_model& model, const plan& planned) {
-  const detail::onnx_code_type* const needed = detail::find_needed_type(planned);
+template <class Policies = builtin>
+result<void> check_opset(const onnx_model& model, const plan& planned) {
+  const onnx_code_types types = onnx_code_types_of<Policies>();
+  const onnx_code_type* const needed = detail::find_needed_type(types, planned);
   if (needed == nullptr || model.opset() >= needed->opset) return {};
   const std::string where = absolute_path(model.file);
   const auto links = links_of(model.graph);

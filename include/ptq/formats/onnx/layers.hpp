@@ -16,6 +16,7 @@
 
 #include "ptq/error.hpp"
 #include "ptq/file/path.hpp"
+#include "ptq/formats/onnx/code_names.hpp"
 #include "ptq/formats/onnx/constants.hpp"
 #include "ptq/formats/onnx/infer.hpp"
 #include "ptq/formats/onnx/left_alone.hpp"
@@ -313,7 +314,7 @@ class onnx_layer_builder {
                       std::size_t at, const onnx_inside& inside, const std::string& node_name) {
     const auto& [name, tensor] = from.front();
     std::string_view own = from.size() == 1 || holds_codes(*tensor) ? name : std::string_view();
-    if (holds_codes(*tensor) && own.ends_with("_quantized")) own = own.substr(0, own.rfind('_'));
+    if (holds_codes(*tensor)) own = tensor_of_codes(own);
     found.weight = shown(*tensor);
     if (!inside.is_main()) {
       found.reason = inside.reason;

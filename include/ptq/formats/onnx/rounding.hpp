@@ -16,10 +16,11 @@
 
 #include "ptq/backend/recipe.hpp"
 #include "ptq/error.hpp"
+#include "ptq/formats/onnx/code_types.hpp"
 #include "ptq/formats/onnx/links.hpp"
 #include "ptq/formats/onnx/model.hpp"
 #include "ptq/formats/onnx/tensor.hpp"
-#include "ptq/model/dtype_row.hpp"
+#include "ptq/numeric/element_type.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/view.hpp"
 
@@ -52,7 +53,8 @@ namespace detail {
 
 class onnx_rounding_finder {
  public:
-  onnx_rounding_finder(const onnx_graph& graph, const onnx_links& links) : graph_(&graph), links_(&links) {}
+  onnx_rounding_finder(const onnx_graph& graph, const onnx_links& links, const onnx_code_types& types)
+      : graph_(&graph), links_(&links), types_(&types) {}
 
   result<onnx_roundings> find() {
     for (std::size_t i = 0; i < graph_->nodes.size(); ++i) {
@@ -70,6 +72,13 @@ class onnx_rounding_finder {
  private:
   static bool is(const onnx_node& node, std::string_view op_type) {
     return node.is_standard() && node.op_type == op_type && !node.outputs.empty();
+  }
+
+  /// The dtype whose codes are of a type; null where no dtype's are.
+  const onnx_code_type* dtype_of(element_type type) const noexcept {
+    for (const onnx_code_type& known : *types_)
+      if (known.type == type && known.weights_reason.empty()) return &known;
+    return nullptr;
   }
 
   /// The constant scales of a node; nothing where they, or its zero points, are of another kind than ours.
@@ -91,8 +100,8 @@ class onnx_rounding_finder {
   /// What is not ours is left to the engine: constants are folded, whatever they are.
   void add_constant(const onnx_node& node) {
     const onnx_tensor* const codes = links_->constant(node.input(0));
-    if (codes == nullptr || codes->dims.size() > max_rank || find_dtype_row(name_of(codes->type)) == nullptr)
-      return;
+    const onnx_code_type* const known = codes != nullptr ? dtype_of(codes->type) : nullptr;
+    if (known == nullptr || codes->dims.size() > max_rank) return;
     auto scales = scales_of(node);
     if (!scales) return;
     granularity grain = per_tensor();
@@ -104,7 +113,7 @@ class onnx_rounding_finder {
         return;
       grain = per_channel(static_cast<std::size_t>(axis));
     }
-    made_.constants.push_back({node.outputs[0], name_of(codes->type), codes, grain, *std::move(scales)});
+    made_.constants.push_back({node.outputs[0], std::string(known->dtype), codes, grain, *std::move(scales)});
   }
 
   bool add_tensor(const onnx_node& encoder) {
@@ -113,31 +122,34 @@ class onnx_rounding_finder {
     const onnx_tensor* const zero = links_->constant(encoder.input(2));
     const auto type = zero != nullptr ? zero->type : onnx_type(encoder.integer("output_dtype", 2));
     const auto uses = links_->uses(encoder.outputs[0]);
-    if (find_dtype_row(name_of(type)) == nullptr || uses.empty() || links_->is_output(encoder.outputs[0]))
-      return false;
+    const onnx_code_type* const known = dtype_of(type);
+    if (known == nullptr || uses.empty() || links_->is_output(encoder.outputs[0])) return false;
     const auto decodes_alike = [&](const onnx_use& use) {
       const onnx_node& decoder = graph_->nodes[use.node];
       return is(decoder, "DequantizeLinear") && use.slot == 0 && scales_of(decoder) == scales;
     };
     if (!std::all_of(uses.begin(), uses.end(), decodes_alike)) return false;
     for (const onnx_use& use : uses)
-      made_.tensors.push_back(
-          {encoder.inputs[0], graph_->nodes[use.node].outputs[0], name_of(type), scales->front()});
+      made_.tensors.push_back({encoder.inputs[0], graph_->nodes[use.node].outputs[0],
+                               std::string(known->dtype), scales->front()});
     return true;
   }
 
   const onnx_graph* graph_;
   const onnx_links* links_;
+  const onnx_code_types* types_;
   onnx_roundings made_;
 };
 
 }  // namespace detail
 
-/// Finds what the writer writes: int8 and fp8 codes without zero points.
+/// Finds what the writer writes: codes of dtypes without zero points.
 ///
+/// @param types  of the dtypes that the graph may have
 /// @return unsupported, naming the node, if a tensor is quantized in another way
-inline result<onnx_roundings> roundings_of(const onnx_graph& graph, const onnx_links& links) {
-  return detail::onnx_rounding_finder(graph, links).find();
+inline result<onnx_roundings> roundings_of(const onnx_graph& graph, const onnx_links& links,
+                                           const onnx_code_types& types = onnx_code_types_of<>()) {
+  return detail::onnx_rounding_finder(graph, links, types).find();
 }
 
 }  // namespace ptq::inline v0_1

@@ -22,6 +22,7 @@
 #include "ptq/file/output_file.hpp"
 #include "ptq/file/path.hpp"
 #include "ptq/formats/onnx/build.hpp"
+#include "ptq/formats/onnx/code_types.hpp"
 #include "ptq/formats/onnx/data_name.hpp"
 #include "ptq/formats/onnx/edit.hpp"
 #include "ptq/formats/onnx/layers.hpp"
@@ -31,6 +32,9 @@
 #include "ptq/formats/onnx/tensor.hpp"
 #include "ptq/formats/onnx/text.hpp"
 #include "ptq/formats/onnx/wire.hpp"
+#include "ptq/formats/pending_artifact.hpp"
+#include "ptq/formats/stored_codes.hpp"
+#include "ptq/model/activation_range.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/policies.hpp"
@@ -187,7 +191,7 @@ class onnx_layout {
     const std::uint64_t scale_size = sizeof(float) * weight.scale_count();
     add(initializer_header(weight.scale, element_type::float32, weight.scale_dims(), scale_size), scale_size);
     at.scales = size_ - scale_size;
-    const std::uint64_t size = weight.source->size() * bits_of(weight.type) / 8;
+    const std::uint64_t size = weight.code_bytes();
     at.codes_are_external = codes_are_external_;
     if (codes_are_external_) {
       const onnx_location location = place_data(size);
@@ -297,6 +301,7 @@ class onnx_writer {
   ///                     name depends on them (`onnx_data_name`)
   /// @param layers       of this model
   /// @param planned      for these layers
+  /// @param types        of the dtypes of the plan
   /// @param input_scales one for each layer, looked at where the plan quantizes its activations
   /// @param largest_file codes go to external data where the model file would be larger
   /// @return unsupported (a graph that cannot be moved to the operator set it needs, see `check_opset`; a
@@ -304,6 +309,7 @@ class onnx_writer {
   ///         scales of another number), cannot_write
   static result<onnx_writer> create(const std::string& path, const onnx_model& model,
                                     const onnx_layers& layers, const plan& planned,
+                                    const onnx_code_types& types = onnx_code_types_of<>(),
                                     std::span<const float> input_scales = {},
                                     std::uint64_t largest_file = largest_onnx_file) {
     const std::string where = absolute_path(model.file);
@@ -316,7 +322,7 @@ class onnx_writer {
                        " layers. Calibrate, and give one for each layer.");
     const auto links = links_of(model.graph);
     if (!links) return links.error().in(where);
-    auto edits = detail::onnx_editor(model, *links, layers).edit(planned, input_scales);
+    auto edits = detail::onnx_editor(model, *links, layers, types).edit(planned, input_scales);
     if (!edits) return edits.error().in(where);
     if (const auto movable = detail::check_movable(model.graph, *edits); !movable)
       return movable.error().in(where);
@@ -340,7 +346,7 @@ class onnx_writer {
     writer.tensor_bytes_ += bytes_in_bodies(model.graph.nodes);
     for (std::size_t i = 0; i < edits->weights.size(); ++i) {
       const detail::onnx_coded_weight& weight = edits->weights[i];
-      const std::uint64_t size = weight.source->size() * bits_of(weight.type) / 8;
+      const std::uint64_t size = weight.code_bytes();
       writer.tensor_bytes_ += size + weight.scale_count() * sizeof(float);
       writer.weights_.emplace(layers.layers[weight.layer].name,
                               awaited{layout.places()[i], size, weight.scale_count()});
@@ -365,38 +371,42 @@ class onnx_writer {
     const auto found = weights_.find(q.source.name);
     if (found == weights_.end()) return {};
     awaited& weight = found->second;
-    if (q.codes.size() != weight.size || q.scales.size() != weight.scales)
+    const std::size_t size = q.dtype.stored_size(q.codes.size() / q.dtype.code_size);
+    if (size != weight.size || q.scales.size() != weight.scales)
       return error(errc::size_mismatch, "layer \"" + q.source.name + "\"",
                    "has " + std::to_string(weight.size) + " bytes of codes and " +
-                       std::to_string(weight.scales) + " scales; " + std::to_string(q.codes.size()) +
-                       " and " + std::to_string(q.scales.size()) +
+                       std::to_string(weight.scales) + " scales; " + std::to_string(size) + " and " +
+                       std::to_string(q.scales.size()) +
                        " were given. Say in the plan what its scales are for (weights.grain).");
     weight.is_written = true;
-    auto written = weight.place.codes_are_external ? write_data(weight.place.codes, q.codes)
-                                                   : file_.write_at(weight.place.codes, q.codes);
-    if (!written) return written;
+    std::uint64_t at = weight.place.codes;
+    const auto write = [&](std::span<const std::byte> piece) {
+      const std::uint64_t place = std::exchange(at, at + piece.size());
+      return weight.place.codes_are_external ? write_data(place, piece) : file_.write_at(place, piece);
+    };
+    if (auto written = for_each_stored_piece(q, write); !written) return written;
     return file_.write_at(weight.place.scales, std::as_bytes(q.scales));
   }
 
-  /// The name of the file with external data; empty until `commit`, and where there is none.
-  const std::string& data_name() const noexcept { return data_name_; }
-
-  /// Makes the files appear, the model last (`output_file::commit`). Data of an older model file stay:
-  /// nothing points to them any more.
+  /// The files as an artifact, the model last. Nothing can be written to them any more. Data of an older
+  /// model file stay: nothing points to them any more.
   ///
   /// @return size_mismatch if a layer was not written, cannot_write
-  result<void> commit() {
+  result<pending_artifact> finish() {
     for (const auto& [name, weight] : weights_)
       if (!weight.is_written)
         return error(errc::size_mismatch, "layer \"" + name + "\"", "its codes were not written.");
+    pending_artifact made(tensor_bytes_, std::move(notes_));
     if (data_) {
-      const std::string name = onnx_data_name(file_name_of(path()), data_hash_);
+      std::string name = onnx_data_name(file_name_of(path()), data_hash_);
       for (const std::uint64_t at : data_names_)
-        if (auto written = file_.write_at(at, std::as_bytes(std::span(name))); !written) return written;
-      if (auto done = data_->commit_as(name); !done) return done;
-      data_name_ = name;
+        if (auto written = file_.write_at(at, std::as_bytes(std::span(name))); !written)
+          return written.error();
+      made.add(*std::move(data_), std::move(name));
     }
-    return file_.commit();
+    std::string name(file_name_of(path()));
+    made.add(std::move(file_), std::move(name));
+    return made;
   }
 
  private:
@@ -457,7 +467,6 @@ class onnx_writer {
   std::optional<output_file> data_;
   std::vector<std::uint64_t> data_names_;
   std::uint64_t data_hash_ = 0;
-  std::string data_name_;
   std::map<std::string, awaited, std::less<>> weights_;
   std::uint64_t tensor_bytes_ = 0;
   std::vector<std::string> notes_;
@@ -480,22 +489,24 @@ inline plan with_granularities(plan planned, std::span<const quantizer* const> q
 
 inline namespace PTQ_BUILD {
 
-/// Carries out a plan: writes the model, but does not let it appear yet. Call commit() on what is returned,
-/// last of all.
+/// Carries out a plan: writes the model, but does not let it appear yet: call `commit` on what is returned.
 ///
-/// @param layers       those the plan was made from (`layers_of`)
-/// @param on_layer     called with each `quantized_layer`; what it returns is that of a sink of `apply`
-/// @param input_scales as for `onnx_writer::create`
+/// @param layers   those the plan was made from (`layers_of`)
+/// @param on_layer called with each `quantized_layer`; what it returns is that of a sink of `apply`
+/// @param inputs   as `calibration::ranges` gives them; none where the plan quantizes no activations
 /// @return what `onnx_writer` and `apply` return
 template <class Policies = builtin, layer_sink OnLayer>
-result<onnx_writer> write_onnx(const std::string& path, const onnx_model& model, const onnx_layers& layers,
-                               const plan& planned, OnLayer&& on_layer,
-                               std::span<const float> input_scales = {}) {
+result<pending_artifact> write_onnx(const std::string& path, const onnx_model& model,
+                                    const onnx_layers& layers, const plan& planned, OnLayer&& on_layer,
+                                    std::span<const activation_range> inputs = {}) {
   const auto quantizers = detail::quantizers_for<Policies>(planned, layers.layers);
   if (!quantizers) return quantizers.error();
+  if (auto complete = detail::check_ranges(planned, inputs); !complete) return complete.error();
+  std::vector<float> scales(planned.layers.size(), 1.0F);
+  for (const activation_range& input : inputs) scales[input.layer] = input.scale;
   auto writer = onnx_writer::create(path, model, layers, detail::with_granularities(planned, *quantizers),
-                                    input_scales);
-  if (!writer) return writer;
+                                    onnx_code_types_of<Policies>(), scales);
+  if (!writer) return writer.error();
   const auto store = [&](const quantized_layer& q) -> result<void> {
     if (auto written = writer->write(q); !written) return written;
     auto told = detail::deliver(q, on_layer);
@@ -503,9 +514,9 @@ result<onnx_writer> write_onnx(const std::string& path, const onnx_model& model,
     model.release({static_cast<const std::byte*>(q.source.weight.data), size});
     return told;
   };
-  if (auto applied = detail::apply_weights(planned, layers.layers, *quantizers, {}, store); !applied)
+  if (auto applied = detail::apply_weights(planned, layers.layers, *quantizers, inputs, store); !applied)
     return applied.error();
-  return writer;
+  return writer->finish();
 }
 
 }  // namespace PTQ_BUILD

@@ -20,6 +20,7 @@
 #include "ptq/file/path.hpp"
 #include "ptq/formats/checkpoint/stored_tensor.hpp"
 #include "ptq/formats/json.hpp"
+#include "ptq/formats/pending_artifact.hpp"
 #include "ptq/formats/safetensors/parse.hpp"
 #include "ptq/formats/safetensors/types.hpp"
 #include "ptq/numeric/element_type.hpp"
@@ -102,12 +103,20 @@ class safetensors_writer {
   ///
   /// @return size_mismatch if a tensor lacks data, cannot_write
   result<void> commit() {
-    for (const auto& [name, at] : places_)
-      if (at.written != at.size)
-        return failure(
-            errc::size_mismatch, name,
-            "has " + std::to_string(at.size) + " bytes; only " + std::to_string(at.written) + " were given.");
+    if (auto whole = check_whole(); !whole) return whole;
     return file_.commit();
+  }
+
+  /// The file as an artifact, to be committed later. Nothing can be written to it any more.
+  ///
+  /// @param tensor_bytes of its tensors
+  /// @return size_mismatch if a tensor lacks data
+  result<pending_artifact> finish(std::uint64_t tensor_bytes) {
+    if (auto whole = check_whole(); !whole) return whole.error();
+    pending_artifact made(tensor_bytes);
+    std::string name(file_name_of(file_.path()));
+    made.add(std::move(file_), std::move(name));
+    return made;
   }
 
  private:
@@ -120,6 +129,15 @@ class safetensors_writer {
 
   safetensors_writer(output_file file, places_by_name places, std::uint64_t data_begin)
       : file_(std::move(file)), places_(std::move(places)), data_begin_(data_begin) {}
+
+  result<void> check_whole() const {
+    for (const auto& [name, at] : places_)
+      if (at.written != at.size)
+        return failure(
+            errc::size_mismatch, name,
+            "has " + std::to_string(at.size) + " bytes; only " + std::to_string(at.written) + " were given.");
+    return {};
+  }
 
   static result<std::uint64_t> size_of(const tensor_declaration& tensor, const std::string& where) {
     const auto fail = [&](errc code, const std::string& text) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file quantized_model.hpp Models that are quantized already: their codes are not weights to quantize.
-#ifndef PTQ_CLI_QUANTIZED_MODEL_HPP
-#define PTQ_CLI_QUANTIZED_MODEL_HPP
+/// @file expect_floats.hpp Models that are quantized already: their codes are not weights to quantize.
+#ifndef PTQ_FORMATS_ONNX_EXPECT_FLOATS_HPP
+#define PTQ_FORMATS_ONNX_EXPECT_FLOATS_HPP
 
 #include <cstddef>
 #include <optional>
@@ -11,35 +11,36 @@
 #include <vector>
 
 #include "ptq/config/spec.hpp"
-#include "ptq/formats/checkpoint/read_artifact.hpp"
-#include "ptq/formats/onnx.hpp"
+#include "ptq/file/path.hpp"
+#include "ptq/formats/onnx/code_names.hpp"
+#include "ptq/formats/onnx/layers.hpp"
+#include "ptq/formats/onnx/links.hpp"
+#include "ptq/formats/onnx/model.hpp"
+#include "ptq/formats/onnx/operators.hpp"
+#include "ptq/formats/onnx/tensor.hpp"
+#include "ptq/formats/onnx/trace.hpp"
+#include "ptq/model/layer.hpp"
 #include "ptq/model/resolve.hpp"
 #include "ptq/result.hpp"
 
-namespace cli {
+namespace ptq::inline v0_1 {
 
-/// @return unsupported: an artifact of ptq
-inline ptq::result<void> expect_floats(const ptq::checkpoint& checkpoint, const std::string& path) {
-  if (!ptq::is_artifact(checkpoint)) return {};
-  return ptq::error(
-      ptq::errc::unsupported, path,
-      "this model is quantized already, by ptq. Give the float model that it was made from as model_path.");
-}
+namespace detail {
 
 /// A weight that is quantized already.
 struct quantized_weight {
-  const ptq::onnx_tensor* codes = nullptr;  ///< null: there is none
-  std::string_view class_name;              ///< of its layer, without the number of dimensions
+  const onnx_tensor* codes = nullptr;  ///< null: there is none
+  std::string_view class_name;         ///< of its layer, without the number of dimensions
 };
 
 /// Finds the quantized weights of nodes. No way through the graph is walked twice.
 class quantized_weight_finder {
  public:
-  quantized_weight_finder(const ptq::onnx_graph& graph, const ptq::onnx_links& links)
+  quantized_weight_finder(const onnx_graph& graph, const onnx_links& links)
       : graph_(&graph), links_(&links), tracer_(graph, links) {}
 
   /// What a node takes through DequantizeLinear, or what it computes with as it is.
-  quantized_weight find(const ptq::onnx_node& node) {
+  quantized_weight find(const onnx_node& node) {
     struct integer_operator {
       std::string_view op_type;
       std::string_view class_name;
@@ -52,8 +53,8 @@ class quantized_weight_finder {
     for (const integer_operator& known : operators)
       if (node.is_standard() && node.op_type == known.op_type)
         return {tracer_.trace(node.input(known.slot)).tensor, known.class_name};
-    const auto* const kind = ptq::detail::find_operator(node);
-    if (kind == nullptr || kind->slot == ptq::detail::onnx_operator::no_slot) return {};
+    const auto* const kind = find_operator(node);
+    if (kind == nullptr || kind->slot == onnx_operator::no_slot) return {};
     const way found = way_to(node.input(kind->slot));
     return {found.is_dequantized ? found.constant : nullptr, kind->class_name};
   }
@@ -61,7 +62,7 @@ class quantized_weight_finder {
  private:
   /// How a tensor comes from a constant, through nodes that code it, decode it or pass it on.
   struct way {
-    const ptq::onnx_tensor* constant = nullptr;  ///< null: it does not
+    const onnx_tensor* constant = nullptr;  ///< null: it does not
     bool is_dequantized = false;
   };
 
@@ -75,7 +76,7 @@ class quantized_weight_finder {
         found = known->second;
         break;
       }
-      const ptq::onnx_node& node = graph_->nodes[*maker];
+      const onnx_node& node = graph_->nodes[*maker];
       if (!passes(node)) break;
       nodes.push_back(*maker);
       name = node.input(0);
@@ -87,26 +88,25 @@ class quantized_weight_finder {
     return found;
   }
 
-  static bool passes(const ptq::onnx_node& node) {
+  static bool passes(const onnx_node& node) {
     const std::string_view op = node.op_type;
     return op == "DequantizeLinear" || op == "QuantizeLinear" || op == "Transpose" || op == "Reshape" ||
            op == "Squeeze" || op == "Unsqueeze" || op == "Flatten" || op == "Identity" || op == "Cast" ||
            (op == "Sum" && node.inputs.size() == 1);
   }
 
-  const ptq::onnx_graph* graph_;
-  const ptq::onnx_links* links_;
-  ptq::detail::onnx_tracer tracer_;
+  const onnx_graph* graph_;
+  const onnx_links* links_;
+  onnx_tracer tracer_;
   std::unordered_map<std::size_t, way> ways_;  // by the node at their end
 };
 
 /// The layer that a node would be if its weight were not quantized, as far as rules look at it.
-inline ptq::layer layer_of(const ptq::onnx_node& node, std::string_view class_name,
-                           const ptq::onnx_tensor& weight) {
-  ptq::layer made;
-  made.name = weight.name;
-  for (const std::string_view suffix : {"_quantized", ".weight"})
-    if (made.name.ends_with(suffix)) made.name.resize(made.name.size() - suffix.size());
+inline layer layer_of(const onnx_node& node, std::string_view class_name, const onnx_tensor& weight) {
+  layer made;
+  made.name = tensor_of_codes(weight.name);
+  constexpr std::string_view suffix = ".weight";
+  if (made.name.ends_with(suffix)) made.name.resize(made.name.size() - suffix.size());
   if (made.name.starts_with("onnx::")) made.name = node.name;
   made.class_name = class_name;
   if (class_name.starts_with("Conv") && weight.dims.size() > 2)
@@ -123,30 +123,32 @@ inline std::string pattern_for(std::string_view name) {
   return pattern;
 }
 
+}  // namespace detail
+
 /// Codes elsewhere in the graph do no harm: they count only at layers that a rule quantizes.
 ///
 /// @param layers those of the model. Layers whose weights hold codes get the reason, and the codes' name as
 ///               alias
 /// @return unsupported: weights that a rule quantizes hold codes already; the message ends with the names
 ///         that keep the rules off them
-inline ptq::result<void> expect_floats(const ptq::spec& spec, const ptq::onnx_model& model,
-                                       ptq::onnx_layers& layers) {
-  const auto links = ptq::links_of(model.graph);
-  if (!links) return links.error().in(ptq::absolute_path(model.file));
-  quantized_weight_finder weights(model.graph, *links);
-  const ptq::resolver rules(spec.quantize);
+inline result<void> expect_floats(const quantize_config& config, const onnx_model& model,
+                                  onnx_layers& layers) {
+  const auto links = links_of(model.graph);
+  if (!links) return links.error().in(absolute_path(model.file));
+  detail::quantized_weight_finder weights(model.graph, *links);
+  const resolver rules(config);
   std::unordered_map<std::size_t, std::size_t> layer_at;  // node -> layer
   for (std::size_t i = 0; i < layers.sources.size(); ++i)
-    for (const ptq::onnx_call& call : layers.sources[i].calls) layer_at.emplace(call.node, i);
+    for (const onnx_call& call : layers.sources[i].calls) layer_at.emplace(call.node, i);
   std::string first;
   std::string names;
   for (std::size_t i = 0; i < model.graph.nodes.size(); ++i) {
-    const ptq::onnx_node& node = model.graph.nodes[i];
+    const onnx_node& node = model.graph.nodes[i];
     const auto [codes, class_name] = weights.find(node);
     if (codes == nullptr) continue;
-    ptq::layer candidate = layer_of(node, class_name, *codes);
+    layer candidate = detail::layer_of(node, class_name, *codes);
     if (const auto at = layer_at.find(i); at != layer_at.end()) {
-      ptq::layer* const listed = &layers.layers[at->second];
+      layer* const listed = &layers.layers[at->second];
       for (const std::string& name : {candidate.name, codes->name})
         if (!listed->is_called(name)) listed->aliases.push_back(name);
       if (listed->reason.empty()) listed->reason = "its weight \"" + codes->name + "\" is quantized already";
@@ -154,19 +156,18 @@ inline ptq::result<void> expect_floats(const ptq::spec& spec, const ptq::onnx_mo
       candidate = *listed;
     }
     const auto rule = rules.resolve(candidate).weights;
-    if (!rule || spec.quantize.layers[*rule].weights->dtype == "native") continue;
-    if (first.empty())
-      first = ptq::node_text(model.graph, i) + ": its weight \"" + codes->name + "\" holds codes";
-    names += (names.empty() ? "\"" : ", \"") + pattern_for(candidate.name) + "\"";
+    if (!rule || config.layers[*rule].weights->dtype == "native") continue;
+    if (first.empty()) first = node_text(model.graph, i) + ": its weight \"" + codes->name + "\" holds codes";
+    names += (names.empty() ? "\"" : ", \"") + detail::pattern_for(candidate.name) + "\"";
   }
   if (first.empty()) return {};
-  return ptq::error(ptq::errc::unsupported, ptq::absolute_path(model.file),
-                    first +
-                        ": this model is quantized already. Give the float model as model_path, or keep the "
-                        "rules off what is quantized: quantize.skip_names: [" +
-                        names + "]");
+  return error(errc::unsupported, absolute_path(model.file),
+               first +
+                   ": this model is quantized already. Give the float model as model_path, or keep the "
+                   "rules off what is quantized: quantize.skip_names: [" +
+                   names + "]");
 }
 
-}  // namespace cli
+}  // namespace ptq::inline v0_1
 
-#endif  // PTQ_CLI_QUANTIZED_MODEL_HPP
+#endif  // PTQ_FORMATS_ONNX_EXPECT_FLOATS_HPP

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file write_artifact.hpp Quantizes a checkpoint into a safetensors artifact, with one layer in memory at
 /// a time.
-#ifndef PTQ_FORMATS_CHECKPOINT_WRITE_ARTIFACT_HPP
-#define PTQ_FORMATS_CHECKPOINT_WRITE_ARTIFACT_HPP
+#ifndef PTQ_FORMATS_SAFETENSORS_WRITE_ARTIFACT_HPP
+#define PTQ_FORMATS_SAFETENSORS_WRITE_ARTIFACT_HPP
 
 #include <algorithm>
 #include <array>
@@ -17,12 +17,15 @@
 
 #include "ptq/error.hpp"
 #include "ptq/formats/checkpoint/checkpoint.hpp"
-#include "ptq/formats/checkpoint/stored_codes.hpp"
 #include "ptq/formats/json.hpp"
+#include "ptq/formats/pending_artifact.hpp"
+#include "ptq/formats/safetensors/types.hpp"
 #include "ptq/formats/safetensors/writer.hpp"
+#include "ptq/formats/stored_codes.hpp"
 #include "ptq/model/activation_range.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/model/artifact_views.hpp"
+#include "ptq/model/dtype_row.hpp"
 #include "ptq/model/layer.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/policies.hpp"
@@ -39,15 +42,15 @@ struct stored_layer {
   std::string class_name;
   std::string dtype;
   tensor_shape shape;
-  std::optional<element_type> codes;  // nothing: the weight is left as it is
+  const dtype_row* codes = nullptr;  // null: the weight is left as it is
   granularity grain;
   std::optional<artifact_activations> activations;
 };
 
-template <class Policies>
-result<std::vector<stored_layer>> resolve_stored_layers(const plan& planned, std::span<const layer> layers,
-                                                        std::span<const quantizer* const> quantizers,
-                                                        std::span<const activation_range> inputs) {
+inline result<std::vector<stored_layer>> resolve_stored_layers(const plan& planned,
+                                                               std::span<const layer> layers,
+                                                               std::span<const quantizer* const> quantizers,
+                                                               std::span<const activation_range> inputs) {
   if (auto complete = check_ranges(planned, inputs); !complete) return complete.error();
   std::vector<stored_layer> resolved;
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -62,23 +65,41 @@ result<std::vector<stored_layer>> resolve_stored_layers(const plan& planned, std
       made.grain = decided.grain.value_or(how->numbers.weights);
       if (made.grain.is_per_channel() && made.grain.axis >= made.shape.rank)
         return refusal(source, {errc::axis_out_of_range, made.grain.axis});
-      made.codes = find_stored_type_of<Policies>(decided.dtype);
-      if (!made.codes)
+      made.codes = &how->dtype();
+      if (!made.codes->is_packed() && !safetensors_place(made.codes->stored))
         return error_in(source, {errc::unsupported},
                         "safetensors has no element type for the codes of \"" + decided.dtype +
                             "\". Give the dtype another storage, or specialise stored_type_of for it.");
     }
-    if (made.codes || made.activations) resolved.push_back(std::move(made));
+    if (made.codes != nullptr || made.activations) resolved.push_back(std::move(made));
   }
   return resolved;
 }
 
+/// Whether codes are stored as bytes without a shape: those of fewer than 8 bits that the format has no
+/// element type for.
+inline bool are_flat(const stored_layer& layer) {
+  return !safetensors_place(layer.codes->stored);
+}
+
+/// The shape is told where the tensor of codes has another.
 inline nlohmann::json describe_weights(const stored_layer& layer) {
-  if (!layer.codes) return nullptr;
+  if (layer.codes == nullptr) return nullptr;
   const bool per_channel = layer.grain.is_per_channel();
-  return {{"dtype", layer.dtype},
-          {"granularity", per_channel ? "per_channel" : "per_tensor"},
-          {"axis", per_channel ? nlohmann::json(layer.grain.axis) : nlohmann::json()}};
+  nlohmann::json described = {{"dtype", layer.dtype},
+                              {"granularity", per_channel ? "per_channel" : "per_tensor"},
+                              {"axis", per_channel ? nlohmann::json(layer.grain.axis) : nlohmann::json()}};
+  if (are_flat(layer)) {
+    described["bits"] = layer.codes->bits;
+    described["shape"] = extents_of(layer.shape);
+  }
+  return described;
+}
+
+inline tensor_declaration declare_codes(const stored_layer& layer) {
+  if (are_flat(layer))
+    return {layer.name + ".weight", element_type::uint8, {layer.codes->stored_size(layer.shape.size())}};
+  return {layer.name + ".weight", layer.codes->stored, extents_of(layer.shape)};
 }
 
 inline nlohmann::json describe_activations(const stored_layer& layer) {
@@ -112,9 +133,8 @@ inline result<std::vector<tensor_declaration>> declare_artifact(const checkpoint
   std::vector<tensor_declaration> codes;
   std::vector<tensor_declaration> scales;
   for (const stored_layer& layer : layers) {
-    if (layer.codes) {
-      const std::span extents = std::span(layer.shape.extents).first(layer.shape.rank);
-      codes.push_back({layer.name + ".weight", *layer.codes, {extents.begin(), extents.end()}});
+    if (layer.codes != nullptr) {
+      codes.push_back(declare_codes(layer));
       scales.push_back({layer.name + ".weight_scale", element_type::float32,
                         stored_scale_shape(layer.shape, layer.grain)});
     }
@@ -138,39 +158,24 @@ inline result<std::vector<tensor_declaration>> declare_artifact(const checkpoint
   return declared;
 }
 
-/// Files are row-major. Codes that are not, as of a column-major weight, are gathered a piece at a time.
-inline result<void> write_codes(safetensors_writer& writer, const std::string& name,
-                                const quantized_layer& q) {
-  const tensor_shape& shape = q.source.weight.shape;
-  if (q.code_strides == dense_strides(shape, row_major(shape))) return writer.write(name, q.codes);
-  constexpr std::size_t piece = 1 << 16;
-  std::vector<std::byte> gathered;
-  std::array<std::size_t, max_rank> index{};
-  std::size_t offset = 0;
-  for (std::size_t left = shape.size(); left > 0; --left) {
-    const auto code = q.codes.subspan(offset * q.dtype.code_size, q.dtype.code_size);
-    gathered.insert(gathered.end(), code.begin(), code.end());
-    if (gathered.size() >= piece || left == 1) {
-      if (auto written = writer.write(name, gathered); !written) return written;
-      gathered.clear();
-    }
-    for (std::size_t axis = shape.rank; axis-- > 0;) {
-      const auto stride = static_cast<std::size_t>(q.code_strides[axis]);
-      offset += stride;
-      if (++index[axis] < shape[axis]) break;
-      offset -= stride * shape[axis];
-      index[axis] = 0;
-    }
-  }
-  return {};
+/// Of what is kept, of codes and of their scales.
+inline std::uint64_t tensor_bytes(const std::vector<const stored_tensor*>& copied,
+                                  const std::vector<stored_layer>& layers) {
+  std::uint64_t bytes = 0;
+  for (const stored_tensor* const tensor : copied) bytes += tensor->data.size();
+  for (const stored_layer& layer : layers)
+    if (layer.codes != nullptr)
+      bytes += layer.codes->stored_size(layer.shape.size()) +
+               sizeof(float) * scale_count(layer.shape, layer.grain);
+  return bytes;
 }
 
 }  // namespace detail
 
 inline namespace PTQ_BUILD {
 
-/// Writes the artifact of a plan, but does not let it appear yet: call `commit` on what is returned, after
-/// all other files of the run. Memory holds one layer's codes; the source is read through its mapping.
+/// Writes the artifact of a plan, but does not let it appear yet: call `commit` on what is returned. Memory
+/// holds one layer's codes; the source is read through its mapping.
 ///
 /// @param source     the checkpoint that the layers look into; what the plan leaves alone is copied bit for
 ///                   bit
@@ -180,23 +185,24 @@ inline namespace PTQ_BUILD {
 /// @return what `apply` and `safetensors_writer` return; duplicate_key: the source has such scales already;
 ///   unsupported: safetensors has no type for a dtype's codes
 template <class Policies = builtin, layer_sink OnLayer>
-result<safetensors_writer> write_artifact(const std::string& path, const checkpoint& source,
-                                          const plan& planned, std::span<const layer> layers,
-                                          OnLayer&& on_layer, std::span<const activation_range> inputs = {}) {
+result<pending_artifact> write_artifact(const std::string& path, const checkpoint& source,
+                                        const plan& planned, std::span<const layer> layers,
+                                        OnLayer&& on_layer, std::span<const activation_range> inputs = {}) {
   const auto quantizers = detail::quantizers_for<Policies>(planned, layers);
   if (!quantizers) return quantizers.error();
-  const auto stored = detail::resolve_stored_layers<Policies>(planned, layers, *quantizers, inputs);
+  const auto stored = detail::resolve_stored_layers(planned, layers, *quantizers, inputs);
   if (!stored) return stored.error();
   std::vector<const stored_tensor*> copied;
   auto declared = detail::declare_artifact(source, *stored, copied);
   if (!declared) return declared.error();
   auto writer = safetensors_writer::create(path, *std::move(declared),
                                            detail::artifact_metadata(source, planned, *stored));
-  if (!writer) return writer;
+  if (!writer) return writer.error();
 
   const auto store = [&](const quantized_layer& q) -> result<void> {
     const std::string weight = q.source.name + ".weight";
-    if (auto written = detail::write_codes(*writer, weight, q); !written) return written;
+    const auto write = [&](std::span<const std::byte> piece) { return writer->write(weight, piece); };
+    if (auto written = for_each_stored_piece(q, write); !written) return written;
     if (auto written = writer->write(weight + "_scale", std::as_bytes(q.scales)); !written) return written;
     auto told = detail::deliver(q, on_layer);
     if (const stored_tensor* const done = source.find(weight)) source.release(*done);
@@ -214,10 +220,10 @@ result<safetensors_writer> write_artifact(const std::string& path, const checkpo
     if (auto written = writer->write(tensor->name, tensor->data); !written) return written.error();
     source.release(*tensor);
   }
-  return writer;
+  return writer->finish(detail::tensor_bytes(copied, *stored));
 }
 
 }  // namespace PTQ_BUILD
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_FORMATS_CHECKPOINT_WRITE_ARTIFACT_HPP
+#endif  // PTQ_FORMATS_SAFETENSORS_WRITE_ARTIFACT_HPP

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file model_file.hpp A model or artifact whose format is known at run time.
+#ifndef PTQ_ARTIFACT_MODEL_FILE_HPP
+#define PTQ_ARTIFACT_MODEL_FILE_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "ptq/config/spec.hpp"
+#include "ptq/data/fed_layers.hpp"
+#include "ptq/detail/platform.hpp"
+#include "ptq/detail/type_list.hpp"
+#include "ptq/error.hpp"
+#include "ptq/file/file_kind.hpp"
+#include "ptq/file/mapped_file.hpp"
+#include "ptq/file/path.hpp"
+#include "ptq/formats/concept.hpp"
+#include "ptq/formats/contents.hpp"
+#include "ptq/formats/pending_artifact.hpp"
+#include "ptq/model/activation_range.hpp"
+#include "ptq/model/apply.hpp"
+#include "ptq/model/layer.hpp"
+#include "ptq/model/match.hpp"
+#include "ptq/model/plan.hpp"
+#include "ptq/policies.hpp"
+#include "ptq/result.hpp"
+
+namespace ptq::inline v0_1 {
+
+template <class Formats>
+class basic_model_file;
+
+/// @tparam Formats a list such as `model_formats` (formats.hpp); the first takes what none recognises
+template <model_format... Formats>
+class basic_model_file<list<Formats...>> {
+ public:
+  /// Opens a model or an artifact.
+  ///
+  /// @return what the format's `open` returns; of a file that is of none of the formats, what it looks like
+  ///         and which are taken
+  static result<basic_model_file> open(const std::string& path) {
+    const std::size_t format = format_of(path);
+    std::optional<result<basic_model_file>> opened;
+    std::size_t i = 0;
+    (void)((i++ == format && (static_cast<void>(opened = open_as<Formats>(path)), true)) || ...);
+    return *std::move(opened);
+  }
+
+  /// Opens the model that a specification names, for its rules.
+  ///
+  /// @return as above; unsupported: weights that a rule quantizes hold codes already
+  static result<basic_model_file> open_for(const spec& wanted) {
+    auto opened = open(wanted.quantize.model_path);
+    if (!opened) return opened;
+    if (auto floats = opened->expect_floats(wanted.quantize); !floats) return floats.error();
+    opened->name_classes(wanted.ptq.module_types);
+    return opened;
+  }
+
+  /// Of the artifacts that `write` makes of a model, whether it exists or not: ".safetensors".
+  static std::string_view artifact_suffix(const std::string& path) {
+    constexpr const char* suffixes[] = {Formats::suffix...};
+    return suffixes[format_of(path)];
+  }
+
+  /// Whether a file beside an artifact holds a part of it, or of an older one of its name.
+  ///
+  /// @param artifact name of its file
+  static bool is_part_of(std::string_view artifact, std::string_view file) {
+    return ((artifact.ends_with(Formats::suffix) && Formats::is_part_of(artifact, file)) || ...);
+  }
+
+  const std::string path() const {
+    return visit([](const auto& model) { return model.path(); });
+  }
+  std::span<const mapped_file> files() const {
+    return visit([](const auto& model) { return std::span<const mapped_file>(model.files()); });
+  }
+  std::span<const layer> layers() const {
+    return visit([](const auto& model) { return std::span<const layer>(model.layers()); });
+  }
+  std::span<const std::string> notes() const {
+    return visit([](const auto& model) { return std::span<const std::string>(model.notes()); });
+  }
+  std::uint64_t bytes() const {
+    return visit([](const auto& model) { return model.bytes(); });
+  }
+  std::size_t other_tensors() const {
+    return visit([](const auto& model) { return model.other_tensors(); });
+  }
+  const model_graph* graph() const {
+    return visit([](const auto& model) { return model.graph(); });
+  }
+  fed_layers fed(const plan& planned) const {
+    return visit([&](const auto& model) { return model.fed(planned); });
+  }
+  void name_classes(const class_map& classes) {
+    std::visit([&](auto& held) { held.model.name_classes(classes); }, opened_);
+  }
+  result<void> expect_floats(const quantize_config& config) {
+    return std::visit([&](auto& held) { return held.model.expect_floats(config); }, opened_);
+  }
+
+  /// Gives the model away for what it holds.
+  ///
+  /// @tparam Policies has the dtypes of artifacts
+  template <class Policies = builtin>
+  result<model_contents> contents() && {
+    return std::visit(
+        []<class F>(holder<F>& held) { return F::template contents<Policies>(std::move(held.model)); },
+        opened_);
+  }
+
+  /// As the format's; what is written fits the plan then.
+  template <class Policies = builtin>
+  result<void> check(const plan& planned) const {
+    return std::visit(
+        [&]<class F>(const holder<F>& held) { return F::template check<Policies>(held.model, planned); },
+        opened_);
+  }
+
+  /// As the format's.
+  template <class Policies = builtin, layer_sink Sink>
+  result<pending_artifact> write(const std::string& path, const plan& planned,
+                                 std::span<const activation_range> ranges, Sink&& sink) const {
+    return std::visit(
+        [&]<class F>(const holder<F>& held) {
+          return F::template write<Policies>(path, held.model, planned, ranges, sink);
+        },
+        opened_);
+  }
+
+  /// Whether an artifact may be of a model, as far as the files tell. Both must be of one format.
+  ///
+  /// @return wrong_model
+  static result<void> check_origin(const basic_model_file& artifact, const basic_model_file& model) {
+    return std::visit(
+        [&]<class F>(const holder<F>& held) {
+          const auto* const original = std::get_if<holder<F>>(&model.opened_);
+          PTQ_ASSERT(original != nullptr);
+          return F::check_origin(held.model, original->model);
+        },
+        artifact.opened_);
+  }
+
+ private:
+  /// Two formats may share a model.
+  template <class F>
+  struct holder {
+    using format = F;
+    typename F::model model;
+  };
+
+  template <class F>
+  explicit basic_model_file(holder<F> opened) : opened_(std::move(opened)) {}
+
+  template <class F>
+  decltype(auto) visit(F&& f) const {
+    return std::visit([&](const auto& held) { return f(held.model); }, opened_);
+  }
+
+  static bool is_recognised(const std::string& path) { return (Formats::recognises(path) || ...); }
+
+  /// Its place in the list.
+  static std::size_t format_of(const std::string& path) {
+    std::size_t place = 0;
+    const bool is_known = ((Formats::recognises(path) || (++place, false)) || ...);
+    return is_known ? place : 0;
+  }
+
+  template <class F>
+  static result<basic_model_file> open_as(const std::string& path) {
+    auto opened = F::open(path);
+    if (opened) return basic_model_file(holder<F>{*std::move(opened)});
+    return F::denies(opened.error()) ? describe<F>(path, opened.error()) : opened.error();
+  }
+
+  /// Of a file that is none of a format: what it is, and which are taken.
+  template <class F>
+  static error describe(const std::string& path, const error& refused) {
+    const auto file = mapped_file::open(refused.where);
+    if (!file) return file.error();
+    const std::string_view kind = kind_of_file(path, file->bytes());
+    if (kind == F::kind) return refused;
+    std::string text = std::string("this is not ") + F::kind;
+    if (!kind.empty()) text.append(": it looks like ").append(kind);
+    (void)((kind == Formats::kind && (text.append(" without the suffix ").append(Formats::suffix), true)) ||
+           ...);
+    constexpr const char* files[] = {Formats::files...};
+    std::string taken;
+    for (const char* const each : files)
+      taken.append(taken.empty() ? "" : each == files[sizeof...(Formats) - 1] ? ", and " : ", ").append(each);
+    return {refused.code, refused.where, text + ". Models are " + taken + "."};
+  }
+
+  std::variant<holder<Formats>...> opened_;
+};
+
+/// The plan for a model. Its notes begin with what in the model was not looked into.
+///
+/// @return axis_out_of_range: a `weights.quant_axis` of the specification is no axis of a weight
+template <class Policies = builtin, class Formats>
+result<plan> match_model(const spec& wanted, const basic_model_file<Formats>& model) {
+  plan made = match<Policies>(wanted, model.layers());
+  if (auto checked = check_axes(wanted, made); !checked) return checked.error();
+  made.notes.insert(made.notes.begin(), model.notes().begin(), model.notes().end());
+  return made;
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_ARTIFACT_MODEL_FILE_HPP

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file formats.hpp The built-in formats. A new one is a folder in formats/ and a line here.
+#ifndef PTQ_FORMATS_HPP
+#define PTQ_FORMATS_HPP
+
+#include "ptq/artifact/model_file.hpp"
+#include "ptq/detail/type_list.hpp"
+#include "ptq/formats/numpy/npy.hpp"
+#include "ptq/formats/numpy/npz.hpp"
+#include "ptq/formats/onnx/format.hpp"
+#include "ptq/formats/safetensors/data.hpp"
+#include "ptq/formats/safetensors/format.hpp"
+
+namespace ptq::inline v0_1 {
+
+/// Of models and artifacts. The first opens what none recognises, or says what it is.
+using model_formats = list<safetensors_format,  //
+                           onnx_format>;
+
+/// A model or artifact of any of them.
+using model_file = basic_model_file<model_formats>;
+
+/// Of calibration and evaluation data.
+using data_formats = list<npy,  //
+                          npz,  //
+                          safetensors>;
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FORMATS_HPP

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file format.hpp safetensors as a format of models and artifacts.
+#ifndef PTQ_FORMATS_SAFETENSORS_FORMAT_HPP
+#define PTQ_FORMATS_SAFETENSORS_FORMAT_HPP
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "ptq/detail/platform.hpp"
+#include "ptq/error.hpp"
+#include "ptq/file/path.hpp"
+#include "ptq/formats/checkpoint/model.hpp"
+#include "ptq/formats/concept.hpp"
+#include "ptq/formats/contents.hpp"
+#include "ptq/formats/pending_artifact.hpp"
+#include "ptq/formats/safetensors/open.hpp"
+#include "ptq/formats/safetensors/write_artifact.hpp"
+#include "ptq/model/activation_range.hpp"
+#include "ptq/model/apply.hpp"
+#include "ptq/model/plan.hpp"
+#include "ptq/policies.hpp"
+#include "ptq/result.hpp"
+
+namespace ptq::inline v0_1 {
+
+/// A file, an index of several, or a folder with either (`open_safetensors`). A `model_format`.
+struct safetensors_format {
+  using model = checkpoint_model;
+
+  static constexpr const char* name = "safetensors";
+  static constexpr const char* suffix = ".safetensors";
+  static constexpr const char* files =
+      "checkpoints (.safetensors, .safetensors.index.json, or a folder with one), artifacts of ptq";
+  static constexpr const char* kind = "a safetensors file";
+
+  static bool recognises(const std::string& path) {
+    return path.ends_with(detail::safetensors_suffix) || path.ends_with(detail::safetensors_index_suffix);
+  }
+
+  static bool denies(const error& refused) noexcept {
+    return refused.code == errc::header_too_large || refused.code == errc::invalid_header_length;
+  }
+
+  static result<model> open(const std::string& path) {
+    auto file = open_safetensors(path);
+    if (!file) return file.error();
+    return model(absolute_path(path), *std::move(file));
+  }
+
+  template <class Policies = builtin>
+  static result<model_contents> contents(model&& opened) {
+    return contents_of<Policies>(std::move(opened));
+  }
+
+  template <class Policies = builtin>
+  static result<void> check(const model&, const plan&) {
+    return {};
+  }
+
+  template <class Policies = builtin, layer_sink Sink>
+  static result<pending_artifact> write(const std::string& path, const model& opened, const plan& planned,
+                                        std::span<const activation_range> ranges, Sink&& sink) {
+    return write_artifact<Policies>(path, opened.file(), planned, opened.layers(), sink, ranges);
+  }
+
+  /// Weights alone do not tell.
+  static result<void> check_origin(const model&, const model&) { return {}; }
+
+  static bool is_part_of(std::string_view, std::string_view) noexcept { return false; }
+};
+
+static_assert(model_format<safetensors_format>);
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FORMATS_SAFETENSORS_FORMAT_HPP
