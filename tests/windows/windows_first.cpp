@@ -4,11 +4,12 @@
 #include <windows.h>
 // clang-format on
 
+#include "ptq/artifact/model_file.hpp"
 #include "ptq/artifact/statistics_file.hpp"
 #include "ptq/data/samples.hpp"
 #include "ptq/formats/checkpoint/read_artifact.hpp"
-#include "ptq/formats/checkpoint/write_artifact.hpp"
 #include "ptq/formats/numpy/npy.hpp"
+#include "ptq/formats/safetensors/format.hpp"
 #include "ptq/formats/safetensors/open.hpp"
 #include "ptq/formats/safetensors/writer.hpp"
 #include "ptq/ptq.hpp"
