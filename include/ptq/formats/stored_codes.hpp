@@ -10,11 +10,12 @@
 #include <vector>
 
 #include "ptq/backend/recipe.hpp"
-#include "ptq/model/apply.hpp"
 #include "ptq/model/dtype_row.hpp"
+#include "ptq/model/quantized_view.hpp"
 #include "ptq/quantize/pack.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/view.hpp"
+#include "ptq/tensor/walk.hpp"
 
 namespace ptq::inline v0_1 {
 
@@ -32,13 +33,14 @@ namespace detail {
 /// Codes that are packed together fill whole bytes.
 inline constexpr std::size_t codes_per_piece = std::size_t{1} << 16;
 
-/// Calls f(piece) with the codes of a layer in row-major order, piece after piece, each of `codes_per_piece`
+/// Calls f(piece) with codes in row-major order, piece after piece, each of `codes_per_piece`
 /// codes but for the last. Codes in another order, as of a column-major weight, are gathered.
 template <class F>
-result<void> for_each_row_major_piece(const quantized_layer& q, F&& f) {
-  const tensor_shape& shape = q.source.weight.shape;
-  const std::size_t size = q.dtype.code_size;
-  if (q.code_strides == dense_strides(shape, row_major(shape))) {
+result<void> for_each_row_major_piece(const quantized_view& q, F&& f) {
+  const tensor_shape& shape = q.shape;
+  const std::size_t size = q.dtype->code_size;
+  const tensor_strides strides = dense_strides(shape, q.strides);  // those of one index say nothing
+  if (strides == row_major(shape)) {
     for (std::size_t at = 0; at < q.codes.size(); at += codes_per_piece * size)
       if (auto done = f(q.codes.subspan(at, (std::min)(codes_per_piece * size, q.codes.size() - at))); !done)
         return done;
@@ -55,7 +57,7 @@ result<void> for_each_row_major_piece(const quantized_layer& q, F&& f) {
       gathered.clear();
     }
     for (std::size_t axis = shape.rank; axis-- > 0;) {
-      const auto stride = static_cast<std::size_t>(q.code_strides[axis]);
+      const auto stride = static_cast<std::size_t>(strides[axis]);
       offset += stride;
       if (++index[axis] < shape[axis]) break;
       offset -= stride * shape[axis];
@@ -67,17 +69,17 @@ result<void> for_each_row_major_piece(const quantized_layer& q, F&& f) {
 
 }  // namespace detail
 
-/// Calls f(piece) with the bytes of a layer's codes as files hold them, in pieces that follow each other:
+/// Calls f(piece) with the bytes of codes as files hold them, in pieces that follow each other:
 /// row-major, and packed where a code has fewer than 8 bits.
 ///
 /// @param f returns a `result<void>`; an error stops
 template <class F>
-result<void> for_each_stored_piece(const quantized_layer& q, F&& f) {
-  if (!q.dtype.is_packed()) return detail::for_each_row_major_piece(q, f);
+result<void> for_each_stored_piece(const quantized_view& q, F&& f) {
+  if (!q.dtype->is_packed()) return detail::for_each_row_major_piece(q, f);
   std::vector<std::byte> packed;
   return detail::for_each_row_major_piece(q, [&](std::span<const std::byte> codes) -> result<void> {
-    packed.resize(packed_size(codes.size(), q.dtype.bits));
-    pack(codes, q.dtype.bits, packed);
+    packed.resize(packed_size(codes.size(), q.dtype->bits));
+    pack(codes, q.dtype->bits, packed);
     return f(std::span<const std::byte>(packed));
   });
 }

@@ -384,7 +384,7 @@ class onnx_writer {
       const std::uint64_t place = std::exchange(at, at + piece.size());
       return weight.place.codes_are_external ? write_data(place, piece) : file_.write_at(place, piece);
     };
-    if (auto written = for_each_stored_piece(q, write); !written) return written;
+    if (auto written = for_each_stored_piece(q.view(), write); !written) return written;
     return file_.write_at(weight.place.scales, std::as_bytes(q.scales));
   }
 

@@ -202,7 +202,7 @@ result<pending_artifact> write_artifact(const std::string& path, const checkpoin
   const auto store = [&](const quantized_layer& q) -> result<void> {
     const std::string weight = q.source.name + ".weight";
     const auto write = [&](std::span<const std::byte> piece) { return writer->write(weight, piece); };
-    if (auto written = for_each_stored_piece(q, write); !written) return written;
+    if (auto written = for_each_stored_piece(q.view(), write); !written) return written;
     if (auto written = writer->write(weight + "_scale", std::as_bytes(q.scales)); !written) return written;
     auto told = detail::deliver(q, on_layer);
     if (const stored_tensor* const done = source.find(weight)) source.release(*done);
