@@ -14,6 +14,9 @@ NAMES = {"CMakeLists.txt", "run"}
 GENERATED = "single_include/ptq/"
 MOST_LINES = 900
 
+# What an engine does with one call or two fits on a screen: examples 04 to 09.
+SHORT_EXAMPLE, MOST_EXAMPLE_LINES = re.compile(r"examples/0[4-9]_\w+\.cpp"), 25
+
 # Written so that this file does not hold what it looks for.
 FORBIDDEN = [
     (re.compile(r"/(wor[k]|roo[t])/|/tmp/w[t]\b|\.\./share[d]\b"), "a path of one machine"),
@@ -47,6 +50,8 @@ def wrong_form(name, text):
         return
     if len(lines) > MOST_LINES:
         yield f"{name}: has {len(lines)} lines, more than {MOST_LINES}; split it by noun"
+    if SHORT_EXAMPLE.fullmatch(name) and len(lines) > MOST_EXAMPLE_LINES:
+        yield f"{name}: has {len(lines)} lines; {MOST_EXAMPLE_LINES} show how little it takes"
     for number, line in enumerate(lines, 1):
         for pattern, what in FORBIDDEN:
             if pattern.search(line):

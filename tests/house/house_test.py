@@ -199,6 +199,14 @@ class HouseTest(unittest.TestCase):
         self.add("model/layer.hpp", "\n" * files.MOST_LINES)
         self.assertRegex(files.violations(self.root)[0], r"^include/ptq/model/layer.hpp: has 9\d\d lines")
 
+    def test_a_long_example(self):
+        for name, lines in (("04_quantized_tensor", 26), ("03_inference_engine", 24), ("05_run_time", 25)):
+            path = self.root / f"examples/{name}.cpp"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("// SPDX-License-Identifier: Apache-2.0\n" + "\n" * (lines - 1))
+        self.assertEqual(files.violations(self.root),
+                         ["examples/04_quantized_tensor.cpp: has 26 lines; 25 show how little it takes"])
+
     def test_forbidden_words(self):
         for line in ("// see /" + "work/x", "// TO" + "DO later", "// is" + "sue 3", "// pypi." + "org"):
             self.add("model/layer.hpp", line)

@@ -120,6 +120,7 @@ TEST_CASE("codes of one's own matrices, tensors that are not quantized, and how 
   REQUIRE(writer.add("turned", ptq::tensor_view<const double>(turned.data(), {2, 3}, {1, 2})));
   auto made = writer.write(folder / "a.safetensors");
   REQUIRE(made);
+  CHECK(made->bytes() == (6 + 6 + 6 + 15) + 4 * (2 + 1 + 3 + 3) + 8 + 48);
   REQUIRE(made->commit());
 
   const auto opened = ptq::open_artifact(folder / "a.safetensors");
