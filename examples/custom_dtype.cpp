@@ -9,11 +9,12 @@
 
 #include "ptq/ptq.hpp"
 
-// Integers from -8 to 7, one to a byte (packing two is up to who stores them).
+// Integers from -8 to 7: in memory one to a byte, in files two.
 struct int4 {
   static constexpr const char* name = "int4";
   using storage = std::int8_t;
   static constexpr bool is_integer = true;
+  static constexpr int bits = 4;
   static constexpr float max_finite = 7.0F;
   static constexpr float lowest = -8.0F;
 
