@@ -12,6 +12,8 @@
 
 #include "operator.hpp"
 #include "ptq/core.hpp"
+#include "ptq/model/dtype_row.hpp"
+#include "ptq/model/kernel_row.hpp"
 
 namespace tiny {
 
@@ -46,13 +48,12 @@ void for_each_channel(const shape& s, ptq::granularity grain, F&& f) {
   for (std::size_t i = 0; i < s.size(); ++i) f(i, i / inner % channels);
 }
 
-template <ptq::dtype D>
-result<tensor> encode(const call& c, ptq::granularity grain, element_type type) {
+inline result<tensor> encode(const call& c, ptq::granularity grain, element_type type,
+                             const ptq::kernel_row& kernels) {
   const tensor& x = *c.input(0);
   tensor y(type, x.shape);
   const ptq::tensor_view<const float> values(x.floats().data(), x.shape);
-  const auto done =
-      ptq::quantize_by<D, ptq::modelopt>(values, c.input(1)->floats(), y.as<typename D::storage>(), grain);
+  const auto done = ptq::quantize_by(values, {&kernels, {}}, c.input(1)->floats(), y.bytes, grain);
   return done ? result<tensor>(y) : error(done.code, "", "the tensor cannot be quantized.");
 }
 
@@ -77,21 +78,17 @@ inline result<tensor> quantize_linear(const call& c) {
   const auto named = ptq::onnx_type(c.node.integer("output_dtype", ptq::onnx_number(element_type::uint8)));
   const element_type type = c.input(2) != nullptr ? c.input(2)->type : named;
   if (c.node.integer("saturate", 1) == 0) return unsupported("saturate = 0.");
-  const bool symmetric = is_symmetric(c.input(2));
-  if (type == element_type::int8 && symmetric) return encode<ptq::int8>(c, *grain, type);
-  if (type == element_type::fp8_e4m3fn && symmetric) return encode<ptq::fp8_e4m3fn>(c, *grain, type);
-  if (type == element_type::fp8_e5m2 && symmetric) return encode<ptq::fp8_e5m2>(c, *grain, type);
+  const auto* const kernels = ptq::find_kernel_row(ptq::name_of(type), ptq::arithmetic::divide);
+  if (kernels != nullptr && is_symmetric(c.input(2))) return encode(c, *grain, type, *kernels);
   if (type == element_type::int8) return encode_shifted<std::int8_t>(c, *grain, type);
   if (type == element_type::uint8) return encode_shifted<std::uint8_t>(c, *grain, type);
   return unsupported(std::string("codes of type ") + ptq::onnx_word(type) + ".");
 }
 
-template <ptq::dtype D>
-result<tensor> decode(const call& c, ptq::granularity grain) {
+inline result<tensor> decode(const call& c, ptq::granularity grain, const ptq::dtype_row& dtype) {
   tensor y(c.input(0)->shape);
   const ptq::tensor_view<float> values(y.floats().data(), y.shape);
-  const auto done =
-      ptq::dequantize<D>(c.input(0)->as<typename D::storage>(), c.input(1)->floats(), grain, values);
+  const auto done = ptq::dequantize(dtype, c.input(0)->bytes, c.input(1)->floats(), grain, values);
   return done ? result<tensor>(y) : error(done.code, "", "the codes cannot be dequantized.");
 }
 
@@ -113,10 +110,8 @@ inline result<tensor> dequantize_linear(const call& c) {
   if (!grain) return grain.error();
   if (c.input(2) != nullptr && c.input(2)->type != codes.type)
     return unsupported("a zero point of another type than the codes.");
-  const bool symmetric = is_symmetric(c.input(2));
-  if (codes.type == element_type::int8 && symmetric) return decode<ptq::int8>(c, *grain);
-  if (codes.type == element_type::fp8_e4m3fn && symmetric) return decode<ptq::fp8_e4m3fn>(c, *grain);
-  if (codes.type == element_type::fp8_e5m2 && symmetric) return decode<ptq::fp8_e5m2>(c, *grain);
+  const auto* const dtype = ptq::find_dtype_row(ptq::name_of(codes.type));
+  if (dtype != nullptr && is_symmetric(c.input(2))) return decode(c, *grain, *dtype);
   if (codes.type == element_type::int8) return decode_shifted<std::int8_t>(c, *grain);
   if (codes.type == element_type::uint8) return decode_shifted<std::uint8_t>(c, *grain);
   if (codes.type == element_type::int32) return decode_shifted<std::int32_t>(c, *grain);
