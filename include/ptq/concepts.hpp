@@ -8,6 +8,7 @@
 #include "ptq/data/data_file.hpp"
 #include "ptq/dtype/concept.hpp"
 #include "ptq/engine/concept.hpp"
+#include "ptq/formats/concept.hpp"
 #include "ptq/tensor/traits.hpp"
 
 #endif  // PTQ_CONCEPTS_HPP
