@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An ONNX graph as it is quantized: read, layers, match, write; and what is written read again and restored.
-#include "cli/onnx_file.hpp"
 #include "ptq/formats/onnx.hpp"
+#include "ptq/formats/onnx/restore.hpp"
 #include "ptq/model/match.hpp"
 #include "target.hpp"
 
@@ -34,7 +34,7 @@ void write(const ptq::onnx_model& model, std::string_view dtype) {
   auto again = ptq::read_onnx(path);
   if (!again) std::fprintf(stderr, "%s\n", again.error().what.c_str());
   fuzz::require(again.has_value(), "what is written can be read");
-  static_cast<void>(fuzz::succeeded(cli::restore_onnx(*std::move(again))));
+  static_cast<void>(fuzz::succeeded(ptq::restore_onnx(*std::move(again))));
 }
 
 }  // namespace
