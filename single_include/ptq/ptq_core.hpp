@@ -82,7 +82,8 @@ namespace ptq::inline v0_1 {
 /// | max_finite   | the largest value a code can have, a float                                         |
 /// | lowest       | the smallest value a code can have (negative), a float                             |
 /// | encode(x)    | the code nearest to x, ties to even, saturating; NaN has a defined code too        |
-/// | decode(code) | the exact value of a code                                                          |
+/// | decode(code) | the exact value of a code; constexpr, as the grid of a float of one byte is known   |
+/// |              | when you compile                                                                   |
 /// | bits         | (optional) how many low bits of the storage a code takes; of fewer than 8, files hold |
 /// |              | several codes a byte                                                               |
 template <class T>

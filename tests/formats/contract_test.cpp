@@ -14,7 +14,9 @@
 #include <utility>
 #include <vector>
 
+#include "ptq/adaptors/std_vector.hpp"
 #include "ptq/formats.hpp"
+#include "ptq/model/layers_of.hpp"
 #include "support/files.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -323,6 +325,33 @@ TEST_CASE_TEMPLATE_DEFINE("a static plan asks for ranges, and sinks get them", F
 }
 TEST_CASE_TEMPLATE_APPLY(asks, formats);
 
+TEST_CASE_TEMPLATE_DEFINE("the range that a sink gets is the one that is stored", F, stores_ranges) {
+  const auto model = opened<F>();
+  const temporary_folder folder;
+  const std::string path = folder / ("q" + std::string(F::suffix));
+  const ptq::plan planned = plan_for(model.layers(), "int8", "int8");
+  auto ranges = ranges_for(planned);
+  ranges.push_back(ranges.front());  // again, and otherwise
+  ranges.back().scale *= 2;
+  ranges.push_back(ranges.front());
+  ranges.back().layer = std::size_t{1} << 40;  // of another plan
+  std::map<std::string, float> given;
+  auto artifact = F::write(path, model, planned, ranges,
+                           [&](const ptq::quantized_layer& q) { given[q.source.name] = q.input->scale; });
+  INFO(artifact.error().what);
+  REQUIRE(artifact);
+  REQUIRE(artifact->commit());
+  auto written = F::open(path);
+  REQUIRE(written);
+  const auto contents = F::contents(*std::move(written));
+  REQUIRE(contents);
+  std::map<std::string, float> stored;
+  for (const ptq::listed_layer& layer : contents->layers)
+    if (layer.input && layer.weights) stored[layer.name] = layer.input->scale;  // sinks see no others
+  CHECK(stored == given);
+}
+TEST_CASE_TEMPLATE_APPLY(stores_ranges, formats);
+
 TEST_CASE_TEMPLATE_DEFINE("a dtype that a format has no type for is refused by name", F, lacks) {
   const ptq::error refused = refusal_of<F>("strange");
   CHECK(refused.code == ptq::errc::unsupported);
@@ -330,6 +359,29 @@ TEST_CASE_TEMPLATE_DEFINE("a dtype that a format has no type for is refused by n
   CHECK(refused.what.find("\"strange\"") != std::string::npos);
 }
 TEST_CASE_TEMPLATE_APPLY(lacks, formats);
+
+TEST_CASE("codes that lie in a row are one piece: names of data files come from the pieces") {
+  const std::vector<float> weight(300 * 300, 1.0F);
+  const ptq::any_view view(weight, ptq::tensor_shape{300, 300});
+  const std::vector<ptq::layer> layers = ptq::layers_of(std::vector<ptq::named_tensor>{{"fc.weight", view}});
+  for (const auto& [dtype, pieces, size] :
+       {std::tuple("int8", std::size_t{1}, std::size_t{90000}), {"int4", 2, 45000}}) {
+    CAPTURE(dtype);
+    std::size_t count = 0;
+    std::size_t bytes = 0;
+    CHECK(ptq::apply<own_policies>(
+        plan_for(layers, dtype), layers, [&](const ptq::quantized_layer& q) -> ptq::result<void> {
+          return ptq::for_each_stored_piece(q.view(),
+                                            [&](std::span<const std::byte> piece) -> ptq::result<void> {
+                                              ++count;
+                                              bytes += piece.size();
+                                              return {};
+                                            });
+        }));
+    CHECK(count == pieces);
+    CHECK(bytes == size);
+  }
+}
 
 TEST_CASE("ONNX takes codes for numbers: dtypes that mean others are refused") {
   CHECK(refusal_of<ptq::onnx_format>("offset8").what.ends_with(

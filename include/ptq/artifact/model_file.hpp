@@ -77,7 +77,7 @@ class basic_model_file<list<Formats...>> {
     return ((artifact.ends_with(Formats::suffix) && Formats::is_part_of(artifact, file)) || ...);
   }
 
-  const std::string path() const {
+  std::string path() const {
     return visit([](const auto& model) { return model.path(); });
   }
   std::span<const mapped_file> files() const {
@@ -154,7 +154,6 @@ class basic_model_file<list<Formats...>> {
   /// Two formats may share a model.
   template <class F>
   struct holder {
-    using format = F;
     typename F::model model;
   };
 
@@ -165,8 +164,6 @@ class basic_model_file<list<Formats...>> {
   decltype(auto) visit(F&& f) const {
     return std::visit([&](const auto& held) { return f(held.model); }, opened_);
   }
-
-  static bool is_recognised(const std::string& path) { return (Formats::recognises(path) || ...); }
 
   /// Its place in the list.
   static std::size_t format_of(const std::string& path) {

@@ -83,7 +83,7 @@ struct any_layer_sink {
 /// | suffix                  | of its artifacts                                                          |
 /// | files                   | the files that it takes, as a list in words                               |
 /// | kind                    | what `kind_of_file` calls one                                             |
-/// | recognises(path)        | whether it is to open a file or folder: by content, else by name          |
+/// | recognises(path)        | whether it is to open a file or folder: by its name                       |
 /// | open(path)              | a `model`, which is an `open_model`                                       |
 /// | denies(error)           | whether that error of `open` means that the file is no such file at all   |
 /// | contents(model)         | what it holds, codes and scales of layers among it (coded weights)        |

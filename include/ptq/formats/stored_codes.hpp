@@ -33,19 +33,14 @@ namespace detail {
 /// Codes that are packed together fill whole bytes.
 inline constexpr std::size_t codes_per_piece = std::size_t{1} << 16;
 
-/// Calls f(piece) with codes in row-major order, piece after piece, each of `codes_per_piece`
-/// codes but for the last. Codes in another order, as of a column-major weight, are gathered.
+/// Calls f(piece) with codes in row-major order: all at once where they lie so. Codes in another order, as of
+/// a column-major weight, are gathered: `codes_per_piece` at a time.
 template <class F>
 result<void> for_each_row_major_piece(const quantized_view& q, F&& f) {
   const tensor_shape& shape = q.shape;
   const std::size_t size = q.dtype->code_size;
   const tensor_strides strides = dense_strides(shape, q.strides);  // those of one index say nothing
-  if (strides == row_major(shape)) {
-    for (std::size_t at = 0; at < q.codes.size(); at += codes_per_piece * size)
-      if (auto done = f(q.codes.subspan(at, (std::min)(codes_per_piece * size, q.codes.size() - at))); !done)
-        return done;
-    return {};
-  }
+  if (strides == row_major(shape)) return f(q.codes);
   std::vector<std::byte> gathered;
   std::array<std::size_t, max_rank> index{};
   std::size_t offset = 0;
@@ -78,9 +73,14 @@ result<void> for_each_stored_piece(const quantized_view& q, F&& f) {
   if (!q.dtype->is_packed()) return detail::for_each_row_major_piece(q, f);
   std::vector<std::byte> packed;
   return detail::for_each_row_major_piece(q, [&](std::span<const std::byte> codes) -> result<void> {
-    packed.resize(packed_size(codes.size(), q.dtype->bits));
-    pack(codes, q.dtype->bits, packed);
-    return f(std::span<const std::byte>(packed));
+    while (!codes.empty()) {
+      const auto part = codes.first((std::min)(detail::codes_per_piece, codes.size()));
+      packed.resize(packed_size(part.size(), q.dtype->bits));
+      pack(part, q.dtype->bits, packed);
+      if (auto done = f(std::span<const std::byte>(packed)); !done) return done;
+      codes = codes.subspan(part.size());
+    }
+    return {};
   });
 }
 

@@ -334,8 +334,17 @@ struct odd : int12 {
   static storage encode(float) noexcept { return {}; }
   static float decode(storage) noexcept { return 0; }
 };
+struct int4 : int12 {
+  static constexpr const char* name = "int4";
+  static constexpr int bits = 4;
+  using storage = std::int8_t;
+  static constexpr float max_finite = 7.0F;
+  static constexpr float lowest = -8.0F;
+  static storage encode(float x) noexcept { return static_cast<storage>(std::clamp(x, lowest, max_finite)); }
+  static float decode(storage code) noexcept { return static_cast<float>(code); }
+};
 struct my_policies : ptq::builtin {
-  using dtypes = ptq::list<int12, odd>;
+  using dtypes = ptq::list<int12, odd, int4, ptq::int8>;
 };
 
 }  // namespace
@@ -359,6 +368,57 @@ TEST_CASE("a user's dtype is stored by its storage type, and read back with the 
       folder / "artifact" +
           ": tensor \"conv.weight\" has the dtype \"int12\", which this program does not have. It is a dtype "
           "of the program that wrote the artifact: read it with that one.");
+}
+
+TEST_CASE("packed codes come back in their shape, however many there are") {
+  const temporary_folder folder;
+  write_model(folder / "model.safetensors", {{{"odd.weight", element_type::float32, {3, 5}}, floats(15)},
+                                             {{"none.weight", element_type::float32, {0, 5}}, ""},
+                                             {{"narrow.weight", element_type::float32, {5, 0}}, ""}});
+  const ptq::checkpoint model = opened(folder / "model.safetensors");
+  const std::vector<ptq::layer> layers = layers_in(model);
+  REQUIRE(quantize<my_policies>(folder, model, plan_for(layers, "int4", "torchao"), layers));
+  const auto made = ptq::open_artifact<my_policies>(folder / "artifact");
+  REQUIRE_MESSAGE(made, made.error().what);
+  REQUIRE(made->content.layers.size() == layers.size());
+  for (const ptq::layer& layer : layers) {
+    const ptq::artifact_weights& weights = *made->content.find(layer.name)->weights;
+    CHECK(weights.shape == layer.weight.shape);
+    CHECK(weights.codes.size() == (layer.weight.size() + 1) / 2);
+  }
+}
+
+TEST_CASE("the shape of packed codes is believed only where it fits, and asked of no others") {
+  const temporary_folder folder;
+  const auto open = [&](const std::string& weights, const std::string& codes) {
+    std::string header = R"({"__metadata__":{"format":"ptq","ptq_layers":"{\"x\":{\"weights\":{)" + weights +
+                         R"(}}}"},"x.weight_scale":{"dtype":"F32","shape":[],"data_offsets":[0,4]},)" +
+                         R"("x.weight":{"dtype":)" + codes + R"(,"data_offsets":[4,8]}})";
+    header.resize((header.size() + 7) / 8 * 8, ' ');
+    write_file(folder / "a", safetensors_bytes(header, data_of(std::vector{1.0F}) + "abcd"));
+    return ptq::open_artifact<my_policies>(folder / "a");
+  };
+  const std::string bytes = R"("U8","shape":[4])";
+  CHECK(open(R"(\"dtype\":\"int4\",\"shape\":[7])", bytes));
+  CHECK(open(R"(\"dtype\":\"int4\",\"shape\":[2,2,2])", bytes));
+  CHECK(open(R"(\"dtype\":\"int8\",\"shape\":[9])", R"("I8","shape":[2,2])")
+            ->content.layers[0]
+            .weights->shape == ptq::tensor_shape{2, 2});
+  const std::string end = ". The artifact is damaged; make it again.";
+  for (const char* const shape : {"", R"(,\"shape\":8)", R"(,\"shape\":[-2,-4])", R"(,\"shape\":[8.0])",
+                                  R"(,\"shape\":[1,1,1,1,1,1,1,1,8])"}) {
+    const auto refused = open(R"(\"dtype\":\"int4\")" + std::string(shape), bytes);
+    REQUIRE(!refused);
+    CHECK(refused.error().what ==
+          folder / "a" + ": ptq_layers: \"shape\" for \"x.weight\" is not a list of extents" + end);
+  }
+  for (const char* const shape :
+       {"[9]", "[6]", "[0]", "[]", "[4294967296,4294967296,8]", "[18446744073709551615,8]"}) {
+    const auto refused = open(R"(\"dtype\":\"int4\",\"shape\":)" + std::string(shape), bytes);
+    REQUIRE(!refused);
+    CHECK(refused.error().what.ends_with(" codes of int4, packed into bytes" + end));
+  }
+  CHECK(!open(R"(\"dtype\":\"int4\",\"shape\":[8])", R"("I8","shape":[4])"));
 }
 
 TEST_CASE("what cannot be written leaves no partial and keeps the older artifact") {

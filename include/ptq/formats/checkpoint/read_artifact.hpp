@@ -17,6 +17,7 @@
 #include "ptq/formats/checkpoint/checkpoint.hpp"
 #include "ptq/formats/json.hpp"
 #include "ptq/formats/safetensors/open.hpp"
+#include "ptq/formats/safetensors/types.hpp"
 #include "ptq/formats/stored_codes.hpp"
 #include "ptq/model/artifact_views.hpp"
 #include "ptq/model/dtype_row.hpp"
@@ -101,8 +102,8 @@ class artifact_reader {
           tensor + " has the dtype \"" + weights.dtype +
               "\", which this program does not have. It is a dtype of the program that wrote the artifact: "
               "read it with that one.");
-    if (about.contains("shape")) {
-      auto shape = read_packed_shape(*codes, *dtype, about.at("shape"));
+    if (dtype->is_packed() && codes->type != dtype->stored) {
+      auto shape = read_packed_shape(*codes, *dtype, about.value("shape", json()));
       if (!shape) return shape.error();
       weights.shape = *shape;
     } else if (codes->type != dtype->stored) {
@@ -130,10 +131,8 @@ class artifact_reader {
     if (!about.is_array() || about.size() > max_rank || !std::all_of(about.begin(), about.end(), is_extent))
       return damaged("ptq_layers: \"shape\" for \"" + codes.name + "\"", "is not a list of extents");
     const auto extents = about.get<std::vector<std::size_t>>();
-    const std::size_t most = 8 * codes.data.size();  // a code has a bit or more
-    std::size_t size = 1;
-    for (const std::size_t extent : extents) size = extent > most || size > most ? most + 1 : size * extent;
-    if (codes.type != element_type::uint8 || size > most || dtype.stored_size(size) != codes.data.size())
+    const auto size = safetensors_size(element_type::uint8, extents);  // with a byte for each code
+    if (codes.type != element_type::uint8 || !size || dtype.stored_size(*size) != codes.data.size())
       return damaged(tensor, "does not hold " + extents_text(extents) + " codes of " + dtype.name +
                                  ", packed into bytes");
     return tensor_shape(std::span(extents));

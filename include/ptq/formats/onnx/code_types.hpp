@@ -71,7 +71,7 @@ inline bool decodes_alike(const dtype_row& dtype, element_type type) {
     const std::uint32_t stored =
         dtype.is_signed ? static_cast<std::uint32_t>(static_cast<std::int32_t>(wide << shift) >> shift)
                         : wide;
-    std::array<std::byte, sizeof stored> bytes{};
+    alignas(std::uint32_t) std::array<std::byte, sizeof stored> bytes{};
     std::memcpy(bytes.data(), &stored, sizeof stored);
     float value = 0;
     dtype.decode_run(bytes.data(), 1, 1.0F, &value);

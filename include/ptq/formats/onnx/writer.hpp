@@ -503,7 +503,8 @@ result<pending_artifact> write_onnx(const std::string& path, const onnx_model& m
   if (!quantizers) return quantizers.error();
   if (auto complete = detail::check_ranges(planned, inputs); !complete) return complete.error();
   std::vector<float> scales(planned.layers.size(), 1.0F);
-  for (const activation_range& input : inputs) scales[input.layer] = input.scale;
+  for (std::size_t i = 0; i < scales.size(); ++i)
+    if (planned.layers[i].activations.is_quantized()) scales[i] = detail::find_range(inputs, i)->scale;
   auto writer = onnx_writer::create(path, model, layers, detail::with_granularities(planned, *quantizers),
                                     onnx_code_types_of<Policies>(), scales);
   if (!writer) return writer.error();
