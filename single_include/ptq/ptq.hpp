@@ -3683,6 +3683,7 @@ error_metrics quantization_error(const Tensor& tensor, contiguous<const typename
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -3717,10 +3718,31 @@ struct untyped_decoding {
   using storage = typename D::storage;
 
   static void run(const void* codes, std::size_t n, float scale, float* values) {
-    kernels::decode_run<D>(static_cast<const storage*>(codes), n, scale, values);
+    for_each_aligned(codes, n, [&](const storage* block, std::size_t size, std::size_t first) {
+      kernels::decode_run<D>(block, size, scale, values + first);
+    });
   }
   static void each(const void* codes, std::size_t n, const float* scales, float* values) {
-    kernels::decode_each<D>(static_cast<const storage*>(codes), n, scales, values);
+    for_each_aligned(codes, n, [&](const storage* block, std::size_t size, std::size_t first) {
+      kernels::decode_each<D>(block, size, scales + first, values + first);
+    });
+  }
+
+ private:
+  /// Files hold codes at any address.
+  template <class F>
+  static void for_each_aligned(const void* codes, std::size_t n, F&& f) {
+    if constexpr (alignof(storage) == 1) {
+      f(static_cast<const storage*>(codes), n, 0);
+    } else {
+      storage block[block_size];
+      for (std::size_t first = 0; first < n; first += block_size) {
+        const std::size_t size = (std::min)(block_size, n - first);
+        std::memcpy(block, static_cast<const std::byte*>(codes) + first * sizeof(storage),
+                    size * sizeof(storage));
+        f(static_cast<const storage*>(block), size, first);
+      }
+    }
   }
 };
 

@@ -2,7 +2,9 @@
 // What every format of models must do, over the list of them: one network in each format.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -32,6 +34,19 @@ struct int7 {
   static constexpr storage encode(const float& value) noexcept {
     const storage code = ptq::int8::encode(value);
     return code < -64 ? storage{-64} : code > 63 ? storage{63} : code;
+  }
+  static constexpr float decode(storage code) noexcept { return static_cast<float>(code); }
+};
+
+/// Two bytes each, which lie at any address in files.
+struct int16 {
+  static constexpr const char* name = "int16";
+  using storage = std::int16_t;
+  static constexpr bool is_integer = true;
+  static constexpr float max_finite = 32767.0F;
+  static constexpr float lowest = -32768.0F;
+  static storage encode(const float& value) noexcept {
+    return static_cast<storage>(std::nearbyint(std::clamp(value, lowest, max_finite)));
   }
   static constexpr float decode(storage code) noexcept { return static_cast<float>(code); }
 };
@@ -92,7 +107,7 @@ struct strange {
 };
 
 struct own_policies : ptq::builtin {
-  using dtypes = ptq::list<ptq::int8, ptq::fp8_e4m3fn, int7, int4, offset8, mirrored8, strange>;
+  using dtypes = ptq::list<ptq::int8, ptq::fp8_e4m3fn, int7, int16, int4, offset8, mirrored8, strange>;
 };
 
 template <class... Formats>
@@ -215,7 +230,7 @@ TEST_CASE_TEMPLATE_APPLY(opens, formats);
 
 TEST_CASE_TEMPLATE_DEFINE("an artifact appears when it is committed, with the codes that were made", F,
                           writes) {
-  for (const std::string dtype : {"int8", "fp8_e4m3fn", "int7", "int4"}) {
+  for (const std::string dtype : {"int8", "fp8_e4m3fn", "int7", "int16", "int4"}) {
     CAPTURE(dtype);
     const auto model = opened<F>();
     const temporary_folder folder;

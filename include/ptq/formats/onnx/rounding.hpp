@@ -93,7 +93,7 @@ class onnx_rounding_finder {
       if (zero == nullptr || !std::all_of(zero->data.begin(), zero->data.end(), is_zero)) return {};
     }
     std::vector<float> scales(stored->size());
-    std::memcpy(scales.data(), stored->data.data(), stored->data.size());
+    if (!scales.empty()) std::memcpy(scales.data(), stored->data.data(), stored->data.size());
     return scales;
   }
 
