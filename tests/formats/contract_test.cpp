@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <span>
 #include <string>
@@ -366,6 +367,28 @@ TEST_CASE_TEMPLATE_DEFINE("the range that a sink gets is the one that is stored"
   CHECK(stored == given);
 }
 TEST_CASE_TEMPLATE_APPLY(stores_ranges, formats);
+
+TEST_CASE_TEMPLATE_DEFINE("scales of inputs are positive; who found them need not be said", F,
+                          checks_scales) {
+  const auto model = opened<F>();
+  const temporary_folder folder;
+  const std::string path = folder / ("q" + std::string(F::suffix));
+  const ptq::plan planned = plan_for(model.layers(), "int8", "int8");
+  auto ranges = ranges_for(planned);
+  for (ptq::activation_range& range : ranges) range.algorithm = nullptr;
+  CHECK(F::write(path, model, planned, ranges, ignored));
+  for (const float bad : {0.0F, -0.0F, -1.0F, std::numeric_limits<float>::infinity(),
+                          std::numeric_limits<float>::quiet_NaN()}) {
+    ranges.front().scale = bad;
+    const auto refused = F::write(path, model, planned, ranges, ignored);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ptq::errc::invalid_value);
+    CHECK(refused.error().what.ends_with(
+        "layer \"conv1\": the scale of its input must be a positive number. Calibrate first."));
+    CHECK(ptq::names_in(folder.path()).empty());
+  }
+}
+TEST_CASE_TEMPLATE_APPLY(checks_scales, formats);
 
 TEST_CASE_TEMPLATE_DEFINE("a dtype that a format has no type for is refused by name", F, lacks) {
   const ptq::error refused = refusal_of<F>("strange");

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "ptq/detail/strict_float.hpp"
 #include "ptq/error.hpp"
 #include "ptq/formats/checkpoint/checkpoint.hpp"
 #include "ptq/formats/json.hpp"
@@ -59,7 +60,11 @@ inline result<std::vector<stored_layer>> resolve_stored_layers(const plan& plann
     stored_layer made{source.name, source.class_name, decided.dtype, source.weight.shape, {}, {}, {}};
     if (const decision& input = planned.layers[i].activations; input.is_quantized()) {
       const activation_range& found = *find_range(inputs, i);
-      made.activations = {input.dtype, found.algorithm, found.range.amax, found.scale};
+      if (!is_finite(bits_of(found.scale)) || bits_of(found.scale) - 1 >= 0x7fffffff)
+        return error(errc::invalid_value, "layer \"" + source.name + "\"",
+                     "the scale of its input must be a positive number. Calibrate first.");
+      made.activations = {input.dtype, found.algorithm == nullptr ? "" : found.algorithm, found.range.amax,
+                          found.scale};
     }
     if (const quantizer* const how = quantizers[i]) {
       made.grain = decided.grain.value_or(how->numbers.weights);
@@ -183,7 +188,7 @@ inline namespace PTQ_BUILD {
 /// @param on_layer   called with each `quantized_layer` once it is stored; it may stop the run (`layer_sink`)
 /// @param inputs     as `calibration::ranges` gives them; none where the plan quantizes no activations
 /// @return what `apply` and `safetensors_writer` return; duplicate_key: the source has such scales already;
-///   unsupported: safetensors has no type for a dtype's codes
+///   unsupported: safetensors has no type for a dtype's codes; invalid_value: the scale of an input
 template <class Policies = builtin, layer_sink OnLayer>
 result<pending_artifact> write_artifact(const std::string& path, const checkpoint& source,
                                         const plan& planned, std::span<const layer> layers,
