@@ -52,20 +52,21 @@ using class_map = std::map<std::string, std::string>;
 /// | fed(planned)       | the tensors that feed the layers whose activations a plan quantizes            |
 /// | name_classes(map)  | gives layers their classes (`ptq.module_types`)                                |
 /// | expect_floats(c)   | refuses weights that are codes already, where a rule quantizes them            |
-template <class M>
-concept open_model = std::movable<M> && requires(M& model, const M& opened, const plan& planned,
-                                                 const class_map& classes, const quantize_config& config) {
-  { opened.path() } -> std::convertible_to<std::string>;
-  { opened.files() } -> std::convertible_to<std::span<const mapped_file>>;
-  { opened.layers() } -> std::convertible_to<std::span<const layer>>;
-  { opened.notes() } -> std::convertible_to<std::span<const std::string>>;
-  { opened.bytes() } -> std::same_as<std::uint64_t>;
-  { opened.other_tensors() } -> std::same_as<std::size_t>;
-  { opened.graph() } -> std::same_as<const model_graph*>;
-  { opened.fed(planned) } -> std::same_as<fed_layers>;
-  { model.name_classes(classes) } -> std::same_as<void>;
-  { model.expect_floats(config) } -> std::same_as<result<void>>;
-};
+template <class Model>
+concept open_model =
+    std::movable<Model> && requires(Model& model, const Model& opened, const plan& planned,
+                                    const class_map& classes, const quantize_config& config) {
+      { opened.path() } -> std::convertible_to<std::string>;
+      { opened.files() } -> std::convertible_to<std::span<const mapped_file>>;
+      { opened.layers() } -> std::convertible_to<std::span<const layer>>;
+      { opened.notes() } -> std::convertible_to<std::span<const std::string>>;
+      { opened.bytes() } -> std::same_as<std::uint64_t>;
+      { opened.other_tensors() } -> std::same_as<std::size_t>;
+      { opened.graph() } -> std::same_as<const model_graph*>;
+      { opened.fed(planned) } -> std::same_as<fed_layers>;
+      { model.name_classes(classes) } -> std::same_as<void>;
+      { model.expect_floats(config) } -> std::same_as<result<void>>;
+    };
 
 namespace detail {
 
