@@ -143,7 +143,7 @@ class compared_output {
     sample_ = made.sample;
     is_integer_ = !is_float(made.type);
     outer_ = sample_.size();
-    if (given_task_ == ptq::task::regression || (!batch_axis_ && !given_task_ && !labels_)) {
+    if (given_task_ == ptq::task::regression || (!batch_axis_ && !given_task_ && labels_ == nullptr)) {
       task_ = ptq::task::regression;
     } else if (is_integer_) {
       task_ = ptq::task::classification;  // each value is an answer

@@ -42,7 +42,7 @@ class checkpoint_model {
   const checkpoint& file() const noexcept { return file_; }
   std::span<const mapped_file> files() const noexcept { return file_.files(); }
   std::span<const layer> layers() const noexcept { return layers_; }
-  std::span<const std::string> notes() const noexcept { return {}; }
+  static std::span<const std::string> notes() noexcept { return {}; }
 
   std::uint64_t bytes() const noexcept {
     std::uint64_t bytes = 0;
@@ -51,8 +51,8 @@ class checkpoint_model {
   }
 
   std::size_t other_tensors() const noexcept { return file_.tensors().size() - layers_.size(); }
-  const model_graph* graph() const noexcept { return nullptr; }
-  fed_layers fed(const plan&) const { return {}; }
+  static const model_graph* graph() noexcept { return nullptr; }
+  static fed_layers fed(const plan&) { return {}; }
 
   /// The classes that are not named are inferred.
   void name_classes(const class_map& classes) {
