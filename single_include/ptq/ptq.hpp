@@ -378,8 +378,12 @@ inline constexpr element_type_row element_types[] = {
     {"complex128", 128, element_kind::complex}, {"string", 0, element_kind::text},
 };
 
+/// A value behind the last is a type of a later version of some format: as `other`.
 constexpr const element_type_row& row_of(element_type type) noexcept {
-  return element_types[static_cast<std::size_t>(type)];
+  const auto place = static_cast<std::size_t>(type);
+  return element_types[place < sizeof element_types / sizeof element_types[0]
+                           ? place
+                           : static_cast<std::size_t>(element_type::other)];
 }
 
 }  // namespace detail

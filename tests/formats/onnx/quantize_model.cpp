@@ -97,6 +97,7 @@ int main(int count, char** arguments) {
     if (given == words.end()) return 2;
     const float amax = std::strtof(given->c_str() + start.size(), nullptr);
     ranges.emplace_back().layer = i;
+    ranges.back().range = {amax, ptq::range_reason::found};
     ranges.back().scale = ptq::detail::scale_of<float>(amax, *of_input);
   }
   auto written = ptq::write_onnx<policies>(

@@ -61,6 +61,7 @@ struct job {
       if (planned.layers[i].activations.is_quantized()) {
         made.emplace_back().layer = i;
         made.back().scale = input_scales[i];
+        made.back().range = {1.0F, ptq::range_reason::found};
       }
     return made;
   }

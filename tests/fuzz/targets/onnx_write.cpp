@@ -27,6 +27,7 @@ void write(const ptq::onnx_model& model, std::string_view dtype) {
   for (std::size_t i = 0; i < ranges.size(); ++i) {
     ranges[i].layer = i;
     ranges[i].scale = 0.5F;
+    ranges[i].range = {1.0F, ptq::range_reason::found};
   }
   const std::string path = fuzz::folder() + "/written.onnx";
   auto written = ptq::write_onnx(path, model, *layers, planned, [](const ptq::quantized_layer&) {}, ranges);

@@ -336,7 +336,7 @@ class onnx_layer_builder {
     const bool is_whole = bits_of(tensor.type) * tensor.size() == 8 * tensor.data.size();
     if (is_whole || tensor.dims.size() > max_rank) return tensor.view();
     return {nullptr, element_type::unknown, tensor_shape(std::span<const std::size_t>(tensor.dims)),
-            onnx_word(tensor.type)};
+            onnx_name(tensor.type)};
   }
 
   static std::string label(const onnx_node& node, std::size_t at) {

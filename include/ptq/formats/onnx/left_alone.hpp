@@ -55,7 +55,7 @@ inline std::string reason_to_leave(const onnx_constants& constants, const onnx_n
   const onnx_tensor& largest = *from.front().tensor;
   const onnx_operator* const kind = find_operator(node);
   if (holds_codes(largest))
-    return std::string("its weight holds ") + onnx_word(largest.type) + " codes: it is quantized already";
+    return "its weight holds " + onnx_word(largest.type) + " codes: it is quantized already";
   if (constants.is_sparse(largest)) return "its weight is sparse: make it dense first";
   if (kind != nullptr && constants.find(node.inputs[slot]) == nullptr)
     return computed_text(constants, node.inputs[slot], from);

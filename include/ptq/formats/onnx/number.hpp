@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <string>
 
 #include "ptq/numeric/element_type.hpp"
 
@@ -25,12 +26,17 @@ inline constexpr element_type onnx_types[] = {
     element_type::uint4,        element_type::int4,     element_type::fp4_e2m1,
     element_type::fp8_e8m0,     element_type::uint2,    element_type::int2};
 
+/// Where the numbers of later versions begin among element types.
+inline constexpr int later_onnx_types = 128;
+
 }  // namespace detail
 
-/// The type of a number in a file; `other` for those of later versions.
+/// The type of a number in a file. Those of later versions, up to 127, keep their numbers behind all names.
 constexpr element_type onnx_type(std::int64_t number) noexcept {
   const bool is_known = number >= 0 && number < static_cast<std::int64_t>(std::size(detail::onnx_types));
-  return is_known ? detail::onnx_types[number] : element_type::other;
+  if (is_known) return detail::onnx_types[number];
+  const bool is_later = number >= 0 && number < detail::later_onnx_types;
+  return is_later ? static_cast<element_type>(detail::later_onnx_types + number) : element_type::other;
 }
 
 /// Whether ONNX has the type.
@@ -46,18 +52,19 @@ constexpr std::int64_t onnx_number(element_type type) noexcept {
          std::begin(detail::onnx_types);
 }
 
-/// What messages call a type of an ONNX file.
-constexpr const char* onnx_word(element_type type) noexcept {
-  switch (type) {
-    case element_type::unknown:
-      return "undefined";
-    case element_type::other:
-      return "a type that ptq does not know";
-    case element_type::boolean:
-      return "boolean";
-    default:
-      return name_of(type);
-  }
+/// What messages call a type that ONNX has; empty for those of later versions.
+constexpr const char* onnx_name(element_type type) noexcept {
+  if (type == element_type::unknown) return "undefined";
+  if (type == element_type::boolean) return "boolean";
+  return has_onnx_number(type) ? name_of(type) : "";
+}
+
+/// What messages call any type of a file: "float32", or "type 99" for one of a later version.
+inline std::string onnx_word(element_type type) {
+  const int place = static_cast<int>(type);
+  if (place >= detail::later_onnx_types) return "type " + std::to_string(place - detail::later_onnx_types);
+  const std::string name = onnx_name(type);
+  return name.empty() ? "a type that ptq does not know" : name;
 }
 
 }  // namespace ptq::inline v0_1

@@ -44,7 +44,7 @@ struct onnx_tensor {
 
   /// "float32[64, 3, 5, 5]"
   std::string type_text() const {
-    std::string text = onnx_word(type) + std::string("[");
+    std::string text = onnx_word(type) + "[";
     for (std::size_t i = 0; i < dims.size(); ++i) {
       if (i > 0) text += ", ";
       text += std::to_string(static_cast<std::int64_t>(dims[i]));
@@ -55,7 +55,7 @@ struct onnx_tensor {
   /// Beyond `max_rank` dimensions the view has no type.
   any_view view() const {
     if (dims.size() > max_rank) return {};
-    return {data.data(), type, tensor_shape(std::span<const std::size_t>(dims)), onnx_word(type)};
+    return {data.data(), type, tensor_shape(std::span<const std::size_t>(dims)), onnx_name(type)};
   }
 };
 
