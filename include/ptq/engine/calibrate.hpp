@@ -69,7 +69,7 @@ error in_sample(const error& refused, const samples& data, std::size_t count,
 /// @param fed      the tensors that are wanted of the engine, and the layers that they feed, of which those
 ///                 that need no range are passed over
 /// @param seen     of a plan that has these layers. After an error it holds some of the samples, some of them
-///                 twice: throw it away
+///                 twice: discard it
 /// @param progress is told how many samples are done, and may stop the run
 /// @return not_finite with the sample and the layer: an input is NaN, infinite or beyond `largest_plausible`.
 ///         Else what the data, the engine, `calibration::collect` or `progress` says

@@ -37,13 +37,6 @@ class pending_artifact {
     return names;
   }
 
-  /// Of its files on the disk, whatever they hold.
-  std::uint64_t file_bytes() const noexcept {
-    std::uint64_t bytes = 0;
-    for (const named_file& one : files_) bytes += one.file.size();
-    return bytes;
-  }
-
   /// Makes the files appear (`output_file::commit`), one after the other: a `run_folder` makes them appear
   /// together. Call it once.
   ///

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ptq/backend/recipe.hpp"
+#include "ptq/detail/strict_float.hpp"
 #include "ptq/model/dtype_row.hpp"
 #include "ptq/model/quantized_view.hpp"
 #include "ptq/quantize/pack.hpp"
@@ -18,6 +19,11 @@
 #include "ptq/tensor/walk.hpp"
 
 namespace ptq::inline v0_1 {
+
+/// Positive and finite: by the bits, so that no flag of the compiler changes the answer.
+inline bool is_scale(float x) noexcept {
+  return detail::is_finite(detail::bits_of(x)) && detail::bits_of(x) - 1 < 0x7fffffff;
+}
 
 /// The weight's rank, and 1 in every dimension but the axis, so that codes * scales broadcasts to the weight;
 /// a scalar per tensor.

@@ -419,6 +419,12 @@ TEST_CASE("the shape of packed codes is believed only where it fits, and asked o
     CHECK(refused.error().what.ends_with(" codes of int4, packed into bytes" + end));
   }
   CHECK(!open(R"(\"dtype\":\"int4\",\"shape\":[8])", R"("I8","shape":[4])"));
+  CHECK(open(R"(\"dtype\":\"int4\",\"bits\":4,\"shape\":[8])", bytes));
+  for (const char* const other : {"3", "\\\"4\\\"", "null"}) {
+    const auto refused = open(R"(\"dtype\":\"int4\",\"shape\":[8],\"bits\":)" + std::string(other), bytes);
+    REQUIRE(!refused);
+    CHECK(refused.error().what.ends_with(" bits, but those of \"int4\" have 4" + end));
+  }
 }
 
 TEST_CASE("what cannot be written leaves no partial and keeps the older artifact") {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -99,6 +100,30 @@ TEST_CASE("what is added comes back, whatever its dtype, granularity and order")
                      held[i].scales().end()));
     CHECK(decoded(*layer) == decoded(held[i]));
   }
+}
+
+TEST_CASE("an input that no program could read back is refused") {
+  const std::int8_t codes[2][2] = {{1, 2}, {3, 4}};
+  const float scale = 0.5F;
+  const ptq::quantized_view weight{&ptq::dtype_row_of<ptq::int8>,
+                                   {2, 2},
+                                   {2, 1},
+                                   ptq::per_tensor(),
+                                   std::as_bytes(std::span(&codes[0][0], 4)),
+                                   {&scale, 1}};
+  const auto bits = [](std::uint32_t word) { return std::bit_cast<float>(word); };
+  ptq::artifact_writer writer;
+  for (const float wrong : {0.0F, -1.0F, bits(0x7f800000u), bits(0x7fc00000u)}) {
+    const auto refused =
+        writer.add("fc", weight, "Linear", ptq::artifact_activations{"int8", "minmax", 1, wrong});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().what ==
+          "layer \"fc\": the scale of its input must be positive and finite, and its amax finite. Calibrate "
+          "first.");
+  }
+  CHECK_FALSE(
+      writer.add("fc", weight, "Linear", ptq::artifact_activations{"int8", "minmax", bits(0x7fc00000u), 1}));
+  CHECK(writer.add("fc", weight, "Linear", ptq::artifact_activations{"int8", "minmax", 1, 1}));
 }
 
 TEST_CASE("codes of one's own matrices, tensors that are not quantized, and how inputs are") {

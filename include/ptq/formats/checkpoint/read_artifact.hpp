@@ -102,6 +102,9 @@ class artifact_reader {
           tensor + " has the dtype \"" + weights.dtype +
               "\", which this program does not have. It is a dtype of the program that wrote the artifact: "
               "read it with that one.");
+    if (const json bits = about.value("bits", json(dtype->bits)); bits != dtype->bits)
+      return damaged(tensor, "has codes of " + dump_json(bits) + " bits, but those of \"" + weights.dtype +
+                                 "\" have " + std::to_string(dtype->bits));
     if (dtype->is_packed() && codes->type != dtype->stored) {
       auto shape = read_packed_shape(*codes, *dtype, about.value("shape", json()));
       if (!shape) return shape.error();
@@ -162,9 +165,6 @@ class artifact_reader {
       return damaged(tensor, "holds a number that is not positive and finite");
     return scales;
   }
-
-  /// By the bits, so that no flag of the compiler changes the answer.
-  static bool is_scale(float x) noexcept { return is_finite(bits_of(x)) && bits_of(x) - 1 < 0x7fffffff; }
 
   const checkpoint& file_;
   std::string where_;

@@ -55,11 +55,15 @@ class artifact_writer {
   /// @param class_name PyTorch's, for instance "Linear", where it is known
   /// @param input      how the layer's inputs are quantized, if they are
   /// @return size_mismatch: codes or scales are not as many as the shape and the granularity say, or memory
-  ///   lies between the codes; axis_out_of_range; invalid_value: a scale is not positive and finite;
-  ///   unsupported: safetensors has no type for the codes
+  ///   lies between the codes; axis_out_of_range; invalid_value: a scale, of the input too, is not positive
+  ///   and finite; unsupported: safetensors has no type for the codes
   result<void> add(std::string layer, const quantized_view& weight, std::string class_name = {},
                    std::optional<artifact_activations> input = {}) {
     if (auto checked = check(weight); !checked) return checked.error().in("layer \"" + layer + "\"");
+    if (input && (!is_scale(input->scale) || !detail::is_finite(detail::bits_of(input->amax))))
+      return error(
+          errc::invalid_value, "layer \"" + layer + "\"",
+          "the scale of its input must be positive and finite, and its amax finite. Calibrate first.");
     layers_.push_back({std::move(layer), std::move(class_name), weight.dtype->name, weight.shape,
                        weight.dtype, weight.grain, std::move(input)});
     weights_.push_back(weight);
@@ -154,8 +158,7 @@ class artifact_writer {
         return error(errc::size_mismatch, {},
                      "memory lies between the codes. Copy them to where nothing does.");
     for (std::size_t i = 0; i < weight.scales.size(); ++i)
-      if (!detail::is_finite(detail::bits_of(weight.scales[i])) ||
-          detail::bits_of(weight.scales[i]) - 1 >= 0x7fffffff)
+      if (!is_scale(weight.scales[i]))
         return error(errc::invalid_value, {}, "scale " + std::to_string(i) + " is not positive and finite.");
     if (!weight.dtype->is_packed() && !safetensors_place(weight.dtype->stored))
       return error(errc::unsupported, {},

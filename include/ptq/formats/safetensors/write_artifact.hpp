@@ -15,7 +15,6 @@
 #include <utility>
 #include <vector>
 
-#include "ptq/detail/strict_float.hpp"
 #include "ptq/error.hpp"
 #include "ptq/formats/checkpoint/checkpoint.hpp"
 #include "ptq/formats/json.hpp"
@@ -60,7 +59,7 @@ inline result<std::vector<stored_layer>> resolve_stored_layers(const plan& plann
     stored_layer made{source.name, source.class_name, decided.dtype, source.weight.shape, {}, {}, {}};
     if (const decision& input = planned.layers[i].activations; input.is_quantized()) {
       const activation_range& found = *find_range(inputs, i);
-      if (!is_finite(bits_of(found.scale)) || bits_of(found.scale) - 1 >= 0x7fffffff)
+      if (!is_scale(found.scale))
         return error(errc::invalid_value, "layer \"" + source.name + "\"",
                      "the scale of its input must be a positive number. Calibrate first.");
       made.activations = {input.dtype, found.algorithm == nullptr ? "" : found.algorithm, found.range.amax,
