@@ -520,8 +520,12 @@ inline constexpr bool is_half = sizeof(T) == 2;
 ///
 /// - PTQ_ASSERT(condition): a broken precondition. Define it before the first include to use your own; the
 ///   default traps, so that firmware needs no <cassert>.
-/// - PTQ_BUILD: the inline namespace of every function that computes in floating point. It is named after the
-///   flags that change machine code, so that translation units built with different flags never share a body.
+/// - PTQ_NATIVE: 1 where kernels of this machine's instruction sets are compiled beside the portable ones,
+/// and
+///   chosen at run time; else 0. Define PTQ_PORTABLE to go without them.
+/// - PTQ_BUILD: the inline namespace of every function that computes in floating point. It is named after
+/// what
+///   changes machine code, so that translation units built with different flags never share a body.
 /// - PTQ_PRECISE_PUSH / PTQ_PRECISE_POP: around float arithmetic that decides a code or a scale.
 #ifndef PTQ_DETAIL_PLATFORM_HPP
 #define PTQ_DETAIL_PLATFORM_HPP
@@ -530,27 +534,37 @@ inline constexpr bool is_half = sizeof(T) == 2;
 #define PTQ_ASSERT(condition) ((condition) ? static_cast<void>(0) : __builtin_trap())
 #endif
 
+// Kernels of this machine. Not on Windows, where GCC does not align the stack for AVX.
+#if !defined(PTQ_PORTABLE) && __STDC_HOSTED__ && defined(__x86_64__) && defined(__GNUC__) && !defined(_WIN32)
+#define PTQ_NATIVE 1
+#define PTQ_BUILD_KERNELS native
+#else
+#define PTQ_NATIVE 0
+#define PTQ_BUILD_KERNELS portable
+#endif
+
 // GCC sets the second macro for -freciprocal-math alone. clang has no macro for that flag; there the pragma
 // below helps.
 #if defined(__FAST_MATH__) || defined(__RECIPROCAL_MATH__)
 #define PTQ_EXACT_DIVISION false
-#if defined(__AVX512F__)
-#define PTQ_BUILD fast_math_avx512
-#elif defined(__FMA__) || defined(__AVX2__)
-#define PTQ_BUILD fast_math_avx2
-#else
-#define PTQ_BUILD fast_math
-#endif
+#define PTQ_BUILD_MATH fast_math
 #else
 #define PTQ_EXACT_DIVISION true
+#define PTQ_BUILD_MATH exact_math
+#endif
+
 #if defined(__AVX512F__)
-#define PTQ_BUILD avx512
+#define PTQ_BUILD_MACHINE avx512
 #elif defined(__FMA__) || defined(__AVX2__)
-#define PTQ_BUILD avx2
+#define PTQ_BUILD_MACHINE avx2
 #else
-#define PTQ_BUILD baseline
+#define PTQ_BUILD_MACHINE baseline
 #endif
-#endif
+
+// As in exact_math_baseline_native. Macros are replaced before the second one joins them.
+#define PTQ_JOINED(math, machine, kernels) math##_##machine##_##kernels
+#define PTQ_JOIN(math, machine, kernels) PTQ_JOINED(math, machine, kernels)
+#define PTQ_BUILD PTQ_JOIN(PTQ_BUILD_MATH, PTQ_BUILD_MACHINE, PTQ_BUILD_KERNELS)
 
 // float_control: clang on x86 since 14, on aarch64 since 16, on riscv since 19; bare-metal ARM ignores it
 // with a warning.
@@ -2757,6 +2771,107 @@ struct recipe;
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_FWD_HPP
+
+// ---- ptq/kernels/isa.hpp ----
+
+/// @file isa.hpp Which instruction set the kernels use: the best that the machine has, found once. Tests and
+/// programs can force another.
+#ifndef PTQ_KERNELS_ISA_HPP
+#define PTQ_KERNELS_ISA_HPP
+
+namespace ptq::inline v0_1 {
+
+enum class isa : unsigned char {
+  portable,  ///< plain C++, the same on every machine
+  avx2,      ///< x86-64 with AVX2, FMA and F16C
+  avx512,    ///< x86-64 with AVX-512 F, BW, VL and DQ
+  neon,      ///< AArch64
+};
+
+inline constexpr isa all_isas[] = {isa::portable, isa::avx2, isa::avx512, isa::neon};
+
+constexpr const char* name_of(isa set) noexcept {
+  constexpr const char* names[] = {"portable", "avx2", "avx512", "neon"};
+  return names[static_cast<unsigned char>(set)];
+}
+
+/// The instruction set of a name; null if it is the name of none.
+constexpr const isa* find_isa(const char* name) noexcept {
+  for (const isa& set : all_isas) {
+    const char* a = name;
+    const char* b = name_of(set);
+    while (*a != '\0' && *a == *b) {
+      ++a;
+      ++b;
+    }
+    if (*a == *b) return &set;
+  }
+  return nullptr;
+}
+
+namespace detail {
+
+inline constexpr unsigned char isa_unknown = 0xff;
+
+/// One for all translation units, whatever their flags. Not a std::atomic, which is no header of firmware.
+inline constinit unsigned char chosen_isa = isa_unknown;
+
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// Whether the machine has the instruction set, and this build its kernels.
+inline bool is_available(isa set) noexcept {
+#if PTQ_NATIVE
+  __builtin_cpu_init();
+  const bool has_avx2 = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
+  unsigned leaf = 1;  // clang before 19 cannot be asked for F16C: bit 29 of ecx
+  unsigned features = 0;
+  __asm__("cpuid" : "+a"(leaf), "=c"(features) : : "ebx", "edx");
+  const bool has_f16c = (features & (1u << 29)) != 0;
+  if (set == isa::avx2) return has_avx2 && has_f16c;
+  if (set == isa::avx512) {
+    return has_avx2 && has_f16c && __builtin_cpu_supports("avx512f") != 0 &&
+           __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
+           __builtin_cpu_supports("avx512dq") != 0;
+  }
+#endif
+  return set == isa::portable;
+}
+
+/// The best that is available.
+inline isa best_isa() noexcept {
+  if (is_available(isa::avx512)) return isa::avx512;
+  return is_available(isa::avx2) ? isa::avx2 : isa::portable;
+}
+
+/// All kernels use this one from now on. It must be available.
+inline void force_isa(isa set) noexcept {
+  PTQ_ASSERT(is_available(set));
+  __atomic_store_n(&detail::chosen_isa, static_cast<unsigned char>(set), __ATOMIC_RELAXED);
+}
+
+/// All kernels use the best from now on, as they do at the start of the program.
+inline void choose_best_isa() noexcept {
+  force_isa(best_isa());
+}
+
+/// The one that kernels use.
+inline isa active_isa() noexcept {
+#if PTQ_NATIVE
+  const unsigned char chosen = __atomic_load_n(&detail::chosen_isa, __ATOMIC_RELAXED);
+  if (chosen != detail::isa_unknown) return static_cast<isa>(chosen);
+  choose_best_isa();
+  return best_isa();
+#else
+  return isa::portable;
+#endif
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_KERNELS_ISA_HPP
 
 // ---- ptq/policies.hpp ----
 

@@ -20,7 +20,7 @@ FLOORS = [
     ("numeric/* dtype/* backend/*", 1),
     ("tensor/*", 2),
     ("quantize/error_metrics.hpp calibration/expected_error.hpp", 4),
-    ("kernels/scalar.hpp quantize/* calibration/*", 3),
+    ("kernels/* quantize/* calibration/*", 3),
     ("adaptors/*", 5),
     ("config/yaml.hpp file/* data/* formats/* artifact/* formats.hpp engine/* report/*", 7),
     ("result.hpp text/* model/* config/* ptq.hpp", 6),

@@ -3,8 +3,12 @@
 ///
 /// - PTQ_ASSERT(condition): a broken precondition. Define it before the first include to use your own; the
 ///   default traps, so that firmware needs no <cassert>.
-/// - PTQ_BUILD: the inline namespace of every function that computes in floating point. It is named after the
-///   flags that change machine code, so that translation units built with different flags never share a body.
+/// - PTQ_NATIVE: 1 where kernels of this machine's instruction sets are compiled beside the portable ones,
+/// and
+///   chosen at run time; else 0. Define PTQ_PORTABLE to go without them.
+/// - PTQ_BUILD: the inline namespace of every function that computes in floating point. It is named after
+/// what
+///   changes machine code, so that translation units built with different flags never share a body.
 /// - PTQ_PRECISE_PUSH / PTQ_PRECISE_POP: around float arithmetic that decides a code or a scale.
 #ifndef PTQ_DETAIL_PLATFORM_HPP
 #define PTQ_DETAIL_PLATFORM_HPP
@@ -13,27 +17,37 @@
 #define PTQ_ASSERT(condition) ((condition) ? static_cast<void>(0) : __builtin_trap())
 #endif
 
+// Kernels of this machine. Not on Windows, where GCC does not align the stack for AVX.
+#if !defined(PTQ_PORTABLE) && __STDC_HOSTED__ && defined(__x86_64__) && defined(__GNUC__) && !defined(_WIN32)
+#define PTQ_NATIVE 1
+#define PTQ_BUILD_KERNELS native
+#else
+#define PTQ_NATIVE 0
+#define PTQ_BUILD_KERNELS portable
+#endif
+
 // GCC sets the second macro for -freciprocal-math alone. clang has no macro for that flag; there the pragma
 // below helps.
 #if defined(__FAST_MATH__) || defined(__RECIPROCAL_MATH__)
 #define PTQ_EXACT_DIVISION false
-#if defined(__AVX512F__)
-#define PTQ_BUILD fast_math_avx512
-#elif defined(__FMA__) || defined(__AVX2__)
-#define PTQ_BUILD fast_math_avx2
-#else
-#define PTQ_BUILD fast_math
-#endif
+#define PTQ_BUILD_MATH fast_math
 #else
 #define PTQ_EXACT_DIVISION true
+#define PTQ_BUILD_MATH exact_math
+#endif
+
 #if defined(__AVX512F__)
-#define PTQ_BUILD avx512
+#define PTQ_BUILD_MACHINE avx512
 #elif defined(__FMA__) || defined(__AVX2__)
-#define PTQ_BUILD avx2
+#define PTQ_BUILD_MACHINE avx2
 #else
-#define PTQ_BUILD baseline
+#define PTQ_BUILD_MACHINE baseline
 #endif
-#endif
+
+// As in exact_math_baseline_native. Macros are replaced before the second one joins them.
+#define PTQ_JOINED(math, machine, kernels) math##_##machine##_##kernels
+#define PTQ_JOIN(math, machine, kernels) PTQ_JOINED(math, machine, kernels)
+#define PTQ_BUILD PTQ_JOIN(PTQ_BUILD_MATH, PTQ_BUILD_MACHINE, PTQ_BUILD_KERNELS)
 
 // float_control: clang on x86 since 14, on aarch64 since 16, on riscv since 19; bare-metal ARM ignores it
 // with a warning.
