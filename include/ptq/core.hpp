@@ -11,6 +11,7 @@
 #include "ptq/dtypes.hpp"
 #include "ptq/error.hpp"
 #include "ptq/fwd.hpp"
+#include "ptq/kernels/executor.hpp"
 #include "ptq/kernels/isa.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/quantize/dequantize.hpp"

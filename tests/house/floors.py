@@ -20,6 +20,7 @@ FLOORS = [
     ("numeric/* dtype/* backend/*", 1),
     ("tensor/*", 2),
     ("quantize/error_metrics.hpp calibration/expected_error.hpp", 4),
+    ("kernels/threads.hpp", 6),
     ("kernels/* quantize/* calibration/*", 3),
     ("adaptors/*", 5),
     ("config/yaml.hpp file/* data/* formats/* artifact/* formats.hpp engine/* report/*", 7),
@@ -44,9 +45,9 @@ SYSTEM = {
     3: "",
     4: "cmath",
     5: "",
-    6: "algorithm atomic charconv climits cstdio cstdlib cstring deque exception immintrin.h iterator map memory numeric optional"
-       " set string string_view thread tuple unordered_map unordered_set variant vector",
-    7: "cerrno chrono ctime filesystem mutex system_error",
+    6: "algorithm atomic charconv climits condition_variable cstdio cstdlib cstring deque exception immintrin.h iterator map memory mutex numeric optional"
+       " set string string_view system_error thread tuple unordered_map unordered_set variant vector",
+    7: "cerrno chrono ctime filesystem",
 }
 
 # What one operating system has, and whose business that is. Everything else asks the room file, and not which system it is.
