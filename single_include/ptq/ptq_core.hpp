@@ -487,6 +487,7 @@ using backends = list<torchao,  //
 /// what
 ///   changes machine code, so that translation units built with different flags never share a body.
 /// - PTQ_PRECISE_PUSH / PTQ_PRECISE_POP: around float arithmetic that decides a code or a scale.
+/// - PTQ_TARGET_PUSH(features) / PTQ_TARGET_POP: around the kernels of an instruction set.
 #ifndef PTQ_DETAIL_PLATFORM_HPP
 #define PTQ_DETAIL_PLATFORM_HPP
 
@@ -543,6 +544,23 @@ using backends = list<torchao,  //
 #else
 #define PTQ_PRECISE_PUSH
 #define PTQ_PRECISE_POP
+#endif
+
+// The functions between may use the instructions, whatever the flags. Lambdas do not get them.
+#define PTQ_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define PTQ_TARGET_PUSH(features) \
+  PTQ_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define PTQ_TARGET_POP _Pragma("clang attribute pop")
+#else
+// GCC 12 warns of its own intrinsics: what they leave undefined, and constants in macros without
+// optimisation.
+#define PTQ_TARGET_PUSH(features)                                                             \
+  _Pragma("GCC push_options") PTQ_PRAGMA(GCC target(features)) _Pragma("GCC diagnostic push") \
+      _Pragma("GCC diagnostic ignored \"-Wmaybe-uninitialized\"")                             \
+          _Pragma("GCC diagnostic ignored \"-Wuninitialized\"")                               \
+              _Pragma("GCC diagnostic ignored \"-Wsign-conversion\"")
+#define PTQ_TARGET_POP _Pragma("GCC diagnostic pop") _Pragma("GCC pop_options")
 #endif
 
 #endif  // PTQ_DETAIL_PLATFORM_HPP
@@ -2835,16 +2853,18 @@ inline namespace PTQ_BUILD {
 inline bool is_available(isa set) noexcept {
 #if PTQ_NATIVE
   __builtin_cpu_init();
-  const bool has_avx2 = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
-  unsigned leaf = 1;  // clang before 19 cannot be asked for F16C: bit 29 of ecx
+  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  // clang before 19 cannot be asked for F16C: bit 29 of ecx.
+  // NOLINTBEGIN(misc-const-correctness): assembly writes them
+  unsigned leaf = 1;
   unsigned features = 0;
+  // NOLINTEND(misc-const-correctness)
   __asm__("cpuid" : "+a"(leaf), "=c"(features) : : "ebx", "edx");
   const bool has_f16c = (features & (1u << 29)) != 0;
   if (set == isa::avx2) return has_avx2 && has_f16c;
   if (set == isa::avx512) {
-    return has_avx2 && has_f16c && __builtin_cpu_supports("avx512f") != 0 &&
-           __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
-           __builtin_cpu_supports("avx512dq") != 0;
+    return has_avx2 && has_f16c && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   }
 #endif
   return set == isa::portable;
@@ -2883,6 +2903,770 @@ inline isa active_isa() noexcept {
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_KERNELS_ISA_HPP
+
+// ---- ptq/kernels/x86_avx512.hpp ----
+
+/// @file x86_avx512.hpp The kernels with AVX-512 F, BW, VL and DQ: the same bits as the portable ones.
+///
+/// Compilers replace plain float intrinsics as flags allow them to, and assume that there are no NaN. What
+/// names its rounding (`_round_`) they leave alone; it is also the same in every rounding mode.
+#ifndef PTQ_KERNELS_X86_AVX512_HPP
+#define PTQ_KERNELS_X86_AVX512_HPP
+
+#if PTQ_NATIVE
+
+#include <immintrin.h>
+
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+PTQ_PRECISE_PUSH
+PTQ_TARGET_PUSH("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_BUILD {
+namespace avx512 {
+
+inline constexpr int to_nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+inline constexpr std::size_t lanes = 16;
+inline constexpr std::size_t block = 64;       // codes of one store
+inline constexpr std::size_t ahead = 2048;     // bytes
+inline constexpr int nan_classes = 0x81;       // of vfpclassps: quiet, signalling
+inline constexpr int smaller_magnitude = 0x2;  // of vrangeps: with the sign of the first; a NaN loses
+inline constexpr int larger_magnitude = 0x3;
+
+[[gnu::always_inline]] inline __m512i all(std::uint32_t bits) noexcept {
+  return _mm512_set1_epi32(static_cast<int>(bits));
+}
+[[gnu::always_inline]] inline __m512 all_floats(std::uint32_t bits) noexcept {
+  return _mm512_castsi512_ps(all(bits));
+}
+[[gnu::always_inline]] inline __mmask16 first_lanes(std::size_t n) noexcept {
+  return static_cast<__mmask16>(n >= lanes ? 0xffffu : (1u << n) - 1);
+}
+/// What a block has left for its vector number `vector`.
+[[gnu::always_inline]] inline __mmask16 lanes_of(std::uint64_t mask, int vector) noexcept {
+  return static_cast<__mmask16>(mask >> (16 * vector));
+}
+[[gnu::always_inline]] inline std::uint64_t first_of_block(std::size_t n) noexcept {
+  return n >= block ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
+}
+[[gnu::always_inline]] inline __mmask16 nan_in(__m512 x) noexcept {
+  return _mm512_fpclass_ps_mask(x, nan_classes);
+}
+[[gnu::always_inline]] inline __m512i magnitudes(__m512 x) noexcept {
+  return _mm512_and_si512(_mm512_castps_si512(x), all(~detail::sign_bit));
+}
+[[gnu::always_inline]] inline void prefetch(const unsigned char* at) noexcept {
+  _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T0);
+}
+
+/// Elements of a type as floats. NaN stays some NaN.
+template <element_type Type>
+struct source;
+
+template <>
+struct source<element_type::float32> {
+  using stored = float;
+  [[gnu::always_inline]] static __m512 load(const unsigned char* from) noexcept {
+    return _mm512_loadu_ps(from);
+  }
+  [[gnu::always_inline]] static __m512 load(const unsigned char* from, __mmask16 mask) noexcept {
+    return _mm512_maskz_loadu_ps(mask, from);
+  }
+  [[gnu::always_inline]] static __m512 rounded(__m512 x) noexcept { return x; }
+};
+
+template <>
+struct source<element_type::float16> {
+  using stored = half;
+  [[gnu::always_inline]] static __m512 widened(__m256i x) noexcept {
+    return _mm512_cvt_roundph_ps(x, _MM_FROUND_NO_EXC);
+  }
+  [[gnu::always_inline]] static __m512 load(const unsigned char* from) noexcept {
+    return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+  }
+  [[gnu::always_inline]] static __m512 load(const unsigned char* from, __mmask16 mask) noexcept {
+    return widened(_mm256_maskz_loadu_epi16(mask, from));
+  }
+  [[gnu::always_inline]] static __m256i narrowed(__m512 x) noexcept {
+    return _mm512_cvt_roundps_ph(x, to_nearest);
+  }
+  [[gnu::always_inline]] static __m512 rounded(__m512 x) noexcept { return widened(narrowed(x)); }
+};
+
+template <>
+struct source<element_type::bfloat16> {
+  using stored = bfloat16;
+  [[gnu::always_inline]] static __m512 widened(__m256i x) noexcept {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
+  }
+  [[gnu::always_inline]] static __m512 load(const unsigned char* from) noexcept {
+    return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+  }
+  [[gnu::always_inline]] static __m512 load(const unsigned char* from, __mmask16 mask) noexcept {
+    return widened(_mm256_maskz_loadu_epi16(mask, from));
+  }
+  /// The upper halves of these bits are the nearest bfloat16, but for NaN.
+  [[gnu::always_inline]] static __m512i carried(__m512 x) noexcept {
+    const __m512i bits = _mm512_castps_si512(x);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), all(1));
+    return _mm512_add_epi32(_mm512_add_epi32(bits, all(0x7fff)), odd);
+  }
+  [[gnu::always_inline]] static __m256i narrowed(__m512 x) noexcept {
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(carried(x), 16));
+  }
+  [[gnu::always_inline]] static __m512 rounded(__m512 x) noexcept {
+    return _mm512_castsi512_ps(_mm512_and_si512(carried(x), all(0xffff0000u)));
+  }
+};
+
+/// As the portable kernels have it: NaN of a half type is one pattern.
+template <element_type Type>
+[[gnu::always_inline]] inline __m512 exact(__m512 x) noexcept {
+  if constexpr (Type == element_type::float32) return x;
+  return _mm512_mask_mov_ps(x, nan_in(x), all_floats(detail::nan_bits));
+}
+
+/// What a vector of quotients is computed with.
+struct factor {
+  __m512 scale;    // or its reciprocal, to multiply by
+  __m512 inverse;  // of the scale, to divide by
+};
+
+template <arithmetic How>
+[[gnu::always_inline]] inline factor factor_by(__m512 scale) noexcept {
+  if constexpr (How == arithmetic::divide)
+    return {scale, _mm512_div_round_ps(all_floats(detail::one_bits), scale, to_nearest)};
+  return {scale, scale};
+}
+
+/// One ordinary factor for all.
+template <arithmetic How>
+struct one_factor {
+  factor same;
+  [[gnu::always_inline]] explicit one_factor(float value) noexcept
+      : same(factor_by<How>(_mm512_set1_ps(value))) {}
+  [[gnu::always_inline]] factor at(std::size_t) const noexcept { return same; }
+  [[gnu::always_inline]] factor at(std::size_t, __mmask16) const noexcept { return same; }
+};
+
+/// An ordinary factor an element.
+template <arithmetic How>
+struct each_factor {
+  const float* values;
+  [[gnu::always_inline]] factor at(std::size_t i) const noexcept {
+    return factor_by<How>(_mm512_loadu_ps(values + i));
+  }
+  [[gnu::always_inline]] factor at(std::size_t i, __mmask16 mask) const noexcept {
+    return factor_by<How>(_mm512_mask_loadu_ps(all_floats(detail::one_bits), mask, values + i));
+  }
+};
+
+/// The quotient, correctly rounded, of values that a dtype does not round to 0 or saturate; also the sign of
+/// zeros is right. The division is Markstein's: the residual of a product by the reciprocal corrects it.
+template <arithmetic How>
+[[gnu::always_inline]] inline __m512 quotient(__m512 x, const factor& by) noexcept {
+  const __m512 product = _mm512_mul_round_ps(x, by.inverse, to_nearest);
+  if constexpr (How == arithmetic::multiply_by_reciprocal) return product;
+  const __m512 residual = _mm512_fmsub_round_ps(product, by.scale, x, to_nearest);
+  return _mm512_fnmadd_round_ps(residual, by.inverse, product, to_nearest);
+}
+
+/// 64 codes of four vectors of values each in [-128, 127], or beyond and saturated.
+[[gnu::always_inline]] inline __m512i packed(__m512i low, __m512i high) noexcept {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
+}
+
+/// How a dtype makes 64 codes of values, of which those without a factor are 0.
+template <dtype D>
+struct encoder;
+
+template <>
+struct encoder<int8> {
+  template <arithmetic How, element_type Rounding>
+  [[gnu::always_inline]] static __m512i rounded(__m512 x, const factor& by) noexcept {
+    return _mm512_cvt_roundps_epi32(source<Rounding>::rounded(quotient<How>(x, by)), to_nearest);
+  }
+
+  /// The lowest integer stands for what is none: NaN is 0, the rest is saturated.
+  [[gnu::always_inline]] static __m512i mended(__m512 x, __m512i code) noexcept {
+    const __m512i sign = _mm512_srai_epi32(_mm512_castps_si512(x), 31);
+    const __m512i end = _mm512_xor_si512(sign, all(0x7fffffffu));
+    const auto numbers = static_cast<__mmask16>(~nan_in(x));
+    return _mm512_mask_mov_epi32(code, _mm512_cmpeq_epi32_mask(code, all(detail::sign_bit)),
+                                 _mm512_maskz_mov_epi32(numbers, end));
+  }
+
+  template <arithmetic How, element_type Rounding>
+  [[gnu::always_inline]] static __m512i encode(__m512 x0, __m512 x1, __m512 x2, __m512 x3, const factor& f0,
+                                               const factor& f1, const factor& f2,
+                                               const factor& f3) noexcept {
+    const __m512i c0 = rounded<How, Rounding>(x0, f0);
+    const __m512i c1 = rounded<How, Rounding>(x1, f1);
+    const __m512i c2 = rounded<How, Rounding>(x2, f2);
+    const __m512i c3 = rounded<How, Rounding>(x3, f3);
+    const __m512i low = _mm512_packs_epi32(c0, c1);
+    const __m512i high = _mm512_packs_epi32(c2, c3);
+    const __m512i lowest = _mm512_min_epi16(low, high);
+    if (_mm512_cmpeq_epi16_mask(lowest, _mm512_set1_epi16(-0x8000)) != 0) [[unlikely]] {
+      return packed(_mm512_packs_epi32(mended(x0, c0), mended(x1, c1)),
+                    _mm512_packs_epi32(mended(x2, c2), mended(x3, c3)));
+    }
+    return packed(low, high);
+  }
+};
+
+/// A magnitude plus a power of two so large that the sum has only the format's bits below it is rounded by
+/// the addition. Below the smallest normal number the power stays the same.
+template <dtype D>
+struct fp8_encoder {
+  static constexpr int mantissa_bits = D::codec::mantissa_bits;
+  static constexpr int drop = 23 - mantissa_bits;
+  /// The float's exponent field of the smallest normal number.
+  static constexpr std::uint32_t first_normal_field = 129u - (1u << (6 - mantissa_bits));
+  /// What makes the low 7 bits of the sum, plus its exponent, the code. Whole powers, as ties look at the
+  /// last bit.
+  static constexpr std::uint32_t offset = (0u - ((first_normal_field + drop) << mantissa_bits)) & 0x7fu;
+  static constexpr auto up = static_cast<float>((1u << drop) + (offset >> mantissa_bits));
+
+  /// Codes as integers in [-128, 127]. NaN becomes some number.
+  template <arithmetic How, element_type Rounding>
+  [[gnu::always_inline]] static __m512i rounded(__m512 x, const factor& by) noexcept {
+    const __m512 limit = _mm512_set1_ps(D::max_finite);
+    __m512 value = x;
+    if constexpr (How == arithmetic::divide) {
+      value = _mm512_range_ps(x, _mm512_mul_round_ps(by.scale, limit, to_nearest), smaller_magnitude);
+      value = source<Rounding>::rounded(quotient<How>(value, by));
+    } else {
+      value = source<Rounding>::rounded(quotient<How>(value, by));
+      value = _mm512_range_ps(value, limit, smaller_magnitude);
+    }
+    const __m512 normal = _mm512_range_ps(value, all_floats(first_normal_field << 23), larger_magnitude);
+    const __m512 power = _mm512_and_ps(normal, all_floats(0xff800000u));
+    const __m512i sum =
+        _mm512_castps_si512(_mm512_fmadd_round_ps(power, _mm512_set1_ps(up), value, to_nearest));
+    const __m512i code = _mm512_add_epi32(sum, _mm512_srli_epi32(sum, drop));
+    constexpr int select = 0xca;  // bits of the second where the first has them, else of the third
+    return _mm512_ternarylogic_epi32(all(0x7f), code, _mm512_srai_epi32(sum, 24), select);
+  }
+
+  template <arithmetic How, element_type Rounding>
+  [[gnu::always_inline]] static __m512i encode(__m512 x0, __m512 x1, __m512 x2, __m512 x3, const factor& f0,
+                                               const factor& f1, const factor& f2,
+                                               const factor& f3) noexcept {
+    const __m512i low = _mm512_packs_epi32(rounded<How, Rounding>(x0, f0), rounded<How, Rounding>(x1, f1));
+    const __m512i high = _mm512_packs_epi32(rounded<How, Rounding>(x2, f2), rounded<How, Rounding>(x3, f3));
+    const __m512i codes = packed(low, high);
+    // A NaN makes the sum one.
+    const __m512 sum = _mm512_add_round_ps(_mm512_add_round_ps(x0, x1, to_nearest),
+                                           _mm512_add_round_ps(x2, x3, to_nearest), to_nearest);
+    if (nan_in(sum) != 0) [[unlikely]] {
+      const std::uint64_t nan = std::uint64_t{nan_in(x0)} | (std::uint64_t{nan_in(x1)} << 16) |
+                                (std::uint64_t{nan_in(x2)} << 32) | (std::uint64_t{nan_in(x3)} << 48);
+      return _mm512_mask_mov_epi8(codes, nan, _mm512_set1_epi8(static_cast<char>(D::codec::nan_code)));
+    }
+    return codes;
+  }
+};
+template <>
+struct encoder<fp8_e4m3fn> : fp8_encoder<fp8_e4m3fn> {};
+template <>
+struct encoder<fp8_e5m2> : fp8_encoder<fp8_e5m2> {};
+
+/// Up to 64 codes.
+template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
+[[gnu::always_inline]] inline void encode_some(const unsigned char* values, std::size_t n,
+                                               const Factors& factors, std::size_t at,
+                                               typename D::storage* codes) noexcept {
+  using from = source<Type>;
+  constexpr std::size_t size = lanes * sizeof(typename from::stored);
+  const std::uint64_t mask = first_of_block(n);
+  const __mmask16 m0 = lanes_of(mask, 0);
+  const __mmask16 m1 = lanes_of(mask, 1);
+  const __mmask16 m2 = lanes_of(mask, 2);
+  const __mmask16 m3 = lanes_of(mask, 3);
+  const __m512i found = encoder<D>::template encode<How, Rounding>(
+      from::load(values, m0), from::load(values + size, m1), from::load(values + 2 * size, m2),
+      from::load(values + 3 * size, m3), factors.at(at, m0), factors.at(at + lanes, m1),
+      factors.at(at + 2 * lanes, m2), factors.at(at + 3 * lanes, m3));
+  _mm512_mask_storeu_epi8(codes, mask, found);
+}
+
+template <bool Streams>
+[[gnu::always_inline]] inline void store(void* to, __m512i value) noexcept {
+  if constexpr (Streams)
+    _mm512_stream_si512(static_cast<__m512i*>(to), value);
+  else
+    _mm512_storeu_si512(to, value);
+}
+
+template <dtype D, arithmetic How, element_type Type, element_type Rounding, bool Streams, class Factors>
+inline void encode(const unsigned char* values, std::size_t n, const Factors& factors,
+                   typename D::storage* codes) noexcept {
+  using from = source<Type>;
+  constexpr std::size_t size = lanes * sizeof(typename from::stored);
+  std::size_t i = 0;
+  if constexpr (Streams) {
+    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(codes)) % block;
+    i = head < n ? head : n;
+    encode_some<D, How, Type, Rounding>(values, i, factors, 0, codes);
+  }
+  const unsigned char* x = values + i * sizeof(typename from::stored);
+  for (; i + block <= n; i += block, x += 4 * size) {
+    for (std::size_t line = 0; line < 4 * size; line += 64) prefetch(x + line);
+    store<Streams>(codes + i, encoder<D>::template encode<How, Rounding>(
+                                  from::load(x), from::load(x + size), from::load(x + 2 * size),
+                                  from::load(x + 3 * size), factors.at(i), factors.at(i + lanes),
+                                  factors.at(i + 2 * lanes), factors.at(i + 3 * lanes)));
+  }
+  if (i < n) encode_some<D, How, Type, Rounding>(x, n - i, factors, i, codes + i);
+  if constexpr (Streams) _mm_sfence();
+}
+
+/// 32 codes as floats, up to a power of two.
+struct decoded {
+  __m512 low;
+  __m512 high;
+};
+
+template <dtype D>
+struct decoder;
+
+template <>
+struct decoder<int8> {
+  static constexpr float power = 1;
+  [[gnu::always_inline]] static __m512 widened(__m128i codes) noexcept {
+    return _mm512_cvt_roundepi32_ps(_mm512_cvtepi8_epi32(codes), to_nearest);
+  }
+  [[gnu::always_inline]] static decoded decode(__m256i codes) noexcept {
+    return {widened(_mm256_castsi256_si128(codes)), widened(_mm256_extracti128_si256(codes, 1))};
+  }
+};
+
+/// Through binary16, which has the mantissa bits of all and the exponents of some. All codes of NaN are one.
+[[gnu::always_inline]] inline decoded decode_halves(__m512i halves, __mmask32 nan) noexcept {
+  const __m512i numbers = _mm512_mask_mov_epi16(halves, nan, _mm512_set1_epi16(0x7e00));
+  return {source<element_type::float16>::widened(_mm512_castsi512_si256(numbers)),
+          source<element_type::float16>::widened(_mm512_extracti64x4_epi64(numbers, 1))};
+}
+
+template <>
+struct decoder<fp8_e4m3fn> {
+  static constexpr float power = 256;
+  [[gnu::always_inline]] static decoded decode(__m256i codes) noexcept {
+    const __m512i shifted = _mm512_slli_epi16(_mm512_cvtepi8_epi16(codes), 7);
+    const __m512i halves = _mm512_and_si512(shifted, _mm512_set1_epi16(static_cast<short>(0xbfff)));
+    const __m512i negative = _mm512_or_si512(shifted, all(0xc000c000u));
+    return decode_halves(halves,
+                         _mm512_cmpeq_epi16_mask(negative, _mm512_set1_epi16(static_cast<short>(0xff80))));
+  }
+};
+
+template <>
+struct decoder<fp8_e5m2> {
+  static constexpr float power = 1;
+  [[gnu::always_inline]] static decoded decode(__m256i codes) noexcept {
+    const __m512i halves = _mm512_slli_epi16(_mm512_cvtepu8_epi16(codes), 8);
+    const __m512i size = _mm512_and_si512(halves, all(0x7fff7fffu));
+    return decode_halves(halves, _mm512_cmpgt_epi16_mask(size, _mm512_set1_epi16(0x7c00)));
+  }
+};
+
+/// Scales times the decoder's power.
+template <dtype D>
+struct one_scale {
+  __m512 same;
+  [[gnu::always_inline]] explicit one_scale(float value) noexcept
+      : same(_mm512_set1_ps(value * decoder<D>::power)) {}
+  [[gnu::always_inline]] __m512 at(std::size_t) const noexcept { return same; }
+  [[gnu::always_inline]] __m512 at(std::size_t, __mmask16) const noexcept { return same; }
+};
+
+template <dtype D>
+struct each_scale {
+  const float* values;
+  [[gnu::always_inline]] __m512 at(std::size_t i) const noexcept {
+    return raised(_mm512_loadu_ps(values + i));
+  }
+  [[gnu::always_inline]] __m512 at(std::size_t i, __mmask16 mask) const noexcept {
+    return raised(_mm512_maskz_loadu_ps(mask, values + i));
+  }
+  [[gnu::always_inline]] static __m512 raised(__m512 scales) noexcept {
+    if constexpr (decoder<D>::power == 1) return scales;
+    return _mm512_mul_round_ps(scales, _mm512_set1_ps(decoder<D>::power), to_nearest);
+  }
+};
+
+/// Up to 32 values.
+template <dtype D, class Scales>
+[[gnu::always_inline]] inline void decode_some(const typename D::storage* codes, std::size_t n,
+                                               const Scales& scales, std::size_t at, float* values) noexcept {
+  const auto mask = static_cast<__mmask32>(first_of_block(n));
+  const __mmask16 m0 = lanes_of(mask, 0);
+  const __mmask16 m1 = lanes_of(mask, 1);
+  const decoded found = decoder<D>::decode(_mm256_maskz_loadu_epi8(mask, codes));
+  _mm512_mask_storeu_ps(values, m0, _mm512_mul_round_ps(found.low, scales.at(at, m0), to_nearest));
+  _mm512_mask_storeu_ps(values + lanes, m1,
+                        _mm512_mul_round_ps(found.high, scales.at(at + lanes, m1), to_nearest));
+}
+
+template <dtype D, bool Streams, class Scales>
+inline void decode(const typename D::storage* codes, std::size_t n, const Scales& scales,
+                   float* values) noexcept {
+  constexpr std::size_t step = 2 * lanes;
+  std::size_t i = 0;
+  if constexpr (Streams) {
+    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(values)) / sizeof(float) % lanes;
+    i = head < n ? head : n;
+    decode_some<D>(codes, i, scales, 0, values);
+  }
+  for (; i + step <= n; i += step) {
+    prefetch(reinterpret_cast<const unsigned char*>(codes + i));
+    const decoded found = decoder<D>::decode(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes + i)));
+    store<Streams>(values + i, _mm512_castps_si512(_mm512_mul_round_ps(found.low, scales.at(i), to_nearest)));
+    store<Streams>(values + i + lanes,
+                   _mm512_castps_si512(_mm512_mul_round_ps(found.high, scales.at(i + lanes), to_nearest)));
+  }
+  if (i < n) decode_some<D>(codes + i, n - i, scales, i, values + i);
+  if constexpr (Streams) _mm_sfence();
+}
+
+/// The largest of the magnitudes of 32 half numbers a vector: as numbers they have the order of integers.
+[[gnu::always_inline]] inline std::uint16_t amax_of_halves(const unsigned char* x, std::size_t n) noexcept {
+  const __m512i size = _mm512_set1_epi16(0x7fff);
+  __m512i a = _mm512_setzero_si512();
+  __m512i b = a;
+  std::size_t i = 0;
+  for (; i + 64 <= n; i += 64, x += 128) {
+    prefetch(x);
+    prefetch(x + 64);
+    a = _mm512_max_epu16(a, _mm512_and_si512(_mm512_loadu_si512(x), size));
+    b = _mm512_max_epu16(b, _mm512_and_si512(_mm512_loadu_si512(x + 64), size));
+  }
+  const std::uint64_t rest = first_of_block(n - i);
+  const auto low = static_cast<__mmask32>(rest);
+  const auto high = static_cast<__mmask32>(rest >> 32);
+  a = _mm512_max_epu16(a, _mm512_and_si512(_mm512_maskz_loadu_epi16(low, x), size));
+  b = _mm512_max_epu16(b, _mm512_and_si512(_mm512_maskz_loadu_epi16(high, x + 64), size));
+  const __m512i words = _mm512_max_epu16(a, b);
+  const __m512i pairs = _mm512_max_epu16(words, _mm512_srli_epi32(words, 16));
+  return static_cast<std::uint16_t>(_mm512_reduce_max_epu32(_mm512_and_si512(pairs, all(0xffffu))));
+}
+
+[[gnu::always_inline]] inline std::uint32_t amax_of_floats(const unsigned char* x, std::size_t n) noexcept {
+  using from = source<element_type::float32>;
+  __m512i a = _mm512_setzero_si512();
+  __m512i b = a;
+  __m512i c = a;
+  __m512i d = a;
+  std::size_t i = 0;
+  for (; i + 64 <= n; i += 64, x += 256) {
+    for (std::size_t line = 0; line < 256; line += 64) prefetch(x + line);
+    a = _mm512_max_epu32(a, magnitudes(from::load(x)));
+    b = _mm512_max_epu32(b, magnitudes(from::load(x + 64)));
+    c = _mm512_max_epu32(c, magnitudes(from::load(x + 128)));
+    d = _mm512_max_epu32(d, magnitudes(from::load(x + 192)));
+  }
+  for (; i < n; i += lanes, x += 64) a = _mm512_max_epu32(a, magnitudes(from::load(x, first_lanes(n - i))));
+  return _mm512_reduce_max_epu32(_mm512_max_epu32(_mm512_max_epu32(a, b), _mm512_max_epu32(c, d)));
+}
+
+/// The magnitudes of a row of 1 or more values, the larger of those that share a lane.
+template <element_type Type>
+[[gnu::always_inline]] inline __m512i row_amax(const unsigned char* x, std::size_t columns) noexcept {
+  constexpr std::size_t size = lanes * sizeof(typename source<Type>::stored);
+  __m512i seen = magnitudes(exact<Type>(source<Type>::load(x, first_lanes(columns))));
+  for (std::size_t i = lanes; i < columns; i += lanes) {
+    x += size;
+    seen = _mm512_max_epu32(seen, magnitudes(exact<Type>(source<Type>::load(x, first_lanes(columns - i)))));
+  }
+  return seen;
+}
+
+/// Four rows, one in each place of four.
+template <element_type Type>
+[[gnu::always_inline]] inline __m512i four_rows_amax(const unsigned char* x, std::size_t columns) noexcept {
+  const std::size_t row = columns * sizeof(typename source<Type>::stored);
+  const __m512i a = row_amax<Type>(x, columns);
+  const __m512i b = row_amax<Type>(x + row, columns);
+  const __m512i c = row_amax<Type>(x + 2 * row, columns);
+  const __m512i d = row_amax<Type>(x + 3 * row, columns);
+  const __m512i ab = _mm512_max_epu32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+  const __m512i cd = _mm512_max_epu32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+  return _mm512_max_epu32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+}
+
+/// Halves the quarters of both: what they have is in the order of rows.
+[[gnu::always_inline]] inline __m512i larger_quarters(__m512i a, __m512i b) noexcept {
+  return _mm512_max_epu32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
+}
+
+template <element_type Type>
+inline void amax_of_rows(const unsigned char* x, std::size_t rows, std::size_t columns,
+                         float* amax) noexcept {
+  const std::size_t row = columns * sizeof(typename source<Type>::stored);
+  std::size_t r = 0;
+  for (; r + lanes <= rows; r += lanes, x += lanes * row) {
+    for (std::size_t line = 0; line < lanes * row; line += 64) prefetch(x + line);
+    const __m512i a = four_rows_amax<Type>(x, columns);
+    const __m512i b = four_rows_amax<Type>(x + 4 * row, columns);
+    const __m512i c = four_rows_amax<Type>(x + 8 * row, columns);
+    const __m512i d = four_rows_amax<Type>(x + 12 * row, columns);
+    const __m512i found = larger_quarters(larger_quarters(a, b), larger_quarters(c, d));
+    _mm512_storeu_si512(amax + r, _mm512_max_epu32(found, _mm512_loadu_si512(amax + r)));
+  }
+  for (; r < rows; ++r, x += row) {
+    const std::uint32_t found = _mm512_reduce_max_epu32(row_amax<Type>(x, columns));
+    if (found > detail::bits_of(amax[r])) amax[r] = detail::float_of(found);
+  }
+}
+
+/// Which lanes hold numbers from 2^-60 to 2^60.
+[[gnu::always_inline]] inline __mmask16 ordinary_in(__m512i bits) noexcept {
+  return _mm512_cmple_epu32_mask(_mm512_sub_epi32(bits, all(0x21800000u)), all(0x3c000000u));
+}
+
+/// numerators / denominators by integers, in the lanes of the mask.
+inline __m512i divided_strictly(__m512i quotients, __m512i numerators, __m512i denominators,
+                                __mmask16 mask) noexcept {
+  alignas(64) std::uint32_t x[lanes];
+  alignas(64) std::uint32_t y[lanes];
+  alignas(64) std::uint32_t q[lanes];
+  _mm512_store_si512(x, numerators);
+  _mm512_store_si512(y, denominators);
+  _mm512_store_si512(q, quotients);
+  for (std::size_t i = 0; i < lanes; ++i)
+    if ((mask >> i & 1) != 0) q[i] = detail::divide(x[i], y[i]);
+  return _mm512_load_si512(q);
+}
+
+/// numerators / denominators: by the hardware where no flag can touch it.
+[[gnu::always_inline]] inline __m512i divided(__m512i x, __m512i y, __mmask16 mask) noexcept {
+  const __m512i quotients =
+      _mm512_castps_si512(_mm512_div_round_ps(_mm512_castsi512_ps(x), _mm512_castsi512_ps(y), to_nearest));
+  const auto sure = static_cast<__mmask16>(ordinary_in(x) & ordinary_in(y) & ordinary_in(quotients));
+  const auto rest = static_cast<__mmask16>(mask & ~sure);
+  if (rest != 0) [[unlikely]]
+    return divided_strictly(quotients, x, y, rest);
+  return quotients;
+}
+
+template <element_type Type>
+inline void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
+  const __m512i divisor = all(detail::bits_of(numbers.divisor));
+  for (std::size_t i = 0; i < n; i += lanes) {
+    const __mmask16 mask = first_lanes(n - i);
+    __m512i scale = all(detail::one_bits);
+    if (detail::magnitude(detail::bits_of(numbers.divisor)) != 0) {
+      scale = divided(_mm512_maskz_loadu_epi32(mask, amax + i), divisor, mask);
+      if (Type != element_type::float32 && numbers.halves != half_rounding::nothing)
+        scale = _mm512_castps_si512(exact<Type>(source<Type>::rounded(_mm512_castsi512_ps(scale))));
+      scale = _mm512_and_si512(scale, all(~detail::sign_bit));
+      scale = _mm512_max_epu32(scale, all(detail::bits_of(numbers.floor)));
+      scale = _mm512_mask_mov_epi32(scale, _mm512_testn_epi32_mask(scale, scale), all(detail::infinity_bits));
+    }
+    _mm512_mask_storeu_epi32(amax + i, mask, scale);
+  }
+}
+
+}  // namespace avx512
+
+/// Kernels over contiguous elements of any alignment. Factors and scales of encode and decode are ordinary
+/// (2^-60 to 2^60). `streams` is for what is larger than the caches: codes and values go past them.
+struct x86_avx512 {
+  /// Whether the set has kernels for a dtype and an element type.
+  template <dtype D, element T>
+  static constexpr bool has =
+      (std::same_as<D, int8> || std::same_as<D, fp8_e4m3fn> || std::same_as<D, fp8_e5m2>) &&
+      element_traits<T>::type != element_type::float64;
+
+  /// The largest magnitude as float bits, starting from `seen`; NaN and infinity win.
+  template <element T>
+  static std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
+    using stored = typename avx512::source<type_of<T>>::stored;
+    std::uint32_t found = 0;
+    if constexpr (type_of<T> == element_type::float32)
+      found = avx512::amax_of_floats(bytes_of(values), n);
+    else
+      found = detail::bits_of(stored{avx512::amax_of_halves(bytes_of(values), n)}.to_float());
+    return found > seen ? found : seen;
+  }
+
+  /// amax[i] becomes the larger of amax[i] and |values[i]|, by their bits.
+  template <element T>
+  static void amax_each(const T* values, std::size_t n, float* amax) noexcept {
+    using from = avx512::source<type_of<T>>;
+    for (std::size_t i = 0; i < n; i += avx512::lanes) {
+      const unsigned char* x = bytes_of(values + i);
+      const __mmask16 mask = avx512::first_lanes(n - i);
+      avx512::prefetch(x);
+      const __m512i size = avx512::magnitudes(avx512::exact<type_of<T>>(from::load(x, mask)));
+      _mm512_mask_storeu_epi32(amax + i, mask,
+                               _mm512_max_epu32(size, _mm512_maskz_loadu_epi32(mask, amax + i)));
+    }
+  }
+
+  /// The same for rows of 1 to 63 values side by side: amax[r] of row r.
+  template <element T>
+  static void amax_rows(const T* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
+    avx512::amax_of_rows<type_of<T>>(bytes_of(values), rows, columns, amax);
+  }
+
+  /// Turns amax (finite, not negative) into the scales to encode by.
+  template <element T>
+  static void scales(float* amax_then_scales, std::size_t n, const recipe& numbers) noexcept {
+    avx512::scales<type_of<T>>(amax_then_scales, n, numbers);
+  }
+
+  /// Scales, or their reciprocals; whether all are ordinary.
+  template <arithmetic How>
+  static bool factors(const float* scales, std::size_t n, float* factors) noexcept {
+    bool ordinary = true;
+    for (std::size_t i = 0; i < n; i += avx512::lanes) {
+      const __mmask16 mask = avx512::first_lanes(n - i);
+      const __m512i one = avx512::all(detail::one_bits);
+      __m512i factor = _mm512_mask_loadu_epi32(one, mask, scales + i);
+      if constexpr (How == arithmetic::multiply_by_reciprocal) factor = avx512::divided(one, factor, mask);
+      ordinary = ordinary && avx512::ordinary_in(factor) == 0xffff;
+      _mm512_mask_storeu_epi32(factors + i, mask, factor);
+    }
+    return ordinary;
+  }
+
+  /// out[r * columns + c] = factors[r], for 1 to 63 columns. Writes up to 64 floats beyond the last.
+  static void repeat(const float* factors, std::size_t rows, std::size_t columns, float* out) noexcept {
+    for (std::size_t r = 0; r < rows; ++r, out += columns) {
+      const __m512 factor = _mm512_set1_ps(factors[r]);
+      for (std::size_t c = 0; c < columns; c += avx512::lanes) _mm512_storeu_ps(out + c, factor);
+    }
+  }
+
+  /// Codes by one factor. RoundsQuotient: quotients are rounded to T before.
+  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
+  static void encode_run(const T* values, std::size_t n, float factor, typename D::storage* codes,
+                         bool streams) noexcept {
+    encode<D, How, RoundsQuotient>(values, n, avx512::one_factor<How>(factor), codes, streams);
+  }
+
+  /// Codes by a factor an element.
+  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
+  static void encode_each(const T* values, std::size_t n, const float* factors, typename D::storage* codes,
+                          bool streams) noexcept {
+    encode<D, How, RoundsQuotient>(values, n, avx512::each_factor<How>{factors}, codes, streams);
+  }
+
+  /// Values by one scale.
+  template <dtype D>
+  static void decode_run(const typename D::storage* codes, std::size_t n, float scale, float* values,
+                         bool streams) noexcept {
+    decode<D>(codes, n, avx512::one_scale<D>(scale), values, streams);
+  }
+
+  /// Values by a scale an element.
+  template <dtype D>
+  static void decode_each(const typename D::storage* codes, std::size_t n, const float* scales, float* values,
+                          bool streams) noexcept {
+    decode<D>(codes, n, avx512::each_scale<D>{scales}, values, streams);
+  }
+
+  /// Elements as floats.
+  template <element T>
+  static void widen(const T* values, std::size_t n, float* out) noexcept {
+    using from = avx512::source<type_of<T>>;
+    for (std::size_t i = 0; i < n; i += avx512::lanes) {
+      const __mmask16 mask = avx512::first_lanes(n - i);
+      _mm512_mask_storeu_ps(out + i, mask, avx512::exact<type_of<T>>(from::load(bytes_of(values + i), mask)));
+    }
+  }
+
+  /// Floats as the nearest elements.
+  template <element T>
+  static void narrow(const float* values, std::size_t n, T* out) noexcept {
+    using to = avx512::source<type_of<T>>;
+    for (std::size_t i = 0; i < n; i += avx512::lanes) {
+      const __mmask16 mask = avx512::first_lanes(n - i);
+      const __m512 x = _mm512_maskz_loadu_ps(mask, values + i);
+      if constexpr (type_of<T> == element_type::float32) {
+        _mm512_mask_storeu_ps(out + i, mask, x);
+      } else {
+        const __m256i nan = _mm256_set1_epi16(to::stored::codec::nan_code);
+        _mm256_mask_storeu_epi16(out + i, mask,
+                                 _mm256_mask_mov_epi16(to::narrowed(x), avx512::nan_in(x), nan));
+      }
+    }
+  }
+
+  /// Adds to sums those of (x - y)^2, x^2, y^2 and x * y, and to max_abs the largest |x - y|. All are finite.
+  static void add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
+                         double& max_abs) noexcept {
+    __m512d errors = _mm512_setzero_pd();
+    __m512d xs = errors;
+    __m512d ys = errors;
+    __m512d products = errors;
+    __m512d largest = errors;
+    constexpr std::size_t step = 8;
+    for (std::size_t i = 0; i < n; i += step) {
+      const auto mask = static_cast<__mmask8>(avx512::first_lanes(n - i));
+      const __m512d a = _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, x + i));
+      const __m512d b = _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, y + i));
+      const __m512d error = _mm512_sub_pd(a, b);
+      errors = _mm512_fmadd_pd(error, error, errors);
+      xs = _mm512_fmadd_pd(a, a, xs);
+      ys = _mm512_fmadd_pd(b, b, ys);
+      products = _mm512_fmadd_pd(a, b, products);
+      largest = _mm512_max_pd(largest, _mm512_abs_pd(error));
+    }
+    sums[0] += _mm512_reduce_add_pd(errors);
+    sums[1] += _mm512_reduce_add_pd(xs);
+    sums[2] += _mm512_reduce_add_pd(ys);
+    sums[3] += _mm512_reduce_add_pd(products);
+    const double found = _mm512_reduce_max_pd(largest);
+    max_abs = found > max_abs ? found : max_abs;
+  }
+
+ private:
+  template <element T>
+  static constexpr element_type type_of = element_traits<T>::type;
+
+  template <element T>
+  static const unsigned char* bytes_of(const T* values) noexcept {
+    return reinterpret_cast<const unsigned char*>(values);
+  }
+
+  template <dtype D, arithmetic How, bool RoundsQuotient, element T, class Factors>
+  static void encode(const T* values, std::size_t n, const Factors& factors, typename D::storage* codes,
+                     bool streams) noexcept {
+    constexpr element_type rounding = RoundsQuotient ? type_of<T> : element_type::float32;
+    if (streams)
+      avx512::encode<D, How, type_of<T>, rounding, true>(bytes_of(values), n, factors, codes);
+    else
+      avx512::encode<D, How, type_of<T>, rounding, false>(bytes_of(values), n, factors, codes);
+  }
+
+  template <dtype D, class Scales>
+  static void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
+                     bool streams) noexcept {
+    if (streams)
+      avx512::decode<D, true>(codes, n, scales, values);
+    else
+      avx512::decode<D, false>(codes, n, scales, values);
+  }
+};
+
+}  // namespace PTQ_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+PTQ_TARGET_POP
+PTQ_PRECISE_POP
+
+#endif  // PTQ_NATIVE
+#endif  // PTQ_KERNELS_X86_AVX512_HPP
 
 // ---- ptq/policies.hpp ----
 

@@ -45,16 +45,17 @@ SYSTEM = {
     3: "",
     4: "cmath",
     5: "",
-    6: "algorithm atomic charconv climits condition_variable cstdio cstdlib cstring deque exception immintrin.h iterator map memory mutex numeric optional"
+    6: "algorithm atomic charconv climits condition_variable cstdio cstdlib cstring deque exception iterator map memory mutex numeric optional"
        " set string string_view system_error thread tuple unordered_map unordered_set variant vector",
     7: "cerrno chrono ctime filesystem",
 }
 
-# What one operating system has, and whose business that is. Everything else asks the room file, and not which system it is.
+# What one operating system or processor has, and whose business that is. Everything else asks the room file, and not which system it is.
 SYSTEMS = {
     "fcntl.h sys/file.h sys/mman.h sys/resource.h sys/stat.h sys/types.h unistd.h":
         "file/posix/* file/run_folder.hpp data/images.hpp",
     "windows.h": "file/windows/*",
+    "immintrin.h": "kernels/x86_*",
 }
 ASKS = re.compile(r"^\s*#\s*(?:if|elif).*\b(_WIN32|__MINGW\w*|_MSC_VER|__linux__|__unix__|__APPLE__)\b", re.MULTILINE)
 MAY_ASK = "file/* detail/platform.hpp"

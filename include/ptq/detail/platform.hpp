@@ -10,6 +10,7 @@
 /// what
 ///   changes machine code, so that translation units built with different flags never share a body.
 /// - PTQ_PRECISE_PUSH / PTQ_PRECISE_POP: around float arithmetic that decides a code or a scale.
+/// - PTQ_TARGET_PUSH(features) / PTQ_TARGET_POP: around the kernels of an instruction set.
 #ifndef PTQ_DETAIL_PLATFORM_HPP
 #define PTQ_DETAIL_PLATFORM_HPP
 
@@ -66,6 +67,23 @@
 #else
 #define PTQ_PRECISE_PUSH
 #define PTQ_PRECISE_POP
+#endif
+
+// The functions between may use the instructions, whatever the flags. Lambdas do not get them.
+#define PTQ_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define PTQ_TARGET_PUSH(features) \
+  PTQ_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define PTQ_TARGET_POP _Pragma("clang attribute pop")
+#else
+// GCC 12 warns of its own intrinsics: what they leave undefined, and constants in macros without
+// optimisation.
+#define PTQ_TARGET_PUSH(features)                                                             \
+  _Pragma("GCC push_options") PTQ_PRAGMA(GCC target(features)) _Pragma("GCC diagnostic push") \
+      _Pragma("GCC diagnostic ignored \"-Wmaybe-uninitialized\"")                             \
+          _Pragma("GCC diagnostic ignored \"-Wuninitialized\"")                               \
+              _Pragma("GCC diagnostic ignored \"-Wsign-conversion\"")
+#define PTQ_TARGET_POP _Pragma("GCC diagnostic pop") _Pragma("GCC pop_options")
 #endif
 
 #endif  // PTQ_DETAIL_PLATFORM_HPP

@@ -51,16 +51,18 @@ inline namespace PTQ_BUILD {
 inline bool is_available(isa set) noexcept {
 #if PTQ_NATIVE
   __builtin_cpu_init();
-  const bool has_avx2 = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
-  unsigned leaf = 1;  // clang before 19 cannot be asked for F16C: bit 29 of ecx
+  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  // clang before 19 cannot be asked for F16C: bit 29 of ecx.
+  // NOLINTBEGIN(misc-const-correctness): assembly writes them
+  unsigned leaf = 1;
   unsigned features = 0;
+  // NOLINTEND(misc-const-correctness)
   __asm__("cpuid" : "+a"(leaf), "=c"(features) : : "ebx", "edx");
   const bool has_f16c = (features & (1u << 29)) != 0;
   if (set == isa::avx2) return has_avx2 && has_f16c;
   if (set == isa::avx512) {
-    return has_avx2 && has_f16c && __builtin_cpu_supports("avx512f") != 0 &&
-           __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
-           __builtin_cpu_supports("avx512dq") != 0;
+    return has_avx2 && has_f16c && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   }
 #endif
   return set == isa::portable;
