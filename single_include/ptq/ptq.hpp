@@ -1365,6 +1365,26 @@ constexpr int exponent_above(std::uint32_t magnitude_bits) noexcept {
   return value.exponent + static_cast<int>(std::bit_width(value.significand));
 }
 
+namespace detail {
+
+/// Where bin i ends up when the range has doubled that often.
+template <std::size_t Bins>
+constexpr std::size_t merged_bin(std::size_t i, int doublings) noexcept {
+  constexpr int bits = std::countr_zero(Bins);
+  return doublings < bits ? i >> doublings : 0;
+}
+
+template <std::size_t Bins, class Count>
+constexpr void merge_bins(std::array<Count, Bins>& counts, int doublings) noexcept {
+  for (std::size_t i = 0; i < Bins; ++i) {
+    const Count moving = counts[i];
+    counts[i] = 0;
+    counts[merged_bin<Bins>(i, doublings)] += moving;
+  }
+}
+
+}  // namespace detail
+
 /// Bin i counts the magnitudes in [i, i + 1) x 2^exponent / Bins. The range grows by doubling, which merges
 /// neighbouring bins and is exact: what is counted does not depend on the order or the grouping of the
 /// values.
@@ -1381,11 +1401,7 @@ struct histogram {
     if (wanted <= exponent) return;
     const int doublings = wanted - exponent;
     exponent = wanted;
-    for (std::size_t i = 0; i < Bins; ++i) {
-      const std::uint64_t moving = counts[i];
-      counts[i] = 0;
-      counts[merged(i, doublings)] += moving;
-    }
+    detail::merge_bins(counts, doublings);
   }
 
   /// Counts the magnitudes of values, all of them below 2^exponent.
@@ -1396,7 +1412,7 @@ struct histogram {
   constexpr void merge(const histogram& other) noexcept {
     grow(other.exponent);
     const int doublings = exponent - other.exponent;
-    for (std::size_t i = 0; i < Bins; ++i) counts[merged(i, doublings)] += other.counts[i];
+    for (std::size_t i = 0; i < Bins; ++i) counts[detail::merged_bin<Bins>(i, doublings)] += other.counts[i];
   }
 
   /// The bins up to the last one that is not empty.
@@ -1437,16 +1453,311 @@ struct histogram {
 
  private:
   static constexpr int bits = std::countr_zero(Bins);
-
-  /// Where bin i ends up when the range has doubled that often.
-  static constexpr std::size_t merged(std::size_t i, int doublings) noexcept {
-    return doublings < bits ? i >> doublings : 0;
-  }
 };
 
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_CALIBRATION_HISTOGRAM_HPP
+
+// ---- ptq/kernels/isa.hpp ----
+
+/// @file isa.hpp Which instruction set the kernels use: the best that the machine has, found once. Tests and
+/// programs can force another.
+#ifndef PTQ_KERNELS_ISA_HPP
+#define PTQ_KERNELS_ISA_HPP
+
+namespace ptq::inline v0_1 {
+
+enum class isa : unsigned char {
+  portable,  ///< plain C++, the same on every machine
+  avx2,      ///< x86-64 with AVX2, FMA and F16C
+  avx512,    ///< x86-64 with AVX-512 F, BW, VL and DQ
+  neon,      ///< AArch64
+};
+
+inline constexpr isa all_isas[] = {isa::portable, isa::avx2, isa::avx512, isa::neon};
+
+constexpr const char* name_of(isa set) noexcept {
+  constexpr const char* names[] = {"portable", "avx2", "avx512", "neon"};
+  return names[static_cast<unsigned char>(set)];
+}
+
+/// The instruction set of a name; null if it is the name of none.
+constexpr const isa* find_isa(const char* name) noexcept {
+  for (const isa& set : all_isas) {
+    const char* a = name;
+    const char* b = name_of(set);
+    while (*a != '\0' && *a == *b) {
+      ++a;
+      ++b;
+    }
+    if (*a == *b) return &set;
+  }
+  return nullptr;
+}
+
+namespace detail {
+
+inline constexpr unsigned char isa_unknown = 0xff;
+
+/// One for all translation units, whatever their flags. Not a std::atomic, which is no header of firmware.
+inline constinit unsigned char chosen_isa = isa_unknown;
+
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// Whether the machine has the instruction set, and this build its kernels.
+inline bool is_available(isa set) noexcept {
+#if PTQ_NATIVE
+  __builtin_cpu_init();
+  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  // clang before 19 cannot be asked for F16C: bit 29 of ecx.
+  // NOLINTBEGIN(misc-const-correctness): assembly writes them
+  unsigned leaf = 1;
+  unsigned features = 0;
+  // NOLINTEND(misc-const-correctness)
+  __asm__("cpuid" : "+a"(leaf), "=c"(features) : : "ebx", "edx");
+  const bool has_f16c = (features & (1u << 29)) != 0;
+  if (set == isa::avx2) return has_avx2 && has_f16c;
+  if (set == isa::avx512) {
+    return has_avx2 && has_f16c && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  }
+#endif
+  return set == isa::portable;
+}
+
+/// The best that is available.
+inline isa best_isa() noexcept {
+  if (is_available(isa::avx512)) return isa::avx512;
+  return is_available(isa::avx2) ? isa::avx2 : isa::portable;
+}
+
+/// All kernels use this one from now on. It must be available.
+inline void force_isa(isa set) noexcept {
+  PTQ_ASSERT(is_available(set));
+  __atomic_store_n(&detail::chosen_isa, static_cast<unsigned char>(set), __ATOMIC_RELAXED);
+}
+
+/// All kernels use the best from now on, as they do at the start of the program.
+inline void choose_best_isa() noexcept {
+  force_isa(best_isa());
+}
+
+/// The one that kernels use.
+inline isa active_isa() noexcept {
+#if PTQ_NATIVE
+  const unsigned char chosen = __atomic_load_n(&detail::chosen_isa, __ATOMIC_RELAXED);
+  if (chosen != detail::isa_unknown) return static_cast<isa>(chosen);
+  choose_best_isa();
+  return best_isa();
+#else
+  return isa::portable;
+#endif
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_KERNELS_ISA_HPP
+
+// ---- ptq/kernels/x86_histogram.hpp ----
+
+/// @file x86_histogram.hpp The bins of magnitudes by AVX-512 and AVX2: they find the bins of one block while
+/// they count those of the block before, because the one work is of vectors and the other of addresses.
+///
+/// A magnitude times a power of two is exact, or smaller than 1 where it is subnormal; so no flag and no mode
+/// of the machine changes a bin.
+#ifndef PTQ_KERNELS_X86_HISTOGRAM_HPP
+#define PTQ_KERNELS_X86_HISTOGRAM_HPP
+
+#if PTQ_NATIVE
+
+#include <immintrin.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_BUILD {
+
+/// How many values a kernel looks at before it counts some: blocks are multiples of it.
+inline constexpr std::size_t bins_at_once = 32;
+
+/// Counts in four tables, so that equal values in a row wait less for each other's sums.
+template <std::size_t Bins>
+using count_tables = std::array<std::array<std::uint32_t, Bins>, 4>;
+
+/// Bins to count, a multiple of `bins_at_once`.
+struct bin_list {
+  const std::uint16_t* bins = nullptr;
+  std::size_t size = 0;
+};
+
+/// What a kernel found of a block.
+struct binned_block {
+  std::uint32_t amax;  ///< float bits; 0x7f800000 or more where a value is NaN or infinity
+  std::size_t size;    ///< of the list of bins, filled up with 0 to a multiple of `bins_at_once`
+  std::size_t zeros;   ///< how many values lie in bin 0, if the kernel knows
+};
+
+template <std::size_t Bins>
+[[gnu::always_inline]] inline void count_some(const std::uint16_t* bins,
+                                              count_tables<Bins>& tables) noexcept {
+  for (std::size_t i = 0; i < bins_at_once; i += 4) {
+    ++tables[0][bins[i]];
+    ++tables[1][bins[i + 1]];
+    ++tables[2][bins[i + 2]];
+    ++tables[3][bins[i + 3]];
+  }
+}
+
+/// Reads ahead of itself, by half a page: the counting hides the way to the memory.
+[[gnu::always_inline]] inline void fetch_ahead(const float* values) noexcept {
+  constexpr int ahead = 2048;  // bytes
+  const char* const at = reinterpret_cast<const char*>(values) + ahead;
+  _mm_prefetch(at, _MM_HINT_T0);
+  _mm_prefetch(at + 64, _MM_HINT_T0);
+}
+
+PTQ_TARGET_PUSH("avx512f,avx512bw,avx512vl,avx512dq")
+
+template <bool SkipsZeros>
+class avx512_bins {
+ public:
+  [[gnu::always_inline]] avx512_bins(float factor, std::uint16_t* bins) noexcept
+      : factors_(_mm512_set1_ps(factor)), largest_(_mm512_setzero_si512()), bins_(bins), end_(bins) {}
+
+  [[gnu::always_inline]] void bin(const float* values) noexcept {
+    const __m512i low = bin_half(values);
+    const __m512i high = bin_half(values + bins_at_once / 2);
+    if constexpr (SkipsZeros) {
+      add_some(low);
+      add_some(high);
+    } else {
+      const __m512i mixed = _mm512_packus_epi32(low, high);  // their order does not matter
+      zeros_ += static_cast<std::size_t>(__builtin_popcount(_mm512_testn_epi16_mask(mixed, mixed)));
+      _mm512_storeu_si512(end_, mixed);
+      end_ += bins_at_once;
+    }
+  }
+
+  [[gnu::always_inline]] binned_block finish(std::size_t n) noexcept {
+    const auto size = static_cast<std::size_t>(end_ - bins_);
+    if constexpr (SkipsZeros) _mm512_storeu_si512(end_, _mm512_setzero_si512());
+    return {_mm512_reduce_max_epu32(largest_), (size + bins_at_once - 1) / bins_at_once * bins_at_once,
+            SkipsZeros ? n - size : zeros_};
+  }
+
+ private:
+  [[gnu::always_inline]] __m512i bin_half(const float* values) noexcept {
+    const __m512i x = _mm512_and_si512(_mm512_set1_epi32(0x7fffffff), _mm512_loadu_si512(values));
+    largest_ = _mm512_max_epu32(largest_, x);
+    return _mm512_cvttps_epi32(_mm512_mul_ps(_mm512_castsi512_ps(x), factors_));
+  }
+
+  [[gnu::always_inline]] void add_some(__m512i bins) noexcept {
+    const __mmask16 some = _mm512_test_epi32_mask(bins, bins);
+    const __m256i narrow = _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(some, bins));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(end_), narrow);
+    end_ += __builtin_popcount(some);
+  }
+
+  __m512 factors_;
+  __m512i largest_;
+  std::uint16_t* bins_;
+  std::uint16_t* end_;
+  std::size_t zeros_ = 0;
+};
+
+/// bins = trunc(|value| x factor) of `n` values, a multiple of `bins_at_once`, with room for as many more.
+/// Counts `before` on the way. Without meaning where a bin is beyond 2^15 - 1.
+template <bool SkipsZeros, std::size_t Bins>
+binned_block bin_avx512(const float* values, std::size_t n, float factor,
+                        std::uint16_t* bins,  // NOLINT(readability-non-const-parameter): the bins go there
+                        bin_list before, count_tables<Bins>& tables) noexcept {
+  avx512_bins<SkipsZeros> found(factor, bins);
+  const std::size_t shared = n < before.size ? n : before.size;
+  for (std::size_t i = 0; i < shared; i += bins_at_once) {
+    fetch_ahead(values + i);
+    found.bin(values + i);
+    count_some<Bins>(before.bins + i, tables);
+  }
+  for (std::size_t i = shared; i < n; i += bins_at_once) found.bin(values + i);
+  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some<Bins>(before.bins + i, tables);
+  return found.finish(n);
+}
+
+PTQ_TARGET_POP
+PTQ_TARGET_PUSH("avx2")
+
+class avx2_bins {
+ public:
+  [[gnu::always_inline]] avx2_bins(float factor, std::uint16_t* bins) noexcept
+      : factors_(_mm256_set1_ps(factor)), largest_(_mm256_setzero_si256()), bins_(bins), end_(bins) {}
+
+  [[gnu::always_inline]] void bin(const float* values) noexcept {
+    bin_half(values);
+    bin_half(values + bins_at_once / 2);
+  }
+
+  [[gnu::always_inline]] binned_block finish() noexcept {
+    alignas(32) std::uint32_t lanes[8];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), largest_);
+    std::uint32_t amax = 0;
+    for (const std::uint32_t lane : lanes) amax = lane > amax ? lane : amax;
+    return {amax, static_cast<std::size_t>(end_ - bins_), 0};
+  }
+
+ private:
+  [[gnu::always_inline]] void bin_half(const float* values) noexcept {
+    const auto* const at = reinterpret_cast<const __m256i*>(values);
+    const __m256i low = bin_quarter(_mm256_loadu_si256(at));
+    const __m256i high = bin_quarter(_mm256_loadu_si256(at + 1));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(end_), _mm256_packus_epi32(low, high));
+    end_ += bins_at_once / 2;
+  }
+
+  [[gnu::always_inline]] __m256i bin_quarter(__m256i values) noexcept {
+    const __m256i x = _mm256_and_si256(_mm256_set1_epi32(0x7fffffff), values);
+    largest_ = _mm256_max_epu32(largest_, x);
+    return _mm256_cvttps_epi32(_mm256_mul_ps(_mm256_castsi256_ps(x), factors_));
+  }
+
+  __m256 factors_;
+  __m256i largest_;
+  std::uint16_t* bins_;
+  std::uint16_t* end_;
+};
+
+/// As `bin_avx512`, which skips no zeros.
+template <std::size_t Bins>
+binned_block bin_avx2(const float* values, std::size_t n, float factor, std::uint16_t* bins, bin_list before,
+                      count_tables<Bins>& tables) noexcept {
+  avx2_bins found(factor, bins);
+  const std::size_t shared = n < before.size ? n : before.size;
+  for (std::size_t i = 0; i < shared; i += bins_at_once) {
+    fetch_ahead(values + i);
+    found.bin(values + i);
+    count_some<Bins>(before.bins + i, tables);
+  }
+  for (std::size_t i = shared; i < n; i += bins_at_once) found.bin(values + i);
+  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some<Bins>(before.bins + i, tables);
+  return found.finish();
+}
+
+PTQ_TARGET_POP
+
+}  // namespace PTQ_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_NATIVE
+
+#endif  // PTQ_KERNELS_X86_HISTOGRAM_HPP
 
 // ---- ptq/error.hpp ----
 
@@ -1949,6 +2260,206 @@ constexpr void encode_tensor(tensor_view<const T> source, const walk& path, cons
 
 #endif  // PTQ_QUANTIZE_BLOCKS_HPP
 
+// ---- ptq/calibration/collector.hpp ----
+
+/// @file collector.hpp Takes in a tensor in one pass over the memory, where this machine has kernels for it.
+#ifndef PTQ_CALIBRATION_COLLECTOR_HPP
+#define PTQ_CALIBRATION_COLLECTOR_HPP
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+
+namespace ptq::inline v0_1::detail {
+inline namespace PTQ_BUILD {
+
+#if PTQ_NATIVE
+
+/// The smallest range whose bins come from a multiplication by a normal power of two.
+template <std::size_t Bins>
+inline constexpr int smallest_ordinary_range = std::countr_zero(Bins) - 126;
+
+/// Counts beside the statistics, which stay untouched until the last value is known to be finite: in tables,
+/// or, of few values, in a list of their bins. Needs 16 bytes of stack a bin, and 18 KiB.
+template <std::size_t Bins>
+class collector {
+ public:
+  /// The most values of one tensor: a table counts every fourth.
+  static constexpr std::size_t most_values = std::size_t{1} << 32;
+
+  /// Whether this machine has the kernels, the tables fit a stack, and the bins the kernels' numbers.
+  static bool is_available() noexcept {
+    return Bins <= 8192 && (active_isa() == isa::avx512 || active_isa() == isa::avx2);
+  }
+
+  /// False where the bins of a range are too narrow to be found by a multiplication with a normal number.
+  static constexpr bool is_ordinary(int exponent) noexcept { return exponent >= smallest; }
+
+  /// @param exponent where the range begins
+  /// @param size     how many values there will be
+  collector(int exponent, std::size_t size) noexcept
+      : exponent_(exponent > smallest ? exponent : smallest),
+        is_listed_(size <= most_listed),
+        has_avx512_(active_isa() == isa::avx512),
+        skips_zeros_(is_listed_) {
+    if (!is_listed_) tables_ = {};
+  }
+
+  /// False where one of the values is NaN or infinity: then there is no more to be done with the collector.
+  bool take(const float* values, std::size_t n) noexcept {
+    while (n > 0) {
+      const bool is_direct = waiting_ == 0 && n >= at_once;
+      std::size_t size = is_direct ? n / at_once * at_once : n;
+      const std::size_t most = is_direct ? block : rest_.size() - waiting_;
+      if (size > most) size = most;
+      if (is_direct ? !take_block(values, size) : !keep(values, size)) return false;
+      values += size;
+      n -= size;
+    }
+    return true;
+  }
+
+  /// After the last values. False as `take`.
+  bool close() noexcept {
+    for (; waiting_ % at_once != 0; --zeros_) rest_[waiting_++] = 0;
+    return take_block(rest_.data(), waiting_);
+  }
+
+  /// The bits of the largest magnitude.
+  std::uint32_t amax() const noexcept { return amax_; }
+
+  /// Adds what was taken to the counts of a histogram that has grown to hold it, of an ordinary range.
+  void finish(std::array<std::uint64_t, Bins>& counts) noexcept {
+    counts[0] += zeros_;
+    if (is_listed_) {
+      for (const std::uint16_t& bin : std::span(list_).first(listed_)) ++counts[bin];
+    } else {
+      bin(nullptr, 0);
+      for (std::size_t i = 0; i < Bins; ++i)
+        counts[i] += std::uint64_t{tables_[0][i]} + tables_[1][i] + tables_[2][i] + tables_[3][i];
+    }
+  }
+
+ private:
+  static constexpr int smallest = std::countr_zero(Bins) - 126;
+  static constexpr std::size_t at_once = kernels::bins_at_once;
+  static constexpr std::size_t block = 1024;
+  static constexpr std::size_t most_listed = 8192;
+
+  /// Values for which a block is too long wait for others.
+  bool keep(const float* values, std::size_t n) noexcept {
+    for (std::size_t i = 0; i < n; ++i) rest_[waiting_ + i] = values[i];
+    waiting_ += n;
+    if (waiting_ < rest_.size()) return true;
+    waiting_ = 0;
+    return take_block(rest_.data(), rest_.size());
+  }
+
+  bool take_block(const float* values, std::size_t n) noexcept {
+    kernels::binned_block found = bin(values, n);
+    if (found.amax > amax_) {
+      if (!is_finite(found.amax)) return false;
+      amax_ = found.amax;
+      if (exponent_above(amax_) > exponent_) {
+        grow(exponent_above(amax_));
+        found = bin(values, n);
+      }
+    }
+    zeros_ += n - found.size;
+    skips_zeros_ = found.zeros > n / 8;
+    if (is_listed_) {
+      listed_ += found.size;
+    } else {
+      pending_ = {place(), found.size};
+      is_second_ = !is_second_;
+    }
+    return true;
+  }
+
+  /// Where the next bins go.
+  std::uint16_t* place() noexcept {
+    return list_.data() + (is_listed_ ? listed_ : is_second_ ? block + at_once : 0);
+  }
+
+  /// Counts what is pending.
+  kernels::binned_block bin(const float* values, std::size_t n) noexcept {
+    const float factor = float_of(static_cast<std::uint32_t>(127 + std::countr_zero(Bins) - exponent_) << 23);
+    const kernels::bin_list before = pending_;
+    pending_ = {};
+    if (!has_avx512_) return kernels::bin_avx2<Bins>(values, n, factor, place(), before, tables_);
+    return skips_zeros_ ? kernels::bin_avx512<true, Bins>(values, n, factor, place(), before, tables_)
+                        : kernels::bin_avx512<false, Bins>(values, n, factor, place(), before, tables_);
+  }
+
+  void grow(int wanted) noexcept {
+    const int doublings = wanted - exponent_;
+    exponent_ = wanted;
+    for (std::uint16_t& bin : std::span(list_).first(listed_))
+      bin = static_cast<std::uint16_t>(merged_bin<Bins>(bin, doublings));
+    if (is_listed_) return;
+    for (auto& table : tables_) merge_bins<Bins>(table, doublings);
+  }
+
+  kernels::count_tables<Bins> tables_;  // NOLINT(*-member-init): where there is no list
+  std::array<float, block_size> rest_;  // NOLINT(*-member-init): written before read
+  std::array<std::uint16_t, most_listed + 2 * at_once> list_;  // NOLINT(*-member-init): written before read
+  std::size_t waiting_ = 0;                                    ///< values in the rest
+  std::size_t listed_ = 0;
+  kernels::bin_list pending_;
+  bool is_second_ = false;   ///< of two blocks of bins: one is counted while the other is found
+  std::uint64_t zeros_ = 0;  ///< that are in no list, less those in a list that were not in the data
+  std::uint32_t amax_ = 0;
+  int exponent_;
+  bool is_listed_;
+  bool has_avx512_;
+  bool skips_zeros_;  ///< as activations are full of them, and equal values wait for each other
+};
+
+/// False where a value is not finite, or the range is not ordinary: then nothing was taken in.
+template <std::size_t Bins, element T>
+bool collect_by_kernels(tensor_view<const T> source, const walk& path, float& absmax,
+                        histogram<Bins>& magnitudes) noexcept {
+  collector<Bins> taken(magnitudes.exponent, source.size());
+  bool is_finite = true;
+  path.for_each_run([&](std::ptrdiff_t offset, std::size_t, std::size_t) {
+    for_each_block(source.data + offset, path.run().stride, 0, path.run().extent,
+                   [&](const float* values, std::size_t n, std::size_t) {
+                     is_finite = is_finite && taken.take(values, n);
+                   });
+  });
+  if (!is_finite || !taken.close()) return false;
+  const std::uint32_t largest = taken.amax() > bits_of(absmax) ? taken.amax() : bits_of(absmax);
+  if (!collector<Bins>::is_ordinary(exponent_above(largest))) return false;
+  absmax = float_of(largest);
+  magnitudes.grow(exponent_above(largest));
+  taken.finish(magnitudes.counts);
+  return true;
+}
+
+#endif
+
+/// Takes a tensor in, if the machine has kernels for that, and all is well. Else false, and nothing was taken
+/// in.
+template <std::size_t Bins, element T>
+constexpr bool collect_in_one_pass([[maybe_unused]] tensor_view<const T> source,
+                                   [[maybe_unused]] const walk& path, [[maybe_unused]] float& absmax,
+                                   [[maybe_unused]] histogram<Bins>& magnitudes) noexcept {
+#if PTQ_NATIVE
+  if (!std::is_constant_evaluated() && collector<Bins>::is_available() &&
+      source.size() <= collector<Bins>::most_values)
+    return collect_by_kernels<Bins, T>(source, path, absmax, magnitudes);
+#endif
+  return false;
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1::detail
+
+#endif  // PTQ_CALIBRATION_COLLECTOR_HPP
+
 // ---- ptq/calibration/statistics.hpp ----
 
 /// @file statistics.hpp All that is kept of a tensor while calibrating. Every calibrator answers from it, so
@@ -1979,6 +2490,10 @@ struct statistics {
     const tensor_view<const value_type> source = view;
     if (source.rank() > max_rank) return {errc::wrong_rank, source.rank()};
     const walk path(source.shape, source.strides, per_tensor());
+    if (detail::collect_in_one_pass<Bins, value_type>(source, path, absmax, magnitudes)) {
+      count += source.size();
+      return {};
+    }
     float largest = 0;
     detail::find_amax<value_type>(source, path, std::span<float>(&largest, 1));
     if (!detail::is_finite(detail::bits_of(largest)))
@@ -2824,109 +3339,6 @@ struct serial {
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_KERNELS_EXECUTOR_HPP
-
-// ---- ptq/kernels/isa.hpp ----
-
-/// @file isa.hpp Which instruction set the kernels use: the best that the machine has, found once. Tests and
-/// programs can force another.
-#ifndef PTQ_KERNELS_ISA_HPP
-#define PTQ_KERNELS_ISA_HPP
-
-namespace ptq::inline v0_1 {
-
-enum class isa : unsigned char {
-  portable,  ///< plain C++, the same on every machine
-  avx2,      ///< x86-64 with AVX2, FMA and F16C
-  avx512,    ///< x86-64 with AVX-512 F, BW, VL and DQ
-  neon,      ///< AArch64
-};
-
-inline constexpr isa all_isas[] = {isa::portable, isa::avx2, isa::avx512, isa::neon};
-
-constexpr const char* name_of(isa set) noexcept {
-  constexpr const char* names[] = {"portable", "avx2", "avx512", "neon"};
-  return names[static_cast<unsigned char>(set)];
-}
-
-/// The instruction set of a name; null if it is the name of none.
-constexpr const isa* find_isa(const char* name) noexcept {
-  for (const isa& set : all_isas) {
-    const char* a = name;
-    const char* b = name_of(set);
-    while (*a != '\0' && *a == *b) {
-      ++a;
-      ++b;
-    }
-    if (*a == *b) return &set;
-  }
-  return nullptr;
-}
-
-namespace detail {
-
-inline constexpr unsigned char isa_unknown = 0xff;
-
-/// One for all translation units, whatever their flags. Not a std::atomic, which is no header of firmware.
-inline constinit unsigned char chosen_isa = isa_unknown;
-
-}  // namespace detail
-
-inline namespace PTQ_BUILD {
-
-/// Whether the machine has the instruction set, and this build its kernels.
-inline bool is_available(isa set) noexcept {
-#if PTQ_NATIVE
-  __builtin_cpu_init();
-  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  // clang before 19 cannot be asked for F16C: bit 29 of ecx.
-  // NOLINTBEGIN(misc-const-correctness): assembly writes them
-  unsigned leaf = 1;
-  unsigned features = 0;
-  // NOLINTEND(misc-const-correctness)
-  __asm__("cpuid" : "+a"(leaf), "=c"(features) : : "ebx", "edx");
-  const bool has_f16c = (features & (1u << 29)) != 0;
-  if (set == isa::avx2) return has_avx2 && has_f16c;
-  if (set == isa::avx512) {
-    return has_avx2 && has_f16c && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-  }
-#endif
-  return set == isa::portable;
-}
-
-/// The best that is available.
-inline isa best_isa() noexcept {
-  if (is_available(isa::avx512)) return isa::avx512;
-  return is_available(isa::avx2) ? isa::avx2 : isa::portable;
-}
-
-/// All kernels use this one from now on. It must be available.
-inline void force_isa(isa set) noexcept {
-  PTQ_ASSERT(is_available(set));
-  __atomic_store_n(&detail::chosen_isa, static_cast<unsigned char>(set), __ATOMIC_RELAXED);
-}
-
-/// All kernels use the best from now on, as they do at the start of the program.
-inline void choose_best_isa() noexcept {
-  force_isa(best_isa());
-}
-
-/// The one that kernels use.
-inline isa active_isa() noexcept {
-#if PTQ_NATIVE
-  const unsigned char chosen = __atomic_load_n(&detail::chosen_isa, __ATOMIC_RELAXED);
-  if (chosen != detail::isa_unknown) return static_cast<isa>(chosen);
-  choose_best_isa();
-  return best_isa();
-#else
-  return isa::portable;
-#endif
-}
-
-}  // namespace PTQ_BUILD
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_KERNELS_ISA_HPP
 
 // ---- ptq/kernels/x86_avx512.hpp ----
 

@@ -19,6 +19,26 @@ constexpr int exponent_above(std::uint32_t magnitude_bits) noexcept {
   return value.exponent + static_cast<int>(std::bit_width(value.significand));
 }
 
+namespace detail {
+
+/// Where bin i ends up when the range has doubled that often.
+template <std::size_t Bins>
+constexpr std::size_t merged_bin(std::size_t i, int doublings) noexcept {
+  constexpr int bits = std::countr_zero(Bins);
+  return doublings < bits ? i >> doublings : 0;
+}
+
+template <std::size_t Bins, class Count>
+constexpr void merge_bins(std::array<Count, Bins>& counts, int doublings) noexcept {
+  for (std::size_t i = 0; i < Bins; ++i) {
+    const Count moving = counts[i];
+    counts[i] = 0;
+    counts[merged_bin<Bins>(i, doublings)] += moving;
+  }
+}
+
+}  // namespace detail
+
 /// Bin i counts the magnitudes in [i, i + 1) x 2^exponent / Bins. The range grows by doubling, which merges
 /// neighbouring bins and is exact: what is counted does not depend on the order or the grouping of the
 /// values.
@@ -35,11 +55,7 @@ struct histogram {
     if (wanted <= exponent) return;
     const int doublings = wanted - exponent;
     exponent = wanted;
-    for (std::size_t i = 0; i < Bins; ++i) {
-      const std::uint64_t moving = counts[i];
-      counts[i] = 0;
-      counts[merged(i, doublings)] += moving;
-    }
+    detail::merge_bins(counts, doublings);
   }
 
   /// Counts the magnitudes of values, all of them below 2^exponent.
@@ -50,7 +66,7 @@ struct histogram {
   constexpr void merge(const histogram& other) noexcept {
     grow(other.exponent);
     const int doublings = exponent - other.exponent;
-    for (std::size_t i = 0; i < Bins; ++i) counts[merged(i, doublings)] += other.counts[i];
+    for (std::size_t i = 0; i < Bins; ++i) counts[detail::merged_bin<Bins>(i, doublings)] += other.counts[i];
   }
 
   /// The bins up to the last one that is not empty.
@@ -91,11 +107,6 @@ struct histogram {
 
  private:
   static constexpr int bits = std::countr_zero(Bins);
-
-  /// Where bin i ends up when the range has doubled that often.
-  static constexpr std::size_t merged(std::size_t i, int doublings) noexcept {
-    return doublings < bits ? i >> doublings : 0;
-  }
 };
 
 }  // namespace ptq::inline v0_1

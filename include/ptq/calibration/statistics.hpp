@@ -9,6 +9,7 @@
 #include <span>
 
 #include "ptq/backend/recipe.hpp"
+#include "ptq/calibration/collector.hpp"
 #include "ptq/calibration/histogram.hpp"
 #include "ptq/calibration/range.hpp"
 #include "ptq/detail/strict_float.hpp"
@@ -35,6 +36,10 @@ struct statistics {
     const tensor_view<const value_type> source = view;
     if (source.rank() > max_rank) return {errc::wrong_rank, source.rank()};
     const walk path(source.shape, source.strides, per_tensor());
+    if (detail::collect_in_one_pass<Bins, value_type>(source, path, absmax, magnitudes)) {
+      count += source.size();
+      return {};
+    }
     float largest = 0;
     detail::find_amax<value_type>(source, path, std::span<float>(&largest, 1));
     if (!detail::is_finite(detail::bits_of(largest)))
