@@ -8,16 +8,19 @@
 #include <string>
 
 #include "ptq/kernels/isa.hpp"
+#include "ptq/kernels/x86_avx2.hpp"
 #include "ptq/kernels/x86_avx512.hpp"
 
 #if PTQ_NATIVE
 
-#define PTQ_X86_SETS ptq::kernels::x86_avx512
+#define PTQ_X86_SETS ptq::kernels::x86_avx2, ptq::kernels::x86_avx512
 
 namespace test {
 
 template <class Set>
-constexpr ptq::isa isa_of = ptq::isa::avx512;
+constexpr ptq::isa isa_of = ptq::isa::avx2;
+template <>
+inline constexpr ptq::isa isa_of<ptq::kernels::x86_avx512> = ptq::isa::avx512;
 
 /// Whether the machine has the set; says so where it has not.
 template <class Set>

@@ -320,7 +320,7 @@ inline void encode(const unsigned char* values, std::size_t n, const Factors& fa
   if constexpr (Streams) {
     const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(codes)) % block;
     i = head < n ? head : n;
-    encode_some<D, How, Type, Rounding>(values, i, factors, 0, codes);
+    if (i != 0) encode_some<D, How, Type, Rounding>(values, i, factors, 0, codes);
   }
   const unsigned char* x = values + i * sizeof(typename from::stored);
   for (; i + block <= n; i += block, x += 4 * size) {
@@ -429,7 +429,7 @@ inline void decode(const typename D::storage* codes, std::size_t n, const Scales
   if constexpr (Streams) {
     const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(values)) / sizeof(float) % lanes;
     i = head < n ? head : n;
-    decode_some<D>(codes, i, scales, 0, values);
+    if (i != 0) decode_some<D>(codes, i, scales, 0, values);
   }
   for (; i + step <= n; i += step) {
     prefetch(reinterpret_cast<const unsigned char*>(codes + i));
