@@ -116,6 +116,28 @@ void for_each_pair(const broadcast& both, std::size_t rank, F&& f) {
   }
 }
 
+/// Calls f(offset of a, offset of b, stride of a, stride of b, count) for each run: the elements along as
+/// many of the last axes as lie in one row in both tensors.
+template <class F>
+void for_each_run(const broadcast& both, F&& f) {
+  std::size_t rank = both.shape.rank;
+  std::ptrdiff_t count = 1;
+  std::array<std::ptrdiff_t, 2> step{1, 1};
+  while (rank > 0) {
+    const auto extent = static_cast<std::ptrdiff_t>(both.shape[rank - 1]);
+    const std::array<std::ptrdiff_t, 2> stride{both.strides[0][rank - 1], both.strides[1][rank - 1]};
+    if (extent != 1) {
+      if (count == 1)
+        step = stride;
+      else if (stride[0] != step[0] * count || stride[1] != step[1] * count)
+        break;
+      count *= extent;
+    }
+    --rank;
+  }
+  for_each_pair(both, rank, [&](std::ptrdiff_t a, std::ptrdiff_t b) { f(a, b, step[0], step[1], count); });
+}
+
 }  // namespace tiny
 
 #endif  // TINY_ENGINE_TENSOR_HPP

@@ -20,7 +20,16 @@ result<tensor> combine(const call& c, F f) {
   float* out = y.floats().data();
   const float* const a = c.input(0)->floats().data();
   const float* const b = c.input(1)->floats().data();
-  for_each_pair(*both, both->shape.rank, [&](std::ptrdiff_t i, std::ptrdiff_t j) { *out++ = f(a[i], b[j]); });
+  for_each_run(*both, [&](std::ptrdiff_t i, std::ptrdiff_t j, std::ptrdiff_t a_step, std::ptrdiff_t b_step,
+                          std::ptrdiff_t count) {
+    if (a_step == 1 && b_step == 1)
+      for (std::ptrdiff_t k = 0; k < count; ++k) out[k] = f(a[i + k], b[j + k]);
+    else if (a_step == 1 && b_step == 0)
+      for (std::ptrdiff_t k = 0; k < count; ++k) out[k] = f(a[i + k], b[j]);
+    else
+      for (std::ptrdiff_t k = 0; k < count; ++k) out[k] = f(a[i + k * a_step], b[j + k * b_step]);
+    out += count;
+  });
   return y;
 }
 

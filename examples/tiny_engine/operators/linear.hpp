@@ -47,7 +47,8 @@ struct int8_operands {
 /// Adds bias[channel] to each of the `channels` rows of `length`.
 inline void add_bias(std::span<float> y, const tensor* bias, std::size_t channels, std::size_t length) {
   if (bias == nullptr) return;
-  for (std::size_t i = 0; i < y.size(); ++i) y[i] += bias->floats()[i / length % channels];
+  for (std::size_t row = 0; row * length < y.size(); ++row)
+    for (float& value : y.subspan(row * length, length)) value += bias->floats()[row % channels];
 }
 
 // Conv ------------------------------------------------------------------------------------------------------
@@ -90,9 +91,13 @@ struct convolution {
               std::size_t position_step) const {
     seen.assign(products() * w.positions(), T{});
     for (std::size_t channel = 0; channel < in_channels; ++channel)
-      w.for_each([&](std::size_t tap, std::size_t position, std::size_t at) {
-        seen[(channel * w.taps() + tap) * product_step + position * position_step] =
-            image[channel * w.image[0] * w.image[1] + at];
+      w.for_each_run([&](std::size_t tap, std::size_t position, std::size_t at, std::size_t count) {
+        T* const to = seen.data() + (channel * w.taps() + tap) * product_step + position * position_step;
+        const T* const from = image + channel * w.image[0] * w.image[1] + at;
+        if (position_step == 1 && w.stride[1] == 1)
+          std::copy_n(from, count, to);
+        else
+          for (std::size_t k = 0; k < count; ++k) to[k * position_step] = from[k * w.stride[1]];
       });
   }
 };
@@ -134,13 +139,14 @@ inline result<tensor> int8_conv(const call& c) {
 
 // Gemm ------------------------------------------------------------------------------------------------------
 
-/// The matrix, or its transpose.
+/// The matrix, or its transpose, which is kept in `made`.
 template <class T>
-std::vector<T> oriented(const tensor& t, bool is_transposed) {
+const T* oriented(const tensor& t, bool is_transposed, std::vector<T>& made) {
   const auto values = t.as<T>();
-  std::vector<T> matrix(values.begin(), values.end());
-  if (is_transposed) transpose_matrix(values.data(), matrix.data(), t.shape[0], t.shape[1]);
-  return matrix;
+  if (!is_transposed) return values.data();
+  made.resize(values.size());
+  transpose_matrix(values.data(), made.data(), t.shape[0], t.shape[1]);
+  return made.data();
 }
 
 /// The sizes of [m, k] [k, n], checked.
@@ -173,10 +179,12 @@ inline result<tensor> gemm(const call& c) {
   if (auto floats = expect_floats(c, 2); !floats) return floats.error();
   const auto s = gemm_sizes::of(c, *c.input(0), *c.input(1));
   if (!s) return s.error();
-  const auto a = oriented<float>(*c.input(0), c.node.integer("transA", 0) != 0);
-  const auto b = oriented<float>(*c.input(1), c.node.integer("transB", 0) != 0);
+  std::vector<float> a_made;
+  std::vector<float> b_made;
+  const float* const a = oriented(*c.input(0), c.node.integer("transA", 0) != 0, a_made);
+  const float* const b = oriented(*c.input(1), c.node.integer("transB", 0) != 0, b_made);
   tensor y({s->m, s->n});
-  matrix_product(a.data(), b.data(), y.floats().data(), s->m, s->k, s->n);
+  matrix_product(a, b, y.floats().data(), s->m, s->k, s->n);
   if (const float alpha = c.node.real("alpha", 1); alpha != 1)
     for (float& value : y.floats()) value *= alpha;
   if (auto added = add_broadcast(y, c.input(2), c.node.real("beta", 1)); !added) return added.error();
@@ -194,9 +202,10 @@ inline result<tensor> int8_gemm(const call& c) {
   const int8_operands o(c);
   const auto s = gemm_sizes::of(c, *o.x, *o.w);
   if (!s) return s.error();
-  const auto w = oriented<std::int8_t>(*o.w, c.node.integer("transB", 0) == 0);
+  std::vector<std::int8_t> made;
+  const std::int8_t* const w = oriented(*o.w, c.node.integer("transB", 0) == 0, made);
   tensor y({s->m, s->n});
-  int8_rows(o, w.data(), *s, y.floats());
+  int8_rows(o, w, *s, y.floats());
   if (auto added = add_broadcast(y, o.bias, 1); !added) return added.error();
   return y;
 }
@@ -238,11 +247,12 @@ inline result<tensor> int8_matmul(const call& c) {
   const std::size_t rank = o.x->shape.rank;
   if (rank < 2 || o.x->shape[rank - 1] != o.w->shape[0]) return size_error(*o.x, *o.w);
   const gemm_sizes s{o.x->size() / o.w->shape[0], o.w->shape[0], o.w->shape[1]};
-  const auto w = oriented<std::int8_t>(*o.w, true);
+  std::vector<std::int8_t> made;
+  const std::int8_t* const w = oriented(*o.w, true, made);
   shape out = o.x->shape;
   out.extents[rank - 1] = s.n;
   tensor y(out);
-  int8_rows(o, w.data(), s, y.floats());
+  int8_rows(o, w, s, y.floats());
   return y;
 }
 

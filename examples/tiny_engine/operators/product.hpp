@@ -10,25 +10,101 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ptq/detail/platform.hpp"
+#include "ptq/kernels/isa.hpp"
+
+#if PTQ_NATIVE
+#include <immintrin.h>
+#endif
+
 namespace tiny {
 
-/// y[m, n] = a[m, k] b[k, n]
-inline void matrix_product(const float* a, const float* b, float* y, std::size_t m, std::size_t k,
-                           std::size_t n) {
+/// What a product is of: y[m, n] = a[m, k] b[k, n].
+struct factors {
+  const float *a, *b;
+  float* y;
+  std::size_t m, k, n;
+};
+
+inline void multiply_portably(const factors& f) {
   constexpr int width = 16;  // sums that stay in registers
   using tile = Eigen::Array<float, 1, width>;
   using rest = Eigen::Array<float, 1, Eigen::Dynamic, Eigen::RowMajor, 1, width>;
   const auto fill = [&]<class Sums>(std::size_t column, Sums sums) {
-    for (std::size_t row = 0; row < m; ++row) {
+    for (std::size_t row = 0; row < f.m; ++row) {
       sums.setZero();
-      for (std::size_t i = 0; i < k; ++i)
-        sums += a[row * k + i] * Eigen::Map<const Sums>(b + i * n + column, sums.size());
-      Eigen::Map<Sums>(y + row * n + column, sums.size()) = sums;
+      for (std::size_t i = 0; i < f.k; ++i)
+        sums += f.a[row * f.k + i] * Eigen::Map<const Sums>(f.b + i * f.n + column, sums.size());
+      Eigen::Map<Sums>(f.y + row * f.n + column, sums.size()) = sums;
     }
   };
   std::size_t column = 0;
-  for (; column + width <= n; column += width) fill(column, tile());
-  if (column < n) fill(column, rest(static_cast<Eigen::Index>(n - column)));
+  for (; column + width <= f.n; column += width) fill(column, tile());
+  if (column < f.n) fill(column, rest(static_cast<Eigen::Index>(f.n - column)));
+}
+
+#if PTQ_NATIVE
+
+PTQ_TARGET_PUSH("avx2")
+
+/// The sums of `Rows` rows and 8 x `Vectors` columns, all of them in registers. Of the last vector the mask
+/// says which columns there are.
+template <std::size_t Rows, std::size_t Vectors>
+void multiply_tile(const factors& f, std::size_t row, std::size_t column, __m256i mask) {
+  __m256 sums[Rows][Vectors];
+  for (auto& line : sums)
+    for (__m256& sum : line) sum = _mm256_setzero_ps();
+  for (std::size_t i = 0; i < f.k; ++i) {
+    const float* const b = f.b + i * f.n + column;
+    __m256 right[Vectors];
+    for (std::size_t v = 0; v + 1 < Vectors; ++v) right[v] = _mm256_loadu_ps(b + 8 * v);
+    right[Vectors - 1] = _mm256_maskload_ps(b + 8 * (Vectors - 1), mask);
+    for (std::size_t r = 0; r < Rows; ++r) {
+      const __m256 left = _mm256_set1_ps(f.a[(row + r) * f.k + i]);
+      for (std::size_t v = 0; v < Vectors; ++v)
+        sums[r][v] = _mm256_add_ps(sums[r][v], _mm256_mul_ps(left, right[v]));
+    }
+  }
+  for (std::size_t r = 0; r < Rows; ++r) {
+    float* const y = f.y + (row + r) * f.n + column;
+    for (std::size_t v = 0; v + 1 < Vectors; ++v) _mm256_storeu_ps(y + 8 * v, sums[r][v]);
+    _mm256_maskstore_ps(y + 8 * (Vectors - 1), mask, sums[r][Vectors - 1]);
+  }
+}
+
+/// All rows of 8 x `Vectors` columns.
+template <std::size_t Vectors>
+void multiply_columns(const factors& f, std::size_t column, __m256i mask) {
+  std::size_t row = 0;
+  for (; row + 4 <= f.m; row += 4) multiply_tile<4, Vectors>(f, row, column, mask);
+  for (; row < f.m; ++row) multiply_tile<1, Vectors>(f, row, column, mask);
+}
+
+inline void multiply_by_avx2(const factors& f) {
+  const __m256i all = _mm256_set1_epi32(-1);
+  std::size_t column = 0;
+  if (f.m == 1)
+    for (; column + 32 <= f.n; column += 32) multiply_tile<1, 4>(f, 0, column, all);
+  for (; column + 16 <= f.n; column += 16) multiply_columns<2>(f, column, all);
+  for (; column < f.n; column += 8) {
+    const __m256i numbers = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const auto left = static_cast<int>(f.n - column);
+    multiply_columns<1>(f, column, _mm256_cmpgt_epi32(_mm256_set1_epi32(left), numbers));
+  }
+  _mm256_zeroupper();  // GCC forgets it, and what libm does next would be slow
+}
+
+PTQ_TARGET_POP
+
+#endif
+
+/// y[m, n] = a[m, k] b[k, n]
+inline void matrix_product(const float* a, const float* b, float* y, std::size_t m, std::size_t k,
+                           std::size_t n) {
+#if PTQ_NATIVE
+  if (ptq::active_isa() != ptq::isa::portable) return multiply_by_avx2({a, b, y, m, k, n});
+#endif
+  multiply_portably({a, b, y, m, k, n});
 }
 
 /// The most products of two int8 codes that an int32 sum holds: 2^31 / 2^14.

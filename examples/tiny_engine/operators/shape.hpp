@@ -75,10 +75,21 @@ inline result<tensor> transpose(const call& c) {
   }
   tensor y(x.type, moved.shape);
   const std::size_t width = ptq::bits_of(x.type) / 8;
+  moved.strides[1] = ptq::row_major(y.shape);
   std::byte* out = y.bytes.data();
-  for_each_pair(moved, rank, [&](std::ptrdiff_t at, std::ptrdiff_t) {
-    std::memcpy(out, x.bytes.data() + static_cast<std::size_t>(at) * width, width);
-    out += width;
+  for_each_run(moved, [&](std::ptrdiff_t at, std::ptrdiff_t, std::ptrdiff_t step, std::ptrdiff_t,
+                          std::ptrdiff_t count) {
+    const std::byte* const in = x.bytes.data() + static_cast<std::size_t>(at) * width;
+    const std::size_t stride = static_cast<std::size_t>(step) * width;
+    const auto elements = static_cast<std::size_t>(count);
+    if (step == 1)
+      std::memcpy(out, in, elements * width);
+    else if (width == sizeof(float))
+      for (std::size_t k = 0; k < elements; ++k)
+        std::memcpy(out + k * sizeof(float), in + k * stride, sizeof(float));
+    else
+      for (std::size_t k = 0; k < elements; ++k) std::memcpy(out + k * width, in + k * stride, width);
+    out += elements * width;
   });
   return y;
 }

@@ -95,17 +95,27 @@ struct window {
     return false;
   }
 
-  /// Calls f(tap, position, offset in the image) for every pair that is not in the padding.
+  /// Calls f(tap, position, offset in the image, how many) for every run of positions along the last axis
+  /// whose tap is not in the padding; from each to the next it is `stride[1]` further in the image.
   template <class F>
-  void for_each(F&& f) const {
-    for (std::size_t tap = 0; tap < taps(); ++tap)
-      for (std::size_t y = 0; y < out[0]; ++y)
-        for (std::size_t x = 0; x < out[1]; ++x) {
-          const std::size_t row = y * stride[0] + tap / kernel[1] * dilation[0] - pad[0];  // wraps around in
-          const std::size_t column = x * stride[1] + tap % kernel[1] * dilation[1] - pad[1];  // the padding
-          if (row < image[0] && column < image[1]) f(tap, y * out[1] + x, row * image[1] + column);
-        }
+  void for_each_run(F&& f) const {
+    for (std::size_t tap = 0; tap < taps(); ++tap) {
+      const std::size_t shift = tap % kernel[1] * dilation[1];
+      const std::size_t first = shift < pad[1] ? steps(pad[1] - shift) : 0;
+      const std::size_t end = shift < image[1] + pad[1] ? steps(image[1] + pad[1] - shift) : 0;
+      const std::size_t last = std::min(end, out[1]);
+      if (first >= last) continue;
+      for (std::size_t y = 0; y < out[0]; ++y) {
+        const std::size_t row = y * stride[0] + tap / kernel[1] * dilation[0] - pad[0];  // wraps around in
+        if (row >= image[0]) continue;                                                   // the padding
+        f(tap, y * out[1] + first, row * image[1] + first * stride[1] + shift - pad[1], last - first);
+      }
+    }
   }
+
+ private:
+  /// How many windows begin before a place of the last axis.
+  std::size_t steps(std::size_t place) const noexcept { return (place + stride[1] - 1) / stride[1]; }
 };
 
 /// The maximum of no values is no number, whatever an engine answers there.
@@ -136,8 +146,12 @@ inline result<tensor> max_pool(const call& c) {
   for (std::size_t plane = 0; plane < x.shape[0] * x.shape[1]; ++plane) {
     const float* const in = x.floats().data() + plane * area;
     float* const out = y.floats().data() + plane * w->positions();
-    w->for_each([&](std::size_t, std::size_t position, std::size_t at) {
-      if (in[at] > out[position] || std::isnan(in[at])) out[position] = in[at];
+    w->for_each_run([&](std::size_t, std::size_t position, std::size_t at, std::size_t count) {
+      for (std::size_t k = 0; k < count; ++k) {
+        const float value = in[at + k * w->stride[1]];
+        const float seen = out[position + k];
+        out[position + k] = value > seen || std::isnan(value) ? value : seen;
+      }
     });
   }
   return y;

@@ -8,8 +8,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <type_traits>
 
 #include "ptq/data/array.hpp"
+#include "ptq/detail/strict_float.hpp"
 #include "ptq/text/shape_text.hpp"
 #include "ptq/text/table.hpp"
 
@@ -41,13 +43,26 @@ inline std::string implausible_text(double value) {
   return size == infinite ? "infinite" : short_text(value, 5) + ", beyond 1e36";
 }
 
+/// Whether all magnitudes are floats below 1e35: the usual case, seen at one glance.
+inline bool is_plainly_plausible(const any_view& made) {
+  if (made.type != element_type::float32) return false;
+  std::uint32_t largest = 0;
+  for_each_element(made, [&](auto value) {
+    if constexpr (std::is_same_v<decltype(value), float>) {
+      const std::uint32_t size = magnitude(bits_of(value));
+      largest = size > largest ? size : largest;
+    }
+  });
+  return largest < bits_of(1e35F);
+}
+
 }  // namespace detail
 
 /// The first value of a tensor that is NaN, infinite, or of a magnitude above `largest_plausible`; nothing
 /// where all are plausible, or are integers.
 inline std::optional<implausible_value> find_implausible(const any_view& made) {
   std::optional<implausible_value> found;
-  if (!is_float(made.type)) return found;
+  if (!is_float(made.type) || detail::is_plainly_plausible(made)) return found;
   std::size_t at = 0;
   for_each_element(made, [&](auto value) {
     const auto x = static_cast<double>(number_of(value));
