@@ -3,6 +3,7 @@
 #ifndef PTQ_CLI_COMMAND_HPP
 #define PTQ_CLI_COMMAND_HPP
 
+#include <cstddef>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
@@ -20,8 +21,9 @@ struct options {
   std::string spec_file;
   std::vector<std::string> overrides;  // key.path=value
   std::vector<std::string> files;
-  std::string output;      // of calibrate and merge
-  std::string statistics;  // for quantize: ptq.calibration.statistics
+  std::string output;       // of calibrate and merge
+  std::string statistics;   // for quantize: ptq.calibration.statistics
+  std::size_t threads = 0;  // 0: one for each core
   bool json = false;
   bool strict = false;
   bool wait = false;  // for another run into the same place

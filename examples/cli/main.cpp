@@ -3,13 +3,17 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <span>
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -18,6 +22,9 @@
 #include "images.hpp"
 #include "output.hpp"
 #include "ptq/config/words.hpp"
+#include "ptq/kernels/isa.hpp"
+#include "ptq/text/nearest_word.hpp"
+#include "ptq/text/printable.hpp"
 #include "ptq/version.hpp"
 #include "terminal.hpp"
 
@@ -93,6 +100,44 @@ CLI::App* add_file_command(CLI::App& app, const char* name, const char* text, cl
 void add_wait(CLI::App& command, cli::options& given) {
   command.add_flag("--wait", given.wait,
                    "Wait where another run writes the same files; else that is an error");
+}
+
+/// For what has parts that run at the same time.
+void add_threads(CLI::App& command, cli::options& given) {
+  constexpr std::size_t most = 1024;
+  const auto refusal = [](const std::string& word) -> std::string {
+    std::size_t count = 0;
+    const auto [end, wrong] = std::from_chars(word.data(), word.data() + word.size(), count);
+    const bool is_count = wrong == std::errc() && end == word.data() + word.size();
+    if (is_count && count >= 1 && count <= most) return {};
+    return "\"" + word + "\" is not a number from 1 to " + std::to_string(most);
+  };
+  command.add_option("--threads", given.threads, "How many work at once; else one for each core")
+      ->check(CLI::Validator(refusal, "", "threads"))
+      ->type_name("N");
+}
+
+/// PTQ_ISA in the environment names the kernels to use, instead of the best that the machine has.
+ptq::result<void> choose_kernels() {
+  const char* const word = std::getenv("PTQ_ISA");
+  if (word == nullptr) return {};
+  const ptq::isa* const found = ptq::find_isa(word);
+  if (found != nullptr && ptq::is_available(*found)) {
+    ptq::force_isa(*found);
+    return {};
+  }
+  std::vector<std::string_view> available;
+  std::string names;
+  for (const ptq::isa set : ptq::all_isas) {
+    if (!ptq::is_available(set)) continue;
+    available.push_back(ptq::name_of(set));
+    names += (names.empty() ? "" : ", ") + std::string(ptq::name_of(set));
+  }
+  return ptq::error(ptq::errc::unknown_word, "PTQ_ISA",
+                    (found == nullptr ? "there are no kernels" : "this machine or build has no kernels") +
+                        std::string(" of the name \"") + ptq::printable(word) + "\". Available are " + names +
+                        "; unset it to use the best.",
+                    found == nullptr ? ptq::nearest_word(word, available) : "");
 }
 
 /// "--strict" of "--strict" or "-e,--experiment", of every option that a command has.
@@ -172,6 +217,7 @@ Of static quantization, with calibration data or what `ptq calibrate` made of th
   ptq quantize -e static.yaml model_path=model.onnx results_dir=out dataset.quant_calibration_dataset.inputs=calib.npy
   ptq quantize -e static.yaml model_path=model.onnx results_dir=out --statistics all.ptqcal
 results_dir gets quantized_model_<backend>.safetensors (or .onnx), quantize_report.json, experiment.yaml, status.json.)");
+  add_threads(*quantize, given);
   add_wait(*quantize, given);
   CLI::App* plan = add_spec_command(app, "plan", "List what would be quantized by which rule, and why not",
                                     given, R"(Example:
@@ -236,6 +282,8 @@ The bytes are those of one run over all data.)");
     given.json = std::find(arguments.begin(), arguments.end(), std::string_view("--json")) != arguments.end();
     return checked(given, cli::fail(given, usage_error(app, e, arguments), cli::bad_usage));
   }
+  if (const auto chosen = choose_kernels(); !chosen)
+    return checked(given, cli::fail(given, chosen.error(), cli::bad_usage));
   const std::pair<const CLI::App*, int (*)(const cli::options&)> commands[] = {
       {quantize, cli::run_quantize}, {plan, cli::run_plan},           {inspect, cli::run_inspect},
       {compare, cli::run_compare},   {calibrate, cli::run_calibrate}, {merge, cli::run_merge},

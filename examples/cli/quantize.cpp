@@ -23,6 +23,8 @@
 #include "ptq/file/path.hpp"
 #include "ptq/file/run_folder.hpp"
 #include "ptq/formats.hpp"
+#include "ptq/kernels/threads.hpp"
+#include "ptq/quantize/error_metrics.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/quantize_report.hpp"
 #include "ptq/report/zeroed_channels.hpp"
@@ -105,18 +107,33 @@ void judge_loaders(const ptq::model_file& model, ptq::plan& plan) {
       "safetensors or look into its metadata (ptq_layers).");
 }
 
-/// Fills the report as layers are written, shows progress, and stops on Ctrl-C.
+/// Fills the report as layers are written, shows progress, and stops on Ctrl-C. A `part_sink`.
 class on_layer {
  public:
+  struct findings {
+    ptq::error_accumulator errors;
+    ptq::zeroed_channels zeroed;
+
+    void add(const ptq::quantized_layer& part) {
+      errors = ptq::quantization_error_sums(part);
+      zeroed = ptq::find_zeroed_channels(part);
+    }
+    void merge(const findings& next) {
+      errors.merge(next.errors);
+      zeroed.count += next.zeroed.count;
+      zeroed.of += next.zeroed.of;
+    }
+  };
+
   on_layer(const ptq::plan& plan, ptq::quantize_report& report)
       : plan_(&plan), report_(&report), shown_(count_quantized(plan)) {}
 
-  ptq::status operator()(const ptq::quantized_layer& q) {
+  ptq::status operator()(const ptq::quantized_layer& q, const findings& found) {
     if (is_interrupted()) return {ptq::errc::stopped, 0};
     shown_.step(q.source.name);
     while (&q.planned != &plan_->layers[at_]) ++at_;  // layers come in the plan's order
-    report_->layers[at_].weights = ptq::weights_report_of(q);
-    if (std::string lost = ptq::zeroed_channels_text(q); !lost.empty())
+    report_->layers[at_].weights = ptq::weights_report_of(q, found.errors.metrics());
+    if (std::string lost = ptq::zeroed_channels_text(q, found.zeroed); !lost.empty())
       report_->notes.push_back(std::move(lost));
     return {};
   }
@@ -161,12 +178,12 @@ ptq::error of_model(const ptq::error& refused, const std::string& model_path) {
   return is_about_model ? refused.in(model_path) : refused;
 }
 
-ptq::result<void> write(const ptq::spec& spec, const ptq::model_file& model, const ptq::plan& plan,
-                        std::span<const ptq::activation_range> inputs, ptq::quantize_report& report,
-                        ptq::run_folder& run) {
+ptq::result<void> write(const options& given, const ptq::spec& spec, const ptq::model_file& model,
+                        const ptq::plan& plan, std::span<const ptq::activation_range> inputs,
+                        ptq::quantize_report& report, ptq::run_folder& run) {
   const auto path = run.path_of(artifact_name(spec));
   if (!path) return path.error();
-  auto artifact = model.write(*path, plan, inputs, on_layer(plan, report));
+  auto artifact = model.write(*path, plan, inputs, on_layer(plan, report), ptq::threads(given.threads));
   if (!artifact) return of_model(artifact.error(), model.path());
   if (auto written = artifact->commit(); !written) return written;
   report.bytes_after = artifact->bytes();
@@ -231,7 +248,7 @@ int quantize(const options& given, const ptq::spec& spec) {
   if (!inputs) return give_up(given, *std::move(run), inputs.error());
   print_findings(plan, *inputs);
   ptq::quantize_report report = begin_report(plan, *model, *inputs);
-  const auto written = write(spec, *model, plan, *inputs, report, *run);
+  const auto written = write(given, spec, *model, plan, *inputs, report, *run);
   if (!written) {
     const ptq::error seen = run->seen_from_outside(written.error());
     return give_up(given, *std::move(run), seen);

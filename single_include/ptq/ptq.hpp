@@ -5756,6 +5756,18 @@ class error_accumulator {
   }
   void add_clipped() noexcept { ++clipped_; }
 
+  /// Those of other elements of the same tensor.
+  void merge(const error_accumulator& other) noexcept {
+    count_ += other.count_;
+    not_finite_ += other.not_finite_;
+    clipped_ += other.clipped_;
+    squared_error_ += other.squared_error_;
+    signal_ += other.signal_;
+    approximation_ += other.approximation_;
+    product_ += other.product_;
+    if (other.max_abs_ > max_abs_) max_abs_ = other.max_abs_;
+  }
+
   error_metrics metrics() const noexcept {
     error_metrics m;
     if (count_ == 0) return m;
@@ -5804,8 +5816,8 @@ inline namespace PTQ_BUILD {
 
 /// Walks codes beside their source. `Decoder` as in dequantize.hpp.
 template <element T, class Decoder>
-error_metrics measure_view(tensor_view<const T> source, granularity grain, const Decoder& decoder,
-                           std::span<const float> scales, const representable& limits) {
+error_accumulator measure_view(tensor_view<const T> source, granularity grain, const Decoder& decoder,
+                               std::span<const float> scales, const representable& limits) {
   error_accumulator sums;
   const walk path(source.shape, source.strides, grain);
   const bool each = path.channel_is_innermost();
@@ -5829,7 +5841,7 @@ error_metrics measure_view(tensor_view<const T> source, granularity grain, const
       }
     }
   });
-  return sums.metrics();
+  return sums;
 }
 
 }  // namespace PTQ_BUILD
@@ -5853,7 +5865,8 @@ error_metrics quantization_error(const Tensor& tensor, contiguous<const typename
   PTQ_ASSERT(codes.size() == view.size());
   PTQ_ASSERT(scales.size() == scale_count(view.shape, grain));
   return detail::measure_view<value_type>(view, grain, detail::typed_decoder<D>{codes.data()}, scales,
-                                          representable_range<D>());
+                                          representable_range<D>())
+      .metrics();
 }
 
 }  // namespace PTQ_BUILD
@@ -6751,6 +6764,7 @@ inline std::string index_text(std::size_t at, const tensor_shape& shape) {
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace ptq::inline v0_1 {
@@ -6781,23 +6795,53 @@ struct quantized_layer {
 
 inline namespace PTQ_BUILD {
 
-/// How far the codes are from the source.
-inline error_metrics quantization_error(const quantized_layer& q) {
+/// How far the codes are from the source, as sums that those of other parts are merged with.
+inline error_accumulator quantization_error_sums(const quantized_layer& q) {
   return visit(q.source.weight, [&]<class T>(tensor_view<const T> view) {
     return detail::measure_view<T>(view, q.grain, detail::untyped_decoder{&q.dtype, q.codes.data()}, q.scales,
                                    q.dtype.limits);
   });
 }
 
+/// How far the codes are from the source.
+inline error_metrics quantization_error(const quantized_layer& q) {
+  return quantization_error_sums(q).metrics();
+}
+
 }  // namespace PTQ_BUILD
 
-/// A callable that takes each quantized layer. It returns nothing, a `status` or a `result<void>`: anything
-/// but success stops the run.
+namespace detail {
+
+template <class Answer>
+concept sink_answer =
+    std::same_as<Answer, void> || std::same_as<Answer, status> || std::same_as<Answer, result<void>>;
+
 template <class Sink>
-concept layer_sink = std::invocable<Sink&, const quantized_layer&> &&
-                     (std::same_as<std::invoke_result_t<Sink&, const quantized_layer&>, void> ||
-                      std::same_as<std::invoke_result_t<Sink&, const quantized_layer&>, status> ||
-                      std::same_as<std::invoke_result_t<Sink&, const quantized_layer&>, result<void>>);
+using findings_of = typename std::remove_cvref_t<Sink>::findings;
+
+}  // namespace detail
+
+/// A sink that looks at layers while their codes are in the cache: a layer comes in parts, several of them at
+/// once, and then as a whole without its codes. It has a type `findings`; each part gets one of its own.
+///
+///     void findings::add(const quantized_layer& part);    // some of the rows of a layer, or all; no
+///     exceptions void findings::merge(const findings& of_the_next);  // in the order of the rows sink(const
+///     quantized_layer&, const findings&)       // as a `layer_sink`; `codes` may be empty
+template <class Sink>
+concept part_sink = std::default_initializable<detail::findings_of<Sink>> &&
+                    requires(Sink& sink, const quantized_layer& q, detail::findings_of<Sink>& found,
+                             const detail::findings_of<Sink>& next) {
+                      found.add(q);
+                      found.merge(next);
+                      { sink(q, next) } -> detail::sink_answer;
+                    };
+
+/// A callable that takes each quantized layer. It returns nothing, a `status` or a `result<void>`: anything
+/// but success stops the run. Or a `part_sink`.
+template <class Sink>
+concept layer_sink = part_sink<Sink> || requires(Sink& sink, const quantized_layer& q) {
+  { sink(q) } -> detail::sink_answer;
+};
 
 namespace detail {
 
@@ -6878,16 +6922,23 @@ inline result<void> check_ranges(const plan& planned, std::span<const activation
 
 template <layer_sink Sink>
 result<void> deliver(const quantized_layer& done, Sink& sink) {
-  using answer = std::invoke_result_t<Sink&, const quantized_layer&>;
-  if constexpr (std::same_as<answer, status>) {
-    const status told = sink(done);
-    if (!told) return error_in(done.source, told, "the sink stopped the run.");
-    return {};
-  } else if constexpr (std::same_as<answer, result<void>>) {
-    return sink(done);
+  if constexpr (part_sink<Sink>) {
+    findings_of<Sink> found;
+    found.add(done);
+    const auto whole = [&](const quantized_layer& q) { return sink(q, std::as_const(found)); };
+    return deliver(done, whole);
   } else {
-    sink(done);
-    return {};
+    using answer = decltype(sink(done));
+    if constexpr (std::same_as<answer, status>) {
+      const status told = sink(done);
+      if (!told) return error_in(done.source, told, "the sink stopped the run.");
+      return {};
+    } else if constexpr (std::same_as<answer, result<void>>) {
+      return sink(done);
+    } else {
+      sink(done);
+      return {};
+    }
   }
 }
 

@@ -12,6 +12,41 @@ from command import CommandTest, EXAMPLES, LENET, PTQ, STATIC, WEIGHT_ONLY, floa
 LINEAR = "quantize: {layers: [{module_name: Linear, weights: {dtype: int8}}]}\n"
 
 
+class Threads(CommandTest):
+    def run_lenet(self, *arguments, isa=None):
+        environment = {**os.environ, **({} if isa is None else {"PTQ_ISA": isa})}
+        return subprocess.run([PTQ, "quantize", "-e", WEIGHT_ONLY, f"model_path={LENET}", f"results_dir={self.folder}/out",
+                               *arguments], capture_output=True, text=True, env=environment)
+
+    def test_counts(self):
+        artifacts = set()
+        for arguments in ([], ["--threads", "1"], ["--threads=3"], ["--threads", "1024"]):
+            run = self.run_lenet(*arguments)
+            self.assertEqual(run.returncode, 0, run.stderr)
+            artifacts.add((self.folder / "out" / "quantized_model_torchao.safetensors").read_bytes())
+        self.assertEqual(len(artifacts), 1)
+
+    def test_what_is_no_count(self):
+        for word in ("0", "-1", "1025", "two", "", "1.5", "99999999999999999999"):
+            run = self.run_lenet(f"--threads={word}")
+            self.assertEqual(run.returncode, 2, word)
+            self.assertIn("--threads", run.stderr)
+            if word:
+                self.assertIn(f'"{word}" is not a number from 1 to 1024', run.stderr)
+
+    def test_kernels(self):
+        artifacts = set()
+        for isa in (None, "portable"):
+            self.assertEqual(self.run_lenet(isa=isa).returncode, 0)
+            artifacts.add((self.folder / "out" / "quantized_model_torchao.safetensors").read_bytes())
+        self.assertEqual(len(artifacts), 1)
+        for isa, words in (("portble", 'Did you mean "portable"?'), ("", "Available are portable"), ("AVX2", "there are no kernels")):
+            run = self.run_lenet(isa=isa)
+            self.assertEqual(run.returncode, 2)
+            self.assertIn("PTQ_ISA", run.stderr)
+            self.assertIn(words, run.stderr)
+
+
 class SpecificationMessages(CommandTest):
     """All end with exit code 2 and write nothing."""
 

@@ -81,9 +81,9 @@ INTERFACES = {"yaml": "sstream"}
 # Nothing throws. yaml-cpp's parser can only be stopped so; what it is stopped by is caught in the same file.
 THROWS = "config/yaml.hpp"
 
-# What of the room model ptq.hpp leaves to be included by name: engines need no hash, and what owns
-# memory brings the containers that most do without.
-BY_NAME = "model/model_hash.hpp model/quantized_tensor.hpp"
+# What of the room model ptq.hpp leaves to be included by name: engines need no hash and write no files, and what
+# owns memory brings the containers that most do without.
+BY_NAME = "model/model_hash.hpp model/quantized_tensor.hpp model/weight_parts.hpp"
 
 # The list of formats brings what each of them brings; all other headers bring one third party at most.
 OF_MANY = "formats.hpp"

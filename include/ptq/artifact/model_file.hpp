@@ -24,6 +24,7 @@
 #include "ptq/formats/concept.hpp"
 #include "ptq/formats/contents.hpp"
 #include "ptq/formats/pending_artifact.hpp"
+#include "ptq/kernels/executor.hpp"
 #include "ptq/model/activation_range.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/model/layer.hpp"
@@ -127,12 +128,20 @@ class basic_model_file<list<Formats...>> {
   }
 
   /// As the format's.
-  template <class Policies = builtin, layer_sink Sink>
+  ///
+  /// @param run runs its parts, where the format has parts
+  template <class Policies = builtin, layer_sink Sink, executor Run = serial>
   result<pending_artifact> write(const std::string& path, const plan& planned,
-                                 std::span<const activation_range> ranges, Sink&& sink) const {
+                                 std::span<const activation_range> ranges, Sink&& sink,
+                                 const Run& run = {}) const {
     return std::visit(
         [&]<class F>(const holder<F>& held) {
-          return F::template write<Policies>(path, held.model, planned, ranges, sink);
+          if constexpr (requires {
+                          F::template write<Policies>(path, held.model, planned, ranges, sink, run);
+                        })
+            return F::template write<Policies>(path, held.model, planned, ranges, sink, run);
+          else
+            return F::template write<Policies>(path, held.model, planned, ranges, sink);
         },
         opened_);
   }

@@ -145,13 +145,13 @@ class output_file {
   result<void> write(std::span<const std::byte> bytes) { return write_at(size_, bytes); }
   result<void> write(std::string_view text) { return write(std::as_bytes(std::span(text))); }
 
-  /// Writes anywhere; the file grows as needed.
+  /// Writes anywhere; the file grows as needed. Where it need not, several threads may write at once.
   result<void> write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
     const std::uint64_t end = (std::max)(size_, offset + bytes.size());
     if (detail::exceeds_limit(end)) return cannot_write(EFBIG, end);
     if (const int reason = detail::write_at(descriptor_, offset, bytes); reason != 0)
       return cannot_write(reason, end);
-    size_ = end;
+    if (end > size_) size_ = end;
     return {};
   }
 

@@ -90,7 +90,8 @@ struct any_layer_sink {
 /// | contents(model)         | what it holds, codes and scales of layers among it (coded weights)        |
 /// | check(model, planned)   | whether `write` will refuse, found out before any work                    |
 /// | write(path, model, planned, ranges, sink) | the artifact of a plan: whole, and pending. Each layer     |
-/// |                         | reaches the sink once it is stored (`apply`)                              |
+/// |                         | reaches the sink once it is stored (`apply`). It may take an `executor`   |
+/// |                         | behind the sink                                                           |
 /// | check_origin(artifact, model) | whether an artifact may be of a model, as far as the files tell     |
 /// | is_part_of(artifact, name)    | whether a file beside an artifact holds a part of it, or of an older |
 ///

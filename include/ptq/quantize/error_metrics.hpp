@@ -60,6 +60,18 @@ class error_accumulator {
   }
   void add_clipped() noexcept { ++clipped_; }
 
+  /// Those of other elements of the same tensor.
+  void merge(const error_accumulator& other) noexcept {
+    count_ += other.count_;
+    not_finite_ += other.not_finite_;
+    clipped_ += other.clipped_;
+    squared_error_ += other.squared_error_;
+    signal_ += other.signal_;
+    approximation_ += other.approximation_;
+    product_ += other.product_;
+    if (other.max_abs_ > max_abs_) max_abs_ = other.max_abs_;
+  }
+
   error_metrics metrics() const noexcept {
     error_metrics m;
     if (count_ == 0) return m;
@@ -108,8 +120,8 @@ inline namespace PTQ_BUILD {
 
 /// Walks codes beside their source. `Decoder` as in dequantize.hpp.
 template <element T, class Decoder>
-error_metrics measure_view(tensor_view<const T> source, granularity grain, const Decoder& decoder,
-                           std::span<const float> scales, const representable& limits) {
+error_accumulator measure_view(tensor_view<const T> source, granularity grain, const Decoder& decoder,
+                               std::span<const float> scales, const representable& limits) {
   error_accumulator sums;
   const walk path(source.shape, source.strides, grain);
   const bool each = path.channel_is_innermost();
@@ -133,7 +145,7 @@ error_metrics measure_view(tensor_view<const T> source, granularity grain, const
       }
     }
   });
-  return sums.metrics();
+  return sums;
 }
 
 }  // namespace PTQ_BUILD
@@ -157,7 +169,8 @@ error_metrics quantization_error(const Tensor& tensor, contiguous<const typename
   PTQ_ASSERT(codes.size() == view.size());
   PTQ_ASSERT(scales.size() == scale_count(view.shape, grain));
   return detail::measure_view<value_type>(view, grain, detail::typed_decoder<D>{codes.data()}, scales,
-                                          representable_range<D>());
+                                          representable_range<D>())
+      .metrics();
 }
 
 }  // namespace PTQ_BUILD

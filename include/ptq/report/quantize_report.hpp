@@ -55,12 +55,15 @@ struct quantize_report {
   std::vector<std::string> notes;  ///< those of the plan first
 };
 
-inline weights_report weights_report_of(const quantized_layer& q) {
+inline weights_report weights_report_of(const quantized_layer& q, const error_metrics& error) {
   weights_report report;
-  report.error = quantization_error(q);
+  report.error = error;
   report.bytes_before = q.source.weight.size() * size_of(q.source.weight.type);
   report.bytes_after = q.dtype.stored_size(q.source.weight.size()) + q.scales.size_bytes();
   return report;
+}
+inline weights_report weights_report_of(const quantized_layer& q) {
+  return weights_report_of(q, quantization_error(q));
 }
 
 /// What is odd about the range of a layer's inputs, and what to do; empty where nothing is.

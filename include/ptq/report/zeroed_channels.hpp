@@ -77,8 +77,7 @@ inline zeroed_channels find_zeroed_channels(const quantized_layer& q) {
 }
 
 /// What to say of the channels that a layer lost; empty where it lost none.
-inline std::string zeroed_channels_text(const quantized_layer& q) {
-  const zeroed_channels zeroed = find_zeroed_channels(q);
+inline std::string zeroed_channels_text(const quantized_layer& q, const zeroed_channels& zeroed) {
   if (zeroed.count == 0) return {};
   const std::string advice = q.grain.is_per_channel()
                                  ? "Give it another dtype (int8 keeps the smallest weights, fp8_e5m2 the "
@@ -88,6 +87,9 @@ inline std::string zeroed_channels_text(const quantized_layer& q) {
   return "layer " + detail::in_quotes(q.source.name) + ": " + std::to_string(zeroed.count) + " of its " +
          counted(zeroed.of, "output channel") +
          " became all zero: their weights are too small for the scale. " + advice;
+}
+inline std::string zeroed_channels_text(const quantized_layer& q) {
+  return zeroed_channels_text(q, find_zeroed_channels(q));
 }
 
 }  // namespace ptq::inline v0_1

@@ -17,6 +17,7 @@
 #include "ptq/formats/pending_artifact.hpp"
 #include "ptq/formats/safetensors/open.hpp"
 #include "ptq/formats/safetensors/write_artifact.hpp"
+#include "ptq/kernels/executor.hpp"
 #include "ptq/model/activation_range.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/model/plan.hpp"
@@ -59,10 +60,11 @@ struct safetensors_format {
     return {};
   }
 
-  template <class Policies = builtin, layer_sink Sink>
+  template <class Policies = builtin, layer_sink Sink, executor Run = serial>
   static result<pending_artifact> write(const std::string& path, const model& opened, const plan& planned,
-                                        std::span<const activation_range> ranges, Sink&& sink) {
-    return write_artifact<Policies>(path, opened.file(), planned, opened.layers(), sink, ranges);
+                                        std::span<const activation_range> ranges, Sink&& sink,
+                                        const Run& run = {}) {
+    return write_artifact<Policies>(path, opened.file(), planned, opened.layers(), sink, ranges, run);
   }
 
   /// Weights alone do not tell.

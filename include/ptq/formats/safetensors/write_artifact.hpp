@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <exception>
 #include <iterator>
 #include <optional>
 #include <span>
@@ -22,14 +24,19 @@
 #include "ptq/formats/safetensors/types.hpp"
 #include "ptq/formats/safetensors/writer.hpp"
 #include "ptq/formats/stored_codes.hpp"
+#include "ptq/kernels/executor.hpp"
 #include "ptq/model/activation_range.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/model/artifact_views.hpp"
 #include "ptq/model/dtype_row.hpp"
+#include "ptq/model/kernel_row.hpp"
 #include "ptq/model/layer.hpp"
 #include "ptq/model/plan.hpp"
+#include "ptq/model/weight_parts.hpp"
 #include "ptq/policies.hpp"
+#include "ptq/quantize/blocks.hpp"
 #include "ptq/result.hpp"
+#include "ptq/tensor/any_view.hpp"
 #include "ptq/version.hpp"
 
 namespace ptq::inline v0_1 {
@@ -174,24 +181,143 @@ inline std::uint64_t tensor_bytes(const std::vector<const stored_tensor*>& copie
   return bytes;
 }
 
+/// Calls f(i) for each of n parts, which returns a `result<void>`. What it raises (there is no memory) comes
+/// out here, as from a loop.
+///
+/// @return the error of the first part that has one
+template <class Run, class F>
+result<void> run_parts(std::size_t n, const Run& run, F&& f) {
+  struct outcome {
+    result<void> done;
+    std::exception_ptr raised;
+  };
+  std::vector<outcome> outcomes(n);
+  run(n, [&](std::size_t i) noexcept {
+    try {
+      outcomes[i].done = f(i);
+    } catch (...) {
+      outcomes[i].raised = std::current_exception();
+    }
+  });
+  for (outcome& part : outcomes) {
+    if (part.raised) std::rethrow_exception(part.raised);
+    if (!part.done) return std::move(part.done);
+  }
+  return {};
+}
+
+/// Bit for bit, a piece at a time.
+template <class Run>
+result<void> copy_tensor(safetensors_writer& writer, const stored_tensor& tensor, const Run& run) {
+  const auto place = writer.claim(tensor.name, tensor.data.size());
+  if (!place) return place.error();
+  constexpr std::size_t most = std::size_t{1} << 20;
+  return run_parts((tensor.data.size() + most - 1) / most, run, [&](std::size_t i) {
+    const std::size_t first = i * most;
+    return writer.fill(*place + first,
+                       tensor.data.subspan(first, (std::min)(most, tensor.data.size() - first)));
+  });
+}
+
+/// A layer whose weight becomes codes.
+struct layer_to_store {
+  const layer& source;
+  const planned_layer& planned;
+  const quantizer& how;
+  granularity grain;
+  const activation_range* input;
+};
+
+inline namespace PTQ_BUILD {
+
+/// Quantizes and stores a part of a layer, `first` being the index of its first element, and calls
+/// f(quantized_layer of the part).
+///
+/// @param place of the codes in the file
+template <class F>
+result<void> store_part(safetensors_writer& writer, std::uint64_t place, const layer_to_store& one,
+                        const any_view& weight, std::size_t first, std::span<float> scales, F&& f) {
+  const dtype_row& dtype = one.how.dtype();
+  std::vector<std::byte> codes(weight.size() * dtype.code_size);
+  if (const status outcome = quantize(weight, one.how, codes, scales, one.grain); !outcome)
+    return refusal(one.source,
+                   {outcome.code, outcome.code == errc::not_finite ? first + outcome.at : outcome.at});
+  layer part = one.source;
+  part.weight = weight;
+  const quantized_layer q{
+      part,   one.planned, one.how, dtype, one.grain, codes, dense_strides(weight.shape, weight.strides),
+      scales, one.input};
+  place += first * dtype.code_size;
+  const auto fill = [&](std::span<const std::byte> piece) {
+    auto filled = writer.fill(place, piece);
+    place += piece.size();
+    return filled;
+  };
+  if (auto stored = for_each_stored_piece(q.view(), fill); !stored) return stored;
+  return f(q);
+}
+
+template <class OnLayer, class Run>
+result<void> store_layer(safetensors_writer& writer, const layer_to_store& one, OnLayer& on_layer,
+                         const Run& run) {
+  const any_view& weight = one.source.weight;
+  const std::string name = one.source.name + ".weight";
+  std::vector<float> scales(scale_count(weight.shape, one.grain));
+  const auto place = writer.claim(name, one.how.dtype().stored_size(weight.size()));
+  if (!place) return place.error();
+  const auto store_scales = [&] { return writer.write(name + "_scale", std::as_bytes(std::span(scales))); };
+  if constexpr (!part_sink<OnLayer>) {
+    return store_part(writer, *place, one, weight, 0, scales, [&](const quantized_layer& q) {
+      if (auto stored = store_scales(); !stored) return stored;
+      return deliver(q, on_layer);
+    });
+  } else {
+    const weight_parts parts(weight, one.grain, one.how.dtype());
+    std::vector<findings_of<OnLayer>> found(parts.count());
+    auto stored = run_parts(parts.count(), run, [&](std::size_t i) {
+      return store_part(
+          writer, *place, one, parts.view(i), parts.first(i), parts.scales(i, scales),
+          [&](const quantized_layer& q) -> result<void> { return found[i].add(q), result<void>(); });
+    });
+    if (stored) stored = store_scales();
+    if (!stored) return stored;
+    for (std::size_t i = 1; i < found.size(); ++i) found[0].merge(found[i]);
+    const quantized_layer whole{one.source,
+                                one.planned,
+                                one.how,
+                                one.how.dtype(),
+                                one.grain,
+                                {},
+                                dense_strides(weight.shape, weight.strides),
+                                scales,
+                                one.input};
+    const auto tell = [&](const quantized_layer& q) { return on_layer(q, std::as_const(found[0])); };
+    return deliver(whole, tell);
+  }
+}
+
+}  // namespace PTQ_BUILD
 }  // namespace detail
 
 inline namespace PTQ_BUILD {
 
-/// Writes the artifact of a plan, but does not let it appear yet: call `commit` on what is returned. Memory
-/// holds one layer's codes; the source is read through its mapping.
+/// Writes the artifact of a plan, but does not let it appear yet: call `commit` on what is returned. The
+/// source is read through its mapping. Memory holds the codes of one layer, or where the sink looks at parts,
+/// of one part for each thread.
 ///
 /// @param source     the checkpoint that the layers look into; what the plan leaves alone is copied bit for
 ///                   bit
 /// @param layers     those that the plan was made from
 /// @param on_layer   called with each `quantized_layer` once it is stored; it may stop the run (`layer_sink`)
 /// @param inputs     as `calibration::ranges` gives them; none where the plan quantizes no activations
+/// @param run        runs the parts of a layer; the bytes do not depend on it
 /// @return what `apply` and `safetensors_writer` return; duplicate_key: the source has such scales already;
 ///   unsupported: safetensors has no type for a dtype's codes; invalid_value: the scale of an input
-template <class Policies = builtin, layer_sink OnLayer>
+template <class Policies = builtin, layer_sink OnLayer, executor Run = serial>
 result<pending_artifact> write_artifact(const std::string& path, const checkpoint& source,
                                         const plan& planned, std::span<const layer> layers,
-                                        OnLayer&& on_layer, std::span<const activation_range> inputs = {}) {
+                                        OnLayer&& on_layer, std::span<const activation_range> inputs = {},
+                                        const Run& run = {}) {
   const auto quantizers = detail::quantizers_for<Policies>(planned, layers);
   if (!quantizers) return quantizers.error();
   const auto stored = detail::resolve_stored_layers(planned, layers, *quantizers, inputs);
@@ -203,17 +329,15 @@ result<pending_artifact> write_artifact(const std::string& path, const checkpoin
                                            detail::artifact_metadata(source, planned, *stored));
   if (!writer) return writer.error();
 
-  const auto store = [&](const quantized_layer& q) -> result<void> {
-    const std::string weight = q.source.name + ".weight";
-    const auto write = [&](std::span<const std::byte> piece) { return writer->write(weight, piece); };
-    if (auto written = for_each_stored_piece(q.view(), write); !written) return written;
-    if (auto written = writer->write(weight + "_scale", std::as_bytes(q.scales)); !written) return written;
-    auto told = detail::deliver(q, on_layer);
-    if (const stored_tensor* const done = source.find(weight)) source.release(*done);
-    return told;
-  };
-  if (auto applied = detail::apply_weights(planned, layers, *quantizers, inputs, store); !applied)
-    return applied.error();
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if ((*quantizers)[i] == nullptr) continue;
+    const quantizer& how = *(*quantizers)[i];
+    const detail::layer_to_store one{layers[i], planned.layers[i], how,
+                                     planned.layers[i].weights.grain.value_or(how.numbers.weights),
+                                     detail::find_range(inputs, i)};
+    if (auto done = detail::store_layer(*writer, one, on_layer, run); !done) return done.error();
+    if (const stored_tensor* const done = source.find(layers[i].name + ".weight")) source.release(*done);
+  }
   for (const detail::stored_layer& layer : *stored) {
     if (!layer.activations) continue;
     const std::span<const float> scale(&layer.activations->scale, 1);
@@ -221,7 +345,7 @@ result<pending_artifact> write_artifact(const std::string& path, const checkpoin
       return written.error();
   }
   for (const stored_tensor* const tensor : copied) {
-    if (auto written = writer->write(tensor->name, tensor->data); !written) return written.error();
+    if (auto written = detail::copy_tensor(*writer, *tensor, run); !written) return written.error();
     source.release(*tensor);
   }
   return writer->finish(detail::tensor_bytes(copied, *stored));

@@ -85,18 +85,33 @@ class safetensors_writer {
 
   /// The next bytes of a tensor.
   ///
-  /// @return tensor_not_found if it is not declared, size_mismatch if it has no room for them, cannot_write
+  /// @return what `claim` returns, cannot_write
   result<void> write(std::string_view name, std::span<const std::byte> bytes) {
+    const auto begin = claim(name, bytes.size());
+    if (!begin) return begin.error();
+    return fill(*begin, bytes);
+  }
+
+  /// The place in the file of the next bytes of a tensor, which `fill` is to be called with.
+  ///
+  /// @return tensor_not_found if it is not declared, size_mismatch if it has no room for them
+  result<std::uint64_t> claim(std::string_view name, std::uint64_t size) {
     const auto found = places_.find(name);
     if (found == places_.end()) return failure(errc::tensor_not_found, name, "was not declared.");
     place& at = found->second;
-    if (bytes.size() > at.size - at.written)
-      return failure(errc::size_mismatch, name,
-                     "has " + std::to_string(at.size) + " bytes; " +
-                         std::to_string(at.written + bytes.size()) + " were given.");
-    auto written = file_.write_at(data_begin_ + at.begin + at.written, bytes);
-    at.written += bytes.size();
-    return written;
+    if (size > at.size - at.written)
+      return failure(
+          errc::size_mismatch, name,
+          "has " + std::to_string(at.size) + " bytes; " + std::to_string(at.written + size) + " were given.");
+    at.written += size;
+    return data_begin_ + at.begin + at.written - size;
+  }
+
+  /// Several threads may fill different places.
+  ///
+  /// @return cannot_write
+  result<void> fill(std::uint64_t begin, std::span<const std::byte> bytes) {
+    return file_.write_at(begin, bytes);
   }
 
   /// Makes the file appear at its path (`output_file::commit`).
