@@ -198,6 +198,7 @@ void check_lengths() {
       const bool run_is_right = codes.holds(run.data()) && codes.is_intact();
       CHECK(run_is_right);
       Set::template encode_each<D, How, Rounds>(from.data(), n, by.data(), codes.data(), streams);
+      Set::finish_streams();
       const bool each_is_right = codes.holds(each.data()) && codes.is_intact();
       CHECK(each_is_right);
     }

@@ -331,7 +331,6 @@ inline void encode(const unsigned char* values, std::size_t n, const Factors& fa
                                   factors.at(i + 2 * lanes), factors.at(i + 3 * lanes)));
   }
   if (i < n) encode_some<D, How, Type, Rounding>(x, n - i, factors, i, codes + i);
-  if constexpr (Streams) _mm_sfence();
 }
 
 /// 32 codes as floats, up to a power of two.
@@ -439,7 +438,6 @@ inline void decode(const typename D::storage* codes, std::size_t n, const Scales
                    _mm512_castps_si512(_mm512_mul_round_ps(found.high, scales.at(i + lanes), to_nearest)));
   }
   if (i < n) decode_some<D>(codes + i, n - i, scales, i, values + i);
-  if constexpr (Streams) _mm_sfence();
 }
 
 /// The largest of the magnitudes of 32 half numbers a vector: as numbers they have the order of integers.
@@ -583,7 +581,8 @@ inline void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
 }  // namespace avx512
 
 /// Kernels over contiguous elements of any alignment. Factors and scales of encode and decode are ordinary
-/// (2^-60 to 2^60). `streams` is for what is larger than the caches: codes and values go past them.
+/// (2^-60 to 2^60). `streams` is for what is larger than the caches: codes and values go past them, and
+/// finish_streams() is to be called when all are written.
 struct x86_avx512 {
   /// Whether the set has kernels for a dtype and an element type.
   template <dtype D, element T>
@@ -679,6 +678,9 @@ struct x86_avx512 {
                           bool streams) noexcept {
     decode<D>(codes, n, avx512::each_scale<D>{scales}, values, streams);
   }
+
+  /// Makes what was streamed visible to other threads. It takes as long as some rows: once at the end.
+  static void finish_streams() noexcept { _mm_sfence(); }
 
   /// Elements as floats.
   template <element T>
