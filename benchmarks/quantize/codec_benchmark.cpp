@@ -8,7 +8,7 @@
 
 #include "ptq/backends.hpp"
 #include "ptq/dtypes.hpp"
-#include "ptq/kernels/scalar.hpp"
+#include "ptq/kernels/dispatch.hpp"
 #include "support/raw_loops.hpp"
 #include "support/sizes.hpp"
 
@@ -25,6 +25,7 @@ struct buffers {
     bench::raw_encode<D>(values.data(), n, scale, codes.data());
   }
   std::size_t n;
+  bool streams = n > (std::size_t{4} << 20);
   std::vector<float> values;
   std::vector<typename D::storage> codes;
 };
@@ -50,16 +51,20 @@ void add_dtype() {
     })->Apply(bench::add_sizes);
   };
   add("encode/divide", [](buffers<D>& b) {
-    ptq::kernels::encode_run<D, arithmetic::divide>(b.values.data(), b.n, scale, b.codes.data());
+    ptq::kernels::encode_run<D, arithmetic::divide, float>(b.values.data(), b.n, scale, b.codes.data(),
+                                                           b.streams);
   });
   add("encode/multiply_by_reciprocal", [](buffers<D>& b) {
-    ptq::kernels::encode_run<D, arithmetic::multiply_by_reciprocal>(b.values.data(), b.n, scale,
-                                                                    b.codes.data());
+    constexpr arithmetic how = arithmetic::multiply_by_reciprocal;
+    float factor = 0;
+    ptq::kernels::factors<how>(&scale, 1, &factor);
+    ptq::kernels::encode_run<D, how, float>(b.values.data(), b.n, factor, b.codes.data(), b.streams);
   });
   add("encode/raw_loop",
       [](buffers<D>& b) { bench::raw_encode<D>(b.values.data(), b.n, scale, b.codes.data()); });
-  add("decode",
-      [](buffers<D>& b) { ptq::kernels::decode_run<D>(b.codes.data(), b.n, scale, b.values.data()); });
+  add("decode", [](buffers<D>& b) {
+    ptq::kernels::decode_run<D>(b.codes.data(), b.n, scale, b.values.data(), b.streams);
+  });
   add("decode/raw_loop",
       [](buffers<D>& b) { bench::raw_decode<D>(b.codes.data(), b.n, scale, b.values.data()); });
 }

@@ -919,396 +919,6 @@ inline isa active_isa() noexcept {
 
 #endif  // PTQ_KERNELS_ISA_HPP
 
-// ---- ptq/kernels/x86_histogram.hpp ----
-
-/// @file x86_histogram.hpp The bins of magnitudes by AVX-512 and AVX2: they find the bins of one block while
-/// they count those of the block before, because the one work is of vectors and the other of addresses.
-///
-/// A magnitude times a power of two is exact, or smaller than 1 where it is subnormal; so no flag and no mode
-/// of the machine changes a bin.
-#ifndef PTQ_KERNELS_X86_HISTOGRAM_HPP
-#define PTQ_KERNELS_X86_HISTOGRAM_HPP
-
-#if PTQ_NATIVE
-
-#include <immintrin.h>
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-
-namespace ptq::inline v0_1 {
-namespace kernels {
-inline namespace PTQ_BUILD {
-
-/// How many values a kernel looks at before it counts some: blocks are multiples of it.
-inline constexpr std::size_t bins_at_once = 32;
-
-/// Counts in four tables, so that equal values in a row wait less for each other's sums.
-template <std::size_t Bins>
-using count_tables = std::array<std::array<std::uint32_t, Bins>, 4>;
-
-/// Bins to count, a multiple of `bins_at_once`.
-struct bin_list {
-  const std::uint16_t* bins = nullptr;
-  std::size_t size = 0;
-};
-
-/// What a kernel found of a block.
-struct binned_block {
-  std::uint32_t amax;  ///< float bits; 0x7f800000 or more where a value is NaN or infinity
-  std::size_t size;    ///< of the list of bins, filled up with 0 to a multiple of `bins_at_once`
-  std::size_t zeros;   ///< how many values lie in bin 0, if the kernel knows
-};
-
-template <std::size_t Bins>
-[[gnu::always_inline]] inline void count_some(const std::uint16_t* bins,
-                                              count_tables<Bins>& tables) noexcept {
-  for (std::size_t i = 0; i < bins_at_once; i += 4) {
-    ++tables[0][bins[i]];
-    ++tables[1][bins[i + 1]];
-    ++tables[2][bins[i + 2]];
-    ++tables[3][bins[i + 3]];
-  }
-}
-
-/// Reads ahead of itself, by half a page: the counting hides the way to the memory.
-[[gnu::always_inline]] inline void fetch_ahead(const float* values) noexcept {
-  constexpr int ahead = 2048;  // bytes
-  const char* const at = reinterpret_cast<const char*>(values) + ahead;
-  _mm_prefetch(at, _MM_HINT_T0);
-  _mm_prefetch(at + 64, _MM_HINT_T0);
-}
-
-PTQ_TARGET_PUSH("avx512f,avx512bw,avx512vl,avx512dq")
-
-template <bool SkipsZeros>
-class avx512_bins {
- public:
-  [[gnu::always_inline]] avx512_bins(float factor, std::uint16_t* bins) noexcept
-      : factors_(_mm512_set1_ps(factor)), largest_(_mm512_setzero_si512()), bins_(bins), end_(bins) {}
-
-  [[gnu::always_inline]] void bin(const float* values) noexcept {
-    const __m512i low = bin_half(values);
-    const __m512i high = bin_half(values + bins_at_once / 2);
-    if constexpr (SkipsZeros) {
-      add_some(low);
-      add_some(high);
-    } else {
-      const __m512i mixed = _mm512_packus_epi32(low, high);  // their order does not matter
-      zeros_ += static_cast<std::size_t>(__builtin_popcount(_mm512_testn_epi16_mask(mixed, mixed)));
-      _mm512_storeu_si512(end_, mixed);
-      end_ += bins_at_once;
-    }
-  }
-
-  [[gnu::always_inline]] binned_block finish(std::size_t n) noexcept {
-    const auto size = static_cast<std::size_t>(end_ - bins_);
-    if constexpr (SkipsZeros) _mm512_storeu_si512(end_, _mm512_setzero_si512());
-    return {_mm512_reduce_max_epu32(largest_), (size + bins_at_once - 1) / bins_at_once * bins_at_once,
-            SkipsZeros ? n - size : zeros_};
-  }
-
- private:
-  [[gnu::always_inline]] __m512i bin_half(const float* values) noexcept {
-    const __m512i x = _mm512_and_si512(_mm512_set1_epi32(0x7fffffff), _mm512_loadu_si512(values));
-    largest_ = _mm512_max_epu32(largest_, x);
-    return _mm512_cvttps_epi32(_mm512_mul_ps(_mm512_castsi512_ps(x), factors_));
-  }
-
-  [[gnu::always_inline]] void add_some(__m512i bins) noexcept {
-    const __mmask16 some = _mm512_test_epi32_mask(bins, bins);
-    const __m256i narrow = _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(some, bins));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(end_), narrow);
-    end_ += __builtin_popcount(some);
-  }
-
-  __m512 factors_;
-  __m512i largest_;
-  std::uint16_t* bins_;
-  std::uint16_t* end_;
-  std::size_t zeros_ = 0;
-};
-
-/// bins = trunc(|value| x factor) of `n` values, a multiple of `bins_at_once`, with room for as many more.
-/// Counts `before` on the way. Without meaning where a bin is beyond 2^15 - 1.
-template <bool SkipsZeros, std::size_t Bins>
-binned_block bin_avx512(const float* values, std::size_t n, float factor,
-                        std::uint16_t* bins,  // NOLINT(readability-non-const-parameter): the bins go there
-                        bin_list before, count_tables<Bins>& tables) noexcept {
-  avx512_bins<SkipsZeros> found(factor, bins);
-  const std::size_t shared = n < before.size ? n : before.size;
-  for (std::size_t i = 0; i < shared; i += bins_at_once) {
-    fetch_ahead(values + i);
-    found.bin(values + i);
-    count_some<Bins>(before.bins + i, tables);
-  }
-  for (std::size_t i = shared; i < n; i += bins_at_once) found.bin(values + i);
-  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some<Bins>(before.bins + i, tables);
-  return found.finish(n);
-}
-
-PTQ_TARGET_POP
-PTQ_TARGET_PUSH("avx2")
-
-class avx2_bins {
- public:
-  [[gnu::always_inline]] avx2_bins(float factor, std::uint16_t* bins) noexcept
-      : factors_(_mm256_set1_ps(factor)), largest_(_mm256_setzero_si256()), bins_(bins), end_(bins) {}
-
-  [[gnu::always_inline]] void bin(const float* values) noexcept {
-    bin_half(values);
-    bin_half(values + bins_at_once / 2);
-  }
-
-  [[gnu::always_inline]] binned_block finish() noexcept {
-    alignas(32) std::uint32_t lanes[8];
-    _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), largest_);
-    std::uint32_t amax = 0;
-    for (const std::uint32_t lane : lanes) amax = lane > amax ? lane : amax;
-    return {amax, static_cast<std::size_t>(end_ - bins_), 0};
-  }
-
- private:
-  [[gnu::always_inline]] void bin_half(const float* values) noexcept {
-    const auto* const at = reinterpret_cast<const __m256i*>(values);
-    const __m256i low = bin_quarter(_mm256_loadu_si256(at));
-    const __m256i high = bin_quarter(_mm256_loadu_si256(at + 1));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(end_), _mm256_packus_epi32(low, high));
-    end_ += bins_at_once / 2;
-  }
-
-  [[gnu::always_inline]] __m256i bin_quarter(__m256i values) noexcept {
-    const __m256i x = _mm256_and_si256(_mm256_set1_epi32(0x7fffffff), values);
-    largest_ = _mm256_max_epu32(largest_, x);
-    return _mm256_cvttps_epi32(_mm256_mul_ps(_mm256_castsi256_ps(x), factors_));
-  }
-
-  __m256 factors_;
-  __m256i largest_;
-  std::uint16_t* bins_;
-  std::uint16_t* end_;
-};
-
-/// As `bin_avx512`, which skips no zeros.
-template <std::size_t Bins>
-binned_block bin_avx2(const float* values, std::size_t n, float factor, std::uint16_t* bins, bin_list before,
-                      count_tables<Bins>& tables) noexcept {
-  avx2_bins found(factor, bins);
-  const std::size_t shared = n < before.size ? n : before.size;
-  for (std::size_t i = 0; i < shared; i += bins_at_once) {
-    fetch_ahead(values + i);
-    found.bin(values + i);
-    count_some<Bins>(before.bins + i, tables);
-  }
-  for (std::size_t i = shared; i < n; i += bins_at_once) found.bin(values + i);
-  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some<Bins>(before.bins + i, tables);
-  return found.finish();
-}
-
-PTQ_TARGET_POP
-
-}  // namespace PTQ_BUILD
-}  // namespace kernels
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_NATIVE
-
-#endif  // PTQ_KERNELS_X86_HISTOGRAM_HPP
-
-// ---- ptq/error.hpp ----
-
-/// @file error.hpp What can go wrong, as a code and a place. The core returns `status`; hosted code adds
-/// words (result.hpp).
-#ifndef PTQ_ERROR_HPP
-#define PTQ_ERROR_HPP
-
-#include <cstddef>
-
-namespace ptq::inline v0_1 {
-
-/// Every way in which a call into ptq can fail.
-enum class errc : unsigned char {
-  ok = 0,
-
-  // tensors
-  wrong_rank,         ///< the tensor's rank is not the one asked for, or above `max_rank`; `at` is that rank
-  axis_out_of_range,  ///< `status::at` is the axis
-  size_mismatch,      ///< a buffer has another length than the shape says; `at` is the length wanted
-  not_finite,         ///< NaN or infinity in the data; `at` is its row-major index
-  no_data,            ///< nothing was seen, so there is no range
-  stopped,            ///< the sink asked to stop
-
-  // specification
-  syntax,  ///< the text is not YAML or JSON
-  unknown_key,
-  unknown_word,  ///< a word that is not among the allowed ones
-  wrong_type,
-  missing_value,
-  invalid_value,
-  wrong_pair,  ///< backend and mode do not belong together
-  duplicate_key,
-  unsupported,  ///< valid, but not something ptq can do
-
-  // files
-  cannot_open,
-  cannot_read,
-  cannot_write,
-  in_use,  ///< another run writes there
-  wrong_format,
-  wrong_model,  ///< statistics that were collected with another model
-
-  // safetensors: the reference reader's names
-  header_too_small,
-  header_too_large,
-  invalid_header_length,
-  invalid_header,
-  invalid_header_deserialization,
-  invalid_offset,
-  validation_overflow,
-  misaligned_slice,
-  tensor_invalid_info,
-  metadata_incomplete_buffer,
-  tensor_not_found,
-};
-
-/// The outcome of a core call: a code, and where it happened (an index, an axis or a length, as the code
-/// says). Trivial and constexpr, so firmware can return it in two registers. Converts to true when all went
-/// well.
-struct [[nodiscard]] status {
-  errc code = errc::ok;
-  std::size_t at = 0;
-
-  constexpr explicit operator bool() const noexcept { return code == errc::ok; }
-  friend constexpr bool operator==(const status&, const status&) = default;
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_ERROR_HPP
-
-// ---- ptq/kernels/scalar.hpp ----
-
-/// @file scalar.hpp The reference kernels: loops over contiguous floats, portable, constexpr, the same bits
-/// everywhere.
-///
-/// Two shapes: a run with one scale (`*_run`), and a run with one factor an element (`*_each`). A factor is
-/// what the arithmetic needs: the scale to divide by, or its reciprocal to multiply by.
-#ifndef PTQ_KERNELS_SCALAR_HPP
-#define PTQ_KERNELS_SCALAR_HPP
-
-#include <cstddef>
-#include <cstdint>
-#include <type_traits>
-
-namespace ptq::inline v0_1 {
-namespace kernels {
-inline namespace PTQ_BUILD {
-
-inline constexpr bool exact_division = PTQ_EXACT_DIVISION;
-
-PTQ_PRECISE_PUSH
-
-/// The scale, or its reciprocal.
-template <arithmetic How>
-constexpr float factor_of(const float& scale) noexcept {
-  if constexpr (How == arithmetic::divide)
-    return scale;
-  else
-    return detail::float_of(detail::divide(detail::one_bits, detail::bits_of(scale)));
-}
-
-/// One quotient, correctly rounded whatever the flags.
-template <arithmetic How>
-constexpr float apply_strictly(const float& value, const float& factor) noexcept {
-  const std::uint32_t x = detail::bits_of(value);
-  const std::uint32_t f = detail::bits_of(factor);
-  return detail::float_of(How == arithmetic::divide ? detail::divide(x, f) : detail::multiply(x, f));
-}
-
-/// One quotient by the hardware: for ordinary factors only, and division only where the compiler leaves it
-/// alone.
-template <arithmetic How>
-constexpr float apply_directly(const float& value, const float& factor) noexcept {
-  if constexpr (How == arithmetic::divide)
-    return value / factor;
-  else
-    return value * factor;
-}
-
-/// Flush-to-zero changes subnormal quotients of ordinary factors only; a dtype of small range rounds those to
-/// 0 anyway.
-template <dtype D>
-inline constexpr bool has_small_range = D::max_finite <= 0x1p32F;
-
-/// Whether the hardware may do it. Not in constant expressions, where NaN and overflow are errors.
-template <dtype D, arithmetic How>
-constexpr bool can_apply_directly(float factor) noexcept {
-  return has_small_range<D> && (How == arithmetic::multiply_by_reciprocal || exact_division) &&
-         detail::is_ordinary(detail::bits_of(factor)) && !std::is_constant_evaluated();
-}
-
-template <dtype D, arithmetic How>
-constexpr void encode_run(const float* values, std::size_t n, float scale,
-                          typename D::storage* codes) noexcept {
-  const float factor = factor_of<How>(scale);
-  if (detail::bits_of(factor) == detail::one_bits) {
-    for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(values[i]);
-  } else if (can_apply_directly<D, How>(factor)) {
-    for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_directly<How>(values[i], factor));
-  } else {
-    for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_strictly<How>(values[i], factor));
-  }
-}
-
-template <dtype D, arithmetic How>
-constexpr void encode_each(const float* values, std::size_t n, const float* factors,
-                           typename D::storage* codes) noexcept {
-  for (std::size_t i = 0; i < n; ++i) {
-    codes[i] = D::encode(can_apply_directly<D, How>(factors[i]) ? apply_directly<How>(values[i], factors[i])
-                                                                : apply_strictly<How>(values[i], factors[i]));
-  }
-}
-
-/// value * scale, rounded once.
-template <dtype D>
-constexpr float scale_up(const float& value, const float& scale) noexcept {
-  if (detail::bits_of(scale) == detail::one_bits) return value;
-  if (has_small_range<D> && detail::is_ordinary(detail::bits_of(scale)) && !std::is_constant_evaluated())
-    return value * scale;
-  return detail::float_of(detail::multiply(detail::bits_of(value), detail::bits_of(scale)));
-}
-
-template <dtype D>
-constexpr void decode_run(const typename D::storage* codes, std::size_t n, float scale,
-                          float* values) noexcept {
-  for (std::size_t i = 0; i < n; ++i) values[i] = scale_up<D>(D::decode(codes[i]), scale);
-}
-
-template <dtype D>
-constexpr void decode_each(const typename D::storage* codes, std::size_t n, const float* scales,
-                           float* values) noexcept {
-  for (std::size_t i = 0; i < n; ++i) values[i] = scale_up<D>(D::decode(codes[i]), scales[i]);
-}
-
-PTQ_PRECISE_POP
-
-/// The largest magnitude as float bits, starting from `seen`. NaN and infinity win: a result of 0x7f800000 or
-/// more says that the run holds one.
-constexpr std::uint32_t amax_run(const float* values, std::size_t n, std::uint32_t seen) noexcept {
-  for (std::size_t i = 0; i < n; ++i) {
-    const std::uint32_t bits = detail::magnitude(detail::bits_of(values[i]));
-    seen = bits > seen ? bits : seen;
-  }
-  return seen;
-}
-
-}  // namespace PTQ_BUILD
-}  // namespace kernels
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_KERNELS_SCALAR_HPP
-
 // ---- ptq/numeric/overflow.hpp ----
 
 /// @file overflow.hpp What a minifloat makes of values beyond its largest finite one.
@@ -1678,6 +1288,177 @@ inline constexpr bool is_half = sizeof(T) == 2;
 
 #endif  // PTQ_TENSOR_ELEMENT_HPP
 
+// ---- ptq/kernels/portable.hpp ----
+
+/// @file portable.hpp The reference kernels: plain loops over contiguous floats, constexpr, the same bits
+/// everywhere.
+///
+/// Two shapes: a run with one scale (`*_run`), and a run with one factor an element (`*_each`). A factor is
+/// what the arithmetic needs: the scale to divide by, or its reciprocal to multiply by.
+#ifndef PTQ_KERNELS_PORTABLE_HPP
+#define PTQ_KERNELS_PORTABLE_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_BUILD {
+
+inline constexpr bool exact_division = PTQ_EXACT_DIVISION;
+
+/// The scale to encode by, for an amax in a tensor of elements T. Where it underflows to 0 it is infinity:
+/// then every code is that of 0.
+template <element T>
+constexpr float encoding_scale_of(const float& amax, const recipe& numbers) noexcept {
+  if (numbers.divisor == 0) return 1;
+  std::uint32_t scale =
+      detail::magnitude(detail::divide(detail::bits_of(amax), detail::bits_of(numbers.divisor)));
+  if constexpr (detail::is_half<T>) {
+    if (numbers.halves != half_rounding::nothing)
+      scale = detail::bits_of(
+          element_traits<T>::to_float(element_traits<T>::from_float(detail::float_of(scale))));
+  }
+  const std::uint32_t floor = detail::bits_of(numbers.floor);
+  if (scale < floor) scale = floor;  // magnitudes compare as integers
+  return detail::float_of(scale == 0 ? detail::infinity_bits : scale);
+}
+
+PTQ_PRECISE_PUSH
+
+/// The scale, or its reciprocal.
+template <arithmetic How>
+constexpr float factor_of(const float& scale) noexcept {
+  if constexpr (How == arithmetic::divide)
+    return scale;
+  else
+    return detail::float_of(detail::divide(detail::one_bits, detail::bits_of(scale)));
+}
+
+/// One quotient, correctly rounded whatever the flags.
+template <arithmetic How>
+constexpr float apply_strictly(const float& value, const float& factor) noexcept {
+  const std::uint32_t x = detail::bits_of(value);
+  const std::uint32_t f = detail::bits_of(factor);
+  return detail::float_of(How == arithmetic::divide ? detail::divide(x, f) : detail::multiply(x, f));
+}
+
+/// One quotient by the hardware: for ordinary factors only, and division only where the compiler leaves it
+/// alone.
+template <arithmetic How>
+constexpr float apply_directly(const float& value, const float& factor) noexcept {
+  if constexpr (How == arithmetic::divide)
+    return value / factor;
+  else
+    return value * factor;
+}
+
+/// Flush-to-zero changes subnormal quotients of ordinary factors only; a dtype of small range rounds those to
+/// 0 anyway.
+template <dtype D>
+inline constexpr bool has_small_range = D::max_finite <= 0x1p32F;
+
+/// Whether the hardware may do it. Not in constant expressions, where NaN and overflow are errors.
+template <dtype D, arithmetic How>
+constexpr bool can_apply_directly(const float& factor) noexcept {
+  return has_small_range<D> && (How == arithmetic::multiply_by_reciprocal || exact_division) &&
+         detail::is_ordinary(detail::bits_of(factor)) && !std::is_constant_evaluated();
+}
+
+/// value * scale, rounded once.
+template <dtype D>
+constexpr float scale_up(const float& value, const float& scale) noexcept {
+  if (detail::bits_of(scale) == detail::one_bits) return value;
+  if (has_small_range<D> && detail::is_ordinary(detail::bits_of(scale)) && !std::is_constant_evaluated())
+    return value * scale;
+  return detail::float_of(detail::multiply(detail::bits_of(value), detail::bits_of(scale)));
+}
+
+struct portable {
+  template <dtype D, arithmetic How>
+  static constexpr void encode_run(const float* values, std::size_t n, const float& factor,
+                                   typename D::storage* codes) noexcept {
+    if (detail::bits_of(factor) == detail::one_bits) {
+      for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(values[i]);
+    } else if (can_apply_directly<D, How>(factor)) {
+      for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_directly<How>(values[i], factor));
+    } else {
+      for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_strictly<How>(values[i], factor));
+    }
+  }
+
+  template <dtype D, arithmetic How>
+  static constexpr void encode_each(const float* values, std::size_t n, const float* factors,
+                                    typename D::storage* codes) noexcept {
+    for (std::size_t i = 0; i < n; ++i) {
+      codes[i] =
+          D::encode(can_apply_directly<D, How>(factors[i]) ? apply_directly<How>(values[i], factors[i])
+                                                           : apply_strictly<How>(values[i], factors[i]));
+    }
+  }
+
+  /// Quotients rounded to T, for recipes that ask for it; factors `step` apart (0: one for all).
+  template <arithmetic How, element T>
+  static constexpr void round_quotients(const float* values, std::size_t n, const float* factors,
+                                        std::size_t step, float* quotients) noexcept {
+    for (std::size_t i = 0; i < n; ++i) {
+      const float quotient = apply_strictly<How>(values[i], factors[i * step]);
+      quotients[i] = element_traits<T>::to_float(element_traits<T>::from_float(quotient));
+    }
+  }
+
+  template <dtype D>
+  static constexpr void decode_run(const typename D::storage* codes, std::size_t n, const float& scale,
+                                   float* values) noexcept {
+    for (std::size_t i = 0; i < n; ++i) values[i] = scale_up<D>(D::decode(codes[i]), scale);
+  }
+
+  template <dtype D>
+  static constexpr void decode_each(const typename D::storage* codes, std::size_t n, const float* scales,
+                                    float* values) noexcept {
+    for (std::size_t i = 0; i < n; ++i) values[i] = scale_up<D>(D::decode(codes[i]), scales[i]);
+  }
+
+  /// The largest magnitude as float bits, starting from `seen`. NaN and infinity win: a result of 0x7f800000
+  /// or more says that the run holds one.
+  template <element T>
+  static constexpr std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
+    for (std::size_t i = 0; i < n; ++i) {
+      const float value = element_traits<T>::to_float(values[i]);
+      const std::uint32_t bits = detail::magnitude(detail::bits_of(value));
+      seen = bits > seen ? bits : seen;
+    }
+    return seen;
+  }
+
+  /// The same for each element by itself.
+  template <element T>
+  static constexpr void amax_each(const T* values, std::size_t n, float* amax) noexcept {
+    for (std::size_t i = 0; i < n; ++i)
+      amax[i] = detail::float_of(amax_run<T>(values + i, 1, detail::bits_of(amax[i])));
+  }
+
+  /// Turns the largest magnitudes, all finite, into scales to encode by.
+  template <element T>
+  static constexpr void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
+    for (std::size_t i = 0; i < n; ++i) amax[i] = encoding_scale_of<T>(amax[i], numbers);
+  }
+
+  template <arithmetic How>
+  static constexpr void factors(const float* scales, std::size_t n, float* factors) noexcept {
+    for (std::size_t i = 0; i < n; ++i) factors[i] = factor_of<How>(scales[i]);
+  }
+};
+
+PTQ_PRECISE_POP
+
+}  // namespace PTQ_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_KERNELS_PORTABLE_HPP
+
 // ---- ptq/tensor/view.hpp ----
 
 /// @file view.hpp A tensor as a pointer, a shape and signed strides.
@@ -1843,6 +1624,9 @@ struct walk {
   std::array<axis, max_rank> axes{};
   std::size_t rank = 0;
   bool is_empty = false;
+  std::ptrdiff_t first_source = 0;  // where it begins: 0, but for parts
+  std::size_t first_dense = 0;
+  std::size_t first_channel = 0;
 
   constexpr walk(const tensor_shape& shape, const tensor_strides& strides, granularity grain) noexcept {
     const tensor_strides dense = dense_strides(shape, strides);
@@ -1859,31 +1643,30 @@ struct walk {
   /// True where each element of a run has a scale of its own.
   constexpr bool channel_is_innermost() const noexcept { return run().is_channel; }
 
-  /// Calls f(source offset, code offset, channel) at the start of each run. `channel` is 0 where the run is
-  /// the channel.
-  template <class F>
-  constexpr void for_each_run(F&& f) const {
-    if (is_empty) return;
-    std::array<std::size_t, max_rank> index{};
-    std::ptrdiff_t source = 0;
-    std::ptrdiff_t dense = 0;
-    std::size_t channel = 0;
-    for (;;) {
-      f(source, static_cast<std::size_t>(dense), channel);
-      std::size_t k = rank - 1;
-      for (;; --k) {
-        if (k == 0) return;
-        const axis& a = axes[k - 1];
-        source += a.stride;
-        dense += a.dense;
-        if (a.is_channel) ++channel;
-        if (++index[k - 1] < a.extent) break;
-        source -= a.stride * static_cast<std::ptrdiff_t>(a.extent);
-        dense -= a.dense * static_cast<std::ptrdiff_t>(a.extent);
-        if (a.is_channel) channel = 0;
-        index[k - 1] = 0;
-      }
-    }
+  /// How many channels it has: 1 where they are not told apart, 0 where there is no element.
+  constexpr std::size_t channels() const noexcept {
+    if (is_empty) return 0;
+    for (std::size_t k = 0; k < rank; ++k)
+      if (axes[k].is_channel) return axes[k].extent;
+    return 1;
+  }
+
+  /// The number of elements.
+  constexpr std::size_t size() const noexcept {
+    std::size_t product = is_empty ? 0 : 1;
+    for (std::size_t k = 0; k < rank; ++k) product *= axes[k].extent;
+    return product;
+  }
+
+  /// Some indices of one axis: the same elements, codes and channels as in the whole.
+  constexpr walk part(std::size_t at, std::size_t first, std::size_t count) const noexcept {
+    walk cut = *this;
+    axis& a = cut.axes[at];
+    cut.first_source += a.stride * static_cast<std::ptrdiff_t>(first);
+    cut.first_dense += static_cast<std::size_t>(a.dense) * first;
+    if (a.is_channel) cut.first_channel += first;
+    a.extent = count;
+    return cut;
   }
 
  private:
@@ -1921,182 +1704,2641 @@ struct walk {
 
 #endif  // PTQ_TENSOR_WALK_HPP
 
-// ---- ptq/quantize/blocks.hpp ----
+// ---- ptq/tensor/panels.hpp ----
 
-/// @file blocks.hpp Feeds the kernels: runs of any element type and stride as blocks of contiguous floats.
-#ifndef PTQ_QUANTIZE_BLOCKS_HPP
-#define PTQ_QUANTIZE_BLOCKS_HPP
+/// @file panels.hpp A strided tensor as panels, and cut into slices of them.
+#ifndef PTQ_TENSOR_PANELS_HPP
+#define PTQ_TENSOR_PANELS_HPP
+
+#include <array>
+#include <cstddef>
+
+namespace ptq::inline v0_1 {
+
+/// Who shares a scale within a panel.
+enum class scaling : unsigned char { one, per_row, per_column };
+
+/// The two innermost axes of a tensor in memory, the inner one being the columns: what kernels work on.
+struct panel {
+  std::size_t rows = 1;
+  std::size_t columns = 1;
+  std::ptrdiff_t begin = 0;  ///< of the first element in the source, as all steps here in elements
+  std::ptrdiff_t row_step = 0;
+  std::ptrdiff_t step = 1;
+  std::size_t code = 0;  ///< the place of the first code; columns lie side by side
+  std::size_t code_row_step = 0;
+  scaling by = scaling::one;
+  std::size_t scale = 0;  ///< the place of the first scale
+
+  constexpr std::ptrdiff_t row(std::size_t r) const noexcept {
+    return begin + static_cast<std::ptrdiff_t>(r) * row_step;
+  }
+  constexpr std::size_t code_row(std::size_t r) const noexcept { return code + r * code_row_step; }
+
+  /// The place of an element's scale.
+  constexpr std::size_t scale_of(std::size_t r, std::size_t c) const noexcept {
+    return scale + (by == scaling::per_row ? r : by == scaling::per_column ? c : 0);
+  }
+
+  /// Some of its rows and columns.
+  constexpr panel part(std::size_t r, std::size_t row_count, std::size_t c,
+                       std::size_t column_count) const noexcept {
+    panel cut = *this;
+    cut.rows = row_count;
+    cut.columns = column_count;
+    cut.begin = row(r) + static_cast<std::ptrdiff_t>(c) * step;
+    cut.code = code_row(r) + c;
+    cut.scale = scale_of(r, c);
+    return cut;
+  }
+  constexpr panel rows_from(std::size_t r, std::size_t count) const noexcept {
+    return part(r, count, 0, columns);
+  }
+
+  /// The same with the codes alone, or the elements alone, in a buffer of their own.
+  constexpr panel with_codes_apart() const noexcept {
+    panel apart = *this;
+    apart.code = 0;
+    apart.code_row_step = columns;
+    return apart;
+  }
+  constexpr panel with_elements_apart() const noexcept {
+    panel apart = *this;
+    apart.begin = 0;
+    apart.row_step = static_cast<std::ptrdiff_t>(columns);
+    apart.step = 1;
+    return apart;
+  }
+
+  /// Whether the whole panel is one run, in the source and among the codes.
+  constexpr bool is_run() const noexcept {
+    return rows == 1 ||
+           (step == 1 && row_step == static_cast<std::ptrdiff_t>(columns) && code_row_step == columns);
+  }
+};
+
+/// The panels of a tensor, for a range-based loop. The walk must live as long.
+class panels {
+ public:
+  constexpr explicit panels(const walk& path) noexcept : path_(&path) {}
+  panels(walk&&) = delete;
+
+  class iterator {
+   public:
+    constexpr explicit iterator(const walk& path) noexcept : path_(&path), left_(path.is_empty ? 0 : 1) {
+      const walk::axis& columns = path.run();
+      panel_.columns = columns.extent;
+      panel_.step = columns.stride;
+      if (columns.is_channel) panel_.by = scaling::per_column;
+      if (path.rank > 1) {
+        const walk::axis& rows = path.axes[path.rank - 2];
+        panel_.rows = rows.extent;
+        panel_.row_step = rows.stride;
+        panel_.code_row_step = static_cast<std::size_t>(rows.dense);
+        if (rows.is_channel) panel_.by = scaling::per_row;
+      }
+      panel_.begin = path.first_source;
+      panel_.code = path.first_dense;
+      panel_.scale = path.first_channel;
+      for (std::size_t k = 0; k + 2 < path.rank; ++k) left_ *= path.axes[k].extent;
+    }
+
+    constexpr const panel& operator*() const noexcept { return panel_; }
+    constexpr bool operator!=(std::nullptr_t) const noexcept { return left_ != 0; }
+
+    constexpr iterator& operator++() noexcept {
+      if (--left_ == 0) return *this;
+      for (std::size_t k = path_->rank - 2; k-- > 0;) {
+        const walk::axis& a = path_->axes[k];
+        const bool goes_on = ++index_[k] < a.extent;
+        // To the next index of this axis, or back to its first.
+        const std::size_t steps = goes_on ? 1 : a.extent - 1;
+        const std::ptrdiff_t sign = goes_on ? 1 : -1;
+        panel_.begin += sign * a.stride * static_cast<std::ptrdiff_t>(steps);
+        panel_.code += static_cast<std::size_t>(sign * a.dense) * steps;
+        if (a.is_channel) panel_.scale += static_cast<std::size_t>(sign) * steps;
+        if (goes_on) break;
+        index_[k] = 0;
+      }
+      return *this;
+    }
+
+   private:
+    const walk* path_;
+    panel panel_;
+    std::array<std::size_t, max_rank> index_{};
+    std::size_t left_;
+  };
+
+  constexpr iterator begin() const noexcept { return iterator(*path_); }
+  constexpr std::nullptr_t end() const noexcept { return nullptr; }
+
+ private:
+  const walk* path_;
+};
+
+/// The parts of a panel that have at most so many elements, for a range-based loop. The panel must live as
+/// long.
+class tiles {
+ public:
+  constexpr tiles(const panel& whole, std::size_t most) noexcept
+      : whole_(&whole), columns_(whole.columns < most ? whole.columns : most), rows_(most / columns_) {}
+  tiles(panel&&, std::size_t) = delete;
+
+  class iterator {
+   public:
+    constexpr explicit iterator(const tiles& all) noexcept : all_(&all) {}
+
+    constexpr panel operator*() const noexcept {
+      const panel& p = *all_->whole_;
+      const std::size_t rows = p.rows - row_;
+      const std::size_t columns = p.columns - column_;
+      return p.part(row_, rows < all_->rows_ ? rows : all_->rows_, column_,
+                    columns < all_->columns_ ? columns : all_->columns_);
+    }
+    constexpr bool operator!=(std::nullptr_t) const noexcept { return row_ < all_->whole_->rows; }
+    constexpr iterator& operator++() noexcept {
+      column_ += all_->columns_;
+      if (column_ >= all_->whole_->columns) {
+        column_ = 0;
+        row_ += all_->rows_;
+      }
+      return *this;
+    }
+
+   private:
+    const tiles* all_;
+    std::size_t row_ = 0;
+    std::size_t column_ = 0;
+  };
+
+  constexpr iterator begin() const noexcept { return iterator(*this); }
+  constexpr std::nullptr_t end() const noexcept { return nullptr; }
+
+ private:
+  const panel* whole_;
+  std::size_t columns_;
+  std::size_t rows_;
+};
+
+/// A tensor cut along one axis. Per channel it is cut along the channels, so that no two slices share a
+/// scale; per tensor along an axis that is long enough.
+class slices {
+ public:
+  /// @param size elements of a slice, more or less
+  constexpr slices(const walk& whole, std::size_t size) noexcept : whole_(whole) {
+    std::size_t elements = 1;
+    for (std::size_t k = 0; k < whole.rank; ++k) {
+      elements *= whole.axes[k].extent;
+      if (is_better(k)) axis_ = k;
+    }
+    const std::size_t extent = whole.axes[axis_].extent;
+    const std::size_t wanted = size / (elements / extent) + 1;
+    const std::size_t least = axis_ + 1 == whole.rank ? shortest_run : 1;
+    step_ = wanted < least ? least : wanted;
+    count_ = whole.is_empty ? 0 : (extent + step_ - 1) / step_;
+  }
+
+  constexpr std::size_t count() const noexcept { return count_; }
+
+  constexpr walk operator[](std::size_t i) const noexcept {
+    const std::size_t first = i * step_;
+    const std::size_t left = whole_.axes[axis_].extent - first;
+    return whole_.part(axis_, first, left < step_ ? left : step_);
+  }
+
+ private:
+  static constexpr std::size_t shortest_run = 512;
+
+  constexpr bool is_better(std::size_t k) const noexcept {
+    const walk::axis& now = whole_.axes[axis_];
+    const walk::axis& other = whole_.axes[k];
+    return other.is_channel || (!now.is_channel && other.extent > now.extent);
+  }
+
+  walk whole_;
+  std::size_t axis_ = 0;
+  std::size_t step_ = 1;
+  std::size_t count_ = 0;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_TENSOR_PANELS_HPP
+
+// ---- ptq/dtype/stored_type.hpp ----
+
+/// @file stored_type.hpp What the codes of a dtype are in files.
+#ifndef PTQ_DTYPE_STORED_TYPE_HPP
+#define PTQ_DTYPE_STORED_TYPE_HPP
+
+#include <concepts>
+#include <cstdint>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+template <class Storage>
+constexpr element_type stored_type_by_storage() noexcept {
+  if constexpr (std::same_as<Storage, bool>) return element_type::boolean;
+  if constexpr (std::same_as<Storage, std::uint8_t>) return element_type::uint8;
+  if constexpr (std::same_as<Storage, std::int8_t>) return element_type::int8;
+  if constexpr (std::same_as<Storage, std::uint16_t>) return element_type::uint16;
+  if constexpr (std::same_as<Storage, std::int16_t>) return element_type::int16;
+  if constexpr (std::same_as<Storage, std::uint32_t>) return element_type::uint32;
+  if constexpr (std::same_as<Storage, std::int32_t>) return element_type::int32;
+  if constexpr (std::same_as<Storage, half>) return element_type::float16;
+  if constexpr (std::same_as<Storage, bfloat16>) return element_type::bfloat16;
+  if constexpr (std::same_as<Storage, float>) return element_type::float32;
+  return element_type::unknown;
+}
+
+/// Only integers of a bit width have a type that is told by it.
+template <dtype D>
+constexpr element_type stored_type_by_bits() noexcept {
+  constexpr bool is_signed = std::is_signed_v<typename D::storage>;
+  if (!D::is_integer) return element_type::unknown;
+  if (code_bits<D>() == 4) return is_signed ? element_type::int4 : element_type::uint4;
+  if (code_bits<D>() == 2) return is_signed ? element_type::int2 : element_type::uint2;
+  return element_type::unknown;
+}
+
+}  // namespace detail
+
+/// The element type of a dtype's codes; unknown where there is none. Specialise it for an own dtype whose
+/// storage does not tell.
+template <dtype D>
+inline constexpr element_type stored_type_of =
+    code_bits<D>() < 8 ? detail::stored_type_by_bits<D>()
+                       : detail::stored_type_by_storage<typename D::storage>();
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_STORED_TYPE_HPP
+
+// ---- ptq/dtype/fp8_e4m3fn.hpp ----
+
+/// @file fp8_e4m3fn.hpp 8-bit floats with 4 exponent and 3 mantissa bits: no infinities, and NaN only where
+/// all bits are set.
+#ifndef PTQ_DTYPE_FP8_E4M3FN_HPP
+#define PTQ_DTYPE_FP8_E4M3FN_HPP
+
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+/// Source: OCP 8-bit Floating Point Specification 1.0, E4M3.
+struct fp8_e4m3fn {
+  static constexpr const char* name = "fp8_e4m3fn";
+  using codec = minifloat<minifloat_format{4, 3, false}>;
+  using storage = codec::storage;
+  static constexpr bool is_integer = false;
+  static constexpr float max_finite = 448.0F;
+  static constexpr float lowest = -max_finite;
+
+  static constexpr storage encode(const float& value) noexcept {
+    return codec::encode<saturate>(detail::bits_of(value));
+  }
+  static constexpr float decode(storage code) noexcept { return detail::float_of(codec::decode(code)); }
+};
+
+template <>
+inline constexpr element_type stored_type_of<fp8_e4m3fn> = element_type::fp8_e4m3fn;
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_FP8_E4M3FN_HPP
+
+// ---- ptq/dtype/fp8_e5m2.hpp ----
+
+/// @file fp8_e5m2.hpp 8-bit floats with 5 exponent and 2 mantissa bits: infinities and NaN as in IEEE
+/// formats.
+#ifndef PTQ_DTYPE_FP8_E5M2_HPP
+#define PTQ_DTYPE_FP8_E5M2_HPP
+
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+/// Source: OCP 8-bit Floating Point Specification 1.0, E5M2.
+struct fp8_e5m2 {
+  static constexpr const char* name = "fp8_e5m2";
+  using codec = minifloat<minifloat_format{5, 2, true}>;
+  using storage = codec::storage;
+  static constexpr bool is_integer = false;
+  static constexpr float max_finite = 57344.0F;
+  static constexpr float lowest = -max_finite;
+
+  static constexpr storage encode(const float& value) noexcept {
+    return codec::encode<saturate>(detail::bits_of(value));
+  }
+  static constexpr float decode(storage code) noexcept { return detail::float_of(codec::decode(code)); }
+};
+
+template <>
+inline constexpr element_type stored_type_of<fp8_e5m2> = element_type::fp8_e5m2;
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_FP8_E5M2_HPP
+
+// ---- ptq/kernels/x86_avx2.hpp ----
+
+/// @file x86_avx2.hpp The kernels with AVX2, FMA and F16C: the same bits as the portable ones.
+///
+/// Compilers replace float operations as flags allow them to, and assume that there are no NaN. So here
+/// floats are multiplied, fused and converted, and nothing else: what is compared, clamped or looked at are
+/// their bits.
+#ifndef PTQ_KERNELS_X86_AVX2_HPP
+#define PTQ_KERNELS_X86_AVX2_HPP
+
+#if PTQ_NATIVE
+
+#include <immintrin.h>
+
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+PTQ_PRECISE_PUSH
+PTQ_TARGET_PUSH("avx2,fma,f16c")
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_BUILD {
+namespace avx2 {
+
+inline constexpr std::size_t lanes = 8;
+inline constexpr std::size_t block = 32;    // codes of one store
+inline constexpr std::size_t ahead = 2048;  // bytes
+
+[[gnu::always_inline]] inline __m256i all(std::uint32_t bits) noexcept {
+  return _mm256_set1_epi32(static_cast<int>(bits));
+}
+[[gnu::always_inline]] inline __m256i all_words(std::uint16_t bits) noexcept {
+  return _mm256_set1_epi16(static_cast<short>(bits));
+}
+[[gnu::always_inline]] inline __m256 floats(__m256i bits) noexcept {
+  return _mm256_castsi256_ps(bits);
+}
+[[gnu::always_inline]] inline __m256i bits(__m256 x) noexcept {
+  return _mm256_castps_si256(x);
+}
+[[gnu::always_inline]] inline __m256i load_bits(const void* from) noexcept {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(from));
+}
+[[gnu::always_inline]] inline __m128i load_half_vector(const void* from) noexcept {
+  return _mm_loadu_si128(static_cast<const __m128i*>(from));
+}
+/// All bits of the lanes below n.
+[[gnu::always_inline]] inline __m256i first_lanes(std::size_t n) noexcept {
+  const __m256i number = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n < lanes ? n : lanes)), number);
+}
+[[gnu::always_inline]] inline __m256i magnitudes(__m256 x) noexcept {
+  return _mm256_and_si256(bits(x), all(~detail::sign_bit));
+}
+/// All bits of the lanes that hold NaN.
+[[gnu::always_inline]] inline __m256i nan_in(__m256 x) noexcept {
+  return _mm256_cmpgt_epi32(magnitudes(x), all(detail::infinity_bits));
+}
+[[gnu::always_inline]] inline bool is_any(__m256i mask) noexcept {
+  return _mm256_testz_si256(mask, mask) == 0;
+}
+[[gnu::always_inline]] inline void prefetch(const void* at) noexcept {
+  _mm_prefetch(static_cast<const char*>(at) + ahead, _MM_HINT_T0);
+}
+[[gnu::always_inline]] inline void copy(void* to, const void* from, std::size_t n) noexcept {
+  __builtin_memcpy(to, from, n);
+}
+
+/// x / y by an instruction that no flag replaces.
+[[gnu::always_inline]] inline __m256 hardware_quotient(__m256 x, __m256 y) noexcept {
+  __m256 result;  // NOLINT(cppcoreguidelines-init-variables): written by the assembly
+  __asm__("vdivps {%2, %1, %0|%0, %1, %2}" : "=x"(result) : "x"(x), "x"(y));
+  return result;
+}
+
+/// Elements of a type as floats. NaN stays some NaN.
+template <element_type Type>
+struct source;
+
+template <>
+struct source<element_type::float32> {
+  using stored = float;
+  [[gnu::always_inline]] static __m256 load(const unsigned char* from) noexcept {
+    return floats(load_bits(from));
+  }
+  /// The first n; 0 beyond.
+  [[gnu::always_inline]] static __m256 load(const unsigned char* from, std::size_t n) noexcept {
+    return floats(_mm256_maskload_epi32(reinterpret_cast<const int*>(from), first_lanes(n)));
+  }
+  [[gnu::always_inline]] static __m256 rounded(__m256 x) noexcept { return x; }
+};
+
+/// The first n of 8 numbers of 16 bits; 0 beyond.
+[[gnu::always_inline]] inline __m128i load_first_halves(const unsigned char* from, std::size_t n) noexcept {
+  if (n >= lanes) return load_half_vector(from);
+  std::uint16_t buffer[lanes] = {};
+  copy(buffer, from, n * sizeof(std::uint16_t));
+  return load_half_vector(buffer);
+}
+
+template <>
+struct source<element_type::float16> {
+  using stored = half;
+  [[gnu::always_inline]] static __m256 load(const unsigned char* from) noexcept {
+    return _mm256_cvtph_ps(load_half_vector(from));
+  }
+  [[gnu::always_inline]] static __m256 load(const unsigned char* from, std::size_t n) noexcept {
+    return _mm256_cvtph_ps(load_first_halves(from, n));
+  }
+  [[gnu::always_inline]] static __m128i narrowed(__m256 x) noexcept {
+    return _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
+  }
+  [[gnu::always_inline]] static __m256 rounded(__m256 x) noexcept { return _mm256_cvtph_ps(narrowed(x)); }
+};
+
+template <>
+struct source<element_type::bfloat16> {
+  using stored = bfloat16;
+  [[gnu::always_inline]] static __m256 widened(__m128i x) noexcept {
+    return floats(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
+  }
+  [[gnu::always_inline]] static __m256 load(const unsigned char* from) noexcept {
+    return widened(load_half_vector(from));
+  }
+  [[gnu::always_inline]] static __m256 load(const unsigned char* from, std::size_t n) noexcept {
+    return widened(load_first_halves(from, n));
+  }
+  /// The upper halves of these bits are the nearest bfloat16, but for NaN.
+  [[gnu::always_inline]] static __m256i carried(__m256 x) noexcept {
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits(x), 16), all(1));
+    return _mm256_add_epi32(_mm256_add_epi32(bits(x), all(0x7fff)), odd);
+  }
+  [[gnu::always_inline]] static __m128i narrowed(__m256 x) noexcept {
+    const __m256i upper = _mm256_srli_epi32(carried(x), 16);
+    return _mm_packus_epi32(_mm256_castsi256_si128(upper), _mm256_extracti128_si256(upper, 1));
+  }
+  [[gnu::always_inline]] static __m256 rounded(__m256 x) noexcept {
+    return floats(_mm256_and_si256(carried(x), all(0xffff0000u)));
+  }
+};
+
+/// As the portable kernels have it: NaN of a half type is one pattern.
+template <element_type Type>
+[[gnu::always_inline]] inline __m256 exact(__m256 x) noexcept {
+  if constexpr (Type == element_type::float32) return x;
+  return floats(_mm256_blendv_epi8(bits(x), all(detail::nan_bits), nan_in(x)));
+}
+
+/// What a vector of quotients is computed with.
+struct factor {
+  __m256 scale;    // or its reciprocal, to multiply by
+  __m256 inverse;  // of the scale, to divide by
+};
+
+template <arithmetic How>
+[[gnu::always_inline]] inline factor factor_by(__m256 scale) noexcept {
+  if constexpr (How == arithmetic::divide)
+    return {scale, hardware_quotient(floats(all(detail::one_bits)), scale)};
+  return {scale, scale};
+}
+
+/// One ordinary factor for all.
+template <arithmetic How>
+struct one_factor {
+  factor same;
+  [[gnu::always_inline]] explicit one_factor(float value) noexcept
+      : same(factor_by<How>(_mm256_set1_ps(value))) {}
+  [[gnu::always_inline]] factor at(std::size_t) const noexcept { return same; }
+  [[gnu::always_inline]] const one_factor& first_of(std::size_t, std::size_t, float*) const noexcept {
+    return *this;
+  }
+};
+
+/// An ordinary factor an element.
+template <arithmetic How>
+struct each_factor {
+  const float* values;
+  [[gnu::always_inline]] factor at(std::size_t i) const noexcept {
+    return factor_by<How>(_mm256_loadu_ps(values + i));
+  }
+  /// Some of them, in a buffer of a block, with 1 behind them.
+  [[gnu::always_inline]] each_factor first_of(std::size_t at, std::size_t n, float* buffer) const noexcept {
+    for (std::size_t i = 0; i < block; ++i) buffer[i] = 1;
+    copy(buffer, values + at, n * sizeof(float));
+    return {buffer};
+  }
+};
+
+/// The quotient, correctly rounded, of values that a dtype does not round to 0 or saturate. The division is
+/// Markstein's: the residual of a product by the reciprocal corrects it.
+template <arithmetic How>
+[[gnu::always_inline]] inline __m256 quotient(__m256 x, const factor& by) noexcept {
+  const __m256 product = x * by.inverse;
+  if constexpr (How == arithmetic::multiply_by_reciprocal) return product;
+  const __m256 residual = _mm256_fmsub_ps(product, by.scale, x);
+  return _mm256_fnmadd_ps(residual, by.inverse, product);
+}
+
+/// Four vectors of 8 codes each as 32 bytes.
+[[gnu::always_inline]] inline __m256i packed(__m256i low, __m256i high) noexcept {
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  return _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
+}
+
+template <dtype D>
+struct encoder;
+
+template <>
+struct encoder<int8> {
+  template <arithmetic How, element_type Rounding>
+  [[gnu::always_inline]] static __m256i rounded(__m256 x, const factor& by) noexcept {
+    return _mm256_cvtps_epi32(source<Rounding>::rounded(quotient<How>(x, by)));
+  }
+
+  /// The lowest integer stands for what is none: NaN is 0, the rest is saturated.
+  [[gnu::always_inline]] static __m256i mended(__m256 x, __m256i code) noexcept {
+    const __m256i end = _mm256_xor_si256(_mm256_srai_epi32(bits(x), 31), all(0x7fffffffu));
+    return _mm256_blendv_epi8(code, _mm256_andnot_si256(nan_in(x), end),
+                              _mm256_cmpeq_epi32(code, all(detail::sign_bit)));
+  }
+
+  template <arithmetic How, element_type Rounding>
+  [[gnu::always_inline]] static __m256i encode(__m256 x0, __m256 x1, __m256 x2, __m256 x3, const factor& f0,
+                                               const factor& f1, const factor& f2,
+                                               const factor& f3) noexcept {
+    const __m256i c0 = rounded<How, Rounding>(x0, f0);
+    const __m256i c1 = rounded<How, Rounding>(x1, f1);
+    const __m256i c2 = rounded<How, Rounding>(x2, f2);
+    const __m256i c3 = rounded<How, Rounding>(x3, f3);
+    const __m256i low = _mm256_packs_epi32(c0, c1);
+    const __m256i high = _mm256_packs_epi32(c2, c3);
+    if (is_any(_mm256_cmpeq_epi16(_mm256_min_epi16(low, high), all_words(0x8000)))) [[unlikely]] {
+      return packed(_mm256_packs_epi32(mended(x0, c0), mended(x1, c1)),
+                    _mm256_packs_epi32(mended(x2, c2), mended(x3, c3)));
+    }
+    return packed(low, high);
+  }
+};
+
+/// A magnitude plus a power of two so large that the sum has only the format's bits below it is rounded by
+/// the addition. Below the smallest normal number the power stays the same.
+template <dtype D>
+struct fp8_encoder {
+  static constexpr int mantissa_bits = D::codec::mantissa_bits;
+  static constexpr int drop = 23 - mantissa_bits;
+  /// The float's exponent field of the smallest normal number.
+  static constexpr std::uint32_t first_normal_field = 129u - (1u << (6 - mantissa_bits));
+  /// What makes the low 7 bits of the sum, plus its exponent, the code. Whole powers, as ties look at the
+  /// last bit.
+  static constexpr std::uint32_t offset = (0u - ((first_normal_field + drop) << mantissa_bits)) & 0x7fu;
+  static constexpr auto up = static_cast<float>((1u << drop) + (offset >> mantissa_bits));
+
+  /// Codes without their signs. NaN becomes some number.
+  template <arithmetic How, element_type Rounding>
+  [[gnu::always_inline]] static __m256i rounded(__m256i size, const factor& by) noexcept {
+    const __m256 limit = _mm256_set1_ps(D::max_finite);
+    __m256 value = floats(size);
+    if constexpr (How == arithmetic::divide) {
+      value = floats(_mm256_min_epi32(size, bits(by.scale * limit)));
+      value = source<Rounding>::rounded(quotient<How>(value, by));
+    } else {
+      value = source<Rounding>::rounded(quotient<How>(value, by));
+      value = floats(_mm256_min_epi32(bits(value), bits(limit)));
+    }
+    const __m256i normal = _mm256_max_epi32(bits(value), all(first_normal_field << 23));
+    const __m256i power = _mm256_and_si256(normal, all(detail::infinity_bits));
+    const __m256i sum = bits(_mm256_fmadd_ps(floats(power), _mm256_set1_ps(up), value));
+    return _mm256_and_si256(_mm256_add_epi32(sum, _mm256_srli_epi32(sum, drop)), all(0x7f));
+  }
+
+  /// Signs of four vectors, where their codes will be: saturation to integers keeps them.
+  [[gnu::always_inline]] static __m256i signs(__m256 x0, __m256 x1, __m256 x2, __m256 x3) noexcept {
+    const __m256i packs =
+        packed(_mm256_packs_epi32(bits(x0), bits(x1)), _mm256_packs_epi32(bits(x2), bits(x3)));
+    return _mm256_and_si256(packs, all(0x80808080u));
+  }
+
+  template <arithmetic How, element_type Rounding>
+  [[gnu::always_inline]] static __m256i encode(__m256 x0, __m256 x1, __m256 x2, __m256 x3, const factor& f0,
+                                               const factor& f1, const factor& f2,
+                                               const factor& f3) noexcept {
+    const __m256i a0 = magnitudes(x0);
+    const __m256i a1 = magnitudes(x1);
+    const __m256i a2 = magnitudes(x2);
+    const __m256i a3 = magnitudes(x3);
+    const __m256i low = _mm256_packs_epi32(rounded<How, Rounding>(a0, f0), rounded<How, Rounding>(a1, f1));
+    const __m256i high = _mm256_packs_epi32(rounded<How, Rounding>(a2, f2), rounded<How, Rounding>(a3, f3));
+    const __m256i codes = _mm256_or_si256(packed(low, high), signs(x0, x1, x2, x3));
+    const __m256i largest = _mm256_max_epi32(_mm256_max_epi32(a0, a1), _mm256_max_epi32(a2, a3));
+    if (is_any(_mm256_cmpgt_epi32(largest, all(detail::infinity_bits)))) [[unlikely]] {
+      const __m256i nan =
+          packed(_mm256_packs_epi32(nan_in(x0), nan_in(x1)), _mm256_packs_epi32(nan_in(x2), nan_in(x3)));
+      return _mm256_blendv_epi8(codes, all(D::codec::nan_code * 0x01010101u), nan);
+    }
+    return codes;
+  }
+};
+template <>
+struct encoder<fp8_e4m3fn> : fp8_encoder<fp8_e4m3fn> {};
+template <>
+struct encoder<fp8_e5m2> : fp8_encoder<fp8_e5m2> {};
+
+/// 32 codes of 32 values.
+template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
+[[gnu::always_inline]] inline __m256i encode_block(const unsigned char* x, const Factors& factors,
+                                                   std::size_t at) noexcept {
+  using from = source<Type>;
+  constexpr std::size_t size = lanes * sizeof(typename from::stored);
+  return encoder<D>::template encode<How, Rounding>(
+      from::load(x), from::load(x + size), from::load(x + 2 * size), from::load(x + 3 * size), factors.at(at),
+      factors.at(at + lanes), factors.at(at + 2 * lanes), factors.at(at + 3 * lanes));
+}
+
+/// Up to 31 codes, through buffers of a block.
+template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
+inline void encode_some(const unsigned char* values, std::size_t n, const Factors& factors, std::size_t at,
+                        typename D::storage* codes) noexcept {
+  constexpr std::size_t size = sizeof(typename source<Type>::stored);
+  alignas(32) unsigned char value_buffer[block * size] = {};
+  alignas(32) float factor_buffer[block];
+  alignas(32) unsigned char code_buffer[block];
+  copy(value_buffer, values, n * size);
+  const __m256i found =
+      encode_block<D, How, Type, Rounding>(static_cast<const unsigned char*>(value_buffer),
+                                           factors.first_of(at, n, static_cast<float*>(factor_buffer)), 0);
+  _mm256_store_si256(reinterpret_cast<__m256i*>(code_buffer), found);
+  copy(codes, code_buffer, n);
+}
+
+[[gnu::always_inline]] inline void store(bool streams, void* to, __m256i value) noexcept {
+  if (streams)
+    _mm256_stream_si256(static_cast<__m256i*>(to), value);
+  else
+    _mm256_storeu_si256(static_cast<__m256i*>(to), value);
+}
+
+template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
+inline void encode(const unsigned char* values, std::size_t n, const Factors& factors,
+                   typename D::storage* codes, bool streams) noexcept {
+  constexpr std::size_t size = sizeof(typename source<Type>::stored);
+  std::size_t i = 0;
+  if (streams) {
+    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(codes)) % block;
+    i = head < n ? head : n;
+    if (i != 0) encode_some<D, How, Type, Rounding>(values, i, factors, 0, codes);
+  }
+  for (; i + block <= n; i += block) {
+    const unsigned char* x = values + i * size;
+    for (std::size_t line = 0; line < block * size; line += 64) prefetch(x + line);
+    store(streams, codes + i, encode_block<D, How, Type, Rounding>(x, factors, i));
+  }
+  if (i < n) encode_some<D, How, Type, Rounding>(values + i * size, n - i, factors, i, codes + i);
+}
+
+/// 16 codes as floats, up to a power of two.
+struct decoded {
+  __m256 low;
+  __m256 high;
+};
+
+template <dtype D>
+struct decoder;
+
+template <>
+struct decoder<int8> {
+  static constexpr float power = 1;
+  [[gnu::always_inline]] static decoded decode(__m128i codes) noexcept {
+    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes)),
+            _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(codes, codes)))};
+  }
+};
+
+/// Through binary16, which has the mantissa bits of all and the exponents of some. All codes of NaN are one.
+[[gnu::always_inline]] inline decoded decode_halves(__m256i halves, __m256i nan) noexcept {
+  const __m256i numbers = _mm256_blendv_epi8(halves, all_words(0x7e00), nan);
+  return {_mm256_cvtph_ps(_mm256_castsi256_si128(numbers)),
+          _mm256_cvtph_ps(_mm256_extracti128_si256(numbers, 1))};
+}
+
+template <>
+struct decoder<fp8_e4m3fn> {
+  static constexpr float power = 256;
+  [[gnu::always_inline]] static decoded decode(__m128i codes) noexcept {
+    const __m256i shifted = _mm256_slli_epi16(_mm256_cvtepi8_epi16(codes), 7);
+    const __m256i negative = _mm256_or_si256(shifted, all_words(0xc000));
+    return decode_halves(_mm256_and_si256(shifted, all_words(0xbfff)),
+                         _mm256_cmpeq_epi16(negative, all_words(0xff80)));
+  }
+};
+
+template <>
+struct decoder<fp8_e5m2> {
+  static constexpr float power = 1;
+  [[gnu::always_inline]] static decoded decode(__m128i codes) noexcept {
+    const __m256i halves = _mm256_slli_epi16(_mm256_cvtepu8_epi16(codes), 8);
+    const __m256i size = _mm256_and_si256(halves, all_words(0x7fff));
+    return decode_halves(halves, _mm256_cmpgt_epi16(size, all_words(0x7c00)));
+  }
+};
+
+/// Scales times the decoder's power.
+template <dtype D>
+struct one_scale {
+  __m256 same;
+  [[gnu::always_inline]] explicit one_scale(float value) noexcept
+      : same(_mm256_set1_ps(value * decoder<D>::power)) {}
+  [[gnu::always_inline]] __m256 at(std::size_t) const noexcept { return same; }
+  [[gnu::always_inline]] const one_scale& first_of(std::size_t, std::size_t, float*) const noexcept {
+    return *this;
+  }
+};
+
+template <dtype D>
+struct each_scale {
+  const float* values;
+  [[gnu::always_inline]] __m256 at(std::size_t i) const noexcept {
+    const __m256 scales = _mm256_loadu_ps(values + i);
+    if constexpr (decoder<D>::power == 1) return scales;
+    return scales * _mm256_set1_ps(decoder<D>::power);
+  }
+  [[gnu::always_inline]] each_scale first_of(std::size_t at, std::size_t n, float* buffer) const noexcept {
+    for (std::size_t i = 0; i < 2 * lanes; ++i) buffer[i] = 1;
+    copy(buffer, values + at, n * sizeof(float));
+    return {buffer};
+  }
+};
+
+template <dtype D, class Scales>
+[[gnu::always_inline]] inline void decode_block(const void* codes, const Scales& scales, std::size_t at,
+                                                float* values, bool streams) noexcept {
+  const decoded found = decoder<D>::decode(load_half_vector(codes));
+  store(streams, values, bits(found.low * scales.at(at)));
+  store(streams, values + lanes, bits(found.high * scales.at(at + lanes)));
+}
+
+/// Up to 15 values, through buffers.
+template <dtype D, class Scales>
+inline void decode_some(const typename D::storage* codes, std::size_t n, const Scales& scales, std::size_t at,
+                        float* values) noexcept {
+  alignas(32) unsigned char code_buffer[2 * lanes] = {};
+  alignas(32) float scale_buffer[2 * lanes];
+  alignas(32) float value_buffer[2 * lanes];
+  copy(code_buffer, codes, n);
+  decode_block<D>(code_buffer, scales.first_of(at, n, static_cast<float*>(scale_buffer)), 0,
+                  static_cast<float*>(value_buffer), false);
+  copy(values, value_buffer, n * sizeof(float));
+}
+
+template <dtype D, class Scales>
+inline void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
+                   bool streams) noexcept {
+  constexpr std::size_t step = 2 * lanes;
+  std::size_t i = 0;
+  if (streams) {
+    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(values)) / sizeof(float) % lanes;
+    i = head < n ? head : n;
+    if (i != 0) decode_some<D>(codes, i, scales, 0, values);
+  }
+  for (; i + step <= n; i += step) {
+    prefetch(codes + i);
+    decode_block<D>(codes + i, scales, i, values + i, streams);
+  }
+  if (i < n) decode_some<D>(codes + i, n - i, scales, i, values + i);
+}
+
+[[gnu::always_inline]] inline std::uint32_t largest_of(__m256i x) noexcept {
+  const __m128i four = _mm_max_epu32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+  const __m128i two = _mm_max_epu32(four, _mm_unpackhi_epi64(four, four));
+  return static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm_max_epu32(two, _mm_shuffle_epi32(two, 1))));
+}
+
+/// The largest of the magnitudes of 16 half numbers a vector: as numbers they have the order of integers.
+[[gnu::always_inline]] inline std::uint16_t amax_of_halves(const unsigned char* x, std::size_t n) noexcept {
+  const __m256i size = all_words(0x7fff);
+  __m256i a = _mm256_setzero_si256();
+  __m256i b = a;
+  std::size_t i = 0;
+  for (; i + 32 <= n; i += 32, x += 64) {
+    prefetch(x);
+    a = _mm256_max_epu16(a, _mm256_and_si256(load_bits(x), size));
+    b = _mm256_max_epu16(b, _mm256_and_si256(load_bits(x + 32), size));
+  }
+  alignas(32) std::uint16_t rest[32] = {};
+  copy(rest, x, (n - i) * sizeof(std::uint16_t));
+  a = _mm256_max_epu16(a, _mm256_and_si256(load_bits(rest), size));
+  b = _mm256_max_epu16(b, _mm256_and_si256(load_bits(rest + 16), size));
+  const __m256i words = _mm256_max_epu16(a, b);
+  const __m256i pairs = _mm256_max_epu16(words, _mm256_srli_epi32(words, 16));
+  return static_cast<std::uint16_t>(largest_of(_mm256_and_si256(pairs, all(0xffffu))));
+}
+
+[[gnu::always_inline]] inline std::uint32_t amax_of_floats(const unsigned char* x, std::size_t n) noexcept {
+  using from = source<element_type::float32>;
+  __m256i a = _mm256_setzero_si256();
+  __m256i b = a;
+  __m256i c = a;
+  __m256i d = a;
+  std::size_t i = 0;
+  for (; i + 32 <= n; i += 32, x += 128) {
+    prefetch(x);
+    prefetch(x + 64);
+    a = _mm256_max_epu32(a, magnitudes(from::load(x)));
+    b = _mm256_max_epu32(b, magnitudes(from::load(x + 32)));
+    c = _mm256_max_epu32(c, magnitudes(from::load(x + 64)));
+    d = _mm256_max_epu32(d, magnitudes(from::load(x + 96)));
+  }
+  for (; i < n; i += lanes, x += 32) a = _mm256_max_epu32(a, magnitudes(from::load(x, n - i)));
+  return largest_of(_mm256_max_epu32(_mm256_max_epu32(a, b), _mm256_max_epu32(c, d)));
+}
+
+/// The magnitudes of a row of 1 or more values, the larger of those that share a lane.
+template <element_type Type>
+[[gnu::always_inline]] inline __m256i row_amax(const unsigned char* x, std::size_t columns) noexcept {
+  using from = source<Type>;
+  constexpr std::size_t size = sizeof(typename from::stored);
+  if (columns < lanes) return magnitudes(exact<Type>(from::load(x, columns)));
+  // The last vector ends with the row, and may have some values of the one before again.
+  __m256i seen = magnitudes(exact<Type>(from::load(x + (columns - lanes) * size)));
+  for (std::size_t i = 0; i + lanes < columns; i += lanes)
+    seen = _mm256_max_epu32(seen, magnitudes(exact<Type>(from::load(x + i * size))));
+  return seen;
+}
+
+/// Four rows, one in each place of four.
+template <element_type Type>
+[[gnu::always_inline]] inline __m256i four_rows_amax(const unsigned char* x, std::size_t columns) noexcept {
+  const std::size_t row = columns * sizeof(typename source<Type>::stored);
+  const __m256i a = row_amax<Type>(x, columns);
+  const __m256i b = row_amax<Type>(x + row, columns);
+  const __m256i c = row_amax<Type>(x + 2 * row, columns);
+  const __m256i d = row_amax<Type>(x + 3 * row, columns);
+  const __m256i ab = _mm256_max_epu32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+  const __m256i cd = _mm256_max_epu32(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+  return _mm256_max_epu32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+}
+
+template <element_type Type>
+inline void amax_of_rows(const unsigned char* x, std::size_t rows, std::size_t columns,
+                         float* amax) noexcept {
+  const std::size_t row = columns * sizeof(typename source<Type>::stored);
+  std::size_t r = 0;
+  for (; r + lanes <= rows; r += lanes, x += lanes * row) {
+    for (std::size_t line = 0; line < lanes * row; line += 64) prefetch(x + line);
+    const __m256i a = four_rows_amax<Type>(x, columns);
+    const __m256i b = four_rows_amax<Type>(x + 4 * row, columns);
+    const __m256i found =
+        _mm256_max_epu32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
+    store(false, amax + r, _mm256_max_epu32(found, load_bits(amax + r)));
+  }
+  for (; r < rows; ++r, x += row) {
+    const std::uint32_t found = largest_of(row_amax<Type>(x, columns));
+    if (found > detail::bits_of(amax[r])) amax[r] = detail::float_of(found);
+  }
+}
+
+/// The first n floats, as bits.
+[[gnu::always_inline]] inline __m256i load_first(const float* from, std::size_t n) noexcept {
+  return bits(source<element_type::float32>::load(reinterpret_cast<const unsigned char*>(from), n));
+}
+[[gnu::always_inline]] inline void store_first(float* to, std::size_t n, __m256i value) noexcept {
+  _mm256_maskstore_epi32(reinterpret_cast<int*>(to), first_lanes(n), value);
+}
+
+/// All bits of the lanes that hold numbers from 2^-60 to 2^60.
+[[gnu::always_inline]] inline __m256i ordinary_in(__m256i x) noexcept {
+  const __m256i above = _mm256_sub_epi32(x, all(0x21800000u));
+  return _mm256_cmpeq_epi32(_mm256_min_epu32(above, all(0x3c000000u)), above);
+}
+
+/// numerators / denominators by integers, in the lanes of the mask.
+inline __m256i divided_strictly(__m256i quotients, __m256i numerators, __m256i denominators,
+                                __m256i mask) noexcept {
+  alignas(32) std::uint32_t x[lanes];
+  alignas(32) std::uint32_t y[lanes];
+  alignas(32) std::uint32_t q[lanes];
+  alignas(32) std::uint32_t wanted[lanes];
+  store(false, x, numerators);
+  store(false, y, denominators);
+  store(false, q, quotients);
+  store(false, wanted, mask);
+  for (std::size_t i = 0; i < lanes; ++i)
+    if (wanted[i] != 0) q[i] = detail::divide(x[i], y[i]);
+  return load_bits(q);
+}
+
+/// numerators / denominators of the first n lanes.
+[[gnu::always_inline]] inline __m256i divided(__m256i x, __m256i y, std::size_t n) noexcept {
+  const __m256i quotients = bits(hardware_quotient(floats(x), floats(y)));
+  const __m256i sure =
+      _mm256_and_si256(ordinary_in(quotients), _mm256_and_si256(ordinary_in(x), ordinary_in(y)));
+  const __m256i rest = _mm256_andnot_si256(sure, first_lanes(n));
+  if (is_any(rest)) [[unlikely]]
+    return divided_strictly(quotients, x, y, rest);
+  return quotients;
+}
+
+template <element_type Type>
+inline void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
+  const __m256i divisor = all(detail::bits_of(numbers.divisor));
+  for (std::size_t i = 0; i < n; i += lanes) {
+    __m256i scale = all(detail::one_bits);
+    if (detail::magnitude(detail::bits_of(numbers.divisor)) != 0) {
+      scale = divided(load_first(amax + i, n - i), divisor, n - i);
+      if (Type != element_type::float32 && numbers.halves != half_rounding::nothing)
+        scale = bits(exact<Type>(source<Type>::rounded(floats(scale))));
+      scale = _mm256_and_si256(scale, all(~detail::sign_bit));
+      scale = _mm256_max_epu32(scale, all(detail::bits_of(numbers.floor)));
+      const __m256i zero = _mm256_cmpeq_epi32(scale, _mm256_setzero_si256());
+      scale = _mm256_blendv_epi8(scale, all(detail::infinity_bits), zero);
+    }
+    store_first(amax + i, n - i, scale);
+  }
+}
+
+}  // namespace avx2
+
+/// Kernels over contiguous elements of any alignment. Factors and scales of encode and decode are ordinary
+/// (2^-60 to 2^60). `streams` is for what is larger than the caches: codes and values go past them, and
+/// finish_streams() is to be called when all are written.
+struct x86_avx2 {
+  /// Whether the set has kernels for a dtype and an element type.
+  template <dtype D, element T>
+  static constexpr bool has =
+      (std::same_as<D, int8> || std::same_as<D, fp8_e4m3fn> || std::same_as<D, fp8_e5m2>) &&
+      element_traits<T>::type != element_type::float64;
+
+  /// The largest magnitude as float bits, starting from `seen`; NaN and infinity win.
+  template <element T>
+  static std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
+    using stored = typename avx2::source<type_of<T>>::stored;
+    std::uint32_t found = 0;
+    if constexpr (type_of<T> == element_type::float32)
+      found = avx2::amax_of_floats(bytes_of(values), n);
+    else
+      found = detail::bits_of(stored{avx2::amax_of_halves(bytes_of(values), n)}.to_float());
+    return found > seen ? found : seen;
+  }
+
+  /// amax[i] becomes the larger of amax[i] and |values[i]|, by their bits.
+  template <element T>
+  static void amax_each(const T* values, std::size_t n, float* amax) noexcept {
+    using from = avx2::source<type_of<T>>;
+    std::size_t i = 0;
+    for (; i + avx2::lanes <= n; i += avx2::lanes) {
+      avx2::prefetch(values + i);
+      const __m256i size = avx2::magnitudes(avx2::exact<type_of<T>>(from::load(bytes_of(values + i))));
+      avx2::store(false, amax + i, _mm256_max_epu32(size, avx2::load_bits(amax + i)));
+    }
+    if (i == n) return;
+    const __m256i size = avx2::magnitudes(avx2::exact<type_of<T>>(from::load(bytes_of(values + i), n - i)));
+    avx2::store_first(amax + i, n - i, _mm256_max_epu32(size, avx2::load_first(amax + i, n - i)));
+  }
+
+  /// The same for rows of 1 to 63 values side by side: amax[r] of row r.
+  template <element T>
+  static void amax_rows(const T* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
+    avx2::amax_of_rows<type_of<T>>(bytes_of(values), rows, columns, amax);
+  }
+
+  /// Turns amax (finite, not negative) into the scales to encode by.
+  template <element T>
+  static void scales(float* amax_then_scales, std::size_t n, const recipe& numbers) noexcept {
+    avx2::scales<type_of<T>>(amax_then_scales, n, numbers);
+  }
+
+  /// Scales, or their reciprocals; whether all are ordinary.
+  template <arithmetic How>
+  static bool factors(const float* scales, std::size_t n, float* factors) noexcept {
+    const __m256i one = avx2::all(detail::one_bits);
+    bool ordinary = true;
+    for (std::size_t i = 0; i < n; i += avx2::lanes) {
+      const __m256i mask = avx2::first_lanes(n - i);
+      __m256i factor = avx2::load_first(scales + i, n - i);
+      if constexpr (How == arithmetic::multiply_by_reciprocal) factor = avx2::divided(one, factor, n - i);
+      ordinary = ordinary && !avx2::is_any(_mm256_andnot_si256(avx2::ordinary_in(factor), mask));
+      avx2::store_first(factors + i, n - i, factor);
+    }
+    return ordinary;
+  }
+
+  /// out[r * columns + c] = factors[r], for 1 to 63 columns. Writes up to 64 floats beyond the last.
+  static void repeat(const float* factors, std::size_t rows, std::size_t columns, float* out) noexcept {
+    for (std::size_t r = 0; r < rows; ++r, out += columns) {
+      const __m256 factor = _mm256_set1_ps(factors[r]);
+      for (std::size_t c = 0; c < columns; c += avx2::lanes) _mm256_storeu_ps(out + c, factor);
+    }
+  }
+
+  /// Codes by one factor. RoundsQuotient: quotients are rounded to T before.
+  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
+  static void encode_run(const T* values, std::size_t n, float factor, typename D::storage* codes,
+                         bool streams) noexcept {
+    encode<D, How, RoundsQuotient>(values, n, avx2::one_factor<How>(factor), codes, streams);
+  }
+
+  /// Codes by a factor an element.
+  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
+  static void encode_each(const T* values, std::size_t n, const float* factors, typename D::storage* codes,
+                          bool streams) noexcept {
+    encode<D, How, RoundsQuotient>(values, n, avx2::each_factor<How>{factors}, codes, streams);
+  }
+
+  /// Values by one scale.
+  template <dtype D>
+  static void decode_run(const typename D::storage* codes, std::size_t n, float scale, float* values,
+                         bool streams) noexcept {
+    decode<D>(codes, n, avx2::one_scale<D>(scale), values, streams);
+  }
+
+  /// Values by a scale an element.
+  template <dtype D>
+  static void decode_each(const typename D::storage* codes, std::size_t n, const float* scales, float* values,
+                          bool streams) noexcept {
+    decode<D>(codes, n, avx2::each_scale<D>{scales}, values, streams);
+  }
+
+  /// Makes what was streamed visible to other threads. It takes as long as some rows: once at the end.
+  static void finish_streams() noexcept { _mm_sfence(); }
+
+  /// Elements as floats.
+  template <element T>
+  static void widen(const T* values, std::size_t n, float* out) noexcept {
+    using from = avx2::source<type_of<T>>;
+    std::size_t i = 0;
+    for (; i + avx2::lanes <= n; i += avx2::lanes)
+      _mm256_storeu_ps(out + i, avx2::exact<type_of<T>>(from::load(bytes_of(values + i))));
+    if (i == n) return;
+    const __m256 last = avx2::exact<type_of<T>>(from::load(bytes_of(values + i), n - i));
+    avx2::store_first(out + i, n - i, avx2::bits(last));
+  }
+
+  /// Quotients rounded to T. `step` is 1 where there is a factor a value, 0 where there is one for all.
+  template <arithmetic How, element T>
+  static void round_quotients(const float* values, std::size_t n, const float* factors, std::size_t step,
+                              float* quotients) noexcept {
+    const __m256 beyond_halves = _mm256_set1_ps(0x1p60F);  // where quotients end: nothing is to overflow
+    std::size_t i = 0;
+    for (; i + avx2::lanes <= n; i += avx2::lanes) {
+      const __m256 x = _mm256_loadu_ps(values + i);
+      const avx2::factor by =
+          avx2::factor_by<How>(step == 0 ? _mm256_set1_ps(factors[0]) : _mm256_loadu_ps(factors + i));
+      __m256i size = avx2::magnitudes(x);
+      if constexpr (How == arithmetic::divide)
+        size = _mm256_min_epi32(size, avx2::bits(_mm256_mul_ps(by.scale, beyond_halves)));
+      const __m256 rounded = avx2::source<type_of<T>>::rounded(avx2::quotient<How>(avx2::floats(size), by));
+      const __m256i sign = _mm256_and_si256(avx2::bits(x), avx2::all(detail::sign_bit));
+      const __m256i found = _mm256_or_si256(avx2::magnitudes(rounded), sign);
+      _mm256_storeu_ps(quotients + i,
+                       avx2::floats(_mm256_blendv_epi8(found, avx2::bits(x), avx2::nan_in(x))));
+    }
+    for (; i < n; ++i) {
+      const std::uint32_t value = detail::bits_of(values[i]);
+      const std::uint32_t factor = detail::bits_of(factors[i * step]);
+      const float quotient = detail::float_of(How == arithmetic::divide ? detail::divide(value, factor)
+                                                                        : detail::multiply(value, factor));
+      quotients[i] = element_traits<T>::to_float(element_traits<T>::from_float(quotient));
+    }
+  }
+
+  /// Floats as the nearest elements.
+  template <element T>
+  static void narrow(const float* values, std::size_t n, T* out) noexcept {
+    for (std::size_t i = 0; i < n; i += avx2::lanes) {
+      const std::size_t count = n - i < avx2::lanes ? n - i : avx2::lanes;
+      const __m256i x = avx2::load_first(values + i, count);
+      if constexpr (type_of<T> == element_type::float32) {
+        avx2::copy(out + i, &x, count * sizeof(T));
+      } else {
+        const __m128i found = narrowed<T>(_mm256_castsi256_ps(x));
+        if (count == avx2::lanes)
+          _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), found);
+        else
+          avx2::copy(out + i, &found, count * sizeof(T));
+      }
+    }
+  }
+
+  /// Adds to sums those of (x - y)^2, x^2, y^2 and x * y, and to max_abs the largest |x - y|. All are finite.
+  static void add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
+                         double& max_abs) noexcept {
+    __m256d errors = _mm256_setzero_pd();
+    __m256d xs = errors;
+    __m256d ys = errors;
+    __m256d products = errors;
+    __m256d largest = errors;
+    constexpr std::size_t step = 4;
+    for (std::size_t i = 0; i < n; i += step) {
+      const __m256d a =
+          _mm256_cvtps_pd(_mm256_castps256_ps128(avx2::floats(avx2::load_first(x + i, four_of(n - i)))));
+      const __m256d b =
+          _mm256_cvtps_pd(_mm256_castps256_ps128(avx2::floats(avx2::load_first(y + i, four_of(n - i)))));
+      const __m256d error = _mm256_sub_pd(a, b);
+      errors = _mm256_fmadd_pd(error, error, errors);
+      xs = _mm256_fmadd_pd(a, a, xs);
+      ys = _mm256_fmadd_pd(b, b, ys);
+      products = _mm256_fmadd_pd(a, b, products);
+      largest = _mm256_max_pd(largest, _mm256_andnot_pd(_mm256_set1_pd(-0.0), error));
+    }
+    sums[0] += sum_of(errors);
+    sums[1] += sum_of(xs);
+    sums[2] += sum_of(ys);
+    sums[3] += sum_of(products);
+    alignas(32) double found[step];
+    _mm256_store_pd(found, largest);
+    for (const double error : found) max_abs = error > max_abs ? error : max_abs;
+  }
+
+ private:
+  template <element T>
+  static constexpr element_type type_of = element_traits<T>::type;
+
+  template <element T>
+  static const unsigned char* bytes_of(const T* values) noexcept {
+    return reinterpret_cast<const unsigned char*>(values);
+  }
+
+  static std::size_t four_of(std::size_t n) noexcept { return n < 4 ? n : 4; }
+
+  static double sum_of(__m256d x) noexcept {
+    alignas(32) double terms[4];
+    _mm256_store_pd(terms, x);
+    return (terms[0] + terms[1]) + (terms[2] + terms[3]);
+  }
+
+  template <element T>
+  [[gnu::always_inline]] static __m128i narrowed(__m256 x) noexcept {
+    using to = avx2::source<type_of<T>>;
+    const __m256i nan = avx2::nan_in(x);
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(nan), _mm256_extracti128_si256(nan, 1));
+    return _mm_blendv_epi8(to::narrowed(x), _mm_set1_epi16(to::stored::codec::nan_code), words);
+  }
+
+  template <dtype D, arithmetic How, bool RoundsQuotient, element T, class Factors>
+  static void encode(const T* values, std::size_t n, const Factors& factors, typename D::storage* codes,
+                     bool streams) noexcept {
+    constexpr element_type rounding = RoundsQuotient ? type_of<T> : element_type::float32;
+    avx2::encode<D, How, type_of<T>, rounding>(bytes_of(values), n, factors, codes, streams);
+  }
+
+  template <dtype D, class Scales>
+  static void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
+                     bool streams) noexcept {
+    avx2::decode<D>(codes, n, scales, values, streams);
+  }
+};
+
+}  // namespace PTQ_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+PTQ_TARGET_POP
+PTQ_PRECISE_POP
+
+#endif  // PTQ_NATIVE
+#endif  // PTQ_KERNELS_X86_AVX2_HPP
+
+// ---- ptq/kernels/x86_avx512.hpp ----
+
+/// @file x86_avx512.hpp The kernels with AVX-512 F, BW, VL and DQ: the same bits as the portable ones.
+///
+/// Compilers replace plain float intrinsics as flags allow them to, and assume that there are no NaN. What
+/// names its rounding (`_round_`) they leave alone; it is also the same in every rounding mode.
+#ifndef PTQ_KERNELS_X86_AVX512_HPP
+#define PTQ_KERNELS_X86_AVX512_HPP
+
+#if PTQ_NATIVE
+
+#include <immintrin.h>
+
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+PTQ_PRECISE_PUSH
+PTQ_TARGET_PUSH("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_BUILD {
+namespace avx512 {
+
+inline constexpr int to_nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+inline constexpr std::size_t lanes = 16;
+inline constexpr std::size_t block = 64;       // codes of one store
+inline constexpr std::size_t ahead = 2048;     // bytes
+inline constexpr int nan_classes = 0x81;       // of vfpclassps: quiet, signalling
+inline constexpr int smaller_magnitude = 0x2;  // of vrangeps: with the sign of the first; a NaN loses
+inline constexpr int larger_magnitude = 0x3;
+
+[[gnu::always_inline]] inline __m512i all(std::uint32_t bits) noexcept {
+  return _mm512_set1_epi32(static_cast<int>(bits));
+}
+[[gnu::always_inline]] inline __m512 all_floats(std::uint32_t bits) noexcept {
+  return _mm512_castsi512_ps(all(bits));
+}
+[[gnu::always_inline]] inline __mmask16 first_lanes(std::size_t n) noexcept {
+  return static_cast<__mmask16>(n >= lanes ? 0xffffu : (1u << n) - 1);
+}
+/// What a block has left for its vector number `vector`.
+[[gnu::always_inline]] inline __mmask16 lanes_of(std::uint64_t mask, int vector) noexcept {
+  return static_cast<__mmask16>(mask >> (16 * vector));
+}
+[[gnu::always_inline]] inline std::uint64_t first_of_block(std::size_t n) noexcept {
+  return n >= block ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
+}
+[[gnu::always_inline]] inline __mmask16 nan_in(__m512 x) noexcept {
+  return _mm512_fpclass_ps_mask(x, nan_classes);
+}
+[[gnu::always_inline]] inline __m512i magnitudes(__m512 x) noexcept {
+  return _mm512_and_si512(_mm512_castps_si512(x), all(~detail::sign_bit));
+}
+[[gnu::always_inline]] inline void prefetch(const unsigned char* at) noexcept {
+  _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T0);
+}
+
+/// Elements of a type as floats. NaN stays some NaN.
+template <element_type Type>
+struct source;
+
+template <>
+struct source<element_type::float32> {
+  using stored = float;
+  [[gnu::always_inline]] static __m512 load(const unsigned char* from) noexcept {
+    return _mm512_loadu_ps(from);
+  }
+  [[gnu::always_inline]] static __m512 load(const unsigned char* from, __mmask16 mask) noexcept {
+    return _mm512_maskz_loadu_ps(mask, from);
+  }
+  [[gnu::always_inline]] static __m512 rounded(__m512 x) noexcept { return x; }
+};
+
+template <>
+struct source<element_type::float16> {
+  using stored = half;
+  [[gnu::always_inline]] static __m512 widened(__m256i x) noexcept {
+    return _mm512_cvt_roundph_ps(x, _MM_FROUND_NO_EXC);
+  }
+  [[gnu::always_inline]] static __m512 load(const unsigned char* from) noexcept {
+    return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+  }
+  [[gnu::always_inline]] static __m512 load(const unsigned char* from, __mmask16 mask) noexcept {
+    return widened(_mm256_maskz_loadu_epi16(mask, from));
+  }
+  [[gnu::always_inline]] static __m256i narrowed(__m512 x) noexcept {
+    return _mm512_cvt_roundps_ph(x, to_nearest);
+  }
+  [[gnu::always_inline]] static __m512 rounded(__m512 x) noexcept { return widened(narrowed(x)); }
+};
+
+template <>
+struct source<element_type::bfloat16> {
+  using stored = bfloat16;
+  [[gnu::always_inline]] static __m512 widened(__m256i x) noexcept {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
+  }
+  [[gnu::always_inline]] static __m512 load(const unsigned char* from) noexcept {
+    return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+  }
+  [[gnu::always_inline]] static __m512 load(const unsigned char* from, __mmask16 mask) noexcept {
+    return widened(_mm256_maskz_loadu_epi16(mask, from));
+  }
+  /// The upper halves of these bits are the nearest bfloat16, but for NaN.
+  [[gnu::always_inline]] static __m512i carried(__m512 x) noexcept {
+    const __m512i bits = _mm512_castps_si512(x);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), all(1));
+    return _mm512_add_epi32(_mm512_add_epi32(bits, all(0x7fff)), odd);
+  }
+  [[gnu::always_inline]] static __m256i narrowed(__m512 x) noexcept {
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(carried(x), 16));
+  }
+  [[gnu::always_inline]] static __m512 rounded(__m512 x) noexcept {
+    return _mm512_castsi512_ps(_mm512_and_si512(carried(x), all(0xffff0000u)));
+  }
+};
+
+/// As the portable kernels have it: NaN of a half type is one pattern.
+template <element_type Type>
+[[gnu::always_inline]] inline __m512 exact(__m512 x) noexcept {
+  if constexpr (Type == element_type::float32) return x;
+  return _mm512_mask_mov_ps(x, nan_in(x), all_floats(detail::nan_bits));
+}
+
+/// What a vector of quotients is computed with.
+struct factor {
+  __m512 scale;    // or its reciprocal, to multiply by
+  __m512 inverse;  // of the scale, to divide by
+};
+
+template <arithmetic How>
+[[gnu::always_inline]] inline factor factor_by(__m512 scale) noexcept {
+  if constexpr (How == arithmetic::divide)
+    return {scale, _mm512_div_round_ps(all_floats(detail::one_bits), scale, to_nearest)};
+  return {scale, scale};
+}
+
+/// One ordinary factor for all.
+template <arithmetic How>
+struct one_factor {
+  factor same;
+  [[gnu::always_inline]] explicit one_factor(float value) noexcept
+      : same(factor_by<How>(_mm512_set1_ps(value))) {}
+  [[gnu::always_inline]] factor at(std::size_t) const noexcept { return same; }
+  [[gnu::always_inline]] factor at(std::size_t, __mmask16) const noexcept { return same; }
+};
+
+/// An ordinary factor an element.
+template <arithmetic How>
+struct each_factor {
+  const float* values;
+  [[gnu::always_inline]] factor at(std::size_t i) const noexcept {
+    return factor_by<How>(_mm512_loadu_ps(values + i));
+  }
+  [[gnu::always_inline]] factor at(std::size_t i, __mmask16 mask) const noexcept {
+    return factor_by<How>(_mm512_mask_loadu_ps(all_floats(detail::one_bits), mask, values + i));
+  }
+};
+
+/// The quotient, correctly rounded, of values that a dtype does not round to 0 or saturate; also the sign of
+/// zeros is right. The division is Markstein's: the residual of a product by the reciprocal corrects it.
+template <arithmetic How>
+[[gnu::always_inline]] inline __m512 quotient(__m512 x, const factor& by) noexcept {
+  const __m512 product = _mm512_mul_round_ps(x, by.inverse, to_nearest);
+  if constexpr (How == arithmetic::multiply_by_reciprocal) return product;
+  const __m512 residual = _mm512_fmsub_round_ps(product, by.scale, x, to_nearest);
+  return _mm512_fnmadd_round_ps(residual, by.inverse, product, to_nearest);
+}
+
+/// 64 codes of four vectors of values each in [-128, 127], or beyond and saturated.
+[[gnu::always_inline]] inline __m512i packed(__m512i low, __m512i high) noexcept {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
+}
+
+/// How a dtype makes 64 codes of values, of which those without a factor are 0.
+template <dtype D>
+struct encoder;
+
+template <>
+struct encoder<int8> {
+  template <arithmetic How, element_type Rounding>
+  [[gnu::always_inline]] static __m512i rounded(__m512 x, const factor& by) noexcept {
+    return _mm512_cvt_roundps_epi32(source<Rounding>::rounded(quotient<How>(x, by)), to_nearest);
+  }
+
+  /// The lowest integer stands for what is none: NaN is 0, the rest is saturated.
+  [[gnu::always_inline]] static __m512i mended(__m512 x, __m512i code) noexcept {
+    const __m512i sign = _mm512_srai_epi32(_mm512_castps_si512(x), 31);
+    const __m512i end = _mm512_xor_si512(sign, all(0x7fffffffu));
+    const auto numbers = static_cast<__mmask16>(~nan_in(x));
+    return _mm512_mask_mov_epi32(code, _mm512_cmpeq_epi32_mask(code, all(detail::sign_bit)),
+                                 _mm512_maskz_mov_epi32(numbers, end));
+  }
+
+  template <arithmetic How, element_type Rounding>
+  [[gnu::always_inline]] static __m512i encode(__m512 x0, __m512 x1, __m512 x2, __m512 x3, const factor& f0,
+                                               const factor& f1, const factor& f2,
+                                               const factor& f3) noexcept {
+    const __m512i c0 = rounded<How, Rounding>(x0, f0);
+    const __m512i c1 = rounded<How, Rounding>(x1, f1);
+    const __m512i c2 = rounded<How, Rounding>(x2, f2);
+    const __m512i c3 = rounded<How, Rounding>(x3, f3);
+    const __m512i low = _mm512_packs_epi32(c0, c1);
+    const __m512i high = _mm512_packs_epi32(c2, c3);
+    const __m512i lowest = _mm512_min_epi16(low, high);
+    if (_mm512_cmpeq_epi16_mask(lowest, _mm512_set1_epi16(-0x8000)) != 0) [[unlikely]] {
+      return packed(_mm512_packs_epi32(mended(x0, c0), mended(x1, c1)),
+                    _mm512_packs_epi32(mended(x2, c2), mended(x3, c3)));
+    }
+    return packed(low, high);
+  }
+};
+
+/// A magnitude plus a power of two so large that the sum has only the format's bits below it is rounded by
+/// the addition. Below the smallest normal number the power stays the same.
+template <dtype D>
+struct fp8_encoder {
+  static constexpr int mantissa_bits = D::codec::mantissa_bits;
+  static constexpr int drop = 23 - mantissa_bits;
+  /// The float's exponent field of the smallest normal number.
+  static constexpr std::uint32_t first_normal_field = 129u - (1u << (6 - mantissa_bits));
+  /// What makes the low 7 bits of the sum, plus its exponent, the code. Whole powers, as ties look at the
+  /// last bit.
+  static constexpr std::uint32_t offset = (0u - ((first_normal_field + drop) << mantissa_bits)) & 0x7fu;
+  static constexpr auto up = static_cast<float>((1u << drop) + (offset >> mantissa_bits));
+
+  /// Codes as integers in [-128, 127]. NaN becomes some number.
+  template <arithmetic How, element_type Rounding>
+  [[gnu::always_inline]] static __m512i rounded(__m512 x, const factor& by) noexcept {
+    const __m512 limit = _mm512_set1_ps(D::max_finite);
+    __m512 value = x;
+    if constexpr (How == arithmetic::divide) {
+      value = _mm512_range_ps(x, _mm512_mul_round_ps(by.scale, limit, to_nearest), smaller_magnitude);
+      value = source<Rounding>::rounded(quotient<How>(value, by));
+    } else {
+      value = source<Rounding>::rounded(quotient<How>(value, by));
+      value = _mm512_range_ps(value, limit, smaller_magnitude);
+    }
+    const __m512 normal = _mm512_range_ps(value, all_floats(first_normal_field << 23), larger_magnitude);
+    const __m512 power = _mm512_and_ps(normal, all_floats(0xff800000u));
+    const __m512i sum =
+        _mm512_castps_si512(_mm512_fmadd_round_ps(power, _mm512_set1_ps(up), value, to_nearest));
+    const __m512i code = _mm512_add_epi32(sum, _mm512_srli_epi32(sum, drop));
+    constexpr int select = 0xca;  // bits of the second where the first has them, else of the third
+    return _mm512_ternarylogic_epi32(all(0x7f), code, _mm512_srai_epi32(sum, 24), select);
+  }
+
+  template <arithmetic How, element_type Rounding>
+  [[gnu::always_inline]] static __m512i encode(__m512 x0, __m512 x1, __m512 x2, __m512 x3, const factor& f0,
+                                               const factor& f1, const factor& f2,
+                                               const factor& f3) noexcept {
+    const __m512i low = _mm512_packs_epi32(rounded<How, Rounding>(x0, f0), rounded<How, Rounding>(x1, f1));
+    const __m512i high = _mm512_packs_epi32(rounded<How, Rounding>(x2, f2), rounded<How, Rounding>(x3, f3));
+    const __m512i codes = packed(low, high);
+    // A NaN makes the sum one.
+    const __m512 sum = _mm512_add_round_ps(_mm512_add_round_ps(x0, x1, to_nearest),
+                                           _mm512_add_round_ps(x2, x3, to_nearest), to_nearest);
+    if (nan_in(sum) != 0) [[unlikely]] {
+      const std::uint64_t nan = std::uint64_t{nan_in(x0)} | (std::uint64_t{nan_in(x1)} << 16) |
+                                (std::uint64_t{nan_in(x2)} << 32) | (std::uint64_t{nan_in(x3)} << 48);
+      return _mm512_mask_mov_epi8(codes, nan, _mm512_set1_epi8(static_cast<char>(D::codec::nan_code)));
+    }
+    return codes;
+  }
+};
+template <>
+struct encoder<fp8_e4m3fn> : fp8_encoder<fp8_e4m3fn> {};
+template <>
+struct encoder<fp8_e5m2> : fp8_encoder<fp8_e5m2> {};
+
+/// Up to 64 codes.
+template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
+[[gnu::always_inline]] inline void encode_some(const unsigned char* values, std::size_t n,
+                                               const Factors& factors, std::size_t at,
+                                               typename D::storage* codes) noexcept {
+  using from = source<Type>;
+  constexpr std::size_t size = lanes * sizeof(typename from::stored);
+  const std::uint64_t mask = first_of_block(n);
+  const __mmask16 m0 = lanes_of(mask, 0);
+  const __mmask16 m1 = lanes_of(mask, 1);
+  const __mmask16 m2 = lanes_of(mask, 2);
+  const __mmask16 m3 = lanes_of(mask, 3);
+  const __m512i found = encoder<D>::template encode<How, Rounding>(
+      from::load(values, m0), from::load(values + size, m1), from::load(values + 2 * size, m2),
+      from::load(values + 3 * size, m3), factors.at(at, m0), factors.at(at + lanes, m1),
+      factors.at(at + 2 * lanes, m2), factors.at(at + 3 * lanes, m3));
+  _mm512_mask_storeu_epi8(codes, mask, found);
+}
+
+[[gnu::always_inline]] inline void store(bool streams, void* to, __m512i value) noexcept {
+  if (streams)
+    _mm512_stream_si512(static_cast<__m512i*>(to), value);
+  else
+    _mm512_storeu_si512(to, value);
+}
+
+template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
+inline void encode(const unsigned char* values, std::size_t n, const Factors& factors,
+                   typename D::storage* codes, bool streams) noexcept {
+  using from = source<Type>;
+  constexpr std::size_t size = lanes * sizeof(typename from::stored);
+  std::size_t i = 0;
+  if (streams) {
+    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(codes)) % block;
+    i = head < n ? head : n;
+    if (i != 0) encode_some<D, How, Type, Rounding>(values, i, factors, 0, codes);
+  }
+  const unsigned char* x = values + i * sizeof(typename from::stored);
+  for (; i + block <= n; i += block, x += 4 * size) {
+    for (std::size_t line = 0; line < 4 * size; line += 64) prefetch(x + line);
+    store(streams, codes + i,
+          encoder<D>::template encode<How, Rounding>(
+              from::load(x), from::load(x + size), from::load(x + 2 * size), from::load(x + 3 * size),
+              factors.at(i), factors.at(i + lanes), factors.at(i + 2 * lanes), factors.at(i + 3 * lanes)));
+  }
+  if (i < n) encode_some<D, How, Type, Rounding>(x, n - i, factors, i, codes + i);
+}
+
+/// 32 codes as floats, up to a power of two.
+struct decoded {
+  __m512 low;
+  __m512 high;
+};
+
+template <dtype D>
+struct decoder;
+
+template <>
+struct decoder<int8> {
+  static constexpr float power = 1;
+  [[gnu::always_inline]] static __m512 widened(__m128i codes) noexcept {
+    return _mm512_cvt_roundepi32_ps(_mm512_cvtepi8_epi32(codes), to_nearest);
+  }
+  [[gnu::always_inline]] static decoded decode(__m256i codes) noexcept {
+    return {widened(_mm256_castsi256_si128(codes)), widened(_mm256_extracti128_si256(codes, 1))};
+  }
+};
+
+/// Through binary16, which has the mantissa bits of all and the exponents of some. All codes of NaN are one.
+[[gnu::always_inline]] inline decoded decode_halves(__m512i halves, __mmask32 nan) noexcept {
+  const __m512i numbers = _mm512_mask_mov_epi16(halves, nan, _mm512_set1_epi16(0x7e00));
+  return {source<element_type::float16>::widened(_mm512_castsi512_si256(numbers)),
+          source<element_type::float16>::widened(_mm512_extracti64x4_epi64(numbers, 1))};
+}
+
+template <>
+struct decoder<fp8_e4m3fn> {
+  static constexpr float power = 256;
+  [[gnu::always_inline]] static decoded decode(__m256i codes) noexcept {
+    const __m512i shifted = _mm512_slli_epi16(_mm512_cvtepi8_epi16(codes), 7);
+    const __m512i halves = _mm512_and_si512(shifted, _mm512_set1_epi16(static_cast<short>(0xbfff)));
+    const __m512i negative = _mm512_or_si512(shifted, all(0xc000c000u));
+    return decode_halves(halves,
+                         _mm512_cmpeq_epi16_mask(negative, _mm512_set1_epi16(static_cast<short>(0xff80))));
+  }
+};
+
+template <>
+struct decoder<fp8_e5m2> {
+  static constexpr float power = 1;
+  [[gnu::always_inline]] static decoded decode(__m256i codes) noexcept {
+    const __m512i halves = _mm512_slli_epi16(_mm512_cvtepu8_epi16(codes), 8);
+    const __m512i size = _mm512_and_si512(halves, all(0x7fff7fffu));
+    return decode_halves(halves, _mm512_cmpgt_epi16_mask(size, _mm512_set1_epi16(0x7c00)));
+  }
+};
+
+/// Scales times the decoder's power.
+template <dtype D>
+struct one_scale {
+  __m512 same;
+  [[gnu::always_inline]] explicit one_scale(float value) noexcept
+      : same(_mm512_set1_ps(value * decoder<D>::power)) {}
+  [[gnu::always_inline]] __m512 at(std::size_t) const noexcept { return same; }
+  [[gnu::always_inline]] __m512 at(std::size_t, __mmask16) const noexcept { return same; }
+};
+
+template <dtype D>
+struct each_scale {
+  const float* values;
+  [[gnu::always_inline]] __m512 at(std::size_t i) const noexcept {
+    return raised(_mm512_loadu_ps(values + i));
+  }
+  [[gnu::always_inline]] __m512 at(std::size_t i, __mmask16 mask) const noexcept {
+    return raised(_mm512_maskz_loadu_ps(mask, values + i));
+  }
+  [[gnu::always_inline]] static __m512 raised(__m512 scales) noexcept {
+    if constexpr (decoder<D>::power == 1) return scales;
+    return _mm512_mul_round_ps(scales, _mm512_set1_ps(decoder<D>::power), to_nearest);
+  }
+};
+
+/// Up to 32 values.
+template <dtype D, class Scales>
+[[gnu::always_inline]] inline void decode_some(const typename D::storage* codes, std::size_t n,
+                                               const Scales& scales, std::size_t at, float* values) noexcept {
+  const auto mask = static_cast<__mmask32>(first_of_block(n));
+  const __mmask16 m0 = lanes_of(mask, 0);
+  const __mmask16 m1 = lanes_of(mask, 1);
+  const decoded found = decoder<D>::decode(_mm256_maskz_loadu_epi8(mask, codes));
+  _mm512_mask_storeu_ps(values, m0, _mm512_mul_round_ps(found.low, scales.at(at, m0), to_nearest));
+  _mm512_mask_storeu_ps(values + lanes, m1,
+                        _mm512_mul_round_ps(found.high, scales.at(at + lanes, m1), to_nearest));
+}
+
+template <dtype D, class Scales>
+inline void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
+                   bool streams) noexcept {
+  constexpr std::size_t step = 2 * lanes;
+  std::size_t i = 0;
+  if (streams) {
+    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(values)) / sizeof(float) % lanes;
+    i = head < n ? head : n;
+    if (i != 0) decode_some<D>(codes, i, scales, 0, values);
+  }
+  for (; i + step <= n; i += step) {
+    prefetch(reinterpret_cast<const unsigned char*>(codes + i));
+    const decoded found = decoder<D>::decode(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes + i)));
+    store(streams, values + i, _mm512_castps_si512(_mm512_mul_round_ps(found.low, scales.at(i), to_nearest)));
+    store(streams, values + i + lanes,
+          _mm512_castps_si512(_mm512_mul_round_ps(found.high, scales.at(i + lanes), to_nearest)));
+  }
+  if (i < n) decode_some<D>(codes + i, n - i, scales, i, values + i);
+}
+
+/// The largest of the magnitudes of 32 half numbers a vector: as numbers they have the order of integers.
+[[gnu::always_inline]] inline std::uint16_t amax_of_halves(const unsigned char* x, std::size_t n) noexcept {
+  const __m512i size = _mm512_set1_epi16(0x7fff);
+  __m512i a = _mm512_setzero_si512();
+  __m512i b = a;
+  std::size_t i = 0;
+  for (; i + 64 <= n; i += 64, x += 128) {
+    prefetch(x);
+    prefetch(x + 64);
+    a = _mm512_max_epu16(a, _mm512_and_si512(_mm512_loadu_si512(x), size));
+    b = _mm512_max_epu16(b, _mm512_and_si512(_mm512_loadu_si512(x + 64), size));
+  }
+  const std::uint64_t rest = first_of_block(n - i);
+  const auto low = static_cast<__mmask32>(rest);
+  const auto high = static_cast<__mmask32>(rest >> 32);
+  a = _mm512_max_epu16(a, _mm512_and_si512(_mm512_maskz_loadu_epi16(low, x), size));
+  b = _mm512_max_epu16(b, _mm512_and_si512(_mm512_maskz_loadu_epi16(high, x + 64), size));
+  const __m512i words = _mm512_max_epu16(a, b);
+  const __m512i pairs = _mm512_max_epu16(words, _mm512_srli_epi32(words, 16));
+  return static_cast<std::uint16_t>(_mm512_reduce_max_epu32(_mm512_and_si512(pairs, all(0xffffu))));
+}
+
+[[gnu::always_inline]] inline std::uint32_t amax_of_floats(const unsigned char* x, std::size_t n) noexcept {
+  using from = source<element_type::float32>;
+  __m512i a = _mm512_setzero_si512();
+  __m512i b = a;
+  __m512i c = a;
+  __m512i d = a;
+  std::size_t i = 0;
+  for (; i + 64 <= n; i += 64, x += 256) {
+    for (std::size_t line = 0; line < 256; line += 64) prefetch(x + line);
+    a = _mm512_max_epu32(a, magnitudes(from::load(x)));
+    b = _mm512_max_epu32(b, magnitudes(from::load(x + 64)));
+    c = _mm512_max_epu32(c, magnitudes(from::load(x + 128)));
+    d = _mm512_max_epu32(d, magnitudes(from::load(x + 192)));
+  }
+  for (; i < n; i += lanes, x += 64) a = _mm512_max_epu32(a, magnitudes(from::load(x, first_lanes(n - i))));
+  return _mm512_reduce_max_epu32(_mm512_max_epu32(_mm512_max_epu32(a, b), _mm512_max_epu32(c, d)));
+}
+
+/// The magnitudes of a row of 1 or more values, the larger of those that share a lane.
+template <element_type Type>
+[[gnu::always_inline]] inline __m512i row_amax(const unsigned char* x, std::size_t columns) noexcept {
+  constexpr std::size_t size = lanes * sizeof(typename source<Type>::stored);
+  __m512i seen = magnitudes(exact<Type>(source<Type>::load(x, first_lanes(columns))));
+  for (std::size_t i = lanes; i < columns; i += lanes) {
+    x += size;
+    seen = _mm512_max_epu32(seen, magnitudes(exact<Type>(source<Type>::load(x, first_lanes(columns - i)))));
+  }
+  return seen;
+}
+
+/// Four rows, one in each place of four.
+template <element_type Type>
+[[gnu::always_inline]] inline __m512i four_rows_amax(const unsigned char* x, std::size_t columns) noexcept {
+  const std::size_t row = columns * sizeof(typename source<Type>::stored);
+  const __m512i a = row_amax<Type>(x, columns);
+  const __m512i b = row_amax<Type>(x + row, columns);
+  const __m512i c = row_amax<Type>(x + 2 * row, columns);
+  const __m512i d = row_amax<Type>(x + 3 * row, columns);
+  const __m512i ab = _mm512_max_epu32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+  const __m512i cd = _mm512_max_epu32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+  return _mm512_max_epu32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+}
+
+/// Halves the quarters of both: what they have is in the order of rows.
+[[gnu::always_inline]] inline __m512i larger_quarters(__m512i a, __m512i b) noexcept {
+  return _mm512_max_epu32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
+}
+
+template <element_type Type>
+inline void amax_of_rows(const unsigned char* x, std::size_t rows, std::size_t columns,
+                         float* amax) noexcept {
+  const std::size_t row = columns * sizeof(typename source<Type>::stored);
+  std::size_t r = 0;
+  for (; r + lanes <= rows; r += lanes, x += lanes * row) {
+    for (std::size_t line = 0; line < lanes * row; line += 64) prefetch(x + line);
+    const __m512i a = four_rows_amax<Type>(x, columns);
+    const __m512i b = four_rows_amax<Type>(x + 4 * row, columns);
+    const __m512i c = four_rows_amax<Type>(x + 8 * row, columns);
+    const __m512i d = four_rows_amax<Type>(x + 12 * row, columns);
+    const __m512i found = larger_quarters(larger_quarters(a, b), larger_quarters(c, d));
+    _mm512_storeu_si512(amax + r, _mm512_max_epu32(found, _mm512_loadu_si512(amax + r)));
+  }
+  for (; r < rows; ++r, x += row) {
+    const std::uint32_t found = _mm512_reduce_max_epu32(row_amax<Type>(x, columns));
+    if (found > detail::bits_of(amax[r])) amax[r] = detail::float_of(found);
+  }
+}
+
+/// Which lanes hold numbers from 2^-60 to 2^60.
+[[gnu::always_inline]] inline __mmask16 ordinary_in(__m512i bits) noexcept {
+  return _mm512_cmple_epu32_mask(_mm512_sub_epi32(bits, all(0x21800000u)), all(0x3c000000u));
+}
+
+/// numerators / denominators by integers, in the lanes of the mask.
+inline __m512i divided_strictly(__m512i quotients, __m512i numerators, __m512i denominators,
+                                __mmask16 mask) noexcept {
+  alignas(64) std::uint32_t x[lanes];
+  alignas(64) std::uint32_t y[lanes];
+  alignas(64) std::uint32_t q[lanes];
+  _mm512_store_si512(x, numerators);
+  _mm512_store_si512(y, denominators);
+  _mm512_store_si512(q, quotients);
+  for (std::size_t i = 0; i < lanes; ++i)
+    if ((mask >> i & 1) != 0) q[i] = detail::divide(x[i], y[i]);
+  return _mm512_load_si512(q);
+}
+
+/// numerators / denominators: by the hardware where no flag can touch it.
+[[gnu::always_inline]] inline __m512i divided(__m512i x, __m512i y, __mmask16 mask) noexcept {
+  const __m512i quotients =
+      _mm512_castps_si512(_mm512_div_round_ps(_mm512_castsi512_ps(x), _mm512_castsi512_ps(y), to_nearest));
+  const auto sure = static_cast<__mmask16>(ordinary_in(x) & ordinary_in(y) & ordinary_in(quotients));
+  const auto rest = static_cast<__mmask16>(mask & ~sure);
+  if (rest != 0) [[unlikely]]
+    return divided_strictly(quotients, x, y, rest);
+  return quotients;
+}
+
+template <element_type Type>
+inline void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
+  const __m512i divisor = all(detail::bits_of(numbers.divisor));
+  for (std::size_t i = 0; i < n; i += lanes) {
+    const __mmask16 mask = first_lanes(n - i);
+    __m512i scale = all(detail::one_bits);
+    if (detail::magnitude(detail::bits_of(numbers.divisor)) != 0) {
+      scale = divided(_mm512_maskz_loadu_epi32(mask, amax + i), divisor, mask);
+      if (Type != element_type::float32 && numbers.halves != half_rounding::nothing)
+        scale = _mm512_castps_si512(exact<Type>(source<Type>::rounded(_mm512_castsi512_ps(scale))));
+      scale = _mm512_and_si512(scale, all(~detail::sign_bit));
+      scale = _mm512_max_epu32(scale, all(detail::bits_of(numbers.floor)));
+      scale = _mm512_mask_mov_epi32(scale, _mm512_testn_epi32_mask(scale, scale), all(detail::infinity_bits));
+    }
+    _mm512_mask_storeu_epi32(amax + i, mask, scale);
+  }
+}
+
+}  // namespace avx512
+
+/// Kernels over contiguous elements of any alignment. Factors and scales of encode and decode are ordinary
+/// (2^-60 to 2^60). `streams` is for what is larger than the caches: codes and values go past them, and
+/// finish_streams() is to be called when all are written.
+struct x86_avx512 {
+  /// Whether the set has kernels for codes of a dtype, of elements of a type.
+  template <dtype D, element T>
+  static constexpr bool has =
+      (std::same_as<D, int8> || std::same_as<D, fp8_e4m3fn> || std::same_as<D, fp8_e5m2>) &&
+      element_traits<T>::type != element_type::float64;
+
+  /// The largest magnitude as float bits, starting from `seen`; NaN and infinity win.
+  template <element T>
+  static std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
+    using stored = typename avx512::source<type_of<T>>::stored;
+    std::uint32_t found = 0;
+    if constexpr (type_of<T> == element_type::float32)
+      found = avx512::amax_of_floats(bytes_of(values), n);
+    else
+      found = detail::bits_of(stored{avx512::amax_of_halves(bytes_of(values), n)}.to_float());
+    return found > seen ? found : seen;
+  }
+
+  /// amax[i] becomes the larger of amax[i] and |values[i]|, by their bits.
+  template <element T>
+  static void amax_each(const T* values, std::size_t n, float* amax) noexcept {
+    using from = avx512::source<type_of<T>>;
+    for (std::size_t i = 0; i < n; i += avx512::lanes) {
+      const unsigned char* x = bytes_of(values + i);
+      const __mmask16 mask = avx512::first_lanes(n - i);
+      avx512::prefetch(x);
+      const __m512i size = avx512::magnitudes(avx512::exact<type_of<T>>(from::load(x, mask)));
+      _mm512_mask_storeu_epi32(amax + i, mask,
+                               _mm512_max_epu32(size, _mm512_maskz_loadu_epi32(mask, amax + i)));
+    }
+  }
+
+  /// The same for rows of 1 to 63 values side by side: amax[r] of row r.
+  template <element T>
+  static void amax_rows(const T* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
+    avx512::amax_of_rows<type_of<T>>(bytes_of(values), rows, columns, amax);
+  }
+
+  /// Turns amax (finite, not negative) into the scales to encode by.
+  template <element T>
+  static void scales(float* amax_then_scales, std::size_t n, const recipe& numbers) noexcept {
+    avx512::scales<type_of<T>>(amax_then_scales, n, numbers);
+  }
+
+  /// Scales, or their reciprocals; whether all are ordinary.
+  template <arithmetic How>
+  static bool factors(const float* scales, std::size_t n, float* factors) noexcept {
+    bool ordinary = true;
+    for (std::size_t i = 0; i < n; i += avx512::lanes) {
+      const __mmask16 mask = avx512::first_lanes(n - i);
+      const __m512i one = avx512::all(detail::one_bits);
+      __m512i factor = _mm512_mask_loadu_epi32(one, mask, scales + i);
+      if constexpr (How == arithmetic::multiply_by_reciprocal) factor = avx512::divided(one, factor, mask);
+      ordinary = ordinary && avx512::ordinary_in(factor) == 0xffff;
+      _mm512_mask_storeu_epi32(factors + i, mask, factor);
+    }
+    return ordinary;
+  }
+
+  /// out[r * columns + c] = factors[r], for 1 to 63 columns. Writes up to 64 floats beyond the last.
+  static void repeat(const float* factors, std::size_t rows, std::size_t columns, float* out) noexcept {
+    for (std::size_t r = 0; r < rows; ++r, out += columns) {
+      const __m512 factor = _mm512_set1_ps(factors[r]);
+      for (std::size_t c = 0; c < columns; c += avx512::lanes) _mm512_storeu_ps(out + c, factor);
+    }
+  }
+
+  /// Codes by one factor. RoundsQuotient: quotients are rounded to T before.
+  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
+  static void encode_run(const T* values, std::size_t n, float factor, typename D::storage* codes,
+                         bool streams) noexcept {
+    encode<D, How, RoundsQuotient>(values, n, avx512::one_factor<How>(factor), codes, streams);
+  }
+
+  /// Codes by a factor an element.
+  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
+  static void encode_each(const T* values, std::size_t n, const float* factors, typename D::storage* codes,
+                          bool streams) noexcept {
+    encode<D, How, RoundsQuotient>(values, n, avx512::each_factor<How>{factors}, codes, streams);
+  }
+
+  /// Values by one scale.
+  template <dtype D>
+  static void decode_run(const typename D::storage* codes, std::size_t n, float scale, float* values,
+                         bool streams) noexcept {
+    decode<D>(codes, n, avx512::one_scale<D>(scale), values, streams);
+  }
+
+  /// Values by a scale an element.
+  template <dtype D>
+  static void decode_each(const typename D::storage* codes, std::size_t n, const float* scales, float* values,
+                          bool streams) noexcept {
+    decode<D>(codes, n, avx512::each_scale<D>{scales}, values, streams);
+  }
+
+  /// Makes what was streamed visible to other threads. It takes as long as some rows: once at the end.
+  static void finish_streams() noexcept { _mm_sfence(); }
+
+  /// Elements as floats.
+  template <element T>
+  static void widen(const T* values, std::size_t n, float* out) noexcept {
+    using from = avx512::source<type_of<T>>;
+    for (std::size_t i = 0; i < n; i += avx512::lanes) {
+      const __mmask16 mask = avx512::first_lanes(n - i);
+      _mm512_mask_storeu_ps(out + i, mask, avx512::exact<type_of<T>>(from::load(bytes_of(values + i), mask)));
+    }
+  }
+
+  /// Quotients rounded to T. `step` is 1 where there is a factor a value, 0 where there is one for all.
+  template <arithmetic How, element T>
+  static void round_quotients(const float* values, std::size_t n, const float* factors, std::size_t step,
+                              float* quotients) noexcept {
+    constexpr float beyond_halves = 0x1p60F;  // where quotients end: nothing is to overflow on the way
+    for (std::size_t i = 0; i < n; i += avx512::lanes) {
+      const __mmask16 mask = avx512::first_lanes(n - i);
+      const __m512 x = _mm512_maskz_loadu_ps(mask, values + i);
+      const avx512::factor by = step == 0 ? avx512::factor_by<How>(_mm512_set1_ps(factors[0]))
+                                          : avx512::each_factor<How>{factors}.at(i, mask);
+      __m512 limited = x;
+      if constexpr (How == arithmetic::divide)
+        limited = _mm512_range_ps(
+            x, _mm512_mul_round_ps(by.scale, _mm512_set1_ps(beyond_halves), avx512::to_nearest),
+            avx512::smaller_magnitude);
+      const __m512 rounded = avx512::source<type_of<T>>::rounded(avx512::quotient<How>(limited, by));
+      _mm512_mask_storeu_ps(quotients + i, mask, _mm512_mask_mov_ps(rounded, avx512::nan_in(x), x));
+    }
+  }
+
+  /// Floats as the nearest elements.
+  template <element T>
+  static void narrow(const float* values, std::size_t n, T* out) noexcept {
+    using to = avx512::source<type_of<T>>;
+    for (std::size_t i = 0; i < n; i += avx512::lanes) {
+      const __mmask16 mask = avx512::first_lanes(n - i);
+      const __m512 x = _mm512_maskz_loadu_ps(mask, values + i);
+      if constexpr (type_of<T> == element_type::float32) {
+        _mm512_mask_storeu_ps(out + i, mask, x);
+      } else {
+        const __m256i nan = _mm256_set1_epi16(to::stored::codec::nan_code);
+        _mm256_mask_storeu_epi16(out + i, mask,
+                                 _mm256_mask_mov_epi16(to::narrowed(x), avx512::nan_in(x), nan));
+      }
+    }
+  }
+
+  /// Adds to sums those of (x - y)^2, x^2, y^2 and x * y, and to max_abs the largest |x - y|. All are finite.
+  static void add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
+                         double& max_abs) noexcept {
+    __m512d errors = _mm512_setzero_pd();
+    __m512d xs = errors;
+    __m512d ys = errors;
+    __m512d products = errors;
+    __m512d largest = errors;
+    constexpr std::size_t step = 8;
+    for (std::size_t i = 0; i < n; i += step) {
+      const auto mask = static_cast<__mmask8>(avx512::first_lanes(n - i));
+      const __m512d a = _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, x + i));
+      const __m512d b = _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, y + i));
+      const __m512d error = _mm512_sub_pd(a, b);
+      errors = _mm512_fmadd_pd(error, error, errors);
+      xs = _mm512_fmadd_pd(a, a, xs);
+      ys = _mm512_fmadd_pd(b, b, ys);
+      products = _mm512_fmadd_pd(a, b, products);
+      largest = _mm512_max_pd(largest, _mm512_abs_pd(error));
+    }
+    sums[0] += _mm512_reduce_add_pd(errors);
+    sums[1] += _mm512_reduce_add_pd(xs);
+    sums[2] += _mm512_reduce_add_pd(ys);
+    sums[3] += _mm512_reduce_add_pd(products);
+    const double found = _mm512_reduce_max_pd(largest);
+    max_abs = found > max_abs ? found : max_abs;
+  }
+
+ private:
+  template <element T>
+  static constexpr element_type type_of = element_traits<T>::type;
+
+  template <element T>
+  static const unsigned char* bytes_of(const T* values) noexcept {
+    return reinterpret_cast<const unsigned char*>(values);
+  }
+
+  template <dtype D, arithmetic How, bool RoundsQuotient, element T, class Factors>
+  static void encode(const T* values, std::size_t n, const Factors& factors, typename D::storage* codes,
+                     bool streams) noexcept {
+    constexpr element_type rounding = RoundsQuotient ? type_of<T> : element_type::float32;
+    avx512::encode<D, How, type_of<T>, rounding>(bytes_of(values), n, factors, codes, streams);
+  }
+
+  template <dtype D, class Scales>
+  static void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
+                     bool streams) noexcept {
+    avx512::decode<D>(codes, n, scales, values, streams);
+  }
+};
+
+}  // namespace PTQ_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+PTQ_TARGET_POP
+PTQ_PRECISE_POP
+
+#endif  // PTQ_NATIVE
+#endif  // PTQ_KERNELS_X86_AVX512_HPP
+
+// ---- ptq/kernels/dispatch.hpp ----
+
+/// @file dispatch.hpp The kernels of this machine: those of the active instruction set where it has them for
+/// the types at hand, else the portable ones. In constant expressions, and where PTQ_PORTABLE is defined,
+/// always the portable ones. All give the same bits.
+#ifndef PTQ_KERNELS_DISPATCH_HPP
+#define PTQ_KERNELS_DISPATCH_HPP
 
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <type_traits>
+
+#if PTQ_NATIVE
+#endif
 
 namespace ptq::inline v0_1 {
-
-/// The number of scales that a tensor of this shape has: 1 per tensor, else the extent of the axis (0 if it
-/// has none).
-constexpr std::size_t scale_count(const tensor_shape& shape, granularity grain) noexcept {
-  if (!grain.is_per_channel()) return 1;
-  return grain.axis < shape.axes() ? shape[grain.axis] : 0;
-}
-
-namespace detail {
+namespace kernels {
 inline namespace PTQ_BUILD {
 
-inline constexpr std::size_t block_size = 256;
+#if PTQ_NATIVE
 
-/// Calls f(values, count, index of the first) over elements [begin, end) of a run. Contiguous floats are
-/// passed as they are, in one block; everything else goes through a buffer on the stack.
-template <element T, class F>
-constexpr void for_each_block(const T* run, std::ptrdiff_t stride, std::size_t begin, std::size_t end,
-                              F&& f) {
-  if constexpr (std::same_as<T, float>) {
-    if (stride == 1) {
-      f(run + begin, end - begin, begin);
+/// Calls f.operator()<Set>() with a kernel set and returns true; false where that is the portable one.
+template <class F>
+constexpr bool with_set(isa which, const F& f) {
+  switch (which) {
+    case isa::avx512:
+      f.template operator()<x86_avx512>();
+      return true;
+    case isa::avx2:
+      f.template operator()<x86_avx2>();
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Whether sets have kernels for codes D.
+template <dtype D>
+inline constexpr bool has_codes = x86_avx512::has<D, float>;
+
+/// Whether a set takes a run: there is one, the elements lie side by side, and it is not the compiler that
+/// computes.
+template <class Step>
+constexpr bool is_for_a_set(Step step) noexcept {
+  return step == 1 && !std::is_constant_evaluated() && active_isa() != isa::portable;
+}
+
+#else
+
+template <class F>
+constexpr bool with_set(isa /*which*/, const F& /*f*/) {
+  return false;
+}
+template <dtype D>
+inline constexpr bool has_codes = false;
+template <class Step>
+constexpr bool is_for_a_set(Step /*step*/) noexcept {
+  return false;
+}
+
+#endif
+
+template <class F>
+constexpr bool with_active_set(const F& f) {
+  return with_set(active_isa(), f);
+}
+
+/// Whether sets can load elements T: floats and halves, at any address.
+template <element T>
+inline constexpr bool has_elements = PTQ_NATIVE && element_traits<T>::type != element_type::float64;
+
+/// Elements of any type and step as floats that lie side by side.
+template <element T>
+constexpr void widen(const T* values, std::ptrdiff_t step, std::size_t n, float* floats) noexcept {
+  if constexpr (has_elements<T>)
+    if (is_for_a_set(step) &&
+        with_active_set([&]<class Set>() { Set::template widen<T>(values, n, floats); }))
       return;
+  for (std::size_t i = 0; i < n; ++i)
+    floats[i] = element_traits<T>::to_float(values[static_cast<std::ptrdiff_t>(i) * step]);
+}
+
+template <element T>
+constexpr std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
+  if constexpr (has_elements<T>)
+    if (is_for_a_set(1) &&
+        with_active_set([&]<class Set>() { seen = Set::template amax_run<T>(values, n, seen); }))
+      return seen;
+  return portable::amax_run<T>(values, n, seen);
+}
+
+template <element T>
+constexpr void amax_each(const T* values, std::size_t n, float* amax) noexcept {
+  if constexpr (has_elements<T>)
+    if (is_for_a_set(1) && with_active_set([&]<class Set>() { Set::template amax_each<T>(values, n, amax); }))
+      return;
+  portable::amax_each<T>(values, n, amax);
+}
+
+template <element T>
+constexpr void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
+  if constexpr (has_elements<T>)
+    if (is_for_a_set(1) && with_active_set([&]<class Set>() { Set::template scales<T>(amax, n, numbers); }))
+      return;
+  portable::scales<T>(amax, n, numbers);
+}
+
+/// What the arithmetic needs of each scale. Returns whether a set may compute by all of them.
+template <arithmetic How>
+constexpr bool factors(const float* scales, std::size_t n, float* factors) noexcept {
+  bool ordinary = false;
+  if (is_for_a_set(1) &&
+      with_active_set([&]<class Set>() { ordinary = Set::template factors<How>(scales, n, factors); }))
+    return ordinary;
+  portable::factors<How>(scales, n, factors);
+  return false;
+}
+
+/// Whether a set may compute by all of these factors.
+constexpr bool are_ordinary(const float* factors, std::size_t n) noexcept {
+  for (std::size_t i = 0; i < n; ++i)
+    if (!detail::is_ordinary(detail::bits_of(factors[i]))) return false;
+  return true;
+}
+
+/// Quotients rounded to T, for recipes that ask for it. They need no further scaling.
+///
+/// @param step 1 where there is a factor a value, 0 where there is one for all
+template <arithmetic How, element T>
+constexpr void round_quotients(const float* values, std::size_t n, const float* factors, std::size_t step,
+                               float* quotients) noexcept {
+  if constexpr (has_elements<T>)
+    if (is_for_a_set(1) && are_ordinary(factors, step == 0 ? 1 : n) && with_active_set([&]<class Set>() {
+          Set::template round_quotients<How, T>(values, n, factors, step, quotients);
+        }))
+      return;
+  portable::round_quotients<How, T>(values, n, factors, step, quotients);
+}
+
+/// Calls f(values, count, index of the first) with elements as floats: all at once, or through a buffer.
+template <element T, class F>
+constexpr void for_each_block(const T* values, std::size_t n, const F& f) {
+  if constexpr (std::same_as<T, float>) {
+    f(values, n, std::size_t{0});
+  } else {
+    constexpr std::size_t most = 256;
+    float buffer[most];
+    for (std::size_t first = 0; first < n; first += most) {
+      const std::size_t size = n - first < most ? n - first : most;
+      widen<T>(values + first, 1, size, static_cast<float*>(buffer));
+      f(static_cast<const float*>(buffer), size, first);
     }
   }
-  float buffer[block_size] = {};
-  while (begin < end) {
-    const std::size_t n = end - begin < block_size ? end - begin : block_size;
-    for (std::size_t i = 0; i < n; ++i)
-      buffer[i] = element_traits<T>::to_float(run[static_cast<std::ptrdiff_t>(begin + i) * stride]);
-    f(static_cast<const float*>(buffer), n, begin);
-    begin += n;
-  }
 }
 
-/// Whether the tensor can be viewed, the axis exists, and the buffers have the lengths that the shape asks
-/// for.
-constexpr status check_sizes(const tensor_shape& shape, granularity grain, std::size_t scales,
-                             std::size_t codes) noexcept {
-  if (shape.rank > max_rank) return {errc::wrong_rank, shape.rank};
-  if (grain.is_per_channel() && grain.axis >= shape.rank) return {errc::axis_out_of_range, grain.axis};
-  if (const std::size_t wanted = scale_count(shape, grain); scales != wanted)
-    return {errc::size_mismatch, wanted};
-  if (codes != shape.size()) return {errc::size_mismatch, shape.size()};
-  return {};
-}
-
-/// The largest magnitude per scale, as floats (NaN or infinity where the data holds one).
-template <element T>
-constexpr void find_amax(tensor_view<const T> source, const walk& path, std::span<float> amax) noexcept {
-  for (float& a : amax) a = 0;
-  path.for_each_run([&](std::ptrdiff_t offset, std::size_t, std::size_t channel) {
-    const T* run = source.data + offset;
-    for_each_block(run, path.run().stride, 0, path.run().extent,
-                   [&](const float* values, std::size_t n, std::size_t first) {
-                     if (path.channel_is_innermost()) {
-                       for (std::size_t i = 0; i < n; ++i)
-                         amax[first + i] =
-                             float_of(kernels::amax_run(values + i, 1, bits_of(amax[first + i])));
-                     } else {
-                       amax[channel] = float_of(kernels::amax_run(values, n, bits_of(amax[channel])));
-                     }
-                   });
+template <dtype D, arithmetic How, element T>
+constexpr void encode_run(const T* values, std::size_t n, const float& factor, typename D::storage* codes,
+                          bool streams) noexcept {
+  if constexpr (has_codes<D>)
+    if (is_for_a_set(1) && are_ordinary(&factor, 1) && with_active_set([&]<class Set>() {
+          Set::template encode_run<D, How, false, T>(values, n, factor, codes, streams);
+        }))
+      return;
+  for_each_block(values, n, [&](const float* block, std::size_t size, std::size_t first) {
+    portable::encode_run<D, How>(block, size, factor, codes + first);
   });
 }
 
-/// The row-major index of the first NaN or infinity.
-template <element T>
-constexpr std::size_t find_not_finite(tensor_view<const T> source) noexcept {
-  const std::size_t size = source.size();
-  for (std::size_t at = 0; at < size; ++at) {
-    const T& value = source.data[offset_of(at, source.shape, source.strides)];
-    if (!is_finite(bits_of(element_traits<T>::to_float(value)))) return at;
-  }
-  return size;
+template <dtype D, arithmetic How, element T>
+constexpr void encode_each(const T* values, std::size_t n, const float* factors, typename D::storage* codes,
+                           bool streams, bool ordinary) noexcept {
+  if constexpr (has_codes<D>)
+    if (ordinary && is_for_a_set(1) && with_active_set([&]<class Set>() {
+          Set::template encode_each<D, How, false, T>(values, n, factors, codes, streams);
+        }))
+      return;
+  for_each_block(values, n, [&](const float* block, std::size_t size, std::size_t first) {
+    portable::encode_each<D, How>(block, size, factors + first, codes + first);
+  });
 }
 
-/// The scale to encode by, for an amax in a tensor of elements T. Where it underflows to 0 it is infinity:
-/// then every code is that of 0.
-template <element T>
-constexpr float encoding_scale_of(const float& amax, const recipe& numbers) noexcept {
-  if (numbers.divisor == 0) return 1;
-  std::uint32_t scale = magnitude(divide(bits_of(amax), bits_of(numbers.divisor)));
-  if constexpr (is_half<T>) {
-    if (numbers.halves != half_rounding::nothing)
-      scale = bits_of(element_traits<T>::to_float(element_traits<T>::from_float(float_of(scale))));
-  }
-  const std::uint32_t floor = bits_of(numbers.floor);
-  if (scale < floor) scale = floor;  // magnitudes compare as integers
-  return float_of(scale == 0 ? infinity_bits : scale);
+/// Makes what was streamed visible to other threads: once, when a task has written all.
+constexpr void finish_streams(bool streams) noexcept {
+  if (streams && is_for_a_set(1)) with_active_set([]<class Set>() { Set::finish_streams(); });
 }
 
-/// The scale to decode by: 1 instead of infinity.
-constexpr float decoding_scale_of(const float& scale) noexcept {
-  return bits_of(scale) == infinity_bits ? float_of(one_bits) : scale;
-}
-constexpr void make_decoding_scales(std::span<float> scales) noexcept {
-  for (float& scale : scales) scale = decoding_scale_of(scale);
-}
-
-template <element T>
-constexpr float scale_of(const float& amax, const recipe& numbers) noexcept {
-  return decoding_scale_of(encoding_scale_of<T>(amax, numbers));
+template <dtype D>
+constexpr void decode_run(const typename D::storage* codes, std::size_t n, const float& scale, float* values,
+                          bool streams) noexcept {
+  if constexpr (has_codes<D>)
+    if (is_for_a_set(1) && are_ordinary(&scale, 1) &&
+        with_active_set([&]<class Set>() { Set::template decode_run<D>(codes, n, scale, values, streams); }))
+      return;
+  portable::decode_run<D>(codes, n, scale, values);
 }
 
-/// Finds the scales to encode by, from the tensor's own values: not_finite with the row-major index of the
-/// first NaN or infinity.
-template <element T>
-constexpr status find_scales(tensor_view<const T> source, const walk& path, const recipe& numbers,
-                             std::span<float> scales) noexcept {
-  find_amax(source, path, scales);
-  for (const float& amax : scales)
-    if (!is_finite(bits_of(amax))) return {errc::not_finite, find_not_finite(source)};
-  for (float& scale : scales) scale = encoding_scale_of<T>(scale, numbers);
-  return {};
-}
-
-/// A quotient rounded to a half type, for recipes that ask for it. It needs no further scaling.
-template <element T>
-constexpr float rounded_quotient(const float& value, const float& scale, arithmetic how) noexcept {
-  const float quotient = how == arithmetic::divide
-                             ? kernels::apply_strictly<arithmetic::divide>(value, scale)
-                             : kernels::apply_strictly<arithmetic::multiply_by_reciprocal>(
-                                   value, kernels::factor_of<arithmetic::multiply_by_reciprocal>(scale));
-  return element_traits<T>::to_float(element_traits<T>::from_float(quotient));
-}
-
-/// The codes of a whole tensor. `Encoder` writes blocks: run(values, n, scale, at), each(values, n, factors,
-/// at), and prepare(scales, n, factors) turns scales into factors.
-template <element T, class Encoder>
-constexpr void encode_tensor(tensor_view<const T> source, const walk& path, const recipe& numbers,
-                             std::span<const float> scales, const Encoder& encoder) {
-  const bool rounds_quotients = is_half<T> && numbers.halves == half_rounding::scale_and_quotient;
-  const bool each = path.channel_is_innermost();
-  const std::size_t length = path.run().extent;
-  // Where each element has its own scale, channels are taken in blocks, so that factors are prepared once for
-  // all runs.
-  const std::size_t step = each ? block_size : length;
-  float factors[block_size] = {};
-  for (std::size_t begin = 0; begin < length; begin += step) {
-    const std::size_t end = length - begin < step ? length : begin + step;
-    if (each) encoder.prepare(scales.data() + begin, end - begin, static_cast<float*>(factors));
-    path.for_each_run([&](std::ptrdiff_t offset, std::size_t at, std::size_t channel) {
-      const auto encode = [&](const float* values, std::size_t n, std::size_t first) {
-        if (rounds_quotients) {
-          float quotients[block_size] = {};
-          for (std::size_t i = 0; i < n; ++i)
-            quotients[i] = rounded_quotient<T>(values[i], scales[each ? first + i : channel], numbers.how);
-          encoder.run(static_cast<const float*>(quotients), n, 1.0F, at + first);
-        } else if (each) {
-          encoder.each(values, n, static_cast<const float*>(factors), at + first);
-        } else {
-          encoder.run(values, n, scales[channel], at + first);
-        }
-      };
-      for_each_block(source.data + offset, path.run().stride, begin, end, encode);
-    });
-  }
+template <dtype D>
+constexpr void decode_each(const typename D::storage* codes, std::size_t n, const float* scales,
+                           float* values, bool streams, bool ordinary) noexcept {
+  if constexpr (has_codes<D>)
+    if (is_for_a_set(1) && ordinary && with_active_set([&]<class Set>() {
+          Set::template decode_each<D>(codes, n, scales, values, streams);
+        }))
+      return;
+  portable::decode_each<D>(codes, n, scales, values);
 }
 
 }  // namespace PTQ_BUILD
-}  // namespace detail
+}  // namespace kernels
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_QUANTIZE_BLOCKS_HPP
+#endif  // PTQ_KERNELS_DISPATCH_HPP
+
+// ---- ptq/kernels/panel_kernels.hpp ----
+
+/// @file panel_kernels.hpp The kernels over panels: amax, encode, decode.
+#ifndef PTQ_KERNELS_PANEL_KERNELS_HPP
+#define PTQ_KERNELS_PANEL_KERNELS_HPP
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_BUILD {
+
+/// How many factors are prepared at once, and how many elements go through a buffer.
+inline constexpr std::size_t block_size = PTQ_NATIVE ? 2048 : 256;
+
+/// Rows shorter than this are taken together, with a factor an element.
+inline constexpr std::size_t short_row = 64;
+
+/// Whether there are rows for a set to take together.
+constexpr bool has_short_rows(const panel& p) noexcept {
+  return p.by == scaling::per_row && p.rows > 1 && p.columns < short_row && p.is_run() &&
+         is_for_a_set(p.step);
+}
+
+/// Factors of short rows as one factor an element. Sets write up to a row more.
+struct repeated_factors {
+  float each[block_size + short_row];
+
+  const float* of(const float* factors, std::size_t rows, std::size_t columns) noexcept {
+    with_active_set([&]<class Set>() { Set::repeat(factors, rows, columns, static_cast<float*>(each)); });
+    return static_cast<const float*>(each);
+  }
+};
+
+/// Calls f(const float* source, const panel&) with the elements of a panel as floats that lie side by side in
+/// each row: as they are, or a tile at a time through a buffer on the stack.
+template <element T, class F>
+constexpr void as_floats(const T* source, const panel& p, const F& f) {
+  if constexpr (std::same_as<T, float>) {
+    if (p.step == 1) {
+      f(source, p);
+      return;
+    }
+  }
+  float buffer[block_size];
+  for (const panel& tile : tiles(p, block_size)) {
+    for (std::size_t r = 0; r < tile.rows; ++r)
+      widen<T>(source + tile.row(r), tile.step, tile.columns, buffer + r * tile.columns);
+    f(static_cast<const float*>(buffer), tile.with_elements_apart());
+  }
+}
+
+/// Raises the largest magnitudes that were found so far (as floats) to those of a panel. NaN and infinity
+/// win.
+///
+/// @param source the element whose indices are all 0
+/// @param found  one for each scale of the tensor
+template <element T>
+constexpr void amax_of_rows(const T* source, const panel& p, float* found) noexcept {
+  found += p.scale;
+  if constexpr (has_elements<T>)
+    if (has_short_rows(p) && with_active_set([&]<class Set>() {
+          Set::template amax_rows<T>(source + p.begin, p.rows, p.columns, found);
+        }))
+      return;
+  for (std::size_t r = 0; r < p.rows; ++r) {
+    if (p.by == scaling::per_column) {
+      amax_each<T>(source + p.row(r), p.columns, found);
+    } else {
+      float& seen = found[p.by == scaling::per_row ? r : 0];
+      seen = detail::float_of(amax_run<T>(source + p.row(r), p.columns, detail::bits_of(seen)));
+    }
+  }
+}
+
+template <element T>
+constexpr void amax(const T* source, const panel& p, float* found) noexcept {
+  if constexpr (has_elements<T>) {
+    if (p.step == 1) {
+      amax_of_rows<T>(source, p, found);
+      return;
+    }
+  }
+  as_floats<T>(source, p,
+               [&](const float* floats, const panel& part) { amax_of_rows<float>(floats, part, found); });
+}
+
+/// Writes the codes of a panel of elements that lie side by side in each row: floats, or what sets can load.
+///
+/// @param scales  to encode by, one for each scale of the tensor
+/// @param codes   of the whole tensor
+/// @param streams whether the codes are too many to stay in the cache
+template <dtype D, arithmetic How, element T = float>
+constexpr void encode(const T* source, const panel& p, const float* scales, typename D::storage* codes,
+                      bool streams) noexcept {
+  scales += p.scale;
+  float factors[block_size];
+  const bool per_row = p.by == scaling::per_row;
+  const bool per_column = p.by == scaling::per_column;
+  if (has_codes<D> && has_short_rows(p)) {
+    repeated_factors repeated;
+    const std::size_t at_once = block_size / p.columns;
+    for (std::size_t r = 0; r < p.rows; r += at_once) {
+      const std::size_t rows = p.rows - r < at_once ? p.rows - r : at_once;
+      const bool ordinary = kernels::factors<How>(scales + r, rows, static_cast<float*>(factors));
+      const float* const each = repeated.of(static_cast<const float*>(factors), rows, p.columns);
+      encode_each<D, How, T>(source + p.row(r), rows * p.columns, each, codes + p.code_row(r), streams,
+                             ordinary);
+    }
+    return;
+  }
+  // Factors are prepared in blocks: of all rows, or of some columns for all rows.
+  const std::size_t count = per_row ? p.rows : per_column ? p.columns : 1;
+  for (std::size_t first = 0; first < count; first += block_size) {
+    const std::size_t n = count - first < block_size ? count - first : block_size;
+    const bool ordinary = kernels::factors<How>(scales + first, n, static_cast<float*>(factors));
+    const std::size_t begin = per_row ? first : 0;
+    const std::size_t end = per_row ? first + n : p.rows;
+    for (std::size_t r = begin; r < end; ++r) {
+      const T* const row = source + p.row(r);
+      if (per_column)
+        encode_each<D, How, T>(row + first, n, static_cast<const float*>(factors),
+                               codes + p.code_row(r) + first, streams, ordinary);
+      else
+        encode_run<D, How, T>(row, p.columns, factors[per_row ? r - begin : 0], codes + p.code_row(r),
+                              streams);
+    }
+  }
+}
+
+/// Rounds the quotients of a panel of floats to T, into a buffer.
+template <arithmetic How, element T>
+constexpr void round_panel(const float* source, const panel& p, const float* scales,
+                           float* quotients) noexcept {
+  float factors[block_size];
+  for (std::size_t r = 0; r < p.rows; ++r) {
+    const bool each = p.by == scaling::per_column;
+    kernels::factors<How>(scales + p.scale_of(r, 0), each ? p.columns : 1, static_cast<float*>(factors));
+    round_quotients<How, T>(source + p.row(r), p.columns, static_cast<const float*>(factors), each ? 1 : 0,
+                            quotients + r * p.columns);
+  }
+}
+
+/// Writes the codes of a panel of any elements.
+///
+/// @param numbers the arithmetic, and whether quotients are rounded to T before they are rounded to codes
+/// @param encode  f(floats, panel, scales): `encode` above
+template <element T, class Encode>
+constexpr void encode_elements(const T* source, const panel& p, const recipe& numbers, const float* scales,
+                               const Encode& encode) {
+  if constexpr (detail::is_half<T>) {
+    if (numbers.halves == half_rounding::scale_and_quotient) {
+      as_floats<T>(source, p, [&](const float* floats, const panel& tile) {
+        float quotients[block_size];
+        if (numbers.how == arithmetic::divide)
+          round_panel<arithmetic::divide, T>(floats, tile, scales, static_cast<float*>(quotients));
+        else
+          round_panel<arithmetic::multiply_by_reciprocal, T>(floats, tile, scales,
+                                                             static_cast<float*>(quotients));
+        panel unscaled = tile;
+        unscaled.by = scaling::one;
+        unscaled.scale = 0;
+        const float one = 1;
+        encode(static_cast<const float*>(quotients), unscaled, &one);
+      });
+      return;
+    }
+  }
+  as_floats<T>(source, p, [&](const float* floats, const panel& part) { encode(floats, part, scales); });
+}
+
+/// Reads codes of a dtype known at compile time. A decoder reads `n` codes from a place on: `run` by one
+/// scale, `each` by one scale a code, and `ordinary` tells whether `are_ordinary` holds for those.
+template <dtype D>
+struct typed_decoder {
+  const typename D::storage* codes;
+
+  constexpr void run(std::size_t at, std::size_t n, const float& scale, float* values,
+                     bool streams) const noexcept {
+    decode_run<D>(codes + at, n, scale, values, streams);
+  }
+  constexpr void each(std::size_t at, std::size_t n, const float* scales, float* values, bool streams,
+                      bool ordinary) const noexcept {
+    decode_each<D>(codes + at, n, scales, values, streams, ordinary);
+  }
+};
+
+/// Decodes part of a row into the target: as it is where floats lie side by side, else through a buffer.
+template <element T, class Decode>
+constexpr void decode_row(T* target, std::ptrdiff_t step, std::size_t n, const Decode& decode) {
+  if constexpr (std::same_as<T, float>) {
+    if (step == 1) {
+      decode(0, n, target);
+      return;
+    }
+  }
+  float buffer[block_size];
+  for (std::size_t first = 0; first < n; first += block_size) {
+    const std::size_t size = n - first < block_size ? n - first : block_size;
+    decode(first, size, static_cast<float*>(buffer));
+    for (std::size_t i = 0; i < size; ++i)
+      target[static_cast<std::ptrdiff_t>(first + i) * step] = element_traits<T>::from_float(buffer[i]);
+  }
+}
+
+/// Writes the values of a panel.
+///
+/// @param target the element whose indices are all 0
+/// @param scales to decode by, one for each scale of the tensor
+template <element T, class Decoder>
+constexpr void decode(T* target, const panel& p, const float* scales, const Decoder& decoder, bool streams) {
+  scales += p.scale;
+  const bool each = p.by == scaling::per_column;
+  const bool ordinary = each && are_ordinary(scales, p.columns);
+  if constexpr (PTQ_NATIVE) {
+    if (has_short_rows(p)) {
+      repeated_factors repeated;
+      const std::size_t at_once = block_size / p.columns;
+      for (std::size_t r = 0; r < p.rows; r += at_once) {
+        const std::size_t rows = p.rows - r < at_once ? p.rows - r : at_once;
+        const float* const own = repeated.of(scales + r, rows, p.columns);
+        const bool all = are_ordinary(scales + r, rows);
+        decode_row<T>(target + p.row(r), p.step, rows * p.columns,
+                      [&](std::size_t first, std::size_t n, float* values) {
+                        decoder.each(p.code_row(r) + first, n, own + first, values, streams, all);
+                      });
+      }
+      return;
+    }
+  }
+  for (std::size_t r = 0; r < p.rows; ++r)
+    decode_row<T>(target + p.row(r), p.step, p.columns, [&](std::size_t first, std::size_t n, float* values) {
+      const std::size_t at = p.code_row(r) + first;
+      if (each)
+        decoder.each(at, n, scales + first, values, streams, ordinary);
+      else
+        decoder.run(at, n, scales[p.by == scaling::per_row ? r : 0], values, streams);
+    });
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_KERNELS_PANEL_KERNELS_HPP
+
+// ---- ptq/kernels/x86_histogram.hpp ----
+
+/// @file x86_histogram.hpp The bins of magnitudes by AVX-512 and AVX2: they find the bins of one block while
+/// they count those of the block before, because the one work is of vectors and the other of addresses.
+///
+/// A magnitude times a power of two is exact, or smaller than 1 where it is subnormal; so no flag and no mode
+/// of the machine changes a bin.
+#ifndef PTQ_KERNELS_X86_HISTOGRAM_HPP
+#define PTQ_KERNELS_X86_HISTOGRAM_HPP
+
+#if PTQ_NATIVE
+
+#include <immintrin.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_BUILD {
+
+/// How many values a kernel looks at before it counts some: blocks are multiples of it.
+inline constexpr std::size_t bins_at_once = 32;
+
+/// Counts in four tables, so that equal values in a row wait less for each other's sums.
+template <std::size_t Bins>
+using count_tables = std::array<std::array<std::uint32_t, Bins>, 4>;
+
+/// Bins to count, a multiple of `bins_at_once`.
+struct bin_list {
+  const std::uint16_t* bins = nullptr;
+  std::size_t size = 0;
+};
+
+/// What a kernel found of a block.
+struct binned_block {
+  std::uint32_t amax;  ///< float bits; 0x7f800000 or more where a value is NaN or infinity
+  std::size_t size;    ///< of the list of bins, filled up with 0 to a multiple of `bins_at_once`
+  std::size_t zeros;   ///< how many values lie in bin 0, if the kernel knows
+};
+
+template <std::size_t Bins>
+[[gnu::always_inline]] inline void count_some(const std::uint16_t* bins,
+                                              count_tables<Bins>& tables) noexcept {
+  for (std::size_t i = 0; i < bins_at_once; i += 4) {
+    ++tables[0][bins[i]];
+    ++tables[1][bins[i + 1]];
+    ++tables[2][bins[i + 2]];
+    ++tables[3][bins[i + 3]];
+  }
+}
+
+/// Reads ahead of itself, by half a page: the counting hides the way to the memory.
+[[gnu::always_inline]] inline void fetch_ahead(const float* values) noexcept {
+  constexpr int ahead = 2048;  // bytes
+  const char* const at = reinterpret_cast<const char*>(values) + ahead;
+  _mm_prefetch(at, _MM_HINT_T0);
+  _mm_prefetch(at + 64, _MM_HINT_T0);
+}
+
+PTQ_TARGET_PUSH("avx512f,avx512bw,avx512vl,avx512dq")
+
+template <bool SkipsZeros>
+class avx512_bins {
+ public:
+  [[gnu::always_inline]] avx512_bins(float factor, std::uint16_t* bins) noexcept
+      : factors_(_mm512_set1_ps(factor)), largest_(_mm512_setzero_si512()), bins_(bins), end_(bins) {}
+
+  [[gnu::always_inline]] void bin(const float* values) noexcept {
+    const __m512i low = bin_half(values);
+    const __m512i high = bin_half(values + bins_at_once / 2);
+    if constexpr (SkipsZeros) {
+      add_some(low);
+      add_some(high);
+    } else {
+      const __m512i mixed = _mm512_packus_epi32(low, high);  // their order does not matter
+      zeros_ += static_cast<std::size_t>(__builtin_popcount(_mm512_testn_epi16_mask(mixed, mixed)));
+      _mm512_storeu_si512(end_, mixed);
+      end_ += bins_at_once;
+    }
+  }
+
+  [[gnu::always_inline]] binned_block finish(std::size_t n) noexcept {
+    const auto size = static_cast<std::size_t>(end_ - bins_);
+    if constexpr (SkipsZeros) _mm512_storeu_si512(end_, _mm512_setzero_si512());
+    return {_mm512_reduce_max_epu32(largest_), (size + bins_at_once - 1) / bins_at_once * bins_at_once,
+            SkipsZeros ? n - size : zeros_};
+  }
+
+ private:
+  [[gnu::always_inline]] __m512i bin_half(const float* values) noexcept {
+    const __m512i x = _mm512_and_si512(_mm512_set1_epi32(0x7fffffff), _mm512_loadu_si512(values));
+    largest_ = _mm512_max_epu32(largest_, x);
+    return _mm512_cvttps_epi32(_mm512_mul_ps(_mm512_castsi512_ps(x), factors_));
+  }
+
+  [[gnu::always_inline]] void add_some(__m512i bins) noexcept {
+    const __mmask16 some = _mm512_test_epi32_mask(bins, bins);
+    const __m256i narrow = _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(some, bins));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(end_), narrow);
+    end_ += __builtin_popcount(some);
+  }
+
+  __m512 factors_;
+  __m512i largest_;
+  std::uint16_t* bins_;
+  std::uint16_t* end_;
+  std::size_t zeros_ = 0;
+};
+
+/// bins = trunc(|value| x factor) of `n` values, a multiple of `bins_at_once`, with room for as many more.
+/// Counts `before` on the way. Without meaning where a bin is beyond 2^15 - 1.
+template <bool SkipsZeros, std::size_t Bins>
+binned_block bin_avx512(const float* values, std::size_t n, float factor,
+                        std::uint16_t* bins,  // NOLINT(readability-non-const-parameter): the bins go there
+                        bin_list before, count_tables<Bins>& tables) noexcept {
+  avx512_bins<SkipsZeros> found(factor, bins);
+  const std::size_t shared = n < before.size ? n : before.size;
+  for (std::size_t i = 0; i < shared; i += bins_at_once) {
+    fetch_ahead(values + i);
+    found.bin(values + i);
+    count_some<Bins>(before.bins + i, tables);
+  }
+  for (std::size_t i = shared; i < n; i += bins_at_once) found.bin(values + i);
+  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some<Bins>(before.bins + i, tables);
+  return found.finish(n);
+}
+
+PTQ_TARGET_POP
+PTQ_TARGET_PUSH("avx2")
+
+class avx2_bins {
+ public:
+  [[gnu::always_inline]] avx2_bins(float factor, std::uint16_t* bins) noexcept
+      : factors_(_mm256_set1_ps(factor)), largest_(_mm256_setzero_si256()), bins_(bins), end_(bins) {}
+
+  [[gnu::always_inline]] void bin(const float* values) noexcept {
+    bin_half(values);
+    bin_half(values + bins_at_once / 2);
+  }
+
+  [[gnu::always_inline]] binned_block finish() noexcept {
+    alignas(32) std::uint32_t lanes[8];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), largest_);
+    std::uint32_t amax = 0;
+    for (const std::uint32_t lane : lanes) amax = lane > amax ? lane : amax;
+    return {amax, static_cast<std::size_t>(end_ - bins_), 0};
+  }
+
+ private:
+  [[gnu::always_inline]] void bin_half(const float* values) noexcept {
+    const auto* const at = reinterpret_cast<const __m256i*>(values);
+    const __m256i low = bin_quarter(_mm256_loadu_si256(at));
+    const __m256i high = bin_quarter(_mm256_loadu_si256(at + 1));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(end_), _mm256_packus_epi32(low, high));
+    end_ += bins_at_once / 2;
+  }
+
+  [[gnu::always_inline]] __m256i bin_quarter(__m256i values) noexcept {
+    const __m256i x = _mm256_and_si256(_mm256_set1_epi32(0x7fffffff), values);
+    largest_ = _mm256_max_epu32(largest_, x);
+    return _mm256_cvttps_epi32(_mm256_mul_ps(_mm256_castsi256_ps(x), factors_));
+  }
+
+  __m256 factors_;
+  __m256i largest_;
+  std::uint16_t* bins_;
+  std::uint16_t* end_;
+};
+
+/// As `bin_avx512`, which skips no zeros.
+template <std::size_t Bins>
+binned_block bin_avx2(const float* values, std::size_t n, float factor, std::uint16_t* bins, bin_list before,
+                      count_tables<Bins>& tables) noexcept {
+  avx2_bins found(factor, bins);
+  const std::size_t shared = n < before.size ? n : before.size;
+  for (std::size_t i = 0; i < shared; i += bins_at_once) {
+    fetch_ahead(values + i);
+    found.bin(values + i);
+    count_some<Bins>(before.bins + i, tables);
+  }
+  for (std::size_t i = shared; i < n; i += bins_at_once) found.bin(values + i);
+  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some<Bins>(before.bins + i, tables);
+  return found.finish();
+}
+
+PTQ_TARGET_POP
+
+}  // namespace PTQ_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_NATIVE
+
+#endif  // PTQ_KERNELS_X86_HISTOGRAM_HPP
 
 // ---- ptq/calibration/collector.hpp ----
 
@@ -2185,6 +4427,7 @@ class collector {
   static constexpr int smallest = std::countr_zero(Bins) - 126;
   static constexpr std::size_t at_once = kernels::bins_at_once;
   static constexpr std::size_t block = 1024;
+  static constexpr std::size_t most_waiting = 256;
   static constexpr std::size_t most_listed = 8192;
 
   /// Values for which a block is too long wait for others.
@@ -2241,8 +4484,8 @@ class collector {
     for (auto& table : tables_) merge_bins<Bins>(table, doublings);
   }
 
-  kernels::count_tables<Bins> tables_;  // NOLINT(*-member-init): where there is no list
-  std::array<float, block_size> rest_;  // NOLINT(*-member-init): written before read
+  kernels::count_tables<Bins> tables_;    // NOLINT(*-member-init): where there is no list
+  std::array<float, most_waiting> rest_;  // NOLINT(*-member-init): written before read
   std::array<std::uint16_t, most_listed + 2 * at_once> list_;  // NOLINT(*-member-init): written before read
   std::size_t waiting_ = 0;                                    ///< values in the rest
   std::size_t listed_ = 0;
@@ -2262,12 +4505,11 @@ bool collect_by_kernels(tensor_view<const T> source, const walk& path, float& ab
                         histogram<Bins>& magnitudes) noexcept {
   collector<Bins> taken(magnitudes.exponent, source.size());
   bool is_finite = true;
-  path.for_each_run([&](std::ptrdiff_t offset, std::size_t, std::size_t) {
-    for_each_block(source.data + offset, path.run().stride, 0, path.run().extent,
-                   [&](const float* values, std::size_t n, std::size_t) {
-                     is_finite = is_finite && taken.take(values, n);
-                   });
-  });
+  for (const panel& p : panels(path))
+    kernels::as_floats<T>(source.data, p, [&](const float* floats, const panel& part) {
+      for (std::size_t r = 0; r < part.rows; ++r)
+        is_finite = is_finite && taken.take(floats + part.row(r), part.columns);
+    });
   if (!is_finite || !taken.close()) return false;
   const std::uint32_t largest = taken.amax() > bits_of(absmax) ? taken.amax() : bits_of(absmax);
   if (!collector<Bins>::is_ordinary(exponent_above(largest))) return false;
@@ -2297,6 +4539,150 @@ constexpr bool collect_in_one_pass([[maybe_unused]] tensor_view<const T> source,
 }  // namespace ptq::inline v0_1::detail
 
 #endif  // PTQ_CALIBRATION_COLLECTOR_HPP
+
+// ---- ptq/error.hpp ----
+
+/// @file error.hpp What can go wrong, as a code and a place. The core returns `status`; hosted code adds
+/// words (result.hpp).
+#ifndef PTQ_ERROR_HPP
+#define PTQ_ERROR_HPP
+
+#include <cstddef>
+
+namespace ptq::inline v0_1 {
+
+/// Every way in which a call into ptq can fail.
+enum class errc : unsigned char {
+  ok = 0,
+
+  // tensors
+  wrong_rank,         ///< the tensor's rank is not the one asked for, or above `max_rank`; `at` is that rank
+  axis_out_of_range,  ///< `status::at` is the axis
+  size_mismatch,      ///< a buffer has another length than the shape says; `at` is the length wanted
+  not_finite,         ///< NaN or infinity in the data; `at` is its row-major index
+  no_data,            ///< nothing was seen, so there is no range
+  stopped,            ///< the sink asked to stop
+
+  // specification
+  syntax,  ///< the text is not YAML or JSON
+  unknown_key,
+  unknown_word,  ///< a word that is not among the allowed ones
+  wrong_type,
+  missing_value,
+  invalid_value,
+  wrong_pair,  ///< backend and mode do not belong together
+  duplicate_key,
+  unsupported,  ///< valid, but not something ptq can do
+
+  // files
+  cannot_open,
+  cannot_read,
+  cannot_write,
+  in_use,  ///< another run writes there
+  wrong_format,
+  wrong_model,  ///< statistics that were collected with another model
+
+  // safetensors: the reference reader's names
+  header_too_small,
+  header_too_large,
+  invalid_header_length,
+  invalid_header,
+  invalid_header_deserialization,
+  invalid_offset,
+  validation_overflow,
+  misaligned_slice,
+  tensor_invalid_info,
+  metadata_incomplete_buffer,
+  tensor_not_found,
+};
+
+/// The outcome of a core call: a code, and where it happened (an index, an axis or a length, as the code
+/// says). Trivial and constexpr, so firmware can return it in two registers. Converts to true when all went
+/// well.
+struct [[nodiscard]] status {
+  errc code = errc::ok;
+  std::size_t at = 0;
+
+  constexpr explicit operator bool() const noexcept { return code == errc::ok; }
+  friend constexpr bool operator==(const status&, const status&) = default;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_ERROR_HPP
+
+// ---- ptq/quantize/scales.hpp ----
+
+/// @file scales.hpp How many scales a tensor has, what they are, and what refuses to be quantized.
+#ifndef PTQ_QUANTIZE_SCALES_HPP
+#define PTQ_QUANTIZE_SCALES_HPP
+
+#include <cstddef>
+#include <span>
+
+namespace ptq::inline v0_1 {
+
+/// The number of scales that a tensor of this shape has: 1 per tensor, else the extent of the axis (0 if it
+/// has none).
+constexpr std::size_t scale_count(const tensor_shape& shape, granularity grain) noexcept {
+  if (!grain.is_per_channel()) return 1;
+  return grain.axis < shape.axes() ? shape[grain.axis] : 0;
+}
+
+namespace detail {
+inline namespace PTQ_BUILD {
+
+/// Whether the tensor can be viewed, the axis exists, and the buffers have the lengths that the shape asks
+/// for.
+constexpr status check_sizes(const tensor_shape& shape, granularity grain, std::size_t scales,
+                             std::size_t codes) noexcept {
+  if (shape.rank > max_rank) return {errc::wrong_rank, shape.rank};
+  if (grain.is_per_channel() && grain.axis >= shape.rank) return {errc::axis_out_of_range, grain.axis};
+  if (const std::size_t wanted = scale_count(shape, grain); scales != wanted)
+    return {errc::size_mismatch, wanted};
+  if (codes != shape.size()) return {errc::size_mismatch, shape.size()};
+  return {};
+}
+
+/// Raises the largest magnitudes, one a scale, to those of a tensor (NaN or infinity where it holds one).
+template <element T>
+constexpr void find_amax(tensor_view<const T> source, const walk& path, std::span<float> amax) noexcept {
+  for (const panel& p : panels(path)) kernels::amax<T>(source.data, p, amax.data());
+}
+
+/// The row-major index of the first NaN or infinity.
+template <element T>
+constexpr std::size_t find_not_finite(tensor_view<const T> source) noexcept {
+  const std::size_t size = source.size();
+  for (std::size_t at = 0; at < size; ++at) {
+    const T& value = source.data[offset_of(at, source.shape, source.strides)];
+    if (!is_finite(bits_of(element_traits<T>::to_float(value)))) return at;
+  }
+  return size;
+}
+
+constexpr bool are_finite(std::span<const float> amax) noexcept {
+  return is_finite(kernels::amax_run<float>(amax.data(), amax.size(), 0));
+}
+
+/// The scale to decode by: 1 instead of infinity.
+constexpr float decoding_scale_of(const float& scale) noexcept {
+  return bits_of(scale) == infinity_bits ? float_of(one_bits) : scale;
+}
+constexpr void make_decoding_scales(std::span<float> scales) noexcept {
+  for (float& scale : scales) scale = decoding_scale_of(scale);
+}
+
+template <element T>
+constexpr float scale_of(const float& amax, const recipe& numbers) noexcept {
+  return decoding_scale_of(kernels::encoding_scale_of<T>(amax, numbers));
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_QUANTIZE_SCALES_HPP
 
 // ---- ptq/tensor/traits.hpp ----
 
@@ -2476,11 +4862,7 @@ struct statistics {
       return {errc::not_finite, detail::find_not_finite<value_type>(source)};
     raise(largest);
     count += source.size();
-    path.for_each_run([&](std::ptrdiff_t offset, std::size_t, std::size_t) {
-      detail::for_each_block(
-          source.data + offset, path.run().stride, 0, path.run().extent,
-          [&](const float* values, std::size_t n, std::size_t) { magnitudes.add({values, n}); });
-    });
+    for (const panel& p : panels(path)) add<value_type>(source.data, p);
     return {};
   }
 
@@ -2531,6 +4913,16 @@ struct statistics {
   }
 
  private:
+  template <element T>
+  constexpr void add(const T* source, const panel& p) noexcept {
+    for (std::size_t r = 0; r < p.rows; ++r)
+      for (std::size_t c = 0; c < p.columns; ++c) {
+        const float value =
+            element_traits<T>::to_float(source[p.row(r) + static_cast<std::ptrdiff_t>(c) * p.step]);
+        magnitudes.add({&value, 1});
+      }
+  }
+
   static constexpr std::uint64_t most_values = std::uint64_t{1} << 50;
 
   constexpr void raise(float largest) noexcept {
@@ -3107,123 +5499,6 @@ using calibrators = list<minmax, entropy, percentile, mse>;
 
 #endif  // PTQ_CALIBRATORS_HPP
 
-// ---- ptq/dtype/stored_type.hpp ----
-
-/// @file stored_type.hpp What the codes of a dtype are in files.
-#ifndef PTQ_DTYPE_STORED_TYPE_HPP
-#define PTQ_DTYPE_STORED_TYPE_HPP
-
-#include <concepts>
-#include <cstdint>
-#include <type_traits>
-
-namespace ptq::inline v0_1 {
-namespace detail {
-
-template <class Storage>
-constexpr element_type stored_type_by_storage() noexcept {
-  if constexpr (std::same_as<Storage, bool>) return element_type::boolean;
-  if constexpr (std::same_as<Storage, std::uint8_t>) return element_type::uint8;
-  if constexpr (std::same_as<Storage, std::int8_t>) return element_type::int8;
-  if constexpr (std::same_as<Storage, std::uint16_t>) return element_type::uint16;
-  if constexpr (std::same_as<Storage, std::int16_t>) return element_type::int16;
-  if constexpr (std::same_as<Storage, std::uint32_t>) return element_type::uint32;
-  if constexpr (std::same_as<Storage, std::int32_t>) return element_type::int32;
-  if constexpr (std::same_as<Storage, half>) return element_type::float16;
-  if constexpr (std::same_as<Storage, bfloat16>) return element_type::bfloat16;
-  if constexpr (std::same_as<Storage, float>) return element_type::float32;
-  return element_type::unknown;
-}
-
-/// Only integers of a bit width have a type that is told by it.
-template <dtype D>
-constexpr element_type stored_type_by_bits() noexcept {
-  constexpr bool is_signed = std::is_signed_v<typename D::storage>;
-  if (!D::is_integer) return element_type::unknown;
-  if (code_bits<D>() == 4) return is_signed ? element_type::int4 : element_type::uint4;
-  if (code_bits<D>() == 2) return is_signed ? element_type::int2 : element_type::uint2;
-  return element_type::unknown;
-}
-
-}  // namespace detail
-
-/// The element type of a dtype's codes; unknown where there is none. Specialise it for an own dtype whose
-/// storage does not tell.
-template <dtype D>
-inline constexpr element_type stored_type_of =
-    code_bits<D>() < 8 ? detail::stored_type_by_bits<D>()
-                       : detail::stored_type_by_storage<typename D::storage>();
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_DTYPE_STORED_TYPE_HPP
-
-// ---- ptq/dtype/fp8_e4m3fn.hpp ----
-
-/// @file fp8_e4m3fn.hpp 8-bit floats with 4 exponent and 3 mantissa bits: no infinities, and NaN only where
-/// all bits are set.
-#ifndef PTQ_DTYPE_FP8_E4M3FN_HPP
-#define PTQ_DTYPE_FP8_E4M3FN_HPP
-
-#include <cstdint>
-
-namespace ptq::inline v0_1 {
-
-/// Source: OCP 8-bit Floating Point Specification 1.0, E4M3.
-struct fp8_e4m3fn {
-  static constexpr const char* name = "fp8_e4m3fn";
-  using codec = minifloat<minifloat_format{4, 3, false}>;
-  using storage = codec::storage;
-  static constexpr bool is_integer = false;
-  static constexpr float max_finite = 448.0F;
-  static constexpr float lowest = -max_finite;
-
-  static constexpr storage encode(const float& value) noexcept {
-    return codec::encode<saturate>(detail::bits_of(value));
-  }
-  static constexpr float decode(storage code) noexcept { return detail::float_of(codec::decode(code)); }
-};
-
-template <>
-inline constexpr element_type stored_type_of<fp8_e4m3fn> = element_type::fp8_e4m3fn;
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_DTYPE_FP8_E4M3FN_HPP
-
-// ---- ptq/dtype/fp8_e5m2.hpp ----
-
-/// @file fp8_e5m2.hpp 8-bit floats with 5 exponent and 2 mantissa bits: infinities and NaN as in IEEE
-/// formats.
-#ifndef PTQ_DTYPE_FP8_E5M2_HPP
-#define PTQ_DTYPE_FP8_E5M2_HPP
-
-#include <cstdint>
-
-namespace ptq::inline v0_1 {
-
-/// Source: OCP 8-bit Floating Point Specification 1.0, E5M2.
-struct fp8_e5m2 {
-  static constexpr const char* name = "fp8_e5m2";
-  using codec = minifloat<minifloat_format{5, 2, true}>;
-  using storage = codec::storage;
-  static constexpr bool is_integer = false;
-  static constexpr float max_finite = 57344.0F;
-  static constexpr float lowest = -max_finite;
-
-  static constexpr storage encode(const float& value) noexcept {
-    return codec::encode<saturate>(detail::bits_of(value));
-  }
-  static constexpr float decode(storage code) noexcept { return detail::float_of(codec::decode(code)); }
-};
-
-template <>
-inline constexpr element_type stored_type_of<fp8_e5m2> = element_type::fp8_e5m2;
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_DTYPE_FP8_E5M2_HPP
-
 // ---- ptq/dtypes.hpp ----
 
 /// @file dtypes.hpp The built-in dtypes. A new one is a file in dtype/ and a line here.
@@ -3316,1610 +5591,6 @@ struct serial {
 
 #endif  // PTQ_KERNELS_EXECUTOR_HPP
 
-// ---- ptq/kernels/x86_avx2.hpp ----
-
-/// @file x86_avx2.hpp The kernels with AVX2, FMA and F16C: the same bits as the portable ones.
-///
-/// Compilers replace float operations as flags allow them to, and assume that there are no NaN. So here
-/// floats are multiplied, fused and converted, and nothing else: what is compared, clamped or looked at are
-/// their bits.
-#ifndef PTQ_KERNELS_X86_AVX2_HPP
-#define PTQ_KERNELS_X86_AVX2_HPP
-
-#if PTQ_NATIVE
-
-#include <immintrin.h>
-
-#include <bit>
-#include <concepts>
-#include <cstddef>
-#include <cstdint>
-
-PTQ_PRECISE_PUSH
-PTQ_TARGET_PUSH("avx2,fma,f16c")
-
-namespace ptq::inline v0_1 {
-namespace kernels {
-inline namespace PTQ_BUILD {
-namespace avx2 {
-
-inline constexpr std::size_t lanes = 8;
-inline constexpr std::size_t block = 32;    // codes of one store
-inline constexpr std::size_t ahead = 2048;  // bytes
-
-[[gnu::always_inline]] inline __m256i all(std::uint32_t bits) noexcept {
-  return _mm256_set1_epi32(static_cast<int>(bits));
-}
-[[gnu::always_inline]] inline __m256i all_words(std::uint16_t bits) noexcept {
-  return _mm256_set1_epi16(static_cast<short>(bits));
-}
-[[gnu::always_inline]] inline __m256 floats(__m256i bits) noexcept {
-  return _mm256_castsi256_ps(bits);
-}
-[[gnu::always_inline]] inline __m256i bits(__m256 x) noexcept {
-  return _mm256_castps_si256(x);
-}
-[[gnu::always_inline]] inline __m256i load_bits(const void* from) noexcept {
-  return _mm256_loadu_si256(static_cast<const __m256i*>(from));
-}
-[[gnu::always_inline]] inline __m128i load_half_vector(const void* from) noexcept {
-  return _mm_loadu_si128(static_cast<const __m128i*>(from));
-}
-/// All bits of the lanes below n.
-[[gnu::always_inline]] inline __m256i first_lanes(std::size_t n) noexcept {
-  const __m256i number = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n < lanes ? n : lanes)), number);
-}
-[[gnu::always_inline]] inline __m256i magnitudes(__m256 x) noexcept {
-  return _mm256_and_si256(bits(x), all(~detail::sign_bit));
-}
-/// All bits of the lanes that hold NaN.
-[[gnu::always_inline]] inline __m256i nan_in(__m256 x) noexcept {
-  return _mm256_cmpgt_epi32(magnitudes(x), all(detail::infinity_bits));
-}
-[[gnu::always_inline]] inline bool is_any(__m256i mask) noexcept {
-  return _mm256_testz_si256(mask, mask) == 0;
-}
-[[gnu::always_inline]] inline void prefetch(const void* at) noexcept {
-  _mm_prefetch(static_cast<const char*>(at) + ahead, _MM_HINT_T0);
-}
-[[gnu::always_inline]] inline void copy(void* to, const void* from, std::size_t n) noexcept {
-  __builtin_memcpy(to, from, n);
-}
-
-/// x / y by an instruction that no flag replaces.
-[[gnu::always_inline]] inline __m256 hardware_quotient(__m256 x, __m256 y) noexcept {
-  __m256 result;  // NOLINT(cppcoreguidelines-init-variables): written by the assembly
-  __asm__("vdivps {%2, %1, %0|%0, %1, %2}" : "=x"(result) : "x"(x), "x"(y));
-  return result;
-}
-
-/// Elements of a type as floats. NaN stays some NaN.
-template <element_type Type>
-struct source;
-
-template <>
-struct source<element_type::float32> {
-  using stored = float;
-  [[gnu::always_inline]] static __m256 load(const unsigned char* from) noexcept {
-    return floats(load_bits(from));
-  }
-  /// The first n; 0 beyond.
-  [[gnu::always_inline]] static __m256 load(const unsigned char* from, std::size_t n) noexcept {
-    return floats(_mm256_maskload_epi32(reinterpret_cast<const int*>(from), first_lanes(n)));
-  }
-  [[gnu::always_inline]] static __m256 rounded(__m256 x) noexcept { return x; }
-};
-
-/// The first n of 8 numbers of 16 bits; 0 beyond.
-[[gnu::always_inline]] inline __m128i load_first_halves(const unsigned char* from, std::size_t n) noexcept {
-  if (n >= lanes) return load_half_vector(from);
-  std::uint16_t buffer[lanes] = {};
-  copy(buffer, from, n * sizeof(std::uint16_t));
-  return load_half_vector(buffer);
-}
-
-template <>
-struct source<element_type::float16> {
-  using stored = half;
-  [[gnu::always_inline]] static __m256 load(const unsigned char* from) noexcept {
-    return _mm256_cvtph_ps(load_half_vector(from));
-  }
-  [[gnu::always_inline]] static __m256 load(const unsigned char* from, std::size_t n) noexcept {
-    return _mm256_cvtph_ps(load_first_halves(from, n));
-  }
-  [[gnu::always_inline]] static __m128i narrowed(__m256 x) noexcept {
-    return _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
-  }
-  [[gnu::always_inline]] static __m256 rounded(__m256 x) noexcept { return _mm256_cvtph_ps(narrowed(x)); }
-};
-
-template <>
-struct source<element_type::bfloat16> {
-  using stored = bfloat16;
-  [[gnu::always_inline]] static __m256 widened(__m128i x) noexcept {
-    return floats(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
-  }
-  [[gnu::always_inline]] static __m256 load(const unsigned char* from) noexcept {
-    return widened(load_half_vector(from));
-  }
-  [[gnu::always_inline]] static __m256 load(const unsigned char* from, std::size_t n) noexcept {
-    return widened(load_first_halves(from, n));
-  }
-  /// The upper halves of these bits are the nearest bfloat16, but for NaN.
-  [[gnu::always_inline]] static __m256i carried(__m256 x) noexcept {
-    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits(x), 16), all(1));
-    return _mm256_add_epi32(_mm256_add_epi32(bits(x), all(0x7fff)), odd);
-  }
-  [[gnu::always_inline]] static __m128i narrowed(__m256 x) noexcept {
-    const __m256i upper = _mm256_srli_epi32(carried(x), 16);
-    return _mm_packus_epi32(_mm256_castsi256_si128(upper), _mm256_extracti128_si256(upper, 1));
-  }
-  [[gnu::always_inline]] static __m256 rounded(__m256 x) noexcept {
-    return floats(_mm256_and_si256(carried(x), all(0xffff0000u)));
-  }
-};
-
-/// As the portable kernels have it: NaN of a half type is one pattern.
-template <element_type Type>
-[[gnu::always_inline]] inline __m256 exact(__m256 x) noexcept {
-  if constexpr (Type == element_type::float32) return x;
-  return floats(_mm256_blendv_epi8(bits(x), all(detail::nan_bits), nan_in(x)));
-}
-
-/// What a vector of quotients is computed with.
-struct factor {
-  __m256 scale;    // or its reciprocal, to multiply by
-  __m256 inverse;  // of the scale, to divide by
-};
-
-template <arithmetic How>
-[[gnu::always_inline]] inline factor factor_by(__m256 scale) noexcept {
-  if constexpr (How == arithmetic::divide)
-    return {scale, hardware_quotient(floats(all(detail::one_bits)), scale)};
-  return {scale, scale};
-}
-
-/// One ordinary factor for all.
-template <arithmetic How>
-struct one_factor {
-  factor same;
-  [[gnu::always_inline]] explicit one_factor(float value) noexcept
-      : same(factor_by<How>(_mm256_set1_ps(value))) {}
-  [[gnu::always_inline]] factor at(std::size_t) const noexcept { return same; }
-  [[gnu::always_inline]] const one_factor& first_of(std::size_t, std::size_t, float*) const noexcept {
-    return *this;
-  }
-};
-
-/// An ordinary factor an element.
-template <arithmetic How>
-struct each_factor {
-  const float* values;
-  [[gnu::always_inline]] factor at(std::size_t i) const noexcept {
-    return factor_by<How>(_mm256_loadu_ps(values + i));
-  }
-  /// Some of them, in a buffer of a block, with 1 behind them.
-  [[gnu::always_inline]] each_factor first_of(std::size_t at, std::size_t n, float* buffer) const noexcept {
-    for (std::size_t i = 0; i < block; ++i) buffer[i] = 1;
-    copy(buffer, values + at, n * sizeof(float));
-    return {buffer};
-  }
-};
-
-/// The quotient, correctly rounded, of values that a dtype does not round to 0 or saturate. The division is
-/// Markstein's: the residual of a product by the reciprocal corrects it.
-template <arithmetic How>
-[[gnu::always_inline]] inline __m256 quotient(__m256 x, const factor& by) noexcept {
-  const __m256 product = x * by.inverse;
-  if constexpr (How == arithmetic::multiply_by_reciprocal) return product;
-  const __m256 residual = _mm256_fmsub_ps(product, by.scale, x);
-  return _mm256_fnmadd_ps(residual, by.inverse, product);
-}
-
-/// Four vectors of 8 codes each as 32 bytes.
-[[gnu::always_inline]] inline __m256i packed(__m256i low, __m256i high) noexcept {
-  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-  return _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
-}
-
-template <dtype D>
-struct encoder;
-
-template <>
-struct encoder<int8> {
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m256i rounded(__m256 x, const factor& by) noexcept {
-    return _mm256_cvtps_epi32(source<Rounding>::rounded(quotient<How>(x, by)));
-  }
-
-  /// The lowest integer stands for what is none: NaN is 0, the rest is saturated.
-  [[gnu::always_inline]] static __m256i mended(__m256 x, __m256i code) noexcept {
-    const __m256i end = _mm256_xor_si256(_mm256_srai_epi32(bits(x), 31), all(0x7fffffffu));
-    return _mm256_blendv_epi8(code, _mm256_andnot_si256(nan_in(x), end),
-                              _mm256_cmpeq_epi32(code, all(detail::sign_bit)));
-  }
-
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m256i encode(__m256 x0, __m256 x1, __m256 x2, __m256 x3, const factor& f0,
-                                               const factor& f1, const factor& f2,
-                                               const factor& f3) noexcept {
-    const __m256i c0 = rounded<How, Rounding>(x0, f0);
-    const __m256i c1 = rounded<How, Rounding>(x1, f1);
-    const __m256i c2 = rounded<How, Rounding>(x2, f2);
-    const __m256i c3 = rounded<How, Rounding>(x3, f3);
-    const __m256i low = _mm256_packs_epi32(c0, c1);
-    const __m256i high = _mm256_packs_epi32(c2, c3);
-    if (is_any(_mm256_cmpeq_epi16(_mm256_min_epi16(low, high), all_words(0x8000)))) [[unlikely]] {
-      return packed(_mm256_packs_epi32(mended(x0, c0), mended(x1, c1)),
-                    _mm256_packs_epi32(mended(x2, c2), mended(x3, c3)));
-    }
-    return packed(low, high);
-  }
-};
-
-/// A magnitude plus a power of two so large that the sum has only the format's bits below it is rounded by
-/// the addition. Below the smallest normal number the power stays the same.
-template <dtype D>
-struct fp8_encoder {
-  static constexpr int mantissa_bits = D::codec::mantissa_bits;
-  static constexpr int drop = 23 - mantissa_bits;
-  /// The float's exponent field of the smallest normal number.
-  static constexpr std::uint32_t first_normal_field = 129u - (1u << (6 - mantissa_bits));
-  /// What makes the low 7 bits of the sum, plus its exponent, the code. Whole powers, as ties look at the
-  /// last bit.
-  static constexpr std::uint32_t offset = (0u - ((first_normal_field + drop) << mantissa_bits)) & 0x7fu;
-  static constexpr auto up = static_cast<float>((1u << drop) + (offset >> mantissa_bits));
-
-  /// Codes without their signs. NaN becomes some number.
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m256i rounded(__m256i size, const factor& by) noexcept {
-    const __m256 limit = _mm256_set1_ps(D::max_finite);
-    __m256 value = floats(size);
-    if constexpr (How == arithmetic::divide) {
-      value = floats(_mm256_min_epi32(size, bits(by.scale * limit)));
-      value = source<Rounding>::rounded(quotient<How>(value, by));
-    } else {
-      value = source<Rounding>::rounded(quotient<How>(value, by));
-      value = floats(_mm256_min_epi32(bits(value), bits(limit)));
-    }
-    const __m256i normal = _mm256_max_epi32(bits(value), all(first_normal_field << 23));
-    const __m256i power = _mm256_and_si256(normal, all(detail::infinity_bits));
-    const __m256i sum = bits(_mm256_fmadd_ps(floats(power), _mm256_set1_ps(up), value));
-    return _mm256_and_si256(_mm256_add_epi32(sum, _mm256_srli_epi32(sum, drop)), all(0x7f));
-  }
-
-  /// Signs of four vectors, where their codes will be: saturation to integers keeps them.
-  [[gnu::always_inline]] static __m256i signs(__m256 x0, __m256 x1, __m256 x2, __m256 x3) noexcept {
-    const __m256i packs =
-        packed(_mm256_packs_epi32(bits(x0), bits(x1)), _mm256_packs_epi32(bits(x2), bits(x3)));
-    return _mm256_and_si256(packs, all(0x80808080u));
-  }
-
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m256i encode(__m256 x0, __m256 x1, __m256 x2, __m256 x3, const factor& f0,
-                                               const factor& f1, const factor& f2,
-                                               const factor& f3) noexcept {
-    const __m256i a0 = magnitudes(x0);
-    const __m256i a1 = magnitudes(x1);
-    const __m256i a2 = magnitudes(x2);
-    const __m256i a3 = magnitudes(x3);
-    const __m256i low = _mm256_packs_epi32(rounded<How, Rounding>(a0, f0), rounded<How, Rounding>(a1, f1));
-    const __m256i high = _mm256_packs_epi32(rounded<How, Rounding>(a2, f2), rounded<How, Rounding>(a3, f3));
-    const __m256i codes = _mm256_or_si256(packed(low, high), signs(x0, x1, x2, x3));
-    const __m256i largest = _mm256_max_epi32(_mm256_max_epi32(a0, a1), _mm256_max_epi32(a2, a3));
-    if (is_any(_mm256_cmpgt_epi32(largest, all(detail::infinity_bits)))) [[unlikely]] {
-      const __m256i nan =
-          packed(_mm256_packs_epi32(nan_in(x0), nan_in(x1)), _mm256_packs_epi32(nan_in(x2), nan_in(x3)));
-      return _mm256_blendv_epi8(codes, all(D::codec::nan_code * 0x01010101u), nan);
-    }
-    return codes;
-  }
-};
-template <>
-struct encoder<fp8_e4m3fn> : fp8_encoder<fp8_e4m3fn> {};
-template <>
-struct encoder<fp8_e5m2> : fp8_encoder<fp8_e5m2> {};
-
-/// 32 codes of 32 values.
-template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
-[[gnu::always_inline]] inline __m256i encode_block(const unsigned char* x, const Factors& factors,
-                                                   std::size_t at) noexcept {
-  using from = source<Type>;
-  constexpr std::size_t size = lanes * sizeof(typename from::stored);
-  return encoder<D>::template encode<How, Rounding>(
-      from::load(x), from::load(x + size), from::load(x + 2 * size), from::load(x + 3 * size), factors.at(at),
-      factors.at(at + lanes), factors.at(at + 2 * lanes), factors.at(at + 3 * lanes));
-}
-
-/// Up to 31 codes, through buffers of a block.
-template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
-inline void encode_some(const unsigned char* values, std::size_t n, const Factors& factors, std::size_t at,
-                        typename D::storage* codes) noexcept {
-  constexpr std::size_t size = sizeof(typename source<Type>::stored);
-  alignas(32) unsigned char value_buffer[block * size] = {};
-  alignas(32) float factor_buffer[block];
-  alignas(32) unsigned char code_buffer[block];
-  copy(value_buffer, values, n * size);
-  const __m256i found =
-      encode_block<D, How, Type, Rounding>(static_cast<const unsigned char*>(value_buffer),
-                                           factors.first_of(at, n, static_cast<float*>(factor_buffer)), 0);
-  _mm256_store_si256(reinterpret_cast<__m256i*>(code_buffer), found);
-  copy(codes, code_buffer, n);
-}
-
-template <bool Streams>
-[[gnu::always_inline]] inline void store(void* to, __m256i value) noexcept {
-  if constexpr (Streams)
-    _mm256_stream_si256(static_cast<__m256i*>(to), value);
-  else
-    _mm256_storeu_si256(static_cast<__m256i*>(to), value);
-}
-
-template <dtype D, arithmetic How, element_type Type, element_type Rounding, bool Streams, class Factors>
-inline void encode(const unsigned char* values, std::size_t n, const Factors& factors,
-                   typename D::storage* codes) noexcept {
-  constexpr std::size_t size = sizeof(typename source<Type>::stored);
-  std::size_t i = 0;
-  if constexpr (Streams) {
-    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(codes)) % block;
-    i = head < n ? head : n;
-    if (i != 0) encode_some<D, How, Type, Rounding>(values, i, factors, 0, codes);
-  }
-  for (; i + block <= n; i += block) {
-    const unsigned char* x = values + i * size;
-    for (std::size_t line = 0; line < block * size; line += 64) prefetch(x + line);
-    store<Streams>(codes + i, encode_block<D, How, Type, Rounding>(x, factors, i));
-  }
-  if (i < n) encode_some<D, How, Type, Rounding>(values + i * size, n - i, factors, i, codes + i);
-}
-
-/// 16 codes as floats, up to a power of two.
-struct decoded {
-  __m256 low;
-  __m256 high;
-};
-
-template <dtype D>
-struct decoder;
-
-template <>
-struct decoder<int8> {
-  static constexpr float power = 1;
-  [[gnu::always_inline]] static decoded decode(__m128i codes) noexcept {
-    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes)),
-            _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(codes, codes)))};
-  }
-};
-
-/// Through binary16, which has the mantissa bits of all and the exponents of some. All codes of NaN are one.
-[[gnu::always_inline]] inline decoded decode_halves(__m256i halves, __m256i nan) noexcept {
-  const __m256i numbers = _mm256_blendv_epi8(halves, all_words(0x7e00), nan);
-  return {_mm256_cvtph_ps(_mm256_castsi256_si128(numbers)),
-          _mm256_cvtph_ps(_mm256_extracti128_si256(numbers, 1))};
-}
-
-template <>
-struct decoder<fp8_e4m3fn> {
-  static constexpr float power = 256;
-  [[gnu::always_inline]] static decoded decode(__m128i codes) noexcept {
-    const __m256i shifted = _mm256_slli_epi16(_mm256_cvtepi8_epi16(codes), 7);
-    const __m256i negative = _mm256_or_si256(shifted, all_words(0xc000));
-    return decode_halves(_mm256_and_si256(shifted, all_words(0xbfff)),
-                         _mm256_cmpeq_epi16(negative, all_words(0xff80)));
-  }
-};
-
-template <>
-struct decoder<fp8_e5m2> {
-  static constexpr float power = 1;
-  [[gnu::always_inline]] static decoded decode(__m128i codes) noexcept {
-    const __m256i halves = _mm256_slli_epi16(_mm256_cvtepu8_epi16(codes), 8);
-    const __m256i size = _mm256_and_si256(halves, all_words(0x7fff));
-    return decode_halves(halves, _mm256_cmpgt_epi16(size, all_words(0x7c00)));
-  }
-};
-
-/// Scales times the decoder's power.
-template <dtype D>
-struct one_scale {
-  __m256 same;
-  [[gnu::always_inline]] explicit one_scale(float value) noexcept
-      : same(_mm256_set1_ps(value * decoder<D>::power)) {}
-  [[gnu::always_inline]] __m256 at(std::size_t) const noexcept { return same; }
-  [[gnu::always_inline]] const one_scale& first_of(std::size_t, std::size_t, float*) const noexcept {
-    return *this;
-  }
-};
-
-template <dtype D>
-struct each_scale {
-  const float* values;
-  [[gnu::always_inline]] __m256 at(std::size_t i) const noexcept {
-    const __m256 scales = _mm256_loadu_ps(values + i);
-    if constexpr (decoder<D>::power == 1) return scales;
-    return scales * _mm256_set1_ps(decoder<D>::power);
-  }
-  [[gnu::always_inline]] each_scale first_of(std::size_t at, std::size_t n, float* buffer) const noexcept {
-    for (std::size_t i = 0; i < 2 * lanes; ++i) buffer[i] = 1;
-    copy(buffer, values + at, n * sizeof(float));
-    return {buffer};
-  }
-};
-
-template <dtype D, bool Streams, class Scales>
-[[gnu::always_inline]] inline void decode_block(const void* codes, const Scales& scales, std::size_t at,
-                                                float* values) noexcept {
-  const decoded found = decoder<D>::decode(load_half_vector(codes));
-  store<Streams>(values, bits(found.low * scales.at(at)));
-  store<Streams>(values + lanes, bits(found.high * scales.at(at + lanes)));
-}
-
-/// Up to 15 values, through buffers.
-template <dtype D, class Scales>
-inline void decode_some(const typename D::storage* codes, std::size_t n, const Scales& scales, std::size_t at,
-                        float* values) noexcept {
-  alignas(32) unsigned char code_buffer[2 * lanes] = {};
-  alignas(32) float scale_buffer[2 * lanes];
-  alignas(32) float value_buffer[2 * lanes];
-  copy(code_buffer, codes, n);
-  decode_block<D, false>(code_buffer, scales.first_of(at, n, static_cast<float*>(scale_buffer)), 0,
-                         static_cast<float*>(value_buffer));
-  copy(values, value_buffer, n * sizeof(float));
-}
-
-template <dtype D, bool Streams, class Scales>
-inline void decode(const typename D::storage* codes, std::size_t n, const Scales& scales,
-                   float* values) noexcept {
-  constexpr std::size_t step = 2 * lanes;
-  std::size_t i = 0;
-  if constexpr (Streams) {
-    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(values)) / sizeof(float) % lanes;
-    i = head < n ? head : n;
-    if (i != 0) decode_some<D>(codes, i, scales, 0, values);
-  }
-  for (; i + step <= n; i += step) {
-    prefetch(codes + i);
-    decode_block<D, Streams>(codes + i, scales, i, values + i);
-  }
-  if (i < n) decode_some<D>(codes + i, n - i, scales, i, values + i);
-}
-
-[[gnu::always_inline]] inline std::uint32_t largest_of(__m256i x) noexcept {
-  const __m128i four = _mm_max_epu32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
-  const __m128i two = _mm_max_epu32(four, _mm_unpackhi_epi64(four, four));
-  return static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm_max_epu32(two, _mm_shuffle_epi32(two, 1))));
-}
-
-/// The largest of the magnitudes of 16 half numbers a vector: as numbers they have the order of integers.
-[[gnu::always_inline]] inline std::uint16_t amax_of_halves(const unsigned char* x, std::size_t n) noexcept {
-  const __m256i size = all_words(0x7fff);
-  __m256i a = _mm256_setzero_si256();
-  __m256i b = a;
-  std::size_t i = 0;
-  for (; i + 32 <= n; i += 32, x += 64) {
-    prefetch(x);
-    a = _mm256_max_epu16(a, _mm256_and_si256(load_bits(x), size));
-    b = _mm256_max_epu16(b, _mm256_and_si256(load_bits(x + 32), size));
-  }
-  alignas(32) std::uint16_t rest[32] = {};
-  copy(rest, x, (n - i) * sizeof(std::uint16_t));
-  a = _mm256_max_epu16(a, _mm256_and_si256(load_bits(rest), size));
-  b = _mm256_max_epu16(b, _mm256_and_si256(load_bits(rest + 16), size));
-  const __m256i words = _mm256_max_epu16(a, b);
-  const __m256i pairs = _mm256_max_epu16(words, _mm256_srli_epi32(words, 16));
-  return static_cast<std::uint16_t>(largest_of(_mm256_and_si256(pairs, all(0xffffu))));
-}
-
-[[gnu::always_inline]] inline std::uint32_t amax_of_floats(const unsigned char* x, std::size_t n) noexcept {
-  using from = source<element_type::float32>;
-  __m256i a = _mm256_setzero_si256();
-  __m256i b = a;
-  __m256i c = a;
-  __m256i d = a;
-  std::size_t i = 0;
-  for (; i + 32 <= n; i += 32, x += 128) {
-    prefetch(x);
-    prefetch(x + 64);
-    a = _mm256_max_epu32(a, magnitudes(from::load(x)));
-    b = _mm256_max_epu32(b, magnitudes(from::load(x + 32)));
-    c = _mm256_max_epu32(c, magnitudes(from::load(x + 64)));
-    d = _mm256_max_epu32(d, magnitudes(from::load(x + 96)));
-  }
-  for (; i < n; i += lanes, x += 32) a = _mm256_max_epu32(a, magnitudes(from::load(x, n - i)));
-  return largest_of(_mm256_max_epu32(_mm256_max_epu32(a, b), _mm256_max_epu32(c, d)));
-}
-
-/// The magnitudes of a row of 1 or more values, the larger of those that share a lane.
-template <element_type Type>
-[[gnu::always_inline]] inline __m256i row_amax(const unsigned char* x, std::size_t columns) noexcept {
-  using from = source<Type>;
-  constexpr std::size_t size = sizeof(typename from::stored);
-  if (columns < lanes) return magnitudes(exact<Type>(from::load(x, columns)));
-  // The last vector ends with the row, and may have some values of the one before again.
-  __m256i seen = magnitudes(exact<Type>(from::load(x + (columns - lanes) * size)));
-  for (std::size_t i = 0; i + lanes < columns; i += lanes)
-    seen = _mm256_max_epu32(seen, magnitudes(exact<Type>(from::load(x + i * size))));
-  return seen;
-}
-
-/// Four rows, one in each place of four.
-template <element_type Type>
-[[gnu::always_inline]] inline __m256i four_rows_amax(const unsigned char* x, std::size_t columns) noexcept {
-  const std::size_t row = columns * sizeof(typename source<Type>::stored);
-  const __m256i a = row_amax<Type>(x, columns);
-  const __m256i b = row_amax<Type>(x + row, columns);
-  const __m256i c = row_amax<Type>(x + 2 * row, columns);
-  const __m256i d = row_amax<Type>(x + 3 * row, columns);
-  const __m256i ab = _mm256_max_epu32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
-  const __m256i cd = _mm256_max_epu32(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
-  return _mm256_max_epu32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
-}
-
-template <element_type Type>
-inline void amax_of_rows(const unsigned char* x, std::size_t rows, std::size_t columns,
-                         float* amax) noexcept {
-  const std::size_t row = columns * sizeof(typename source<Type>::stored);
-  std::size_t r = 0;
-  for (; r + lanes <= rows; r += lanes, x += lanes * row) {
-    for (std::size_t line = 0; line < lanes * row; line += 64) prefetch(x + line);
-    const __m256i a = four_rows_amax<Type>(x, columns);
-    const __m256i b = four_rows_amax<Type>(x + 4 * row, columns);
-    const __m256i found =
-        _mm256_max_epu32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
-    store<false>(amax + r, _mm256_max_epu32(found, load_bits(amax + r)));
-  }
-  for (; r < rows; ++r, x += row) {
-    const std::uint32_t found = largest_of(row_amax<Type>(x, columns));
-    if (found > detail::bits_of(amax[r])) amax[r] = detail::float_of(found);
-  }
-}
-
-/// The first n floats, as bits.
-[[gnu::always_inline]] inline __m256i load_first(const float* from, std::size_t n) noexcept {
-  return bits(source<element_type::float32>::load(reinterpret_cast<const unsigned char*>(from), n));
-}
-[[gnu::always_inline]] inline void store_first(float* to, std::size_t n, __m256i value) noexcept {
-  _mm256_maskstore_epi32(reinterpret_cast<int*>(to), first_lanes(n), value);
-}
-
-/// All bits of the lanes that hold numbers from 2^-60 to 2^60.
-[[gnu::always_inline]] inline __m256i ordinary_in(__m256i x) noexcept {
-  const __m256i above = _mm256_sub_epi32(x, all(0x21800000u));
-  return _mm256_cmpeq_epi32(_mm256_min_epu32(above, all(0x3c000000u)), above);
-}
-
-/// numerators / denominators by integers, in the lanes of the mask.
-inline __m256i divided_strictly(__m256i quotients, __m256i numerators, __m256i denominators,
-                                __m256i mask) noexcept {
-  alignas(32) std::uint32_t x[lanes];
-  alignas(32) std::uint32_t y[lanes];
-  alignas(32) std::uint32_t q[lanes];
-  alignas(32) std::uint32_t wanted[lanes];
-  store<false>(x, numerators);
-  store<false>(y, denominators);
-  store<false>(q, quotients);
-  store<false>(wanted, mask);
-  for (std::size_t i = 0; i < lanes; ++i)
-    if (wanted[i] != 0) q[i] = detail::divide(x[i], y[i]);
-  return load_bits(q);
-}
-
-/// numerators / denominators of the first n lanes.
-[[gnu::always_inline]] inline __m256i divided(__m256i x, __m256i y, std::size_t n) noexcept {
-  const __m256i quotients = bits(hardware_quotient(floats(x), floats(y)));
-  const __m256i sure =
-      _mm256_and_si256(ordinary_in(quotients), _mm256_and_si256(ordinary_in(x), ordinary_in(y)));
-  const __m256i rest = _mm256_andnot_si256(sure, first_lanes(n));
-  if (is_any(rest)) [[unlikely]]
-    return divided_strictly(quotients, x, y, rest);
-  return quotients;
-}
-
-template <element_type Type>
-inline void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
-  const __m256i divisor = all(detail::bits_of(numbers.divisor));
-  for (std::size_t i = 0; i < n; i += lanes) {
-    __m256i scale = all(detail::one_bits);
-    if (detail::magnitude(detail::bits_of(numbers.divisor)) != 0) {
-      scale = divided(load_first(amax + i, n - i), divisor, n - i);
-      if (Type != element_type::float32 && numbers.halves != half_rounding::nothing)
-        scale = bits(exact<Type>(source<Type>::rounded(floats(scale))));
-      scale = _mm256_and_si256(scale, all(~detail::sign_bit));
-      scale = _mm256_max_epu32(scale, all(detail::bits_of(numbers.floor)));
-      const __m256i zero = _mm256_cmpeq_epi32(scale, _mm256_setzero_si256());
-      scale = _mm256_blendv_epi8(scale, all(detail::infinity_bits), zero);
-    }
-    store_first(amax + i, n - i, scale);
-  }
-}
-
-}  // namespace avx2
-
-/// Kernels over contiguous elements of any alignment. Factors and scales of encode and decode are ordinary
-/// (2^-60 to 2^60). `streams` is for what is larger than the caches: codes and values go past them, and
-/// finish_streams() is to be called when all are written.
-struct x86_avx2 {
-  /// Whether the set has kernels for a dtype and an element type.
-  template <dtype D, element T>
-  static constexpr bool has =
-      (std::same_as<D, int8> || std::same_as<D, fp8_e4m3fn> || std::same_as<D, fp8_e5m2>) &&
-      element_traits<T>::type != element_type::float64;
-
-  /// The largest magnitude as float bits, starting from `seen`; NaN and infinity win.
-  template <element T>
-  static std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
-    using stored = typename avx2::source<type_of<T>>::stored;
-    std::uint32_t found = 0;
-    if constexpr (type_of<T> == element_type::float32)
-      found = avx2::amax_of_floats(bytes_of(values), n);
-    else
-      found = detail::bits_of(stored{avx2::amax_of_halves(bytes_of(values), n)}.to_float());
-    return found > seen ? found : seen;
-  }
-
-  /// amax[i] becomes the larger of amax[i] and |values[i]|, by their bits.
-  template <element T>
-  static void amax_each(const T* values, std::size_t n, float* amax) noexcept {
-    using from = avx2::source<type_of<T>>;
-    std::size_t i = 0;
-    for (; i + avx2::lanes <= n; i += avx2::lanes) {
-      avx2::prefetch(values + i);
-      const __m256i size = avx2::magnitudes(avx2::exact<type_of<T>>(from::load(bytes_of(values + i))));
-      avx2::store<false>(amax + i, _mm256_max_epu32(size, avx2::load_bits(amax + i)));
-    }
-    if (i == n) return;
-    const __m256i size = avx2::magnitudes(avx2::exact<type_of<T>>(from::load(bytes_of(values + i), n - i)));
-    avx2::store_first(amax + i, n - i, _mm256_max_epu32(size, avx2::load_first(amax + i, n - i)));
-  }
-
-  /// The same for rows of 1 to 63 values side by side: amax[r] of row r.
-  template <element T>
-  static void amax_rows(const T* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
-    avx2::amax_of_rows<type_of<T>>(bytes_of(values), rows, columns, amax);
-  }
-
-  /// Turns amax (finite, not negative) into the scales to encode by.
-  template <element T>
-  static void scales(float* amax_then_scales, std::size_t n, const recipe& numbers) noexcept {
-    avx2::scales<type_of<T>>(amax_then_scales, n, numbers);
-  }
-
-  /// Scales, or their reciprocals; whether all are ordinary.
-  template <arithmetic How>
-  static bool factors(const float* scales, std::size_t n, float* factors) noexcept {
-    const __m256i one = avx2::all(detail::one_bits);
-    bool ordinary = true;
-    for (std::size_t i = 0; i < n; i += avx2::lanes) {
-      const __m256i mask = avx2::first_lanes(n - i);
-      __m256i factor = avx2::load_first(scales + i, n - i);
-      if constexpr (How == arithmetic::multiply_by_reciprocal) factor = avx2::divided(one, factor, n - i);
-      ordinary = ordinary && !avx2::is_any(_mm256_andnot_si256(avx2::ordinary_in(factor), mask));
-      avx2::store_first(factors + i, n - i, factor);
-    }
-    return ordinary;
-  }
-
-  /// out[r * columns + c] = factors[r], for 1 to 63 columns. Writes up to 64 floats beyond the last.
-  static void repeat(const float* factors, std::size_t rows, std::size_t columns, float* out) noexcept {
-    for (std::size_t r = 0; r < rows; ++r, out += columns) {
-      const __m256 factor = _mm256_set1_ps(factors[r]);
-      for (std::size_t c = 0; c < columns; c += avx2::lanes) _mm256_storeu_ps(out + c, factor);
-    }
-  }
-
-  /// Codes by one factor. RoundsQuotient: quotients are rounded to T before.
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
-  static void encode_run(const T* values, std::size_t n, float factor, typename D::storage* codes,
-                         bool streams) noexcept {
-    encode<D, How, RoundsQuotient>(values, n, avx2::one_factor<How>(factor), codes, streams);
-  }
-
-  /// Codes by a factor an element.
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
-  static void encode_each(const T* values, std::size_t n, const float* factors, typename D::storage* codes,
-                          bool streams) noexcept {
-    encode<D, How, RoundsQuotient>(values, n, avx2::each_factor<How>{factors}, codes, streams);
-  }
-
-  /// Values by one scale.
-  template <dtype D>
-  static void decode_run(const typename D::storage* codes, std::size_t n, float scale, float* values,
-                         bool streams) noexcept {
-    decode<D>(codes, n, avx2::one_scale<D>(scale), values, streams);
-  }
-
-  /// Values by a scale an element.
-  template <dtype D>
-  static void decode_each(const typename D::storage* codes, std::size_t n, const float* scales, float* values,
-                          bool streams) noexcept {
-    decode<D>(codes, n, avx2::each_scale<D>{scales}, values, streams);
-  }
-
-  /// Makes what was streamed visible to other threads. It takes as long as some rows: once at the end.
-  static void finish_streams() noexcept { _mm_sfence(); }
-
-  /// Elements as floats.
-  template <element T>
-  static void widen(const T* values, std::size_t n, float* out) noexcept {
-    using from = avx2::source<type_of<T>>;
-    std::size_t i = 0;
-    for (; i + avx2::lanes <= n; i += avx2::lanes)
-      _mm256_storeu_ps(out + i, avx2::exact<type_of<T>>(from::load(bytes_of(values + i))));
-    if (i == n) return;
-    const __m256 last = avx2::exact<type_of<T>>(from::load(bytes_of(values + i), n - i));
-    avx2::store_first(out + i, n - i, avx2::bits(last));
-  }
-
-  /// Floats as the nearest elements.
-  template <element T>
-  static void narrow(const float* values, std::size_t n, T* out) noexcept {
-    for (std::size_t i = 0; i < n; i += avx2::lanes) {
-      const std::size_t count = n - i < avx2::lanes ? n - i : avx2::lanes;
-      const __m256i x = avx2::load_first(values + i, count);
-      if constexpr (type_of<T> == element_type::float32) {
-        avx2::copy(out + i, &x, count * sizeof(T));
-      } else {
-        const __m128i found = narrowed<T>(_mm256_castsi256_ps(x));
-        if (count == avx2::lanes)
-          _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), found);
-        else
-          avx2::copy(out + i, &found, count * sizeof(T));
-      }
-    }
-  }
-
-  /// Adds to sums those of (x - y)^2, x^2, y^2 and x * y, and to max_abs the largest |x - y|. All are finite.
-  static void add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
-                         double& max_abs) noexcept {
-    __m256d errors = _mm256_setzero_pd();
-    __m256d xs = errors;
-    __m256d ys = errors;
-    __m256d products = errors;
-    __m256d largest = errors;
-    constexpr std::size_t step = 4;
-    for (std::size_t i = 0; i < n; i += step) {
-      const __m256d a =
-          _mm256_cvtps_pd(_mm256_castps256_ps128(avx2::floats(avx2::load_first(x + i, four_of(n - i)))));
-      const __m256d b =
-          _mm256_cvtps_pd(_mm256_castps256_ps128(avx2::floats(avx2::load_first(y + i, four_of(n - i)))));
-      const __m256d error = _mm256_sub_pd(a, b);
-      errors = _mm256_fmadd_pd(error, error, errors);
-      xs = _mm256_fmadd_pd(a, a, xs);
-      ys = _mm256_fmadd_pd(b, b, ys);
-      products = _mm256_fmadd_pd(a, b, products);
-      largest = _mm256_max_pd(largest, _mm256_andnot_pd(_mm256_set1_pd(-0.0), error));
-    }
-    sums[0] += sum_of(errors);
-    sums[1] += sum_of(xs);
-    sums[2] += sum_of(ys);
-    sums[3] += sum_of(products);
-    alignas(32) double found[step];
-    _mm256_store_pd(found, largest);
-    for (const double error : found) max_abs = error > max_abs ? error : max_abs;
-  }
-
- private:
-  template <element T>
-  static constexpr element_type type_of = element_traits<T>::type;
-
-  template <element T>
-  static const unsigned char* bytes_of(const T* values) noexcept {
-    return reinterpret_cast<const unsigned char*>(values);
-  }
-
-  static std::size_t four_of(std::size_t n) noexcept { return n < 4 ? n : 4; }
-
-  static double sum_of(__m256d x) noexcept {
-    alignas(32) double terms[4];
-    _mm256_store_pd(terms, x);
-    return (terms[0] + terms[1]) + (terms[2] + terms[3]);
-  }
-
-  template <element T>
-  [[gnu::always_inline]] static __m128i narrowed(__m256 x) noexcept {
-    using to = avx2::source<type_of<T>>;
-    const __m256i nan = avx2::nan_in(x);
-    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(nan), _mm256_extracti128_si256(nan, 1));
-    return _mm_blendv_epi8(to::narrowed(x), _mm_set1_epi16(to::stored::codec::nan_code), words);
-  }
-
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T, class Factors>
-  static void encode(const T* values, std::size_t n, const Factors& factors, typename D::storage* codes,
-                     bool streams) noexcept {
-    constexpr element_type rounding = RoundsQuotient ? type_of<T> : element_type::float32;
-    if (streams)
-      avx2::encode<D, How, type_of<T>, rounding, true>(bytes_of(values), n, factors, codes);
-    else
-      avx2::encode<D, How, type_of<T>, rounding, false>(bytes_of(values), n, factors, codes);
-  }
-
-  template <dtype D, class Scales>
-  static void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
-                     bool streams) noexcept {
-    if (streams)
-      avx2::decode<D, true>(codes, n, scales, values);
-    else
-      avx2::decode<D, false>(codes, n, scales, values);
-  }
-};
-
-}  // namespace PTQ_BUILD
-}  // namespace kernels
-}  // namespace ptq::inline v0_1
-
-PTQ_TARGET_POP
-PTQ_PRECISE_POP
-
-#endif  // PTQ_NATIVE
-#endif  // PTQ_KERNELS_X86_AVX2_HPP
-
-// ---- ptq/kernels/x86_avx512.hpp ----
-
-/// @file x86_avx512.hpp The kernels with AVX-512 F, BW, VL and DQ: the same bits as the portable ones.
-///
-/// Compilers replace plain float intrinsics as flags allow them to, and assume that there are no NaN. What
-/// names its rounding (`_round_`) they leave alone; it is also the same in every rounding mode.
-#ifndef PTQ_KERNELS_X86_AVX512_HPP
-#define PTQ_KERNELS_X86_AVX512_HPP
-
-#if PTQ_NATIVE
-
-#include <immintrin.h>
-
-#include <bit>
-#include <concepts>
-#include <cstddef>
-#include <cstdint>
-
-PTQ_PRECISE_PUSH
-PTQ_TARGET_PUSH("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")
-
-namespace ptq::inline v0_1 {
-namespace kernels {
-inline namespace PTQ_BUILD {
-namespace avx512 {
-
-inline constexpr int to_nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-inline constexpr std::size_t lanes = 16;
-inline constexpr std::size_t block = 64;       // codes of one store
-inline constexpr std::size_t ahead = 2048;     // bytes
-inline constexpr int nan_classes = 0x81;       // of vfpclassps: quiet, signalling
-inline constexpr int smaller_magnitude = 0x2;  // of vrangeps: with the sign of the first; a NaN loses
-inline constexpr int larger_magnitude = 0x3;
-
-[[gnu::always_inline]] inline __m512i all(std::uint32_t bits) noexcept {
-  return _mm512_set1_epi32(static_cast<int>(bits));
-}
-[[gnu::always_inline]] inline __m512 all_floats(std::uint32_t bits) noexcept {
-  return _mm512_castsi512_ps(all(bits));
-}
-[[gnu::always_inline]] inline __mmask16 first_lanes(std::size_t n) noexcept {
-  return static_cast<__mmask16>(n >= lanes ? 0xffffu : (1u << n) - 1);
-}
-/// What a block has left for its vector number `vector`.
-[[gnu::always_inline]] inline __mmask16 lanes_of(std::uint64_t mask, int vector) noexcept {
-  return static_cast<__mmask16>(mask >> (16 * vector));
-}
-[[gnu::always_inline]] inline std::uint64_t first_of_block(std::size_t n) noexcept {
-  return n >= block ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
-}
-[[gnu::always_inline]] inline __mmask16 nan_in(__m512 x) noexcept {
-  return _mm512_fpclass_ps_mask(x, nan_classes);
-}
-[[gnu::always_inline]] inline __m512i magnitudes(__m512 x) noexcept {
-  return _mm512_and_si512(_mm512_castps_si512(x), all(~detail::sign_bit));
-}
-[[gnu::always_inline]] inline void prefetch(const unsigned char* at) noexcept {
-  _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T0);
-}
-
-/// Elements of a type as floats. NaN stays some NaN.
-template <element_type Type>
-struct source;
-
-template <>
-struct source<element_type::float32> {
-  using stored = float;
-  [[gnu::always_inline]] static __m512 load(const unsigned char* from) noexcept {
-    return _mm512_loadu_ps(from);
-  }
-  [[gnu::always_inline]] static __m512 load(const unsigned char* from, __mmask16 mask) noexcept {
-    return _mm512_maskz_loadu_ps(mask, from);
-  }
-  [[gnu::always_inline]] static __m512 rounded(__m512 x) noexcept { return x; }
-};
-
-template <>
-struct source<element_type::float16> {
-  using stored = half;
-  [[gnu::always_inline]] static __m512 widened(__m256i x) noexcept {
-    return _mm512_cvt_roundph_ps(x, _MM_FROUND_NO_EXC);
-  }
-  [[gnu::always_inline]] static __m512 load(const unsigned char* from) noexcept {
-    return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
-  }
-  [[gnu::always_inline]] static __m512 load(const unsigned char* from, __mmask16 mask) noexcept {
-    return widened(_mm256_maskz_loadu_epi16(mask, from));
-  }
-  [[gnu::always_inline]] static __m256i narrowed(__m512 x) noexcept {
-    return _mm512_cvt_roundps_ph(x, to_nearest);
-  }
-  [[gnu::always_inline]] static __m512 rounded(__m512 x) noexcept { return widened(narrowed(x)); }
-};
-
-template <>
-struct source<element_type::bfloat16> {
-  using stored = bfloat16;
-  [[gnu::always_inline]] static __m512 widened(__m256i x) noexcept {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
-  }
-  [[gnu::always_inline]] static __m512 load(const unsigned char* from) noexcept {
-    return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
-  }
-  [[gnu::always_inline]] static __m512 load(const unsigned char* from, __mmask16 mask) noexcept {
-    return widened(_mm256_maskz_loadu_epi16(mask, from));
-  }
-  /// The upper halves of these bits are the nearest bfloat16, but for NaN.
-  [[gnu::always_inline]] static __m512i carried(__m512 x) noexcept {
-    const __m512i bits = _mm512_castps_si512(x);
-    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), all(1));
-    return _mm512_add_epi32(_mm512_add_epi32(bits, all(0x7fff)), odd);
-  }
-  [[gnu::always_inline]] static __m256i narrowed(__m512 x) noexcept {
-    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(carried(x), 16));
-  }
-  [[gnu::always_inline]] static __m512 rounded(__m512 x) noexcept {
-    return _mm512_castsi512_ps(_mm512_and_si512(carried(x), all(0xffff0000u)));
-  }
-};
-
-/// As the portable kernels have it: NaN of a half type is one pattern.
-template <element_type Type>
-[[gnu::always_inline]] inline __m512 exact(__m512 x) noexcept {
-  if constexpr (Type == element_type::float32) return x;
-  return _mm512_mask_mov_ps(x, nan_in(x), all_floats(detail::nan_bits));
-}
-
-/// What a vector of quotients is computed with.
-struct factor {
-  __m512 scale;    // or its reciprocal, to multiply by
-  __m512 inverse;  // of the scale, to divide by
-};
-
-template <arithmetic How>
-[[gnu::always_inline]] inline factor factor_by(__m512 scale) noexcept {
-  if constexpr (How == arithmetic::divide)
-    return {scale, _mm512_div_round_ps(all_floats(detail::one_bits), scale, to_nearest)};
-  return {scale, scale};
-}
-
-/// One ordinary factor for all.
-template <arithmetic How>
-struct one_factor {
-  factor same;
-  [[gnu::always_inline]] explicit one_factor(float value) noexcept
-      : same(factor_by<How>(_mm512_set1_ps(value))) {}
-  [[gnu::always_inline]] factor at(std::size_t) const noexcept { return same; }
-  [[gnu::always_inline]] factor at(std::size_t, __mmask16) const noexcept { return same; }
-};
-
-/// An ordinary factor an element.
-template <arithmetic How>
-struct each_factor {
-  const float* values;
-  [[gnu::always_inline]] factor at(std::size_t i) const noexcept {
-    return factor_by<How>(_mm512_loadu_ps(values + i));
-  }
-  [[gnu::always_inline]] factor at(std::size_t i, __mmask16 mask) const noexcept {
-    return factor_by<How>(_mm512_mask_loadu_ps(all_floats(detail::one_bits), mask, values + i));
-  }
-};
-
-/// The quotient, correctly rounded, of values that a dtype does not round to 0 or saturate; also the sign of
-/// zeros is right. The division is Markstein's: the residual of a product by the reciprocal corrects it.
-template <arithmetic How>
-[[gnu::always_inline]] inline __m512 quotient(__m512 x, const factor& by) noexcept {
-  const __m512 product = _mm512_mul_round_ps(x, by.inverse, to_nearest);
-  if constexpr (How == arithmetic::multiply_by_reciprocal) return product;
-  const __m512 residual = _mm512_fmsub_round_ps(product, by.scale, x, to_nearest);
-  return _mm512_fnmadd_round_ps(residual, by.inverse, product, to_nearest);
-}
-
-/// 64 codes of four vectors of values each in [-128, 127], or beyond and saturated.
-[[gnu::always_inline]] inline __m512i packed(__m512i low, __m512i high) noexcept {
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  return _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
-}
-
-/// How a dtype makes 64 codes of values, of which those without a factor are 0.
-template <dtype D>
-struct encoder;
-
-template <>
-struct encoder<int8> {
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m512i rounded(__m512 x, const factor& by) noexcept {
-    return _mm512_cvt_roundps_epi32(source<Rounding>::rounded(quotient<How>(x, by)), to_nearest);
-  }
-
-  /// The lowest integer stands for what is none: NaN is 0, the rest is saturated.
-  [[gnu::always_inline]] static __m512i mended(__m512 x, __m512i code) noexcept {
-    const __m512i sign = _mm512_srai_epi32(_mm512_castps_si512(x), 31);
-    const __m512i end = _mm512_xor_si512(sign, all(0x7fffffffu));
-    const auto numbers = static_cast<__mmask16>(~nan_in(x));
-    return _mm512_mask_mov_epi32(code, _mm512_cmpeq_epi32_mask(code, all(detail::sign_bit)),
-                                 _mm512_maskz_mov_epi32(numbers, end));
-  }
-
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m512i encode(__m512 x0, __m512 x1, __m512 x2, __m512 x3, const factor& f0,
-                                               const factor& f1, const factor& f2,
-                                               const factor& f3) noexcept {
-    const __m512i c0 = rounded<How, Rounding>(x0, f0);
-    const __m512i c1 = rounded<How, Rounding>(x1, f1);
-    const __m512i c2 = rounded<How, Rounding>(x2, f2);
-    const __m512i c3 = rounded<How, Rounding>(x3, f3);
-    const __m512i low = _mm512_packs_epi32(c0, c1);
-    const __m512i high = _mm512_packs_epi32(c2, c3);
-    const __m512i lowest = _mm512_min_epi16(low, high);
-    if (_mm512_cmpeq_epi16_mask(lowest, _mm512_set1_epi16(-0x8000)) != 0) [[unlikely]] {
-      return packed(_mm512_packs_epi32(mended(x0, c0), mended(x1, c1)),
-                    _mm512_packs_epi32(mended(x2, c2), mended(x3, c3)));
-    }
-    return packed(low, high);
-  }
-};
-
-/// A magnitude plus a power of two so large that the sum has only the format's bits below it is rounded by
-/// the addition. Below the smallest normal number the power stays the same.
-template <dtype D>
-struct fp8_encoder {
-  static constexpr int mantissa_bits = D::codec::mantissa_bits;
-  static constexpr int drop = 23 - mantissa_bits;
-  /// The float's exponent field of the smallest normal number.
-  static constexpr std::uint32_t first_normal_field = 129u - (1u << (6 - mantissa_bits));
-  /// What makes the low 7 bits of the sum, plus its exponent, the code. Whole powers, as ties look at the
-  /// last bit.
-  static constexpr std::uint32_t offset = (0u - ((first_normal_field + drop) << mantissa_bits)) & 0x7fu;
-  static constexpr auto up = static_cast<float>((1u << drop) + (offset >> mantissa_bits));
-
-  /// Codes as integers in [-128, 127]. NaN becomes some number.
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m512i rounded(__m512 x, const factor& by) noexcept {
-    const __m512 limit = _mm512_set1_ps(D::max_finite);
-    __m512 value = x;
-    if constexpr (How == arithmetic::divide) {
-      value = _mm512_range_ps(x, _mm512_mul_round_ps(by.scale, limit, to_nearest), smaller_magnitude);
-      value = source<Rounding>::rounded(quotient<How>(value, by));
-    } else {
-      value = source<Rounding>::rounded(quotient<How>(value, by));
-      value = _mm512_range_ps(value, limit, smaller_magnitude);
-    }
-    const __m512 normal = _mm512_range_ps(value, all_floats(first_normal_field << 23), larger_magnitude);
-    const __m512 power = _mm512_and_ps(normal, all_floats(0xff800000u));
-    const __m512i sum =
-        _mm512_castps_si512(_mm512_fmadd_round_ps(power, _mm512_set1_ps(up), value, to_nearest));
-    const __m512i code = _mm512_add_epi32(sum, _mm512_srli_epi32(sum, drop));
-    constexpr int select = 0xca;  // bits of the second where the first has them, else of the third
-    return _mm512_ternarylogic_epi32(all(0x7f), code, _mm512_srai_epi32(sum, 24), select);
-  }
-
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m512i encode(__m512 x0, __m512 x1, __m512 x2, __m512 x3, const factor& f0,
-                                               const factor& f1, const factor& f2,
-                                               const factor& f3) noexcept {
-    const __m512i low = _mm512_packs_epi32(rounded<How, Rounding>(x0, f0), rounded<How, Rounding>(x1, f1));
-    const __m512i high = _mm512_packs_epi32(rounded<How, Rounding>(x2, f2), rounded<How, Rounding>(x3, f3));
-    const __m512i codes = packed(low, high);
-    // A NaN makes the sum one.
-    const __m512 sum = _mm512_add_round_ps(_mm512_add_round_ps(x0, x1, to_nearest),
-                                           _mm512_add_round_ps(x2, x3, to_nearest), to_nearest);
-    if (nan_in(sum) != 0) [[unlikely]] {
-      const std::uint64_t nan = std::uint64_t{nan_in(x0)} | (std::uint64_t{nan_in(x1)} << 16) |
-                                (std::uint64_t{nan_in(x2)} << 32) | (std::uint64_t{nan_in(x3)} << 48);
-      return _mm512_mask_mov_epi8(codes, nan, _mm512_set1_epi8(static_cast<char>(D::codec::nan_code)));
-    }
-    return codes;
-  }
-};
-template <>
-struct encoder<fp8_e4m3fn> : fp8_encoder<fp8_e4m3fn> {};
-template <>
-struct encoder<fp8_e5m2> : fp8_encoder<fp8_e5m2> {};
-
-/// Up to 64 codes.
-template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
-[[gnu::always_inline]] inline void encode_some(const unsigned char* values, std::size_t n,
-                                               const Factors& factors, std::size_t at,
-                                               typename D::storage* codes) noexcept {
-  using from = source<Type>;
-  constexpr std::size_t size = lanes * sizeof(typename from::stored);
-  const std::uint64_t mask = first_of_block(n);
-  const __mmask16 m0 = lanes_of(mask, 0);
-  const __mmask16 m1 = lanes_of(mask, 1);
-  const __mmask16 m2 = lanes_of(mask, 2);
-  const __mmask16 m3 = lanes_of(mask, 3);
-  const __m512i found = encoder<D>::template encode<How, Rounding>(
-      from::load(values, m0), from::load(values + size, m1), from::load(values + 2 * size, m2),
-      from::load(values + 3 * size, m3), factors.at(at, m0), factors.at(at + lanes, m1),
-      factors.at(at + 2 * lanes, m2), factors.at(at + 3 * lanes, m3));
-  _mm512_mask_storeu_epi8(codes, mask, found);
-}
-
-template <bool Streams>
-[[gnu::always_inline]] inline void store(void* to, __m512i value) noexcept {
-  if constexpr (Streams)
-    _mm512_stream_si512(static_cast<__m512i*>(to), value);
-  else
-    _mm512_storeu_si512(to, value);
-}
-
-template <dtype D, arithmetic How, element_type Type, element_type Rounding, bool Streams, class Factors>
-inline void encode(const unsigned char* values, std::size_t n, const Factors& factors,
-                   typename D::storage* codes) noexcept {
-  using from = source<Type>;
-  constexpr std::size_t size = lanes * sizeof(typename from::stored);
-  std::size_t i = 0;
-  if constexpr (Streams) {
-    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(codes)) % block;
-    i = head < n ? head : n;
-    if (i != 0) encode_some<D, How, Type, Rounding>(values, i, factors, 0, codes);
-  }
-  const unsigned char* x = values + i * sizeof(typename from::stored);
-  for (; i + block <= n; i += block, x += 4 * size) {
-    for (std::size_t line = 0; line < 4 * size; line += 64) prefetch(x + line);
-    store<Streams>(codes + i, encoder<D>::template encode<How, Rounding>(
-                                  from::load(x), from::load(x + size), from::load(x + 2 * size),
-                                  from::load(x + 3 * size), factors.at(i), factors.at(i + lanes),
-                                  factors.at(i + 2 * lanes), factors.at(i + 3 * lanes)));
-  }
-  if (i < n) encode_some<D, How, Type, Rounding>(x, n - i, factors, i, codes + i);
-}
-
-/// 32 codes as floats, up to a power of two.
-struct decoded {
-  __m512 low;
-  __m512 high;
-};
-
-template <dtype D>
-struct decoder;
-
-template <>
-struct decoder<int8> {
-  static constexpr float power = 1;
-  [[gnu::always_inline]] static __m512 widened(__m128i codes) noexcept {
-    return _mm512_cvt_roundepi32_ps(_mm512_cvtepi8_epi32(codes), to_nearest);
-  }
-  [[gnu::always_inline]] static decoded decode(__m256i codes) noexcept {
-    return {widened(_mm256_castsi256_si128(codes)), widened(_mm256_extracti128_si256(codes, 1))};
-  }
-};
-
-/// Through binary16, which has the mantissa bits of all and the exponents of some. All codes of NaN are one.
-[[gnu::always_inline]] inline decoded decode_halves(__m512i halves, __mmask32 nan) noexcept {
-  const __m512i numbers = _mm512_mask_mov_epi16(halves, nan, _mm512_set1_epi16(0x7e00));
-  return {source<element_type::float16>::widened(_mm512_castsi512_si256(numbers)),
-          source<element_type::float16>::widened(_mm512_extracti64x4_epi64(numbers, 1))};
-}
-
-template <>
-struct decoder<fp8_e4m3fn> {
-  static constexpr float power = 256;
-  [[gnu::always_inline]] static decoded decode(__m256i codes) noexcept {
-    const __m512i shifted = _mm512_slli_epi16(_mm512_cvtepi8_epi16(codes), 7);
-    const __m512i halves = _mm512_and_si512(shifted, _mm512_set1_epi16(static_cast<short>(0xbfff)));
-    const __m512i negative = _mm512_or_si512(shifted, all(0xc000c000u));
-    return decode_halves(halves,
-                         _mm512_cmpeq_epi16_mask(negative, _mm512_set1_epi16(static_cast<short>(0xff80))));
-  }
-};
-
-template <>
-struct decoder<fp8_e5m2> {
-  static constexpr float power = 1;
-  [[gnu::always_inline]] static decoded decode(__m256i codes) noexcept {
-    const __m512i halves = _mm512_slli_epi16(_mm512_cvtepu8_epi16(codes), 8);
-    const __m512i size = _mm512_and_si512(halves, all(0x7fff7fffu));
-    return decode_halves(halves, _mm512_cmpgt_epi16_mask(size, _mm512_set1_epi16(0x7c00)));
-  }
-};
-
-/// Scales times the decoder's power.
-template <dtype D>
-struct one_scale {
-  __m512 same;
-  [[gnu::always_inline]] explicit one_scale(float value) noexcept
-      : same(_mm512_set1_ps(value * decoder<D>::power)) {}
-  [[gnu::always_inline]] __m512 at(std::size_t) const noexcept { return same; }
-  [[gnu::always_inline]] __m512 at(std::size_t, __mmask16) const noexcept { return same; }
-};
-
-template <dtype D>
-struct each_scale {
-  const float* values;
-  [[gnu::always_inline]] __m512 at(std::size_t i) const noexcept {
-    return raised(_mm512_loadu_ps(values + i));
-  }
-  [[gnu::always_inline]] __m512 at(std::size_t i, __mmask16 mask) const noexcept {
-    return raised(_mm512_maskz_loadu_ps(mask, values + i));
-  }
-  [[gnu::always_inline]] static __m512 raised(__m512 scales) noexcept {
-    if constexpr (decoder<D>::power == 1) return scales;
-    return _mm512_mul_round_ps(scales, _mm512_set1_ps(decoder<D>::power), to_nearest);
-  }
-};
-
-/// Up to 32 values.
-template <dtype D, class Scales>
-[[gnu::always_inline]] inline void decode_some(const typename D::storage* codes, std::size_t n,
-                                               const Scales& scales, std::size_t at, float* values) noexcept {
-  const auto mask = static_cast<__mmask32>(first_of_block(n));
-  const __mmask16 m0 = lanes_of(mask, 0);
-  const __mmask16 m1 = lanes_of(mask, 1);
-  const decoded found = decoder<D>::decode(_mm256_maskz_loadu_epi8(mask, codes));
-  _mm512_mask_storeu_ps(values, m0, _mm512_mul_round_ps(found.low, scales.at(at, m0), to_nearest));
-  _mm512_mask_storeu_ps(values + lanes, m1,
-                        _mm512_mul_round_ps(found.high, scales.at(at + lanes, m1), to_nearest));
-}
-
-template <dtype D, bool Streams, class Scales>
-inline void decode(const typename D::storage* codes, std::size_t n, const Scales& scales,
-                   float* values) noexcept {
-  constexpr std::size_t step = 2 * lanes;
-  std::size_t i = 0;
-  if constexpr (Streams) {
-    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(values)) / sizeof(float) % lanes;
-    i = head < n ? head : n;
-    if (i != 0) decode_some<D>(codes, i, scales, 0, values);
-  }
-  for (; i + step <= n; i += step) {
-    prefetch(reinterpret_cast<const unsigned char*>(codes + i));
-    const decoded found = decoder<D>::decode(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes + i)));
-    store<Streams>(values + i, _mm512_castps_si512(_mm512_mul_round_ps(found.low, scales.at(i), to_nearest)));
-    store<Streams>(values + i + lanes,
-                   _mm512_castps_si512(_mm512_mul_round_ps(found.high, scales.at(i + lanes), to_nearest)));
-  }
-  if (i < n) decode_some<D>(codes + i, n - i, scales, i, values + i);
-}
-
-/// The largest of the magnitudes of 32 half numbers a vector: as numbers they have the order of integers.
-[[gnu::always_inline]] inline std::uint16_t amax_of_halves(const unsigned char* x, std::size_t n) noexcept {
-  const __m512i size = _mm512_set1_epi16(0x7fff);
-  __m512i a = _mm512_setzero_si512();
-  __m512i b = a;
-  std::size_t i = 0;
-  for (; i + 64 <= n; i += 64, x += 128) {
-    prefetch(x);
-    prefetch(x + 64);
-    a = _mm512_max_epu16(a, _mm512_and_si512(_mm512_loadu_si512(x), size));
-    b = _mm512_max_epu16(b, _mm512_and_si512(_mm512_loadu_si512(x + 64), size));
-  }
-  const std::uint64_t rest = first_of_block(n - i);
-  const auto low = static_cast<__mmask32>(rest);
-  const auto high = static_cast<__mmask32>(rest >> 32);
-  a = _mm512_max_epu16(a, _mm512_and_si512(_mm512_maskz_loadu_epi16(low, x), size));
-  b = _mm512_max_epu16(b, _mm512_and_si512(_mm512_maskz_loadu_epi16(high, x + 64), size));
-  const __m512i words = _mm512_max_epu16(a, b);
-  const __m512i pairs = _mm512_max_epu16(words, _mm512_srli_epi32(words, 16));
-  return static_cast<std::uint16_t>(_mm512_reduce_max_epu32(_mm512_and_si512(pairs, all(0xffffu))));
-}
-
-[[gnu::always_inline]] inline std::uint32_t amax_of_floats(const unsigned char* x, std::size_t n) noexcept {
-  using from = source<element_type::float32>;
-  __m512i a = _mm512_setzero_si512();
-  __m512i b = a;
-  __m512i c = a;
-  __m512i d = a;
-  std::size_t i = 0;
-  for (; i + 64 <= n; i += 64, x += 256) {
-    for (std::size_t line = 0; line < 256; line += 64) prefetch(x + line);
-    a = _mm512_max_epu32(a, magnitudes(from::load(x)));
-    b = _mm512_max_epu32(b, magnitudes(from::load(x + 64)));
-    c = _mm512_max_epu32(c, magnitudes(from::load(x + 128)));
-    d = _mm512_max_epu32(d, magnitudes(from::load(x + 192)));
-  }
-  for (; i < n; i += lanes, x += 64) a = _mm512_max_epu32(a, magnitudes(from::load(x, first_lanes(n - i))));
-  return _mm512_reduce_max_epu32(_mm512_max_epu32(_mm512_max_epu32(a, b), _mm512_max_epu32(c, d)));
-}
-
-/// The magnitudes of a row of 1 or more values, the larger of those that share a lane.
-template <element_type Type>
-[[gnu::always_inline]] inline __m512i row_amax(const unsigned char* x, std::size_t columns) noexcept {
-  constexpr std::size_t size = lanes * sizeof(typename source<Type>::stored);
-  __m512i seen = magnitudes(exact<Type>(source<Type>::load(x, first_lanes(columns))));
-  for (std::size_t i = lanes; i < columns; i += lanes) {
-    x += size;
-    seen = _mm512_max_epu32(seen, magnitudes(exact<Type>(source<Type>::load(x, first_lanes(columns - i)))));
-  }
-  return seen;
-}
-
-/// Four rows, one in each place of four.
-template <element_type Type>
-[[gnu::always_inline]] inline __m512i four_rows_amax(const unsigned char* x, std::size_t columns) noexcept {
-  const std::size_t row = columns * sizeof(typename source<Type>::stored);
-  const __m512i a = row_amax<Type>(x, columns);
-  const __m512i b = row_amax<Type>(x + row, columns);
-  const __m512i c = row_amax<Type>(x + 2 * row, columns);
-  const __m512i d = row_amax<Type>(x + 3 * row, columns);
-  const __m512i ab = _mm512_max_epu32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-  const __m512i cd = _mm512_max_epu32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
-  return _mm512_max_epu32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-}
-
-/// Halves the quarters of both: what they have is in the order of rows.
-[[gnu::always_inline]] inline __m512i larger_quarters(__m512i a, __m512i b) noexcept {
-  return _mm512_max_epu32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
-}
-
-template <element_type Type>
-inline void amax_of_rows(const unsigned char* x, std::size_t rows, std::size_t columns,
-                         float* amax) noexcept {
-  const std::size_t row = columns * sizeof(typename source<Type>::stored);
-  std::size_t r = 0;
-  for (; r + lanes <= rows; r += lanes, x += lanes * row) {
-    for (std::size_t line = 0; line < lanes * row; line += 64) prefetch(x + line);
-    const __m512i a = four_rows_amax<Type>(x, columns);
-    const __m512i b = four_rows_amax<Type>(x + 4 * row, columns);
-    const __m512i c = four_rows_amax<Type>(x + 8 * row, columns);
-    const __m512i d = four_rows_amax<Type>(x + 12 * row, columns);
-    const __m512i found = larger_quarters(larger_quarters(a, b), larger_quarters(c, d));
-    _mm512_storeu_si512(amax + r, _mm512_max_epu32(found, _mm512_loadu_si512(amax + r)));
-  }
-  for (; r < rows; ++r, x += row) {
-    const std::uint32_t found = _mm512_reduce_max_epu32(row_amax<Type>(x, columns));
-    if (found > detail::bits_of(amax[r])) amax[r] = detail::float_of(found);
-  }
-}
-
-/// Which lanes hold numbers from 2^-60 to 2^60.
-[[gnu::always_inline]] inline __mmask16 ordinary_in(__m512i bits) noexcept {
-  return _mm512_cmple_epu32_mask(_mm512_sub_epi32(bits, all(0x21800000u)), all(0x3c000000u));
-}
-
-/// numerators / denominators by integers, in the lanes of the mask.
-inline __m512i divided_strictly(__m512i quotients, __m512i numerators, __m512i denominators,
-                                __mmask16 mask) noexcept {
-  alignas(64) std::uint32_t x[lanes];
-  alignas(64) std::uint32_t y[lanes];
-  alignas(64) std::uint32_t q[lanes];
-  _mm512_store_si512(x, numerators);
-  _mm512_store_si512(y, denominators);
-  _mm512_store_si512(q, quotients);
-  for (std::size_t i = 0; i < lanes; ++i)
-    if ((mask >> i & 1) != 0) q[i] = detail::divide(x[i], y[i]);
-  return _mm512_load_si512(q);
-}
-
-/// numerators / denominators: by the hardware where no flag can touch it.
-[[gnu::always_inline]] inline __m512i divided(__m512i x, __m512i y, __mmask16 mask) noexcept {
-  const __m512i quotients =
-      _mm512_castps_si512(_mm512_div_round_ps(_mm512_castsi512_ps(x), _mm512_castsi512_ps(y), to_nearest));
-  const auto sure = static_cast<__mmask16>(ordinary_in(x) & ordinary_in(y) & ordinary_in(quotients));
-  const auto rest = static_cast<__mmask16>(mask & ~sure);
-  if (rest != 0) [[unlikely]]
-    return divided_strictly(quotients, x, y, rest);
-  return quotients;
-}
-
-template <element_type Type>
-inline void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
-  const __m512i divisor = all(detail::bits_of(numbers.divisor));
-  for (std::size_t i = 0; i < n; i += lanes) {
-    const __mmask16 mask = first_lanes(n - i);
-    __m512i scale = all(detail::one_bits);
-    if (detail::magnitude(detail::bits_of(numbers.divisor)) != 0) {
-      scale = divided(_mm512_maskz_loadu_epi32(mask, amax + i), divisor, mask);
-      if (Type != element_type::float32 && numbers.halves != half_rounding::nothing)
-        scale = _mm512_castps_si512(exact<Type>(source<Type>::rounded(_mm512_castsi512_ps(scale))));
-      scale = _mm512_and_si512(scale, all(~detail::sign_bit));
-      scale = _mm512_max_epu32(scale, all(detail::bits_of(numbers.floor)));
-      scale = _mm512_mask_mov_epi32(scale, _mm512_testn_epi32_mask(scale, scale), all(detail::infinity_bits));
-    }
-    _mm512_mask_storeu_epi32(amax + i, mask, scale);
-  }
-}
-
-}  // namespace avx512
-
-/// Kernels over contiguous elements of any alignment. Factors and scales of encode and decode are ordinary
-/// (2^-60 to 2^60). `streams` is for what is larger than the caches: codes and values go past them, and
-/// finish_streams() is to be called when all are written.
-struct x86_avx512 {
-  /// Whether the set has kernels for a dtype and an element type.
-  template <dtype D, element T>
-  static constexpr bool has =
-      (std::same_as<D, int8> || std::same_as<D, fp8_e4m3fn> || std::same_as<D, fp8_e5m2>) &&
-      element_traits<T>::type != element_type::float64;
-
-  /// The largest magnitude as float bits, starting from `seen`; NaN and infinity win.
-  template <element T>
-  static std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
-    using stored = typename avx512::source<type_of<T>>::stored;
-    std::uint32_t found = 0;
-    if constexpr (type_of<T> == element_type::float32)
-      found = avx512::amax_of_floats(bytes_of(values), n);
-    else
-      found = detail::bits_of(stored{avx512::amax_of_halves(bytes_of(values), n)}.to_float());
-    return found > seen ? found : seen;
-  }
-
-  /// amax[i] becomes the larger of amax[i] and |values[i]|, by their bits.
-  template <element T>
-  static void amax_each(const T* values, std::size_t n, float* amax) noexcept {
-    using from = avx512::source<type_of<T>>;
-    for (std::size_t i = 0; i < n; i += avx512::lanes) {
-      const unsigned char* x = bytes_of(values + i);
-      const __mmask16 mask = avx512::first_lanes(n - i);
-      avx512::prefetch(x);
-      const __m512i size = avx512::magnitudes(avx512::exact<type_of<T>>(from::load(x, mask)));
-      _mm512_mask_storeu_epi32(amax + i, mask,
-                               _mm512_max_epu32(size, _mm512_maskz_loadu_epi32(mask, amax + i)));
-    }
-  }
-
-  /// The same for rows of 1 to 63 values side by side: amax[r] of row r.
-  template <element T>
-  static void amax_rows(const T* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
-    avx512::amax_of_rows<type_of<T>>(bytes_of(values), rows, columns, amax);
-  }
-
-  /// Turns amax (finite, not negative) into the scales to encode by.
-  template <element T>
-  static void scales(float* amax_then_scales, std::size_t n, const recipe& numbers) noexcept {
-    avx512::scales<type_of<T>>(amax_then_scales, n, numbers);
-  }
-
-  /// Scales, or their reciprocals; whether all are ordinary.
-  template <arithmetic How>
-  static bool factors(const float* scales, std::size_t n, float* factors) noexcept {
-    bool ordinary = true;
-    for (std::size_t i = 0; i < n; i += avx512::lanes) {
-      const __mmask16 mask = avx512::first_lanes(n - i);
-      const __m512i one = avx512::all(detail::one_bits);
-      __m512i factor = _mm512_mask_loadu_epi32(one, mask, scales + i);
-      if constexpr (How == arithmetic::multiply_by_reciprocal) factor = avx512::divided(one, factor, mask);
-      ordinary = ordinary && avx512::ordinary_in(factor) == 0xffff;
-      _mm512_mask_storeu_epi32(factors + i, mask, factor);
-    }
-    return ordinary;
-  }
-
-  /// out[r * columns + c] = factors[r], for 1 to 63 columns. Writes up to 64 floats beyond the last.
-  static void repeat(const float* factors, std::size_t rows, std::size_t columns, float* out) noexcept {
-    for (std::size_t r = 0; r < rows; ++r, out += columns) {
-      const __m512 factor = _mm512_set1_ps(factors[r]);
-      for (std::size_t c = 0; c < columns; c += avx512::lanes) _mm512_storeu_ps(out + c, factor);
-    }
-  }
-
-  /// Codes by one factor. RoundsQuotient: quotients are rounded to T before.
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
-  static void encode_run(const T* values, std::size_t n, float factor, typename D::storage* codes,
-                         bool streams) noexcept {
-    encode<D, How, RoundsQuotient>(values, n, avx512::one_factor<How>(factor), codes, streams);
-  }
-
-  /// Codes by a factor an element.
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
-  static void encode_each(const T* values, std::size_t n, const float* factors, typename D::storage* codes,
-                          bool streams) noexcept {
-    encode<D, How, RoundsQuotient>(values, n, avx512::each_factor<How>{factors}, codes, streams);
-  }
-
-  /// Values by one scale.
-  template <dtype D>
-  static void decode_run(const typename D::storage* codes, std::size_t n, float scale, float* values,
-                         bool streams) noexcept {
-    decode<D>(codes, n, avx512::one_scale<D>(scale), values, streams);
-  }
-
-  /// Values by a scale an element.
-  template <dtype D>
-  static void decode_each(const typename D::storage* codes, std::size_t n, const float* scales, float* values,
-                          bool streams) noexcept {
-    decode<D>(codes, n, avx512::each_scale<D>{scales}, values, streams);
-  }
-
-  /// Makes what was streamed visible to other threads. It takes as long as some rows: once at the end.
-  static void finish_streams() noexcept { _mm_sfence(); }
-
-  /// Elements as floats.
-  template <element T>
-  static void widen(const T* values, std::size_t n, float* out) noexcept {
-    using from = avx512::source<type_of<T>>;
-    for (std::size_t i = 0; i < n; i += avx512::lanes) {
-      const __mmask16 mask = avx512::first_lanes(n - i);
-      _mm512_mask_storeu_ps(out + i, mask, avx512::exact<type_of<T>>(from::load(bytes_of(values + i), mask)));
-    }
-  }
-
-  /// Floats as the nearest elements.
-  template <element T>
-  static void narrow(const float* values, std::size_t n, T* out) noexcept {
-    using to = avx512::source<type_of<T>>;
-    for (std::size_t i = 0; i < n; i += avx512::lanes) {
-      const __mmask16 mask = avx512::first_lanes(n - i);
-      const __m512 x = _mm512_maskz_loadu_ps(mask, values + i);
-      if constexpr (type_of<T> == element_type::float32) {
-        _mm512_mask_storeu_ps(out + i, mask, x);
-      } else {
-        const __m256i nan = _mm256_set1_epi16(to::stored::codec::nan_code);
-        _mm256_mask_storeu_epi16(out + i, mask,
-                                 _mm256_mask_mov_epi16(to::narrowed(x), avx512::nan_in(x), nan));
-      }
-    }
-  }
-
-  /// Adds to sums those of (x - y)^2, x^2, y^2 and x * y, and to max_abs the largest |x - y|. All are finite.
-  static void add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
-                         double& max_abs) noexcept {
-    __m512d errors = _mm512_setzero_pd();
-    __m512d xs = errors;
-    __m512d ys = errors;
-    __m512d products = errors;
-    __m512d largest = errors;
-    constexpr std::size_t step = 8;
-    for (std::size_t i = 0; i < n; i += step) {
-      const auto mask = static_cast<__mmask8>(avx512::first_lanes(n - i));
-      const __m512d a = _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, x + i));
-      const __m512d b = _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, y + i));
-      const __m512d error = _mm512_sub_pd(a, b);
-      errors = _mm512_fmadd_pd(error, error, errors);
-      xs = _mm512_fmadd_pd(a, a, xs);
-      ys = _mm512_fmadd_pd(b, b, ys);
-      products = _mm512_fmadd_pd(a, b, products);
-      largest = _mm512_max_pd(largest, _mm512_abs_pd(error));
-    }
-    sums[0] += _mm512_reduce_add_pd(errors);
-    sums[1] += _mm512_reduce_add_pd(xs);
-    sums[2] += _mm512_reduce_add_pd(ys);
-    sums[3] += _mm512_reduce_add_pd(products);
-    const double found = _mm512_reduce_max_pd(largest);
-    max_abs = found > max_abs ? found : max_abs;
-  }
-
- private:
-  template <element T>
-  static constexpr element_type type_of = element_traits<T>::type;
-
-  template <element T>
-  static const unsigned char* bytes_of(const T* values) noexcept {
-    return reinterpret_cast<const unsigned char*>(values);
-  }
-
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T, class Factors>
-  static void encode(const T* values, std::size_t n, const Factors& factors, typename D::storage* codes,
-                     bool streams) noexcept {
-    constexpr element_type rounding = RoundsQuotient ? type_of<T> : element_type::float32;
-    if (streams)
-      avx512::encode<D, How, type_of<T>, rounding, true>(bytes_of(values), n, factors, codes);
-    else
-      avx512::encode<D, How, type_of<T>, rounding, false>(bytes_of(values), n, factors, codes);
-  }
-
-  template <dtype D, class Scales>
-  static void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
-                     bool streams) noexcept {
-    if (streams)
-      avx512::decode<D, true>(codes, n, scales, values);
-    else
-      avx512::decode<D, false>(codes, n, scales, values);
-  }
-};
-
-}  // namespace PTQ_BUILD
-}  // namespace kernels
-}  // namespace ptq::inline v0_1
-
-PTQ_TARGET_POP
-PTQ_PRECISE_POP
-
-#endif  // PTQ_NATIVE
-#endif  // PTQ_KERNELS_X86_AVX512_HPP
-
 // ---- ptq/policies.hpp ----
 
 /// @file policies.hpp The bundle of the three lists that run-time dispatch picks from.
@@ -4939,6 +5610,162 @@ struct builtin {
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_POLICIES_HPP
+
+// ---- ptq/quantize/slices.hpp ----
+
+/// @file slices.hpp The driver: quantizes a tensor slice by slice, on the threads of an executor. The answer
+/// does not depend on how it is cut.
+#ifndef PTQ_QUANTIZE_SLICES_HPP
+#define PTQ_QUANTIZE_SLICES_HPP
+
+#include <concepts>
+#include <cstddef>
+#include <span>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+inline namespace PTQ_BUILD {
+
+/// Elements of a slice: a second look finds them in the cache.
+inline constexpr std::size_t slice_size = std::size_t{16} << 10;
+
+/// Whether tensors are cut at all: a single thread gains nothing by it with portable kernels.
+template <executor Executor>
+inline constexpr bool is_cut = PTQ_NATIVE || !std::same_as<Executor, serial>;
+
+/// From so many bytes on, what is written does not stay in the cache.
+inline constexpr std::size_t streamed_bytes = std::size_t{4} << 20;
+
+/// Per tensor, the most slices whose amax is found at once.
+inline constexpr std::size_t most_partial = 64;
+
+/// A tensor to be quantized, and where its codes go. Types that are known when you compile.
+template <dtype D, arithmetic How, element T>
+struct typed_quantization {
+  tensor_view<const T> source;
+  const recipe& numbers;
+  typename D::storage* codes;
+
+  constexpr std::size_t code_size() const noexcept { return sizeof(typename D::storage); }
+  constexpr void amax(const panel& p, float* found) const noexcept {
+    kernels::amax<T>(source.data, p, found);
+  }
+  constexpr void scales(std::span<float> amax) const noexcept {
+    kernels::scales<T>(amax.data(), amax.size(), numbers);
+  }
+  constexpr void encode(const panel& p, const float* scales, bool streams) const noexcept {
+    if constexpr (kernels::has_elements<T> && kernels::has_codes<D> && is_half<T>) {
+      // Sets load halves by themselves.
+      if (p.step == 1 && numbers.halves != half_rounding::scale_and_quotient)
+        return kernels::encode<D, How, T>(source.data, p, scales, codes, streams);
+    }
+    kernels::encode_elements<T>(source.data, p, numbers, scales,
+                                [&](const float* floats, const panel& part, const float* own) {
+                                  kernels::encode<D, How>(floats, part, own, codes, streams);
+                                });
+  }
+  constexpr std::size_t first_not_finite() const noexcept { return find_not_finite(source); }
+};
+
+/// By the numbers of a backend.
+template <dtype D, backend B, element T>
+constexpr auto quantization_of(tensor_view<const T> source, typename D::storage* codes) noexcept {
+  return typed_quantization<D, recipe_of<D, B>.how, T>{source, recipe_of<D, B>, codes};
+}
+
+template <class Quantization>
+constexpr bool streams_codes(const walk& path, const Quantization& of) noexcept {
+  return path.size() > streamed_bytes / of.code_size();
+}
+
+/// Writes the codes of a tensor by scales that are known.
+template <class Quantization, executor Executor>
+constexpr void encode_slices(const walk& path, const Quantization& of, std::span<const float> scales,
+                             const Executor& run) {
+  const auto encode = [&](const walk& part, bool streams) {
+    for (const panel& p : panels(part)) of.encode(p, scales.data(), streams);
+    kernels::finish_streams(streams);
+  };
+  if constexpr (is_cut<Executor>) {
+    const bool streams = streams_codes(path, of);
+    const slices parts(path, slice_size);
+    run(parts.count(), [&](std::size_t i) { encode(parts[i], streams); });
+  } else {
+    encode(path, false);
+  }
+}
+
+/// The largest magnitude of a whole tensor.
+template <class Quantization, executor Executor>
+constexpr float amax_of_slices(const walk& path, const Quantization& of, const Executor& run) {
+  float partial[most_partial] = {};
+  const std::size_t fewest = path.size() / most_partial + 1;
+  const slices parts(path, fewest < slice_size ? slice_size : fewest);
+  run(parts.count(), [&](std::size_t i) {
+    float* const found = partial + i;
+    const walk part = parts[i];
+    for (const panel& p : panels(part)) of.amax(p, found);
+  });
+  return float_of(kernels::amax_run<float>(static_cast<const float*>(partial), parts.count(), 0));
+}
+
+/// Quantizes part of a tensor that has all elements of its own scales: amax, scales, codes. Where it holds
+/// NaN or infinity, a scale is that, and there are no codes.
+///
+/// @param scales of the whole tensor
+template <class Quantization>
+constexpr void quantize_part(const walk& part, const Quantization& of, std::span<float> scales,
+                             std::span<float> own, bool streams) {
+  for (float& scale : own) scale = 0;
+  for (const panel& p : panels(part)) of.amax(p, scales.data());
+  if (!are_finite(own)) return;
+  of.scales(own);
+  for (const panel& p : panels(part)) of.encode(p, scales.data(), streams);
+  kernels::finish_streams(streams);
+  make_decoding_scales(own);
+}
+
+/// Quantizes a tensor of one scale: its slices share that.
+template <class Quantization, executor Executor>
+constexpr void quantize_by_one_scale(const walk& path, const Quantization& of, float& scale,
+                                     const Executor& run) {
+  scale = amax_of_slices(path, of, run);
+  if (!is_finite(bits_of(scale))) return;
+  of.scales({&scale, 1});
+  encode_slices(path, of, {&scale, 1}, run);
+  scale = decoding_scale_of(scale);
+}
+
+/// Quantizes a tensor by scales from its own values: not_finite with the row-major index of the first NaN or
+/// infinity. Where slices do not share scales, each is looked at a second time while it is in the cache.
+template <class Quantization, executor Executor>
+constexpr status quantize_slices(const walk& path, const Quantization& of, std::span<float> scales,
+                                 const Executor& run) {
+  if constexpr (is_cut<Executor>) {
+    const slices parts(path, slice_size);
+    if (parts.count() > 1 && scales.size() == 1) {
+      quantize_by_one_scale(path, of, scales[0], run);
+    } else if (parts.count() > 1) {
+      const bool streams = streams_codes(path, of);
+      run(parts.count(), [&](std::size_t i) {
+        const walk part = parts[i];
+        quantize_part(part, of, scales, scales.subspan(part.first_channel, part.channels()), streams);
+      });
+    } else {
+      quantize_part(path, of, scales, scales, false);
+    }
+  } else {
+    quantize_part(path, of, scales, scales, false);
+  }
+  if (!are_finite(scales)) return {errc::not_finite, of.first_not_finite()};
+  return {};
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_QUANTIZE_SLICES_HPP
 
 // ---- ptq/tensor/contiguous.hpp ----
 
@@ -5075,63 +5902,35 @@ class contiguous {
 #ifndef PTQ_QUANTIZE_DEQUANTIZE_HPP
 #define PTQ_QUANTIZE_DEQUANTIZE_HPP
 
-#include <concepts>
 #include <cstddef>
 #include <span>
-#include <type_traits>
 
 namespace ptq::inline v0_1 {
 namespace detail {
 inline namespace PTQ_BUILD {
 
-/// Reads codes of a dtype known at compile time.
-template <dtype D>
-struct typed_decoder {
-  const typename D::storage* codes;
-
-  constexpr void run(std::size_t at, std::size_t n, float scale, float* values) const noexcept {
-    kernels::decode_run<D>(codes + at, n, scale, values);
-  }
-  constexpr void each(std::size_t at, std::size_t n, const float* scales, float* values) const noexcept {
-    kernels::decode_each<D>(codes + at, n, scales, values);
-  }
-};
-
-template <element T, class Decoder>
-constexpr void decode_tensor(tensor_view<T> target, const walk& path, std::span<const float> scales,
-                             const Decoder& decoder) {
-  const std::size_t length = path.run().extent;
-  const std::ptrdiff_t stride = path.run().stride;
-  const auto decode = [&](std::size_t at, std::size_t n, std::size_t channel, std::size_t first,
-                          float* values) {
-    if (path.channel_is_innermost())
-      decoder.each(at + first, n, scales.data() + first, values);
-    else
-      decoder.run(at + first, n, scales[channel], values);
+template <element T, class Decoder, executor Executor>
+constexpr void decode_slices(tensor_view<T> target, const walk& path, std::span<const float> scales,
+                             const Decoder& decoder, const Executor& run) {
+  const auto decode = [&](const walk& part, bool streams) {
+    for (const panel& p : panels(part)) kernels::decode<T>(target.data, p, scales.data(), decoder, streams);
+    kernels::finish_streams(streams);
   };
-  path.for_each_run([&](std::ptrdiff_t offset, std::size_t at, std::size_t channel) {
-    T* run = target.data + offset;
-    if constexpr (std::same_as<T, float>) {
-      if (stride == 1) {
-        decode(at, length, channel, 0, run);
-        return;
-      }
-    }
-    float buffer[block_size] = {};
-    for (std::size_t first = 0; first < length; first += block_size) {
-      const std::size_t n = length - first < block_size ? length - first : block_size;
-      decode(at, n, channel, first, static_cast<float*>(buffer));
-      for (std::size_t i = 0; i < n; ++i)
-        run[static_cast<std::ptrdiff_t>(first + i) * stride] = element_traits<T>::from_float(buffer[i]);
-    }
-  });
+  if constexpr (is_cut<Executor>) {
+    const bool streams = path.size() > streamed_bytes / sizeof(T);
+    const slices parts(path, slice_size);
+    run(parts.count(), [&](std::size_t i) { decode(parts[i], streams); });
+  } else {
+    decode(path, false);
+  }
 }
 
-template <element T, class Decoder>
+template <element T, class Decoder, executor Executor = serial>
 constexpr status dequantize_view(tensor_view<T> target, granularity grain, const Decoder& decoder,
-                                 std::size_t code_count, std::span<const float> scales) {
+                                 std::size_t code_count, std::span<const float> scales,
+                                 const Executor& run = {}) {
   if (const status sizes = check_sizes(target.shape, grain, scales.size(), code_count); !sizes) return sizes;
-  decode_tensor(target, walk(target.shape, target.strides, grain), scales, decoder);
+  decode_slices(target, walk(target.shape, target.strides, grain), scales, decoder, run);
   return {};
 }
 
@@ -5145,14 +5944,15 @@ inline namespace PTQ_BUILD {
 /// @param codes  in the target's memory order (`dense_strides`), as `quantize` writes them
 /// @param scales 1 per tensor, or one per index of the axis
 /// @param target any adaptable tensor; its shape says how the codes are laid out
+/// @param run    who computes, as for `quantize`
 /// @return wrong_rank, axis_out_of_range, size_mismatch or unsupported, as `quantize`
-template <dtype D, adaptable_tensor Tensor>
+template <dtype D, adaptable_tensor Tensor, executor Executor = serial>
 constexpr status dequantize(contiguous<const typename D::storage> codes, contiguous<const float> scales,
-                            granularity grain, Tensor&& target) {
+                            granularity grain, Tensor&& target, const Executor& run = {}) {
   const auto view = view_of(target);
   if (!codes.lies_as(view.shape, view.strides)) return {errc::unsupported, 0};
   return detail::dequantize_view<typename decltype(view)::value_type>(
-      view, grain, detail::typed_decoder<D>{codes.data()}, codes.size(), scales);
+      view, grain, kernels::typed_decoder<D>{codes.data()}, codes.size(), scales, run);
 }
 
 }  // namespace PTQ_BUILD
@@ -5170,41 +5970,6 @@ constexpr status dequantize(contiguous<const typename D::storage> codes, contigu
 #include <span>
 
 namespace ptq::inline v0_1 {
-namespace detail {
-inline namespace PTQ_BUILD {
-
-/// Writes codes of a dtype known at compile time.
-template <dtype D, arithmetic How>
-struct typed_encoder {
-  typename D::storage* codes;
-
-  static constexpr void prepare(const float* scales, std::size_t n, float* factors) noexcept {
-    for (std::size_t i = 0; i < n; ++i) factors[i] = kernels::factor_of<How>(scales[i]);
-  }
-  constexpr void run(const float* values, std::size_t n, float scale, std::size_t at) const noexcept {
-    kernels::encode_run<D, How>(values, n, scale, codes + at);
-  }
-  constexpr void each(const float* values, std::size_t n, const float* factors,
-                      std::size_t at) const noexcept {
-    kernels::encode_each<D, How>(values, n, factors, codes + at);
-  }
-};
-
-/// Checks the buffers, finds the scales, writes the codes.
-template <element T, class Encoder>
-constexpr status quantize_view(tensor_view<const T> source, const recipe& numbers, granularity grain,
-                               const Encoder& encoder, std::size_t code_count, std::span<float> scales) {
-  if (const status sizes = check_sizes(source.shape, grain, scales.size(), code_count); !sizes) return sizes;
-  const walk path(source.shape, source.strides, grain);
-  if (const status found = find_scales(source, path, numbers, scales); !found) return found;
-  encode_tensor(source, path, numbers, scales, encoder);
-  make_decoding_scales(scales);
-  return {};
-}
-
-}  // namespace PTQ_BUILD
-}  // namespace detail
-
 inline namespace PTQ_BUILD {
 
 /// Quantizes a tensor by a backend's numbers.
@@ -5214,19 +5979,22 @@ inline namespace PTQ_BUILD {
 ///               to any contiguous memory: a span, an array, a vector, a matrix with an adaptor
 /// @param scales 1 per tensor, or one per index of the axis; value = code * scale
 /// @param grain  how many elements share a scale; the backend's default for weights if not given
+/// @param run    who computes: `serial`, `threads`, or a callable of yours; the answer is the same
 /// @return wrong_rank, with a rank above `max_rank`; axis_out_of_range, with the axis; size_mismatch, with
 ///         the length wanted; unsupported, where a matrix for codes has another order than the source (one
 ///         is row-major, one column-major); not_finite, with the row-major index of the first NaN or infinity
 ///         (codes and scales are then unspecified)
-template <dtype D, backend B, adaptable_tensor Tensor>
+template <dtype D, backend B, adaptable_tensor Tensor, executor Executor = serial>
 constexpr status quantize(const Tensor& tensor, contiguous<typename D::storage> codes,
-                          contiguous<float> scales, granularity grain = recipe_of<D, B>.weights) {
-  constexpr recipe numbers = recipe_of<D, B>;
+                          contiguous<float> scales, granularity grain = recipe_of<D, B>.weights,
+                          const Executor& run = {}) {
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
   if (!codes.lies_as(view.shape, view.strides)) return {errc::unsupported, 0};
-  return detail::quantize_view<value_type>(
-      view, numbers, grain, detail::typed_encoder<D, numbers.how>{codes.data()}, codes.size(), scales);
+  if (const status sizes = detail::check_sizes(view.shape, grain, scales.size(), codes.size()); !sizes)
+    return sizes;
+  return detail::quantize_slices(walk(view.shape, view.strides, grain),
+                                 detail::quantization_of<D, B, value_type>(view, codes.data()), scales, run);
 }
 
 /// The scale that a backend gives a dtype for values up to amax (finite, not negative).
@@ -5239,17 +6007,17 @@ constexpr float scale_for(const float& amax) noexcept {
 /// saturate; NaN becomes the dtype's code for it.
 ///
 /// @return wrong_rank, axis_out_of_range, size_mismatch or unsupported, as `quantize`
-template <dtype D, backend B, adaptable_tensor Tensor>
+template <dtype D, backend B, adaptable_tensor Tensor, executor Executor = serial>
 constexpr status quantize_by(const Tensor& tensor, contiguous<const float> scales,
-                             contiguous<typename D::storage> codes, granularity grain = per_tensor()) {
-  constexpr recipe numbers = recipe_of<D, B>;
+                             contiguous<typename D::storage> codes, granularity grain = per_tensor(),
+                             const Executor& run = {}) {
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
   if (const status sizes = detail::check_sizes(view.shape, grain, scales.size(), codes.size()); !sizes)
     return sizes;
   if (!codes.lies_as(view.shape, view.strides)) return {errc::unsupported, 0};
-  detail::encode_tensor<value_type>(view, walk(view.shape, view.strides, grain), numbers, scales,
-                                    detail::typed_encoder<D, numbers.how>{codes.data()});
+  detail::encode_slices(walk(view.shape, view.strides, grain),
+                        detail::quantization_of<D, B, value_type>(view, codes.data()), scales, run);
   return {};
 }
 
@@ -5272,26 +6040,38 @@ namespace ptq::inline v0_1 {
 namespace detail {
 inline namespace PTQ_BUILD {
 
-/// Replaces each value by that of its code, a few at a time. The scales are those to encode by.
-template <dtype D, recipe Numbers, element T>
-constexpr void fake_quantize_view(tensor_view<T> target, const walk& path, std::span<const float> scales) {
-  const std::size_t length = path.run().extent;
-  path.for_each_run([&](std::ptrdiff_t offset, std::size_t, std::size_t channel) {
-    for (std::size_t first = 0; first < length; first += block_size) {
-      const std::size_t n = length - first < block_size ? length - first : block_size;
-      const bool each = path.channel_is_innermost();
-      const std::ptrdiff_t begin = offset + static_cast<std::ptrdiff_t>(first) * path.run().stride;
-      const tensor_view<T> block(target.data + begin, {n}, {path.run().stride});
-      const std::span<const float> own = each ? scales.subspan(first, n) : scales.subspan(channel, 1);
-      const walk straight(block.shape, block.strides, each ? per_channel(0) : per_tensor());
-      typename D::storage codes[block_size] = {};
-      encode_tensor<T>(block, straight, Numbers, own, typed_encoder<D, Numbers.how>{codes});
-      float decoding[block_size] = {};
-      for (std::size_t i = 0; i < own.size(); ++i) decoding[i] = decoding_scale_of(own[i]);
-      decode_tensor<T>(block, straight, {static_cast<const float*>(decoding), own.size()},
-                       typed_decoder<D>{codes});
+/// Reads codes by the scales that they were made by.
+template <dtype D>
+struct reversing_decoder {
+  kernels::typed_decoder<D> decoder;
+
+  constexpr void run(std::size_t at, std::size_t n, const float& scale, float* values,
+                     bool streams) const noexcept {
+    decoder.run(at, n, decoding_scale_of(scale), values, streams);
+  }
+  constexpr void each(std::size_t at, std::size_t n, const float* scales, float* values, bool streams,
+                      bool ordinary) const noexcept {
+    if (ordinary) {
+      decoder.each(at, n, scales, values, streams, true);
+    } else {
+      for (std::size_t i = 0; i < n; ++i) run(at + i, 1, scales[i], values + i, streams);
     }
-  });
+  }
+};
+
+/// Replaces each value by that of its code, a tile at a time. The scales are those to encode by.
+template <dtype D, arithmetic How, element T>
+constexpr void fake_quantize_view(tensor_view<T> target, const walk& path, const recipe& numbers,
+                                  std::span<const float> scales) {
+  typename D::storage codes[kernels::block_size] = {};
+  const typed_quantization<D, How, T> encoding{target, numbers, codes};
+  const reversing_decoder<D> decoding{{codes}};
+  for (const panel& all : panels(path))
+    for (const panel& part : tiles(all, kernels::block_size)) {
+      const panel tile = part.with_codes_apart();
+      encoding.encode(tile, scales.data(), false);
+      kernels::decode<T>(target.data, tile, scales.data(), decoding, false);
+    }
 }
 
 }  // namespace PTQ_BUILD
@@ -5307,14 +6087,18 @@ inline namespace PTQ_BUILD {
 template <dtype D, backend B, adaptable_tensor Tensor>
 constexpr status fake_quantize(Tensor&& tensor, contiguous<float> scales,
                                granularity grain = recipe_of<D, B>.weights) {
-  constexpr recipe numbers = recipe_of<D, B>;
+  constexpr const recipe& numbers = recipe_of<D, B>;
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
   if (const status sizes = detail::check_sizes(view.shape, grain, scales.size(), view.size()); !sizes)
     return sizes;
   const walk path(view.shape, view.strides, grain);
-  if (const status found = detail::find_scales<value_type>(view, path, numbers, scales); !found) return found;
-  detail::fake_quantize_view<D, numbers, value_type>(view, path, std::span<float>(scales));
+  const std::span<float> found = scales;
+  for (float& scale : found) scale = 0;
+  detail::find_amax<value_type>(view, path, found);
+  if (!detail::are_finite(found)) return {errc::not_finite, detail::find_not_finite<value_type>(view)};
+  kernels::scales<value_type>(found.data(), found.size(), numbers);
+  detail::fake_quantize_view<D, numbers.how, value_type>(view, path, numbers, found);
   detail::make_decoding_scales(scales);
   return {};
 }
@@ -5326,8 +6110,9 @@ constexpr void fake_quantize(Tensor&& tensor, const float& amax) {
   const auto view = view_of(tensor);
   PTQ_ASSERT(view.rank() <= max_rank);
   const float scale = scale_for<D, B>(amax);
-  detail::fake_quantize_view<D, recipe_of<D, B>, typename decltype(view)::value_type>(
-      view, walk(view.shape, view.strides, per_tensor()), {&scale, 1});
+  const recipe& numbers = recipe_of<D, B>;
+  detail::fake_quantize_view<D, recipe_of<D, B>.how, typename decltype(view)::value_type>(
+      view, walk(view.shape, view.strides, per_tensor()), numbers, {&scale, 1});
 }
 
 }  // namespace PTQ_BUILD
@@ -5423,26 +6208,52 @@ constexpr std::size_t token_count(const tensor_shape& shape) noexcept {
 namespace detail {
 inline namespace PTQ_BUILD {
 
-/// Token by token, so that each is still in the cache when its codes are written.
-///
-/// @param encoder_at gives the encoder that writes from a code on
-template <element T, class EncoderAt>
-constexpr status quantize_tokens(tensor_view<const T> source, const recipe& numbers, std::size_t code_count,
-                                 std::span<float> scales, EncoderAt&& encoder_at) {
-  const tensor_shape& shape = source.shape;
+/// The tokens of a tensor as the rows of panels. The codes are row-major.
+template <class F>
+constexpr void for_each_token_panel(const tensor_shape& shape, const tensor_strides& strides, F&& f) {
+  const std::size_t axes = shape.axes();
+  panel p;
+  p.by = scaling::per_row;
+  p.columns = axes > 0 ? shape[axes - 1] : 1;
+  p.step = axes > 0 ? strides[axes - 1] : 1;
+  p.rows = axes > 1 ? shape[axes - 2] : 1;
+  p.row_step = axes > 1 ? strides[axes - 2] : 0;
+  p.code_row_step = p.columns;
+  if (shape.size() == 0) return;
+  for (; p.scale < token_count(shape); p.scale += p.rows) {
+    p.code = p.scale * p.columns;
+    p.begin = offset_of(p.code, shape, strides);
+    f(static_cast<const panel&>(p));
+  }
+}
+
+/// Few enough tokens at a time that each is still in the cache when its codes are written.
+template <class Quantization, executor Executor>
+constexpr status quantize_tokens(const tensor_shape& shape, const tensor_strides& strides,
+                                 std::size_t code_count, const Quantization& of, std::span<float> scales,
+                                 const Executor& run) {
   if (shape.rank > max_rank) return {errc::wrong_rank, shape.rank};
   if (const std::size_t tokens = token_count(shape); scales.size() != tokens)
     return {errc::size_mismatch, tokens};
   if (code_count != shape.size()) return {errc::size_mismatch, shape.size()};
-  const std::size_t last = shape.rank > 0 ? shape.rank - 1 : 0;
-  const std::size_t features = shape.rank > 0 ? shape[last] : 1;
-  for (std::size_t token = 0; token < scales.size(); ++token) {
-    const std::size_t at = token * features;
-    const std::ptrdiff_t begin = features > 0 ? offset_of(at, shape, source.strides) : 0;
-    const tensor_view<const T> values(source.data + begin, {features}, {source.strides[last]});
-    const status done =
-        quantize_view<T>(values, numbers, per_tensor(), encoder_at(at), features, scales.subspan(token, 1));
-    if (!done) return {done.code, at + done.at};
+  for (float& scale : scales) scale = 0;
+  for_each_token_panel(shape, strides, [&](const panel& all) {
+    const std::size_t at_once = slice_size / all.columns + 1;
+    run((all.rows + at_once - 1) / at_once, [&](std::size_t i) {
+      const std::size_t first = i * at_once;
+      const panel p = all.rows_from(first, all.rows - first < at_once ? all.rows - first : at_once);
+      const std::span<float> own = scales.subspan(p.scale, p.rows);
+      of.amax(p, scales.data());
+      if (!are_finite(own)) return;
+      of.scales(own);
+      of.encode(p, scales.data(), false);
+      make_decoding_scales(own);
+    });
+  });
+  if (!are_finite(scales)) return {errc::not_finite, of.first_not_finite()};
+  if (shape.size() == 0) {
+    of.scales(scales);
+    make_decoding_scales(scales);
   }
   return {};
 }
@@ -5458,17 +6269,16 @@ inline namespace PTQ_BUILD {
 /// @param codes  as many as the tensor has elements; row-major whatever the source is, so that the codes of
 ///               a token lie side by side for the product with a weight
 /// @param scales one for each token (`token_count`); value = code * scale
-/// @return as `quantize`; not_finite leaves the codes of the tokens before it written
-template <dtype D, backend B, adaptable_tensor Tensor>
+/// @param run    who computes, as for `quantize`
+/// @return as `quantize`
+template <dtype D, backend B, adaptable_tensor Tensor, executor Executor = serial>
 constexpr status quantize_per_token(const Tensor& tensor, contiguous<typename D::storage> codes,
-                                    contiguous<float> scales) {
-  constexpr recipe numbers = recipe_of<D, B>;
+                                    contiguous<float> scales, const Executor& run = {}) {
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
   if (!codes.lies_as(view.shape, row_major(view.shape))) return {errc::unsupported, 0};
-  return detail::quantize_tokens<value_type>(view, numbers, codes.size(), scales, [&](std::size_t at) {
-    return detail::typed_encoder<D, numbers.how>{codes.data() + at};
-  });
+  return detail::quantize_tokens(view.shape, view.strides, codes.size(),
+                                 detail::quantization_of<D, B, value_type>(view, codes.data()), scales, run);
 }
 
 }  // namespace PTQ_BUILD

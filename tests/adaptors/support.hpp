@@ -160,7 +160,7 @@ runs runs_of(const Tensor& tensor, ptq::granularity grain) {
   const auto view = ptq::view_of(tensor);
   const ptq::walk path(view.shape, view.strides, grain);
   runs counted{0, path.run().stride};
-  path.for_each_run([&](std::ptrdiff_t, std::size_t, std::size_t) { ++counted.count; });
+  for (const ptq::panel& p : ptq::panels(path)) counted.count += p.rows;
   return counted;
 }
 

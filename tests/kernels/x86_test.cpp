@@ -13,7 +13,7 @@
 
 #include "kernels/x86_sets.hpp"
 #include "ptq/dtypes.hpp"
-#include "ptq/kernels/scalar.hpp"
+#include "ptq/kernels/portable.hpp"
 #include "ptq/tensor/any_view.hpp"
 #include "support/compare.hpp"
 #include "support/random.hpp"

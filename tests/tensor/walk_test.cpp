@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensors as runs: what merges, in which order runs come, and how codes lie.
-#include "ptq/tensor/walk.hpp"
+// Tensors as panels: what merges, how they are cut, and how codes lie.
+#include "ptq/tensor/panels.hpp"
 
 #include <doctest/doctest.h>
 
@@ -23,32 +23,60 @@ namespace {
 /// The number of runs, found by walking.
 std::size_t runs_of(const walk& path) {
   std::size_t count = 0;
-  path.for_each_run([&](std::ptrdiff_t, std::size_t, std::size_t) { ++count; });
+  for (const ptq::panel& p : ptq::panels(path)) count += p.rows;
   return count;
 }
 
-/// What a walk must do, whatever it merges: visit each element once, with its channel and its place among the
-/// codes.
-void check_visits(const tensor_shape& shape, const tensor_strides& strides, ptq::granularity grain) {
+/// Where each code comes from, and its channel.
+struct visits {
+  std::vector<std::ptrdiff_t> source;
+  std::vector<std::size_t> channels;
+
+  explicit visits(std::size_t size) : source(size, -1), channels(size) {}
+
+  void add(const ptq::panel& p) {
+    for (std::size_t r = 0; r < p.rows; ++r)
+      for (std::size_t c = 0; c < p.columns; ++c) {
+        const std::size_t code = p.code_row(r) + c;
+        CHECK(source[code] == -1);
+        source[code] = p.row(r) + static_cast<std::ptrdiff_t>(c) * p.step;
+        channels[code] = p.scale_of(r, c);
+      }
+  }
+};
+
+/// What a walk must do, whatever it merges and however it is cut: visit each element once, with its channel
+/// and its place among the codes.
+void check_visits(const tensor_shape& shape, const tensor_strides& strides, ptq::granularity grain,
+                  std::size_t slice, std::size_t tile) {
   const walk path(shape, strides, grain);
   const tensor_strides dense = dense_strides(shape, strides);
-  std::vector<std::ptrdiff_t> source(shape.size(), -1);
-  std::vector<std::size_t> channels(shape.size());
-  path.for_each_run([&](std::ptrdiff_t offset, std::size_t code, std::size_t channel) {
-    for (std::size_t i = 0; i < path.run().extent; ++i) {
-      CHECK(path.run().dense == 1);
-      CHECK(source[code + i] == -1);
-      source[code + i] = offset + static_cast<std::ptrdiff_t>(i) * path.run().stride;
-      channels[code + i] = path.channel_is_innermost() ? i : channel;
-    }
-  });
+  visits seen(shape.size());
+  const ptq::slices parts(path, slice);
+  std::size_t channels = 0;
+  for (std::size_t i = 0; i < parts.count(); ++i) {
+    const walk part = parts[i];
+    CHECK(part.first_channel == (grain.is_per_channel() ? channels : 0));
+    channels += part.channels();
+    for (const ptq::panel& p : ptq::panels(part))
+      for (const ptq::panel& t : ptq::tiles(p, tile)) {
+        CHECK(t.rows * t.columns <= tile);
+        seen.add(t);
+      }
+  }
+  if (grain.is_per_channel() && path.channels() > 1) CHECK(channels == path.channels());
   for (std::size_t i = 0; i < shape.size(); ++i) {
     const auto code = static_cast<std::size_t>(test::place_of(i, shape, dense));
-    CHECK(source[code] == test::place_of(i, shape, strides));
+    CHECK(seen.source[code] == test::place_of(i, shape, strides));
     tensor_strides only_channel{};
     if (grain.is_per_channel()) only_channel[grain.axis] = 1;
-    CHECK(channels[code] == static_cast<std::size_t>(test::place_of(i, shape, only_channel)));
+    CHECK(seen.channels[code] == static_cast<std::size_t>(test::place_of(i, shape, only_channel)));
   }
+}
+
+void check_visits(const tensor_shape& shape, const tensor_strides& strides, ptq::granularity grain) {
+  for (const std::size_t slice : {1u, 7u, 1000u})
+    for (const std::size_t tile : {1u, 4u, 1000u}) check_visits(shape, strides, grain, slice, tile);
 }
 
 constexpr tensor_shape shape{4, 3, 5};
@@ -112,6 +140,8 @@ TEST_CASE("each element is visited once") {
   check_visits({2, 1, 3}, {1, 100, 2}, per_channel(2));
   check_visits({7}, {3}, per_channel(0));
   check_visits({2, 2, 2, 2, 2, 2, 2, 2}, {1, 2, 4, 8, 16, 32, 64, 128}, per_channel(4));
+  check_visits({3, 1200}, {1200, 1}, per_channel(1));  // long enough for a run to be cut
+  check_visits({1500}, {2}, per_tensor());
 }
 
 TEST_CASE("scalars are one element, empty tensors none") {

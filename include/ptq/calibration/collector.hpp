@@ -14,9 +14,10 @@
 #include "ptq/detail/platform.hpp"
 #include "ptq/detail/strict_float.hpp"
 #include "ptq/kernels/isa.hpp"
+#include "ptq/kernels/panel_kernels.hpp"
 #include "ptq/kernels/x86_histogram.hpp"
-#include "ptq/quantize/blocks.hpp"
 #include "ptq/tensor/element.hpp"
+#include "ptq/tensor/panels.hpp"
 #include "ptq/tensor/view.hpp"
 #include "ptq/tensor/walk.hpp"
 
@@ -94,6 +95,7 @@ class collector {
   static constexpr int smallest = std::countr_zero(Bins) - 126;
   static constexpr std::size_t at_once = kernels::bins_at_once;
   static constexpr std::size_t block = 1024;
+  static constexpr std::size_t most_waiting = 256;
   static constexpr std::size_t most_listed = 8192;
 
   /// Values for which a block is too long wait for others.
@@ -150,8 +152,8 @@ class collector {
     for (auto& table : tables_) merge_bins<Bins>(table, doublings);
   }
 
-  kernels::count_tables<Bins> tables_;  // NOLINT(*-member-init): where there is no list
-  std::array<float, block_size> rest_;  // NOLINT(*-member-init): written before read
+  kernels::count_tables<Bins> tables_;    // NOLINT(*-member-init): where there is no list
+  std::array<float, most_waiting> rest_;  // NOLINT(*-member-init): written before read
   std::array<std::uint16_t, most_listed + 2 * at_once> list_;  // NOLINT(*-member-init): written before read
   std::size_t waiting_ = 0;                                    ///< values in the rest
   std::size_t listed_ = 0;
@@ -171,12 +173,11 @@ bool collect_by_kernels(tensor_view<const T> source, const walk& path, float& ab
                         histogram<Bins>& magnitudes) noexcept {
   collector<Bins> taken(magnitudes.exponent, source.size());
   bool is_finite = true;
-  path.for_each_run([&](std::ptrdiff_t offset, std::size_t, std::size_t) {
-    for_each_block(source.data + offset, path.run().stride, 0, path.run().extent,
-                   [&](const float* values, std::size_t n, std::size_t) {
-                     is_finite = is_finite && taken.take(values, n);
-                   });
-  });
+  for (const panel& p : panels(path))
+    kernels::as_floats<T>(source.data, p, [&](const float* floats, const panel& part) {
+      for (std::size_t r = 0; r < part.rows; ++r)
+        is_finite = is_finite && taken.take(floats + part.row(r), part.columns);
+    });
   if (!is_finite || !taken.close()) return false;
   const std::uint32_t largest = taken.amax() > bits_of(absmax) ? taken.amax() : bits_of(absmax);
   if (!collector<Bins>::is_ordinary(exponent_above(largest))) return false;

@@ -14,7 +14,8 @@
 #include "ptq/calibration/range.hpp"
 #include "ptq/detail/strict_float.hpp"
 #include "ptq/error.hpp"
-#include "ptq/quantize/blocks.hpp"
+#include "ptq/quantize/scales.hpp"
+#include "ptq/tensor/panels.hpp"
 #include "ptq/tensor/traits.hpp"
 
 namespace ptq::inline v0_1 {
@@ -46,11 +47,7 @@ struct statistics {
       return {errc::not_finite, detail::find_not_finite<value_type>(source)};
     raise(largest);
     count += source.size();
-    path.for_each_run([&](std::ptrdiff_t offset, std::size_t, std::size_t) {
-      detail::for_each_block(
-          source.data + offset, path.run().stride, 0, path.run().extent,
-          [&](const float* values, std::size_t n, std::size_t) { magnitudes.add({values, n}); });
-    });
+    for (const panel& p : panels(path)) add<value_type>(source.data, p);
     return {};
   }
 
@@ -101,6 +98,16 @@ struct statistics {
   }
 
  private:
+  template <element T>
+  constexpr void add(const T* source, const panel& p) noexcept {
+    for (std::size_t r = 0; r < p.rows; ++r)
+      for (std::size_t c = 0; c < p.columns; ++c) {
+        const float value =
+            element_traits<T>::to_float(source[p.row(r) + static_cast<std::ptrdiff_t>(c) * p.step]);
+        magnitudes.add({&value, 1});
+      }
+  }
+
   static constexpr std::uint64_t most_values = std::uint64_t{1} << 50;
 
   constexpr void raise(float largest) noexcept {

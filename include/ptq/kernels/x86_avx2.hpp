@@ -342,20 +342,19 @@ inline void encode_some(const unsigned char* values, std::size_t n, const Factor
   copy(codes, code_buffer, n);
 }
 
-template <bool Streams>
-[[gnu::always_inline]] inline void store(void* to, __m256i value) noexcept {
-  if constexpr (Streams)
+[[gnu::always_inline]] inline void store(bool streams, void* to, __m256i value) noexcept {
+  if (streams)
     _mm256_stream_si256(static_cast<__m256i*>(to), value);
   else
     _mm256_storeu_si256(static_cast<__m256i*>(to), value);
 }
 
-template <dtype D, arithmetic How, element_type Type, element_type Rounding, bool Streams, class Factors>
+template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
 inline void encode(const unsigned char* values, std::size_t n, const Factors& factors,
-                   typename D::storage* codes) noexcept {
+                   typename D::storage* codes, bool streams) noexcept {
   constexpr std::size_t size = sizeof(typename source<Type>::stored);
   std::size_t i = 0;
-  if constexpr (Streams) {
+  if (streams) {
     const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(codes)) % block;
     i = head < n ? head : n;
     if (i != 0) encode_some<D, How, Type, Rounding>(values, i, factors, 0, codes);
@@ -363,7 +362,7 @@ inline void encode(const unsigned char* values, std::size_t n, const Factors& fa
   for (; i + block <= n; i += block) {
     const unsigned char* x = values + i * size;
     for (std::size_t line = 0; line < block * size; line += 64) prefetch(x + line);
-    store<Streams>(codes + i, encode_block<D, How, Type, Rounding>(x, factors, i));
+    store(streams, codes + i, encode_block<D, How, Type, Rounding>(x, factors, i));
   }
   if (i < n) encode_some<D, How, Type, Rounding>(values + i * size, n - i, factors, i, codes + i);
 }
@@ -441,12 +440,12 @@ struct each_scale {
   }
 };
 
-template <dtype D, bool Streams, class Scales>
+template <dtype D, class Scales>
 [[gnu::always_inline]] inline void decode_block(const void* codes, const Scales& scales, std::size_t at,
-                                                float* values) noexcept {
+                                                float* values, bool streams) noexcept {
   const decoded found = decoder<D>::decode(load_half_vector(codes));
-  store<Streams>(values, bits(found.low * scales.at(at)));
-  store<Streams>(values + lanes, bits(found.high * scales.at(at + lanes)));
+  store(streams, values, bits(found.low * scales.at(at)));
+  store(streams, values + lanes, bits(found.high * scales.at(at + lanes)));
 }
 
 /// Up to 15 values, through buffers.
@@ -457,24 +456,24 @@ inline void decode_some(const typename D::storage* codes, std::size_t n, const S
   alignas(32) float scale_buffer[2 * lanes];
   alignas(32) float value_buffer[2 * lanes];
   copy(code_buffer, codes, n);
-  decode_block<D, false>(code_buffer, scales.first_of(at, n, static_cast<float*>(scale_buffer)), 0,
-                         static_cast<float*>(value_buffer));
+  decode_block<D>(code_buffer, scales.first_of(at, n, static_cast<float*>(scale_buffer)), 0,
+                  static_cast<float*>(value_buffer), false);
   copy(values, value_buffer, n * sizeof(float));
 }
 
-template <dtype D, bool Streams, class Scales>
-inline void decode(const typename D::storage* codes, std::size_t n, const Scales& scales,
-                   float* values) noexcept {
+template <dtype D, class Scales>
+inline void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
+                   bool streams) noexcept {
   constexpr std::size_t step = 2 * lanes;
   std::size_t i = 0;
-  if constexpr (Streams) {
+  if (streams) {
     const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(values)) / sizeof(float) % lanes;
     i = head < n ? head : n;
     if (i != 0) decode_some<D>(codes, i, scales, 0, values);
   }
   for (; i + step <= n; i += step) {
     prefetch(codes + i);
-    decode_block<D, Streams>(codes + i, scales, i, values + i);
+    decode_block<D>(codes + i, scales, i, values + i, streams);
   }
   if (i < n) decode_some<D>(codes + i, n - i, scales, i, values + i);
 }
@@ -561,7 +560,7 @@ inline void amax_of_rows(const unsigned char* x, std::size_t rows, std::size_t c
     const __m256i b = four_rows_amax<Type>(x + 4 * row, columns);
     const __m256i found =
         _mm256_max_epu32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
-    store<false>(amax + r, _mm256_max_epu32(found, load_bits(amax + r)));
+    store(false, amax + r, _mm256_max_epu32(found, load_bits(amax + r)));
   }
   for (; r < rows; ++r, x += row) {
     const std::uint32_t found = largest_of(row_amax<Type>(x, columns));
@@ -590,10 +589,10 @@ inline __m256i divided_strictly(__m256i quotients, __m256i numerators, __m256i d
   alignas(32) std::uint32_t y[lanes];
   alignas(32) std::uint32_t q[lanes];
   alignas(32) std::uint32_t wanted[lanes];
-  store<false>(x, numerators);
-  store<false>(y, denominators);
-  store<false>(q, quotients);
-  store<false>(wanted, mask);
+  store(false, x, numerators);
+  store(false, y, denominators);
+  store(false, q, quotients);
+  store(false, wanted, mask);
   for (std::size_t i = 0; i < lanes; ++i)
     if (wanted[i] != 0) q[i] = detail::divide(x[i], y[i]);
   return load_bits(q);
@@ -660,7 +659,7 @@ struct x86_avx2 {
     for (; i + avx2::lanes <= n; i += avx2::lanes) {
       avx2::prefetch(values + i);
       const __m256i size = avx2::magnitudes(avx2::exact<type_of<T>>(from::load(bytes_of(values + i))));
-      avx2::store<false>(amax + i, _mm256_max_epu32(size, avx2::load_bits(amax + i)));
+      avx2::store(false, amax + i, _mm256_max_epu32(size, avx2::load_bits(amax + i)));
     }
     if (i == n) return;
     const __m256i size = avx2::magnitudes(avx2::exact<type_of<T>>(from::load(bytes_of(values + i), n - i)));
@@ -745,6 +744,34 @@ struct x86_avx2 {
     avx2::store_first(out + i, n - i, avx2::bits(last));
   }
 
+  /// Quotients rounded to T. `step` is 1 where there is a factor a value, 0 where there is one for all.
+  template <arithmetic How, element T>
+  static void round_quotients(const float* values, std::size_t n, const float* factors, std::size_t step,
+                              float* quotients) noexcept {
+    const __m256 beyond_halves = _mm256_set1_ps(0x1p60F);  // where quotients end: nothing is to overflow
+    std::size_t i = 0;
+    for (; i + avx2::lanes <= n; i += avx2::lanes) {
+      const __m256 x = _mm256_loadu_ps(values + i);
+      const avx2::factor by =
+          avx2::factor_by<How>(step == 0 ? _mm256_set1_ps(factors[0]) : _mm256_loadu_ps(factors + i));
+      __m256i size = avx2::magnitudes(x);
+      if constexpr (How == arithmetic::divide)
+        size = _mm256_min_epi32(size, avx2::bits(_mm256_mul_ps(by.scale, beyond_halves)));
+      const __m256 rounded = avx2::source<type_of<T>>::rounded(avx2::quotient<How>(avx2::floats(size), by));
+      const __m256i sign = _mm256_and_si256(avx2::bits(x), avx2::all(detail::sign_bit));
+      const __m256i found = _mm256_or_si256(avx2::magnitudes(rounded), sign);
+      _mm256_storeu_ps(quotients + i,
+                       avx2::floats(_mm256_blendv_epi8(found, avx2::bits(x), avx2::nan_in(x))));
+    }
+    for (; i < n; ++i) {
+      const std::uint32_t value = detail::bits_of(values[i]);
+      const std::uint32_t factor = detail::bits_of(factors[i * step]);
+      const float quotient = detail::float_of(How == arithmetic::divide ? detail::divide(value, factor)
+                                                                        : detail::multiply(value, factor));
+      quotients[i] = element_traits<T>::to_float(element_traits<T>::from_float(quotient));
+    }
+  }
+
   /// Floats as the nearest elements.
   template <element T>
   static void narrow(const float* values, std::size_t n, T* out) noexcept {
@@ -822,19 +849,13 @@ struct x86_avx2 {
   static void encode(const T* values, std::size_t n, const Factors& factors, typename D::storage* codes,
                      bool streams) noexcept {
     constexpr element_type rounding = RoundsQuotient ? type_of<T> : element_type::float32;
-    if (streams)
-      avx2::encode<D, How, type_of<T>, rounding, true>(bytes_of(values), n, factors, codes);
-    else
-      avx2::encode<D, How, type_of<T>, rounding, false>(bytes_of(values), n, factors, codes);
+    avx2::encode<D, How, type_of<T>, rounding>(bytes_of(values), n, factors, codes, streams);
   }
 
   template <dtype D, class Scales>
   static void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
                      bool streams) noexcept {
-    if (streams)
-      avx2::decode<D, true>(codes, n, scales, values);
-    else
-      avx2::decode<D, false>(codes, n, scales, values);
+    avx2::decode<D>(codes, n, scales, values, streams);
   }
 };
 

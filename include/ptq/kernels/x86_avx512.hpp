@@ -303,21 +303,20 @@ template <dtype D, arithmetic How, element_type Type, element_type Rounding, cla
   _mm512_mask_storeu_epi8(codes, mask, found);
 }
 
-template <bool Streams>
-[[gnu::always_inline]] inline void store(void* to, __m512i value) noexcept {
-  if constexpr (Streams)
+[[gnu::always_inline]] inline void store(bool streams, void* to, __m512i value) noexcept {
+  if (streams)
     _mm512_stream_si512(static_cast<__m512i*>(to), value);
   else
     _mm512_storeu_si512(to, value);
 }
 
-template <dtype D, arithmetic How, element_type Type, element_type Rounding, bool Streams, class Factors>
+template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
 inline void encode(const unsigned char* values, std::size_t n, const Factors& factors,
-                   typename D::storage* codes) noexcept {
+                   typename D::storage* codes, bool streams) noexcept {
   using from = source<Type>;
   constexpr std::size_t size = lanes * sizeof(typename from::stored);
   std::size_t i = 0;
-  if constexpr (Streams) {
+  if (streams) {
     const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(codes)) % block;
     i = head < n ? head : n;
     if (i != 0) encode_some<D, How, Type, Rounding>(values, i, factors, 0, codes);
@@ -325,10 +324,10 @@ inline void encode(const unsigned char* values, std::size_t n, const Factors& fa
   const unsigned char* x = values + i * sizeof(typename from::stored);
   for (; i + block <= n; i += block, x += 4 * size) {
     for (std::size_t line = 0; line < 4 * size; line += 64) prefetch(x + line);
-    store<Streams>(codes + i, encoder<D>::template encode<How, Rounding>(
-                                  from::load(x), from::load(x + size), from::load(x + 2 * size),
-                                  from::load(x + 3 * size), factors.at(i), factors.at(i + lanes),
-                                  factors.at(i + 2 * lanes), factors.at(i + 3 * lanes)));
+    store(streams, codes + i,
+          encoder<D>::template encode<How, Rounding>(
+              from::load(x), from::load(x + size), from::load(x + 2 * size), from::load(x + 3 * size),
+              factors.at(i), factors.at(i + lanes), factors.at(i + 2 * lanes), factors.at(i + 3 * lanes)));
   }
   if (i < n) encode_some<D, How, Type, Rounding>(x, n - i, factors, i, codes + i);
 }
@@ -420,12 +419,12 @@ template <dtype D, class Scales>
                         _mm512_mul_round_ps(found.high, scales.at(at + lanes, m1), to_nearest));
 }
 
-template <dtype D, bool Streams, class Scales>
-inline void decode(const typename D::storage* codes, std::size_t n, const Scales& scales,
-                   float* values) noexcept {
+template <dtype D, class Scales>
+inline void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
+                   bool streams) noexcept {
   constexpr std::size_t step = 2 * lanes;
   std::size_t i = 0;
-  if constexpr (Streams) {
+  if (streams) {
     const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(values)) / sizeof(float) % lanes;
     i = head < n ? head : n;
     if (i != 0) decode_some<D>(codes, i, scales, 0, values);
@@ -433,9 +432,9 @@ inline void decode(const typename D::storage* codes, std::size_t n, const Scales
   for (; i + step <= n; i += step) {
     prefetch(reinterpret_cast<const unsigned char*>(codes + i));
     const decoded found = decoder<D>::decode(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes + i)));
-    store<Streams>(values + i, _mm512_castps_si512(_mm512_mul_round_ps(found.low, scales.at(i), to_nearest)));
-    store<Streams>(values + i + lanes,
-                   _mm512_castps_si512(_mm512_mul_round_ps(found.high, scales.at(i + lanes), to_nearest)));
+    store(streams, values + i, _mm512_castps_si512(_mm512_mul_round_ps(found.low, scales.at(i), to_nearest)));
+    store(streams, values + i + lanes,
+          _mm512_castps_si512(_mm512_mul_round_ps(found.high, scales.at(i + lanes), to_nearest)));
   }
   if (i < n) decode_some<D>(codes + i, n - i, scales, i, values + i);
 }
@@ -584,7 +583,7 @@ inline void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
 /// (2^-60 to 2^60). `streams` is for what is larger than the caches: codes and values go past them, and
 /// finish_streams() is to be called when all are written.
 struct x86_avx512 {
-  /// Whether the set has kernels for a dtype and an element type.
+  /// Whether the set has kernels for codes of a dtype, of elements of a type.
   template <dtype D, element T>
   static constexpr bool has =
       (std::same_as<D, int8> || std::same_as<D, fp8_e4m3fn> || std::same_as<D, fp8_e5m2>) &&
@@ -692,6 +691,26 @@ struct x86_avx512 {
     }
   }
 
+  /// Quotients rounded to T. `step` is 1 where there is a factor a value, 0 where there is one for all.
+  template <arithmetic How, element T>
+  static void round_quotients(const float* values, std::size_t n, const float* factors, std::size_t step,
+                              float* quotients) noexcept {
+    constexpr float beyond_halves = 0x1p60F;  // where quotients end: nothing is to overflow on the way
+    for (std::size_t i = 0; i < n; i += avx512::lanes) {
+      const __mmask16 mask = avx512::first_lanes(n - i);
+      const __m512 x = _mm512_maskz_loadu_ps(mask, values + i);
+      const avx512::factor by = step == 0 ? avx512::factor_by<How>(_mm512_set1_ps(factors[0]))
+                                          : avx512::each_factor<How>{factors}.at(i, mask);
+      __m512 limited = x;
+      if constexpr (How == arithmetic::divide)
+        limited = _mm512_range_ps(
+            x, _mm512_mul_round_ps(by.scale, _mm512_set1_ps(beyond_halves), avx512::to_nearest),
+            avx512::smaller_magnitude);
+      const __m512 rounded = avx512::source<type_of<T>>::rounded(avx512::quotient<How>(limited, by));
+      _mm512_mask_storeu_ps(quotients + i, mask, _mm512_mask_mov_ps(rounded, avx512::nan_in(x), x));
+    }
+  }
+
   /// Floats as the nearest elements.
   template <element T>
   static void narrow(const float* values, std::size_t n, T* out) noexcept {
@@ -750,19 +769,13 @@ struct x86_avx512 {
   static void encode(const T* values, std::size_t n, const Factors& factors, typename D::storage* codes,
                      bool streams) noexcept {
     constexpr element_type rounding = RoundsQuotient ? type_of<T> : element_type::float32;
-    if (streams)
-      avx512::encode<D, How, type_of<T>, rounding, true>(bytes_of(values), n, factors, codes);
-    else
-      avx512::encode<D, How, type_of<T>, rounding, false>(bytes_of(values), n, factors, codes);
+    avx512::encode<D, How, type_of<T>, rounding>(bytes_of(values), n, factors, codes, streams);
   }
 
   template <dtype D, class Scales>
   static void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
                      bool streams) noexcept {
-    if (streams)
-      avx512::decode<D, true>(codes, n, scales, values);
-    else
-      avx512::decode<D, false>(codes, n, scales, values);
+    avx512::decode<D>(codes, n, scales, values, streams);
   }
 };
 

@@ -30,7 +30,7 @@
 #include "ptq/model/not_finite.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/policies.hpp"
-#include "ptq/quantize/blocks.hpp"
+#include "ptq/quantize/scales.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/any_view.hpp"
 #include "ptq/text/nearest_word.hpp"

@@ -17,9 +17,10 @@
 #include "ptq/dtype/concept.hpp"
 #include "ptq/dtype/stored_type.hpp"
 #include "ptq/error.hpp"
-#include "ptq/kernels/scalar.hpp"
+#include "ptq/kernels/dispatch.hpp"
+#include "ptq/kernels/executor.hpp"
+#include "ptq/kernels/panel_kernels.hpp"
 #include "ptq/policies.hpp"
-#include "ptq/quantize/blocks.hpp"
 #include "ptq/quantize/dequantize.hpp"
 #include "ptq/quantize/error_metrics.hpp"
 #include "ptq/quantize/pack.hpp"
@@ -37,8 +38,10 @@ struct dtype_row {
   element_type stored;    ///< what codes are in files; unknown: no element type is known for them
   representable limits;
   grid levels;
-  void (*decode_run)(const void* codes, std::size_t n, float scale, float* values);
-  void (*decode_each)(const void* codes, std::size_t n, const float* scales, float* values);
+  /// Values of codes at any address, by one scale or one a code (`ordinary`: see `typed_decoder`).
+  void (*decode_run)(const void* codes, std::size_t n, float scale, float* values, bool streams);
+  void (*decode_each)(const void* codes, std::size_t n, const float* scales, float* values, bool streams,
+                      bool ordinary);
 
   constexpr bool is_packed() const noexcept { return bits < 8; }
 
@@ -55,14 +58,15 @@ template <dtype D>
 struct untyped_decoding {
   using storage = typename D::storage;
 
-  static void run(const void* codes, std::size_t n, float scale, float* values) {
+  static void run(const void* codes, std::size_t n, float scale, float* values, bool streams) {
     for_each_aligned(codes, n, [&](const storage* block, std::size_t size, std::size_t first) {
-      kernels::decode_run<D>(block, size, scale, values + first);
+      kernels::decode_run<D>(block, size, scale, values + first, streams);
     });
   }
-  static void each(const void* codes, std::size_t n, const float* scales, float* values) {
+  static void each(const void* codes, std::size_t n, const float* scales, float* values, bool streams,
+                   bool ordinary) {
     for_each_aligned(codes, n, [&](const storage* block, std::size_t size, std::size_t first) {
-      kernels::decode_each<D>(block, size, scales + first, values + first);
+      kernels::decode_each<D>(block, size, scales + first, values + first, streams, ordinary);
     });
   }
 
@@ -73,9 +77,9 @@ struct untyped_decoding {
     if constexpr (alignof(storage) == 1) {
       f(static_cast<const storage*>(codes), n, 0);
     } else {
-      storage block[block_size];
-      for (std::size_t first = 0; first < n; first += block_size) {
-        const std::size_t size = (std::min)(block_size, n - first);
+      storage block[kernels::block_size];
+      for (std::size_t first = 0; first < n; first += kernels::block_size) {
+        const std::size_t size = (std::min)(kernels::block_size, n - first);
         std::memcpy(block, static_cast<const std::byte*>(codes) + first * sizeof(storage),
                     size * sizeof(storage));
         f(static_cast<const storage*>(block), size, first);
@@ -121,11 +125,12 @@ struct untyped_decoder {
   const dtype_row* dtype;
   const std::byte* codes;
 
-  void run(std::size_t at, std::size_t n, float scale, float* values) const {
-    dtype->decode_run(codes + at * dtype->code_size, n, scale, values);
+  void run(std::size_t at, std::size_t n, float scale, float* values, bool streams) const {
+    dtype->decode_run(codes + at * dtype->code_size, n, scale, values, streams);
   }
-  void each(std::size_t at, std::size_t n, const float* scales, float* values) const {
-    dtype->decode_each(codes + at * dtype->code_size, n, scales, values);
+  void each(std::size_t at, std::size_t n, const float* scales, float* values, bool streams,
+            bool ordinary) const {
+    dtype->decode_each(codes + at * dtype->code_size, n, scales, values, streams, ordinary);
   }
 };
 
@@ -134,23 +139,24 @@ struct packed_decoder {
   const dtype_row* dtype;
   std::span<const std::byte> codes;
 
-  void run(std::size_t at, std::size_t n, float scale, float* values) const {
+  void run(std::size_t at, std::size_t n, float scale, float* values, bool streams) const {
     for_each_unpacked(at, n, [&](const std::byte* block, std::size_t size, std::size_t first) {
-      dtype->decode_run(block, size, scale, values + first);
+      dtype->decode_run(block, size, scale, values + first, streams);
     });
   }
-  void each(std::size_t at, std::size_t n, const float* scales, float* values) const {
+  void each(std::size_t at, std::size_t n, const float* scales, float* values, bool streams,
+            bool ordinary) const {
     for_each_unpacked(at, n, [&](const std::byte* block, std::size_t size, std::size_t first) {
-      dtype->decode_each(block, size, scales + first, values + first);
+      dtype->decode_each(block, size, scales + first, values + first, streams, ordinary);
     });
   }
 
  private:
   template <class F>
   void for_each_unpacked(std::size_t at, std::size_t n, F&& f) const {
-    std::byte block[block_size];
-    for (std::size_t first = 0; first < n; first += block_size) {
-      const std::size_t size = (std::min)(block_size, n - first);
+    std::byte block[kernels::block_size];
+    for (std::size_t first = 0; first < n; first += kernels::block_size) {
+      const std::size_t size = (std::min)(kernels::block_size, n - first);
       ptq::unpack(codes, dtype->bits, dtype->is_signed, at + first, {block, size});
       f(static_cast<const std::byte*>(block), size, first);
     }
@@ -166,13 +172,14 @@ inline namespace PTQ_BUILD {
 ///
 /// @param codes `code_size` bytes for each element, in the target's memory order (`dense_strides`)
 /// @return as the other `dequantize`, with size_mismatch counting codes
-template <adaptable_tensor Tensor>
+template <adaptable_tensor Tensor, executor Executor = serial>
 status dequantize(const dtype_row& dtype, contiguous<const std::byte> codes, contiguous<const float> scales,
-                  granularity grain, Tensor&& target) {
+                  granularity grain, Tensor&& target, const Executor& run = {}) {
   const auto view = view_of(target);
   if (!codes.lies_as(view.shape, view.strides)) return {errc::unsupported, 0};
   return detail::dequantize_view<typename decltype(view)::value_type>(
-      view, grain, detail::untyped_decoder{&dtype, codes.data()}, codes.size() / dtype.code_size, scales);
+      view, grain, detail::untyped_decoder{&dtype, codes.data()}, codes.size() / dtype.code_size, scales,
+      run);
 }
 
 }  // namespace PTQ_BUILD

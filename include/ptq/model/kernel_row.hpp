@@ -15,23 +15,25 @@
 #include "ptq/detail/type_list.hpp"
 #include "ptq/dtype/concept.hpp"
 #include "ptq/error.hpp"
-#include "ptq/kernels/scalar.hpp"
+#include "ptq/kernels/executor.hpp"
+#include "ptq/kernels/panel_kernels.hpp"
 #include "ptq/model/dtype_row.hpp"
 #include "ptq/policies.hpp"
-#include "ptq/quantize/blocks.hpp"
 #include "ptq/quantize/quantize.hpp"
 #include "ptq/quantize/quantize_per_token.hpp"
+#include "ptq/quantize/scales.hpp"
+#include "ptq/quantize/slices.hpp"
 #include "ptq/tensor/any_view.hpp"
 #include "ptq/tensor/contiguous.hpp"
+#include "ptq/tensor/panels.hpp"
 
 namespace ptq::inline v0_1 {
 
 /// One of each dtype and arithmetic that backends ask for, for as long as the program runs.
 struct kernel_row {
   const dtype_row* dtype;
-  void (*prepare)(const float* scales, std::size_t n, float* factors);
-  void (*encode_run)(const float* values, std::size_t n, float scale, void* codes);
-  void (*encode_each)(const float* values, std::size_t n, const float* factors, void* codes);
+  /// `kernels::encode`
+  void (*encode)(const float* source, const panel& p, const float* scales, void* codes, bool streams);
 };
 
 /// How tensors become codes: what two words stand for, a dtype's and a backend's. One of each pair, for as
@@ -47,30 +49,35 @@ namespace detail {
 inline namespace PTQ_BUILD {
 
 template <dtype D, arithmetic How>
-struct untyped_encoding {
-  using storage = typename D::storage;
+void encode_untyped(const float* source, const panel& p, const float* scales, void* codes, bool streams) {
+  kernels::encode<D, How>(source, p, scales, static_cast<typename D::storage*>(codes), streams);
+}
 
-  static void run(const float* values, std::size_t n, float scale, void* codes) {
-    kernels::encode_run<D, How>(values, n, scale, static_cast<storage*>(codes));
-  }
-  static void each(const float* values, std::size_t n, const float* factors, void* codes) {
-    kernels::encode_each<D, How>(values, n, factors, static_cast<storage*>(codes));
-  }
-};
-
-/// Writes codes: `typed_encoder` for run time.
-struct untyped_encoder {
-  const kernel_row* kernels;
+/// A tensor to be quantized, and where its codes go: `typed_quantization` for run time.
+struct untyped_quantization {
+  any_view source;
+  const quantizer* how;
   std::byte* codes;
 
-  void prepare(const float* scales, std::size_t n, float* factors) const {
-    kernels->prepare(scales, n, factors);
+  std::size_t code_size() const noexcept { return how->dtype().code_size; }
+  void amax(const panel& p, float* found) const {
+    visit(source, [&]<class T>(tensor_view<const T> view) { kernels::amax<T>(view.data, p, found); });
   }
-  void run(const float* values, std::size_t n, float scale, std::size_t at) const {
-    kernels->encode_run(values, n, scale, codes + at * kernels->dtype->code_size);
+  void scales(std::span<float> amax) const {
+    visit(source, [&]<class T>(tensor_view<const T> /*view*/) {
+      kernels::scales<T>(amax.data(), amax.size(), how->numbers);
+    });
   }
-  void each(const float* values, std::size_t n, const float* factors, std::size_t at) const {
-    kernels->encode_each(values, n, factors, codes + at * kernels->dtype->code_size);
+  void encode(const panel& p, const float* scales, bool streams) const {
+    visit(source, [&]<class T>(tensor_view<const T> view) {
+      kernels::encode_elements<T>(view.data, p, how->numbers, scales,
+                                  [&](const float* floats, const panel& part, const float* own) {
+                                    how->kernels->encode(floats, part, own, codes, streams);
+                                  });
+    });
+  }
+  std::size_t first_not_finite() const {
+    return visit(source, [](const auto& view) { return find_not_finite(view); });
   }
 };
 
@@ -94,9 +101,7 @@ inline namespace PTQ_BUILD {
 
 /// The row of a dtype and an arithmetic that are known when you compile.
 template <dtype D, arithmetic How>
-inline constexpr kernel_row kernel_row_of{&dtype_row_of<D>, &detail::typed_encoder<D, How>::prepare,
-                                          &detail::untyped_encoding<D, How>::run,
-                                          &detail::untyped_encoding<D, How>::each};
+inline constexpr kernel_row kernel_row_of{&dtype_row_of<D>, &detail::encode_untyped<D, How>};
 
 template <dtype D, backend B>
 inline constexpr quantizer quantizer_of{&kernel_row_of<D, recipe_of<D, B>.how>, recipe_of<D, B>};
@@ -137,59 +142,59 @@ const quantizer* find_quantizer(std::string_view dtype_word, std::string_view ba
 /// @param codes  `code_size` bytes for each element, in any contiguous memory; written in the source's memory
 ///               order (`dense_strides`)
 /// @return as the other `quantize`, with size_mismatch counting codes
-inline status quantize(const any_view& tensor, const quantizer& how, contiguous<std::byte> codes,
-                       contiguous<float> scales, granularity grain) {
+template <executor Executor = serial>
+status quantize(const any_view& tensor, const quantizer& how, contiguous<std::byte> codes,
+                contiguous<float> scales, granularity grain, const Executor& run = {}) {
   if (const status viewable = detail::check_floats(tensor); !viewable) return viewable;
   if (!codes.lies_as(tensor.shape, tensor.strides)) return {errc::unsupported, 0};
-  return visit(tensor, [&]<class T>(tensor_view<const T> view) {
-    return detail::quantize_view<T>(view, how.numbers, grain,
-                                    detail::untyped_encoder{how.kernels, codes.data()},
-                                    codes.size() / how.dtype().code_size, scales);
-  });
+  const std::size_t count = codes.size() / how.dtype().code_size;
+  if (const status sizes = detail::check_sizes(tensor.shape, grain, scales.size(), count); !sizes)
+    return sizes;
+  return detail::quantize_slices(walk(tensor.shape, tensor.strides, grain),
+                                 detail::untyped_quantization{tensor, &how, codes.data()}, scales, run);
 }
 
 /// `quantize_by` with a dtype and a backend that are known at run time.
 ///
 /// @param codes as for `quantize`
-inline status quantize_by(const any_view& tensor, const quantizer& how, contiguous<const float> scales,
-                          contiguous<std::byte> codes, granularity grain = per_tensor()) {
+template <executor Executor = serial>
+status quantize_by(const any_view& tensor, const quantizer& how, contiguous<const float> scales,
+                   contiguous<std::byte> codes, granularity grain = per_tensor(), const Executor& run = {}) {
   if (const status viewable = detail::check_floats(tensor); !viewable) return viewable;
   const std::size_t count = codes.size() / how.dtype().code_size;
   if (const status sizes = detail::check_sizes(tensor.shape, grain, scales.size(), count); !sizes)
     return sizes;
   if (!codes.lies_as(tensor.shape, tensor.strides)) return {errc::unsupported, 0};
-  visit(tensor, [&]<class T>(tensor_view<const T> view) {
-    detail::encode_tensor<T>(view, walk(view.shape, view.strides, grain), how.numbers, scales,
-                             detail::untyped_encoder{how.kernels, codes.data()});
-  });
+  detail::encode_slices(walk(tensor.shape, tensor.strides, grain),
+                        detail::untyped_quantization{tensor, &how, codes.data()}, scales, run);
   return {};
 }
 
 /// `quantize_per_token` with a dtype and a backend that are known at run time.
 ///
 /// @param codes `code_size` bytes for each element
-inline status quantize_per_token(const any_view& tensor, const quantizer& how, contiguous<std::byte> codes,
-                                 contiguous<float> scales) {
+template <executor Executor = serial>
+status quantize_per_token(const any_view& tensor, const quantizer& how, contiguous<std::byte> codes,
+                          contiguous<float> scales, const Executor& run = {}) {
   if (const status viewable = detail::check_floats(tensor); !viewable) return viewable;
   if (!codes.lies_as(tensor.shape, row_major(tensor.shape))) return {errc::unsupported, 0};
-  const std::size_t size = how.dtype().code_size;
-  return visit(tensor, [&]<class T>(tensor_view<const T> view) {
-    return detail::quantize_tokens<T>(view, how.numbers, codes.size() / size, scales, [&](std::size_t at) {
-      return detail::untyped_encoder{how.kernels, codes.data() + at * size};
-    });
-  });
+  return detail::quantize_tokens(tensor.shape, tensor.strides, codes.size() / how.dtype().code_size,
+                                 detail::untyped_quantization{tensor, &how, codes.data()}, scales, run);
 }
 
 /// `fake_quantize` with a dtype that is known at run time.
 ///
 /// @param scale for all values; those beyond it saturate
 inline void fake_quantize(std::span<float> values, const kernel_row& kernels, float scale) noexcept {
-  alignas(std::max_align_t) std::byte codes[detail::block_size * sizeof(double)];
+  constexpr std::size_t block_size = ptq::kernels::block_size;
+  alignas(std::max_align_t) std::byte codes[block_size * sizeof(double)];
   PTQ_ASSERT(kernels.dtype->code_size <= sizeof(double));
-  for (std::size_t first = 0; first < values.size(); first += detail::block_size) {
-    const auto block = values.subspan(first, (std::min)(detail::block_size, values.size() - first));
-    kernels.encode_run(block.data(), block.size(), scale, codes);
-    kernels.dtype->decode_run(codes, block.size(), scale, block.data());
+  for (std::size_t first = 0; first < values.size(); first += block_size) {
+    const auto block = values.subspan(first, (std::min)(block_size, values.size() - first));
+    panel run;
+    run.columns = block.size();
+    kernels.encode(block.data(), run, &scale, codes, false);
+    kernels.dtype->decode_run(codes, block.size(), scale, block.data(), false);
   }
 }
 

@@ -18,7 +18,7 @@
 #include "ptq/model/kernel_row.hpp"
 #include "ptq/model/not_finite.hpp"
 #include "ptq/model/quantized_view.hpp"
-#include "ptq/quantize/blocks.hpp"
+#include "ptq/quantize/scales.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/any_view.hpp"
 #include "ptq/tensor/traits.hpp"

@@ -12,7 +12,7 @@
 #include "ptq/dtype/concept.hpp"
 #include "ptq/error.hpp"
 #include "ptq/model/dtype_row.hpp"
-#include "ptq/quantize/blocks.hpp"
+#include "ptq/quantize/scales.hpp"
 #include "ptq/tensor/contiguous.hpp"
 #include "ptq/tensor/traits.hpp"
 #include "ptq/tensor/view.hpp"

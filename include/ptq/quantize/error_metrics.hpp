@@ -13,9 +13,11 @@
 #include "ptq/backend/recipe.hpp"
 #include "ptq/detail/platform.hpp"
 #include "ptq/error.hpp"
-#include "ptq/quantize/blocks.hpp"
-#include "ptq/quantize/dequantize.hpp"
+#include "ptq/kernels/dispatch.hpp"
+#include "ptq/kernels/panel_kernels.hpp"
+#include "ptq/quantize/scales.hpp"
 #include "ptq/tensor/contiguous.hpp"
+#include "ptq/tensor/panels.hpp"
 #include "ptq/tensor/traits.hpp"
 
 namespace ptq::inline v0_1 {
@@ -52,23 +54,31 @@ class error_accumulator {
       return;
     }
     const double difference = x - y;
-    squared_error_ += difference * difference;
-    signal_ += x * x;
-    approximation_ += y * y;
-    product_ += x * y;
+    sums_[squared_error] += difference * difference;
+    sums_[signal] += x * x;
+    sums_[approximation] += y * y;
+    sums_[product] += x * y;
     if (std::fabs(difference) > max_abs_) max_abs_ = std::fabs(difference);
   }
   void add_clipped() noexcept { ++clipped_; }
 
-  /// Those of other elements of the same tensor.
+  /// Pairs that lie side by side.
+  void add(const float* x, const float* y, std::size_t n) noexcept {
+    constexpr std::uint32_t infinity = detail::infinity_bits;
+    if (kernels::amax_run<float>(x, n, 0) < infinity && kernels::amax_run<float>(y, n, 0) < infinity &&
+        kernels::with_active_set([&]<class Set>() { Set::add_errors(x, y, n, sums_, max_abs_); })) {
+      count_ += n;
+      return;
+    }
+    for (std::size_t i = 0; i < n; ++i) add(static_cast<double>(x[i]), static_cast<double>(y[i]));
+  }
+
+  /// Takes in what another has summed up.
   void merge(const error_accumulator& other) noexcept {
     count_ += other.count_;
     not_finite_ += other.not_finite_;
     clipped_ += other.clipped_;
-    squared_error_ += other.squared_error_;
-    signal_ += other.signal_;
-    approximation_ += other.approximation_;
-    product_ += other.product_;
+    for (std::size_t i = 0; i < 4; ++i) sums_[i] += other.sums_[i];
     if (other.max_abs_ > max_abs_) max_abs_ = other.max_abs_;
   }
 
@@ -84,15 +94,17 @@ class error_accumulator {
       m.cosine = 0;
       return m;
     }
-    m.mse = squared_error_ / count;
+    m.mse = sums_[squared_error] / count;
     m.max_abs = max_abs_;
-    m.sqnr_db = sqnr_db(signal_, squared_error_);
-    const double norms = std::sqrt(signal_) * std::sqrt(approximation_);
-    m.cosine = norms > 0 ? product_ / norms : (squared_error_ > 0 ? 0.0 : 1.0);
+    m.sqnr_db = sqnr_db(sums_[signal], sums_[squared_error]);
+    const double norms = std::sqrt(sums_[signal]) * std::sqrt(sums_[approximation]);
+    m.cosine = norms > 0 ? sums_[product] / norms : (sums_[squared_error] > 0 ? 0.0 : 1.0);
     return m;
   }
 
  private:
+  enum sum : std::size_t { squared_error, signal, approximation, product };
+
   /// By its bits: -ffast-math takes every number for finite.
   static bool is_finite(const double& value) noexcept {
     return (std::bit_cast<std::uint64_t>(value) >> 52 & 0x7ff) != 0x7ff;
@@ -101,10 +113,7 @@ class error_accumulator {
   std::uint64_t count_ = 0;
   std::uint64_t not_finite_ = 0;
   std::uint64_t clipped_ = 0;
-  double squared_error_ = 0;
-  double signal_ = 0;
-  double approximation_ = 0;
-  double product_ = 0;
+  double sums_[4]{};
   double max_abs_ = 0;
 };
 
@@ -118,33 +127,50 @@ struct representable {
 namespace detail {
 inline namespace PTQ_BUILD {
 
-/// Walks codes beside their source. `Decoder` as in dequantize.hpp.
+/// Counts the values of a row that its codes cannot represent.
+///
+/// @param scales one for all, or one for each value
+inline void count_clipped(const float* values, std::size_t n, const float* scales, bool each,
+                          const representable& limits, error_accumulator& sums) noexcept {
+  // A relative 1e-6 keeps the rounding of the scale itself from counting as clipping.
+  constexpr double slack = 1 + 1e-6;
+  const auto largest = [&] { return static_cast<double>(float_of(kernels::amax_run<float>(values, n, 0))); };
+  if (!each && largest() <= limits.highest * static_cast<double>(*scales) * slack) return;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double scale = static_cast<double>(scales[each ? i : 0]);
+    const double x = static_cast<double>(values[i]);
+    if (x > limits.highest * scale * slack || x < limits.lowest * scale * slack) sums.add_clipped();
+  }
+}
+
+/// Compares the values of a panel's codes with its source. `Decoder` as in panel_kernels.hpp.
+template <element T, class Decoder>
+void measure_panel(const T* source, const panel& p, const Decoder& decoder, const float* scales,
+                   const representable& limits, error_accumulator& sums) {
+  for (const panel& tile : tiles(p, kernels::block_size)) {
+    float values[kernels::block_size];
+    float originals[kernels::block_size];
+    kernels::decode<float>(static_cast<float*>(values), tile.with_elements_apart(), scales, decoder, false);
+    const bool each = tile.by == scaling::per_column;
+    for (std::size_t r = 0; r < tile.rows; ++r) {
+      float* const row = originals + r * tile.columns;
+      const T* const original = source + tile.row(r);
+      for (std::size_t c = 0; c < tile.columns; ++c)
+        row[c] = element_traits<T>::to_float(original[static_cast<std::ptrdiff_t>(c) * tile.step]);
+      count_clipped(row, tile.columns, scales + tile.scale_of(r, 0), each, limits, sums);
+    }
+    sums.add(static_cast<const float*>(originals), static_cast<const float*>(values),
+             tile.rows * tile.columns);
+  }
+}
+
+/// Walks codes beside their source.
 template <element T, class Decoder>
 error_accumulator measure_view(tensor_view<const T> source, granularity grain, const Decoder& decoder,
                                std::span<const float> scales, const representable& limits) {
   error_accumulator sums;
   const walk path(source.shape, source.strides, grain);
-  const bool each = path.channel_is_innermost();
-  path.for_each_run([&](std::ptrdiff_t offset, std::size_t at, std::size_t channel) {
-    const std::size_t length = path.run().extent;
-    for (std::size_t first = 0; first < length; first += block_size) {
-      const std::size_t n = length - first < block_size ? length - first : block_size;
-      float values[block_size] = {};
-      if (each)
-        decoder.each(at + first, n, scales.data() + first, static_cast<float*>(values));
-      else
-        decoder.run(at + first, n, scales[channel], static_cast<float*>(values));
-      for (std::size_t i = 0; i < n; ++i) {
-        const T& original = source.data[offset + static_cast<std::ptrdiff_t>(first + i) * path.run().stride];
-        const double x = static_cast<double>(element_traits<T>::to_float(original));
-        const double scale = static_cast<double>(scales[each ? first + i : channel]);
-        // A relative 1e-6 keeps the rounding of the scale itself from counting as clipping.
-        if (x > limits.highest * scale * (1 + 1e-6) || x < limits.lowest * scale * (1 + 1e-6))
-          sums.add_clipped();
-        sums.add(x, static_cast<double>(values[i]));
-      }
-    }
-  });
+  for (const panel& p : panels(path)) measure_panel(source.data, p, decoder, scales.data(), limits, sums);
   return sums;
 }
 
@@ -168,7 +194,7 @@ error_metrics quantization_error(const Tensor& tensor, contiguous<const typename
   PTQ_ASSERT(view.rank() <= max_rank);
   PTQ_ASSERT(codes.size() == view.size());
   PTQ_ASSERT(scales.size() == scale_count(view.shape, grain));
-  return detail::measure_view<value_type>(view, grain, detail::typed_decoder<D>{codes.data()}, scales,
+  return detail::measure_view<value_type>(view, grain, kernels::typed_decoder<D>{codes.data()}, scales,
                                           representable_range<D>())
       .metrics();
 }

@@ -10,9 +10,10 @@
 #include "ptq/backend/concept.hpp"
 #include "ptq/detail/platform.hpp"
 #include "ptq/error.hpp"
-#include "ptq/quantize/blocks.hpp"
-#include "ptq/quantize/dequantize.hpp"
+#include "ptq/kernels/panel_kernels.hpp"
 #include "ptq/quantize/quantize.hpp"
+#include "ptq/quantize/scales.hpp"
+#include "ptq/quantize/slices.hpp"
 #include "ptq/tensor/contiguous.hpp"
 #include "ptq/tensor/traits.hpp"
 
@@ -20,26 +21,38 @@ namespace ptq::inline v0_1 {
 namespace detail {
 inline namespace PTQ_BUILD {
 
-/// Replaces each value by that of its code, a few at a time. The scales are those to encode by.
-template <dtype D, recipe Numbers, element T>
-constexpr void fake_quantize_view(tensor_view<T> target, const walk& path, std::span<const float> scales) {
-  const std::size_t length = path.run().extent;
-  path.for_each_run([&](std::ptrdiff_t offset, std::size_t, std::size_t channel) {
-    for (std::size_t first = 0; first < length; first += block_size) {
-      const std::size_t n = length - first < block_size ? length - first : block_size;
-      const bool each = path.channel_is_innermost();
-      const std::ptrdiff_t begin = offset + static_cast<std::ptrdiff_t>(first) * path.run().stride;
-      const tensor_view<T> block(target.data + begin, {n}, {path.run().stride});
-      const std::span<const float> own = each ? scales.subspan(first, n) : scales.subspan(channel, 1);
-      const walk straight(block.shape, block.strides, each ? per_channel(0) : per_tensor());
-      typename D::storage codes[block_size] = {};
-      encode_tensor<T>(block, straight, Numbers, own, typed_encoder<D, Numbers.how>{codes});
-      float decoding[block_size] = {};
-      for (std::size_t i = 0; i < own.size(); ++i) decoding[i] = decoding_scale_of(own[i]);
-      decode_tensor<T>(block, straight, {static_cast<const float*>(decoding), own.size()},
-                       typed_decoder<D>{codes});
+/// Reads codes by the scales that they were made by.
+template <dtype D>
+struct reversing_decoder {
+  kernels::typed_decoder<D> decoder;
+
+  constexpr void run(std::size_t at, std::size_t n, const float& scale, float* values,
+                     bool streams) const noexcept {
+    decoder.run(at, n, decoding_scale_of(scale), values, streams);
+  }
+  constexpr void each(std::size_t at, std::size_t n, const float* scales, float* values, bool streams,
+                      bool ordinary) const noexcept {
+    if (ordinary) {
+      decoder.each(at, n, scales, values, streams, true);
+    } else {
+      for (std::size_t i = 0; i < n; ++i) run(at + i, 1, scales[i], values + i, streams);
     }
-  });
+  }
+};
+
+/// Replaces each value by that of its code, a tile at a time. The scales are those to encode by.
+template <dtype D, arithmetic How, element T>
+constexpr void fake_quantize_view(tensor_view<T> target, const walk& path, const recipe& numbers,
+                                  std::span<const float> scales) {
+  typename D::storage codes[kernels::block_size] = {};
+  const typed_quantization<D, How, T> encoding{target, numbers, codes};
+  const reversing_decoder<D> decoding{{codes}};
+  for (const panel& all : panels(path))
+    for (const panel& part : tiles(all, kernels::block_size)) {
+      const panel tile = part.with_codes_apart();
+      encoding.encode(tile, scales.data(), false);
+      kernels::decode<T>(target.data, tile, scales.data(), decoding, false);
+    }
 }
 
 }  // namespace PTQ_BUILD
@@ -55,14 +68,18 @@ inline namespace PTQ_BUILD {
 template <dtype D, backend B, adaptable_tensor Tensor>
 constexpr status fake_quantize(Tensor&& tensor, contiguous<float> scales,
                                granularity grain = recipe_of<D, B>.weights) {
-  constexpr recipe numbers = recipe_of<D, B>;
+  constexpr const recipe& numbers = recipe_of<D, B>;
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
   if (const status sizes = detail::check_sizes(view.shape, grain, scales.size(), view.size()); !sizes)
     return sizes;
   const walk path(view.shape, view.strides, grain);
-  if (const status found = detail::find_scales<value_type>(view, path, numbers, scales); !found) return found;
-  detail::fake_quantize_view<D, numbers, value_type>(view, path, std::span<float>(scales));
+  const std::span<float> found = scales;
+  for (float& scale : found) scale = 0;
+  detail::find_amax<value_type>(view, path, found);
+  if (!detail::are_finite(found)) return {errc::not_finite, detail::find_not_finite<value_type>(view)};
+  kernels::scales<value_type>(found.data(), found.size(), numbers);
+  detail::fake_quantize_view<D, numbers.how, value_type>(view, path, numbers, found);
   detail::make_decoding_scales(scales);
   return {};
 }
@@ -74,8 +91,9 @@ constexpr void fake_quantize(Tensor&& tensor, const float& amax) {
   const auto view = view_of(tensor);
   PTQ_ASSERT(view.rank() <= max_rank);
   const float scale = scale_for<D, B>(amax);
-  detail::fake_quantize_view<D, recipe_of<D, B>, typename decltype(view)::value_type>(
-      view, walk(view.shape, view.strides, per_tensor()), {&scale, 1});
+  const recipe& numbers = recipe_of<D, B>;
+  detail::fake_quantize_view<D, recipe_of<D, B>.how, typename decltype(view)::value_type>(
+      view, walk(view.shape, view.strides, per_tensor()), numbers, {&scale, 1});
 }
 
 }  // namespace PTQ_BUILD

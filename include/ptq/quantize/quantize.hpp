@@ -10,46 +10,13 @@
 #include "ptq/backend/recipe.hpp"
 #include "ptq/detail/platform.hpp"
 #include "ptq/error.hpp"
-#include "ptq/quantize/blocks.hpp"
+#include "ptq/kernels/executor.hpp"
+#include "ptq/quantize/scales.hpp"
+#include "ptq/quantize/slices.hpp"
 #include "ptq/tensor/contiguous.hpp"
 #include "ptq/tensor/traits.hpp"
 
 namespace ptq::inline v0_1 {
-namespace detail {
-inline namespace PTQ_BUILD {
-
-/// Writes codes of a dtype known at compile time.
-template <dtype D, arithmetic How>
-struct typed_encoder {
-  typename D::storage* codes;
-
-  static constexpr void prepare(const float* scales, std::size_t n, float* factors) noexcept {
-    for (std::size_t i = 0; i < n; ++i) factors[i] = kernels::factor_of<How>(scales[i]);
-  }
-  constexpr void run(const float* values, std::size_t n, float scale, std::size_t at) const noexcept {
-    kernels::encode_run<D, How>(values, n, scale, codes + at);
-  }
-  constexpr void each(const float* values, std::size_t n, const float* factors,
-                      std::size_t at) const noexcept {
-    kernels::encode_each<D, How>(values, n, factors, codes + at);
-  }
-};
-
-/// Checks the buffers, finds the scales, writes the codes.
-template <element T, class Encoder>
-constexpr status quantize_view(tensor_view<const T> source, const recipe& numbers, granularity grain,
-                               const Encoder& encoder, std::size_t code_count, std::span<float> scales) {
-  if (const status sizes = check_sizes(source.shape, grain, scales.size(), code_count); !sizes) return sizes;
-  const walk path(source.shape, source.strides, grain);
-  if (const status found = find_scales(source, path, numbers, scales); !found) return found;
-  encode_tensor(source, path, numbers, scales, encoder);
-  make_decoding_scales(scales);
-  return {};
-}
-
-}  // namespace PTQ_BUILD
-}  // namespace detail
-
 inline namespace PTQ_BUILD {
 
 /// Quantizes a tensor by a backend's numbers.
@@ -59,19 +26,22 @@ inline namespace PTQ_BUILD {
 ///               to any contiguous memory: a span, an array, a vector, a matrix with an adaptor
 /// @param scales 1 per tensor, or one per index of the axis; value = code * scale
 /// @param grain  how many elements share a scale; the backend's default for weights if not given
+/// @param run    who computes: `serial`, `threads`, or a callable of yours; the answer is the same
 /// @return wrong_rank, with a rank above `max_rank`; axis_out_of_range, with the axis; size_mismatch, with
 ///         the length wanted; unsupported, where a matrix for codes has another order than the source (one
 ///         is row-major, one column-major); not_finite, with the row-major index of the first NaN or infinity
 ///         (codes and scales are then unspecified)
-template <dtype D, backend B, adaptable_tensor Tensor>
+template <dtype D, backend B, adaptable_tensor Tensor, executor Executor = serial>
 constexpr status quantize(const Tensor& tensor, contiguous<typename D::storage> codes,
-                          contiguous<float> scales, granularity grain = recipe_of<D, B>.weights) {
-  constexpr recipe numbers = recipe_of<D, B>;
+                          contiguous<float> scales, granularity grain = recipe_of<D, B>.weights,
+                          const Executor& run = {}) {
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
   if (!codes.lies_as(view.shape, view.strides)) return {errc::unsupported, 0};
-  return detail::quantize_view<value_type>(
-      view, numbers, grain, detail::typed_encoder<D, numbers.how>{codes.data()}, codes.size(), scales);
+  if (const status sizes = detail::check_sizes(view.shape, grain, scales.size(), codes.size()); !sizes)
+    return sizes;
+  return detail::quantize_slices(walk(view.shape, view.strides, grain),
+                                 detail::quantization_of<D, B, value_type>(view, codes.data()), scales, run);
 }
 
 /// The scale that a backend gives a dtype for values up to amax (finite, not negative).
@@ -84,17 +54,17 @@ constexpr float scale_for(const float& amax) noexcept {
 /// saturate; NaN becomes the dtype's code for it.
 ///
 /// @return wrong_rank, axis_out_of_range, size_mismatch or unsupported, as `quantize`
-template <dtype D, backend B, adaptable_tensor Tensor>
+template <dtype D, backend B, adaptable_tensor Tensor, executor Executor = serial>
 constexpr status quantize_by(const Tensor& tensor, contiguous<const float> scales,
-                             contiguous<typename D::storage> codes, granularity grain = per_tensor()) {
-  constexpr recipe numbers = recipe_of<D, B>;
+                             contiguous<typename D::storage> codes, granularity grain = per_tensor(),
+                             const Executor& run = {}) {
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
   if (const status sizes = detail::check_sizes(view.shape, grain, scales.size(), codes.size()); !sizes)
     return sizes;
   if (!codes.lies_as(view.shape, view.strides)) return {errc::unsupported, 0};
-  detail::encode_tensor<value_type>(view, walk(view.shape, view.strides, grain), numbers, scales,
-                                    detail::typed_encoder<D, numbers.how>{codes.data()});
+  detail::encode_slices(walk(view.shape, view.strides, grain),
+                        detail::quantization_of<D, B, value_type>(view, codes.data()), scales, run);
   return {};
 }
 

@@ -10,9 +10,11 @@
 #include "ptq/backend/recipe.hpp"
 #include "ptq/detail/platform.hpp"
 #include "ptq/error.hpp"
-#include "ptq/quantize/blocks.hpp"
-#include "ptq/quantize/quantize.hpp"
+#include "ptq/kernels/executor.hpp"
+#include "ptq/quantize/scales.hpp"
+#include "ptq/quantize/slices.hpp"
 #include "ptq/tensor/contiguous.hpp"
+#include "ptq/tensor/panels.hpp"
 #include "ptq/tensor/traits.hpp"
 
 namespace ptq::inline v0_1 {
@@ -27,26 +29,52 @@ constexpr std::size_t token_count(const tensor_shape& shape) noexcept {
 namespace detail {
 inline namespace PTQ_BUILD {
 
-/// Token by token, so that each is still in the cache when its codes are written.
-///
-/// @param encoder_at gives the encoder that writes from a code on
-template <element T, class EncoderAt>
-constexpr status quantize_tokens(tensor_view<const T> source, const recipe& numbers, std::size_t code_count,
-                                 std::span<float> scales, EncoderAt&& encoder_at) {
-  const tensor_shape& shape = source.shape;
+/// The tokens of a tensor as the rows of panels. The codes are row-major.
+template <class F>
+constexpr void for_each_token_panel(const tensor_shape& shape, const tensor_strides& strides, F&& f) {
+  const std::size_t axes = shape.axes();
+  panel p;
+  p.by = scaling::per_row;
+  p.columns = axes > 0 ? shape[axes - 1] : 1;
+  p.step = axes > 0 ? strides[axes - 1] : 1;
+  p.rows = axes > 1 ? shape[axes - 2] : 1;
+  p.row_step = axes > 1 ? strides[axes - 2] : 0;
+  p.code_row_step = p.columns;
+  if (shape.size() == 0) return;
+  for (; p.scale < token_count(shape); p.scale += p.rows) {
+    p.code = p.scale * p.columns;
+    p.begin = offset_of(p.code, shape, strides);
+    f(static_cast<const panel&>(p));
+  }
+}
+
+/// Few enough tokens at a time that each is still in the cache when its codes are written.
+template <class Quantization, executor Executor>
+constexpr status quantize_tokens(const tensor_shape& shape, const tensor_strides& strides,
+                                 std::size_t code_count, const Quantization& of, std::span<float> scales,
+                                 const Executor& run) {
   if (shape.rank > max_rank) return {errc::wrong_rank, shape.rank};
   if (const std::size_t tokens = token_count(shape); scales.size() != tokens)
     return {errc::size_mismatch, tokens};
   if (code_count != shape.size()) return {errc::size_mismatch, shape.size()};
-  const std::size_t last = shape.rank > 0 ? shape.rank - 1 : 0;
-  const std::size_t features = shape.rank > 0 ? shape[last] : 1;
-  for (std::size_t token = 0; token < scales.size(); ++token) {
-    const std::size_t at = token * features;
-    const std::ptrdiff_t begin = features > 0 ? offset_of(at, shape, source.strides) : 0;
-    const tensor_view<const T> values(source.data + begin, {features}, {source.strides[last]});
-    const status done =
-        quantize_view<T>(values, numbers, per_tensor(), encoder_at(at), features, scales.subspan(token, 1));
-    if (!done) return {done.code, at + done.at};
+  for (float& scale : scales) scale = 0;
+  for_each_token_panel(shape, strides, [&](const panel& all) {
+    const std::size_t at_once = slice_size / all.columns + 1;
+    run((all.rows + at_once - 1) / at_once, [&](std::size_t i) {
+      const std::size_t first = i * at_once;
+      const panel p = all.rows_from(first, all.rows - first < at_once ? all.rows - first : at_once);
+      const std::span<float> own = scales.subspan(p.scale, p.rows);
+      of.amax(p, scales.data());
+      if (!are_finite(own)) return;
+      of.scales(own);
+      of.encode(p, scales.data(), false);
+      make_decoding_scales(own);
+    });
+  });
+  if (!are_finite(scales)) return {errc::not_finite, of.first_not_finite()};
+  if (shape.size() == 0) {
+    of.scales(scales);
+    make_decoding_scales(scales);
   }
   return {};
 }
@@ -62,17 +90,16 @@ inline namespace PTQ_BUILD {
 /// @param codes  as many as the tensor has elements; row-major whatever the source is, so that the codes of
 ///               a token lie side by side for the product with a weight
 /// @param scales one for each token (`token_count`); value = code * scale
-/// @return as `quantize`; not_finite leaves the codes of the tokens before it written
-template <dtype D, backend B, adaptable_tensor Tensor>
+/// @param run    who computes, as for `quantize`
+/// @return as `quantize`
+template <dtype D, backend B, adaptable_tensor Tensor, executor Executor = serial>
 constexpr status quantize_per_token(const Tensor& tensor, contiguous<typename D::storage> codes,
-                                    contiguous<float> scales) {
-  constexpr recipe numbers = recipe_of<D, B>;
+                                    contiguous<float> scales, const Executor& run = {}) {
   const auto view = view_of(tensor);
   using value_type = typename decltype(view)::value_type;
   if (!codes.lies_as(view.shape, row_major(view.shape))) return {errc::unsupported, 0};
-  return detail::quantize_tokens<value_type>(view, numbers, codes.size(), scales, [&](std::size_t at) {
-    return detail::typed_encoder<D, numbers.how>{codes.data() + at};
-  });
+  return detail::quantize_tokens(view.shape, view.strides, codes.size(),
+                                 detail::quantization_of<D, B, value_type>(view, codes.data()), scales, run);
 }
 
 }  // namespace PTQ_BUILD

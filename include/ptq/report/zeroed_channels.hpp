@@ -11,10 +11,11 @@
 
 #include "ptq/backend/recipe.hpp"
 #include "ptq/detail/strict_float.hpp"
+#include "ptq/kernels/panel_kernels.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/model/classes.hpp"
 #include "ptq/model/dtype_row.hpp"
-#include "ptq/quantize/blocks.hpp"
+#include "ptq/quantize/scales.hpp"
 #include "ptq/tensor/any_view.hpp"
 #include "ptq/tensor/walk.hpp"
 #include "ptq/text/phrases.hpp"
@@ -53,23 +54,23 @@ inline zeroed_channels find_zeroed_channels(const quantized_layer& q) {
   const detail::untyped_decoder decoder{&q.dtype, q.codes.data()};
   visit(q.source.weight, [&]<class T>(tensor_view<const T> view) {
     const walk path(view.shape, view.strides, channels);
-    const walk::axis& run = path.run();
-    const bool each = path.channel_is_innermost();
-    path.for_each_run([&](std::ptrdiff_t offset, std::size_t at, std::size_t channel) {
-      for (std::size_t first = 0; first < run.extent; first += detail::block_size) {
-        if (!each && seen[channel].has_code) return;
-        const std::size_t n = (std::min)(run.extent - first, detail::block_size);
-        float codes[detail::block_size] = {};
-        decoder.run(at + first, n, 1.0F, static_cast<float*>(codes));
-        for (std::size_t i = 0; i < n; ++i) {
-          const T& value = view.data[offset + static_cast<std::ptrdiff_t>(first + i) * run.stride];
-          detail::channel_evidence& evidence = seen[each ? first + i : channel];
-          const std::uint32_t bits = detail::bits_of(element_traits<T>::to_float(value));
-          evidence.has_value = evidence.has_value || bits << 1 != 0;
-          evidence.has_code = evidence.has_code || codes[i] != 0;
+    for (const panel& all : panels(path)) {
+      for (const panel& tile : tiles(all, kernels::block_size)) {
+        float codes[kernels::block_size];
+        for (std::size_t r = 0; r < tile.rows; ++r) {
+          const bool each = tile.by == scaling::per_column;
+          if (!each && seen[tile.scale_of(r, 0)].has_code) continue;
+          decoder.run(tile.code_row(r), tile.columns, 1.0F, static_cast<float*>(codes), false);
+          for (std::size_t c = 0; c < tile.columns; ++c) {
+            const T& value = view.data[tile.row(r) + static_cast<std::ptrdiff_t>(c) * tile.step];
+            detail::channel_evidence& evidence = seen[tile.scale_of(r, c)];
+            const std::uint32_t bits = detail::bits_of(element_traits<T>::to_float(value));
+            evidence.has_value = evidence.has_value || bits << 1 != 0;
+            evidence.has_code = evidence.has_code || codes[c] != 0;
+          }
         }
       }
-    });
+    }
   });
   const auto count = std::count_if(
       seen.begin(), seen.end(), [](const auto& channel) { return channel.has_value && !channel.has_code; });

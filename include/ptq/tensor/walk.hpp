@@ -53,6 +53,9 @@ struct walk {
   std::array<axis, max_rank> axes{};
   std::size_t rank = 0;
   bool is_empty = false;
+  std::ptrdiff_t first_source = 0;  // where it begins: 0, but for parts
+  std::size_t first_dense = 0;
+  std::size_t first_channel = 0;
 
   constexpr walk(const tensor_shape& shape, const tensor_strides& strides, granularity grain) noexcept {
     const tensor_strides dense = dense_strides(shape, strides);
@@ -69,31 +72,30 @@ struct walk {
   /// True where each element of a run has a scale of its own.
   constexpr bool channel_is_innermost() const noexcept { return run().is_channel; }
 
-  /// Calls f(source offset, code offset, channel) at the start of each run. `channel` is 0 where the run is
-  /// the channel.
-  template <class F>
-  constexpr void for_each_run(F&& f) const {
-    if (is_empty) return;
-    std::array<std::size_t, max_rank> index{};
-    std::ptrdiff_t source = 0;
-    std::ptrdiff_t dense = 0;
-    std::size_t channel = 0;
-    for (;;) {
-      f(source, static_cast<std::size_t>(dense), channel);
-      std::size_t k = rank - 1;
-      for (;; --k) {
-        if (k == 0) return;
-        const axis& a = axes[k - 1];
-        source += a.stride;
-        dense += a.dense;
-        if (a.is_channel) ++channel;
-        if (++index[k - 1] < a.extent) break;
-        source -= a.stride * static_cast<std::ptrdiff_t>(a.extent);
-        dense -= a.dense * static_cast<std::ptrdiff_t>(a.extent);
-        if (a.is_channel) channel = 0;
-        index[k - 1] = 0;
-      }
-    }
+  /// How many channels it has: 1 where they are not told apart, 0 where there is no element.
+  constexpr std::size_t channels() const noexcept {
+    if (is_empty) return 0;
+    for (std::size_t k = 0; k < rank; ++k)
+      if (axes[k].is_channel) return axes[k].extent;
+    return 1;
+  }
+
+  /// The number of elements.
+  constexpr std::size_t size() const noexcept {
+    std::size_t product = is_empty ? 0 : 1;
+    for (std::size_t k = 0; k < rank; ++k) product *= axes[k].extent;
+    return product;
+  }
+
+  /// Some indices of one axis: the same elements, codes and channels as in the whole.
+  constexpr walk part(std::size_t at, std::size_t first, std::size_t count) const noexcept {
+    walk cut = *this;
+    axis& a = cut.axes[at];
+    cut.first_source += a.stride * static_cast<std::ptrdiff_t>(first);
+    cut.first_dense += static_cast<std::size_t>(a.dense) * first;
+    if (a.is_channel) cut.first_channel += first;
+    a.extent = count;
+    return cut;
   }
 
  private:

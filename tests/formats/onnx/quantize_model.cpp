@@ -16,7 +16,7 @@
 #include "ptq/formats/onnx.hpp"
 #include "ptq/model/backend_row.hpp"
 #include "ptq/model/match.hpp"
-#include "ptq/quantize/blocks.hpp"
+#include "ptq/quantize/scales.hpp"
 
 namespace {
 

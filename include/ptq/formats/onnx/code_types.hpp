@@ -74,7 +74,7 @@ inline bool decodes_alike(const dtype_row& dtype, element_type type) {
     alignas(std::uint32_t) std::array<std::byte, sizeof stored> bytes{};
     std::memcpy(bytes.data(), &stored, sizeof stored);
     float value = 0;
-    dtype.decode_run(bytes.data(), 1, 1.0F, &value);
+    dtype.decode_run(bytes.data(), 1, 1.0F, &value, false);
     const std::uint32_t expected = coded_number(type, wide);
     if (bits_of(value) != expected && !(is_nan(bits_of(value)) && is_nan(expected))) return false;
   }

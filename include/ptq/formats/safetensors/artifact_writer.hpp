@@ -28,7 +28,7 @@
 #include "ptq/model/dtype_row.hpp"
 #include "ptq/model/plan.hpp"
 #include "ptq/model/quantized_view.hpp"
-#include "ptq/quantize/blocks.hpp"
+#include "ptq/quantize/scales.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/any_view.hpp"
 #include "ptq/tensor/contiguous.hpp"

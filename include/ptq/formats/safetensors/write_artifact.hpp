@@ -34,7 +34,7 @@
 #include "ptq/model/plan.hpp"
 #include "ptq/model/weight_parts.hpp"
 #include "ptq/policies.hpp"
-#include "ptq/quantize/blocks.hpp"
+#include "ptq/quantize/scales.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/any_view.hpp"
 #include "ptq/version.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kernels against one value at a time on integers: every path, scales on both sides of every limit.
-#include "ptq/kernels/scalar.hpp"
+#include "ptq/kernels/portable.hpp"
 
 #include <doctest/doctest.h>
 
@@ -19,6 +19,7 @@
 using ptq::arithmetic;
 using ptq::detail::bits_of;
 using ptq::detail::float_of;
+using ptq::kernels::portable;
 
 namespace {
 
@@ -56,12 +57,12 @@ void check_encoding(float scale) {
     expected.push_back(D::encode(float_of(quotient)));
   }
   std::vector<typename D::storage> codes(values.size());
-  ptq::kernels::encode_run<D, How>(values.data(), values.size(), scale, codes.data());
+  portable::encode_run<D, How>(values.data(), values.size(), factor, codes.data());
   CHECK(test::differences(codes, expected) == 0);
 
   const std::vector<float> factors(values.size(), factor);
   std::vector<typename D::storage> each(values.size());
-  ptq::kernels::encode_each<D, How>(values.data(), values.size(), factors.data(), each.data());
+  portable::encode_each<D, How>(values.data(), values.size(), factors.data(), each.data());
   CHECK(test::differences(each, expected) == 0);
 }
 
@@ -76,11 +77,11 @@ void check_decoding(float scale) {
     expected.push_back(float_of(ptq::detail::multiply(bits_of(D::decode(code)), bits_of(scale))));
   }
   std::vector<float> run(256);
-  ptq::kernels::decode_run<D>(codes.data(), codes.size(), scale, run.data());
+  portable::decode_run<D>(codes.data(), codes.size(), scale, run.data());
   CHECK(test::differences(run, expected) == 0);
   const std::vector<float> all(256, scale);
   std::vector<float> each(256);
-  ptq::kernels::decode_each<D>(codes.data(), codes.size(), all.data(), each.data());
+  portable::decode_each<D>(codes.data(), codes.size(), all.data(), each.data());
   CHECK(test::differences(each, expected) == 0);
 }
 
@@ -114,18 +115,18 @@ TEST_CASE_TEMPLATE("the same where the program flushes subnormals to zero", D, p
 TEST_CASE("native values come through as they are") {
   const std::vector<float> values = make_values(1.0F);
   std::vector<float> codes(values.size());
-  ptq::kernels::encode_run<ptq::native, arithmetic::divide>(values.data(), values.size(), 1.0F, codes.data());
+  portable::encode_run<ptq::native, arithmetic::divide>(values.data(), values.size(), 1.0F, codes.data());
   CHECK(test::differences(codes, values) == 0);
 }
 
 TEST_CASE("the largest magnitude; NaN and infinity win") {
   std::vector<float> values{1.0F, -3.0F, 0x1p-149F, -0.0F};
-  CHECK(ptq::kernels::amax_run(values.data(), values.size(), 0) == bits_of(3.0F));
-  CHECK(ptq::kernels::amax_run(values.data(), values.size(), bits_of(4.0F)) == bits_of(4.0F));
-  CHECK(ptq::kernels::amax_run(values.data(), 0, 7) == 7);
-  CHECK(ptq::kernels::amax_run(values.data() + 2, 2, 0) == 1);
+  CHECK(portable::amax_run<float>(values.data(), values.size(), 0) == bits_of(3.0F));
+  CHECK(portable::amax_run<float>(values.data(), values.size(), bits_of(4.0F)) == bits_of(4.0F));
+  CHECK(portable::amax_run<float>(values.data(), 0, 7) == 7);
+  CHECK(portable::amax_run<float>(values.data() + 2, 2, 0) == 1);
   values.push_back(float_of(0xff800000u));
-  CHECK(ptq::kernels::amax_run(values.data(), values.size(), 0) == 0x7f800000u);
+  CHECK(portable::amax_run<float>(values.data(), values.size(), 0) == 0x7f800000u);
   values.push_back(float_of(0xffc00000u));
-  CHECK(ptq::kernels::amax_run(values.data(), values.size(), 0) == 0x7fc00000u);
+  CHECK(portable::amax_run<float>(values.data(), values.size(), 0) == 0x7fc00000u);
 }

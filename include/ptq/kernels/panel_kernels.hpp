@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file panel_kernels.hpp The kernels over panels: amax, encode, decode.
+#ifndef PTQ_KERNELS_PANEL_KERNELS_HPP
+#define PTQ_KERNELS_PANEL_KERNELS_HPP
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+#include "ptq/backend/recipe.hpp"
+#include "ptq/detail/platform.hpp"
+#include "ptq/detail/strict_float.hpp"
+#include "ptq/dtype/concept.hpp"
+#include "ptq/kernels/dispatch.hpp"
+#include "ptq/tensor/element.hpp"
+#include "ptq/tensor/panels.hpp"
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_BUILD {
+
+/// How many factors are prepared at once, and how many elements go through a buffer.
+inline constexpr std::size_t block_size = PTQ_NATIVE ? 2048 : 256;
+
+/// Rows shorter than this are taken together, with a factor an element.
+inline constexpr std::size_t short_row = 64;
+
+/// Whether there are rows for a set to take together.
+constexpr bool has_short_rows(const panel& p) noexcept {
+  return p.by == scaling::per_row && p.rows > 1 && p.columns < short_row && p.is_run() &&
+         is_for_a_set(p.step);
+}
+
+/// Factors of short rows as one factor an element. Sets write up to a row more.
+struct repeated_factors {
+  float each[block_size + short_row];
+
+  const float* of(const float* factors, std::size_t rows, std::size_t columns) noexcept {
+    with_active_set([&]<class Set>() { Set::repeat(factors, rows, columns, static_cast<float*>(each)); });
+    return static_cast<const float*>(each);
+  }
+};
+
+/// Calls f(const float* source, const panel&) with the elements of a panel as floats that lie side by side in
+/// each row: as they are, or a tile at a time through a buffer on the stack.
+template <element T, class F>
+constexpr void as_floats(const T* source, const panel& p, const F& f) {
+  if constexpr (std::same_as<T, float>) {
+    if (p.step == 1) {
+      f(source, p);
+      return;
+    }
+  }
+  float buffer[block_size];
+  for (const panel& tile : tiles(p, block_size)) {
+    for (std::size_t r = 0; r < tile.rows; ++r)
+      widen<T>(source + tile.row(r), tile.step, tile.columns, buffer + r * tile.columns);
+    f(static_cast<const float*>(buffer), tile.with_elements_apart());
+  }
+}
+
+/// Raises the largest magnitudes that were found so far (as floats) to those of a panel. NaN and infinity
+/// win.
+///
+/// @param source the element whose indices are all 0
+/// @param found  one for each scale of the tensor
+template <element T>
+constexpr void amax_of_rows(const T* source, const panel& p, float* found) noexcept {
+  found += p.scale;
+  if constexpr (has_elements<T>)
+    if (has_short_rows(p) && with_active_set([&]<class Set>() {
+          Set::template amax_rows<T>(source + p.begin, p.rows, p.columns, found);
+        }))
+      return;
+  for (std::size_t r = 0; r < p.rows; ++r) {
+    if (p.by == scaling::per_column) {
+      amax_each<T>(source + p.row(r), p.columns, found);
+    } else {
+      float& seen = found[p.by == scaling::per_row ? r : 0];
+      seen = detail::float_of(amax_run<T>(source + p.row(r), p.columns, detail::bits_of(seen)));
+    }
+  }
+}
+
+template <element T>
+constexpr void amax(const T* source, const panel& p, float* found) noexcept {
+  if constexpr (has_elements<T>) {
+    if (p.step == 1) {
+      amax_of_rows<T>(source, p, found);
+      return;
+    }
+  }
+  as_floats<T>(source, p,
+               [&](const float* floats, const panel& part) { amax_of_rows<float>(floats, part, found); });
+}
+
+/// Writes the codes of a panel of elements that lie side by side in each row: floats, or what sets can load.
+///
+/// @param scales  to encode by, one for each scale of the tensor
+/// @param codes   of the whole tensor
+/// @param streams whether the codes are too many to stay in the cache
+template <dtype D, arithmetic How, element T = float>
+constexpr void encode(const T* source, const panel& p, const float* scales, typename D::storage* codes,
+                      bool streams) noexcept {
+  scales += p.scale;
+  float factors[block_size];
+  const bool per_row = p.by == scaling::per_row;
+  const bool per_column = p.by == scaling::per_column;
+  if (has_codes<D> && has_short_rows(p)) {
+    repeated_factors repeated;
+    const std::size_t at_once = block_size / p.columns;
+    for (std::size_t r = 0; r < p.rows; r += at_once) {
+      const std::size_t rows = p.rows - r < at_once ? p.rows - r : at_once;
+      const bool ordinary = kernels::factors<How>(scales + r, rows, static_cast<float*>(factors));
+      const float* const each = repeated.of(static_cast<const float*>(factors), rows, p.columns);
+      encode_each<D, How, T>(source + p.row(r), rows * p.columns, each, codes + p.code_row(r), streams,
+                             ordinary);
+    }
+    return;
+  }
+  // Factors are prepared in blocks: of all rows, or of some columns for all rows.
+  const std::size_t count = per_row ? p.rows : per_column ? p.columns : 1;
+  for (std::size_t first = 0; first < count; first += block_size) {
+    const std::size_t n = count - first < block_size ? count - first : block_size;
+    const bool ordinary = kernels::factors<How>(scales + first, n, static_cast<float*>(factors));
+    const std::size_t begin = per_row ? first : 0;
+    const std::size_t end = per_row ? first + n : p.rows;
+    for (std::size_t r = begin; r < end; ++r) {
+      const T* const row = source + p.row(r);
+      if (per_column)
+        encode_each<D, How, T>(row + first, n, static_cast<const float*>(factors),
+                               codes + p.code_row(r) + first, streams, ordinary);
+      else
+        encode_run<D, How, T>(row, p.columns, factors[per_row ? r - begin : 0], codes + p.code_row(r),
+                              streams);
+    }
+  }
+}
+
+/// Rounds the quotients of a panel of floats to T, into a buffer.
+template <arithmetic How, element T>
+constexpr void round_panel(const float* source, const panel& p, const float* scales,
+                           float* quotients) noexcept {
+  float factors[block_size];
+  for (std::size_t r = 0; r < p.rows; ++r) {
+    const bool each = p.by == scaling::per_column;
+    kernels::factors<How>(scales + p.scale_of(r, 0), each ? p.columns : 1, static_cast<float*>(factors));
+    round_quotients<How, T>(source + p.row(r), p.columns, static_cast<const float*>(factors), each ? 1 : 0,
+                            quotients + r * p.columns);
+  }
+}
+
+/// Writes the codes of a panel of any elements.
+///
+/// @param numbers the arithmetic, and whether quotients are rounded to T before they are rounded to codes
+/// @param encode  f(floats, panel, scales): `encode` above
+template <element T, class Encode>
+constexpr void encode_elements(const T* source, const panel& p, const recipe& numbers, const float* scales,
+                               const Encode& encode) {
+  if constexpr (detail::is_half<T>) {
+    if (numbers.halves == half_rounding::scale_and_quotient) {
+      as_floats<T>(source, p, [&](const float* floats, const panel& tile) {
+        float quotients[block_size];
+        if (numbers.how == arithmetic::divide)
+          round_panel<arithmetic::divide, T>(floats, tile, scales, static_cast<float*>(quotients));
+        else
+          round_panel<arithmetic::multiply_by_reciprocal, T>(floats, tile, scales,
+                                                             static_cast<float*>(quotients));
+        panel unscaled = tile;
+        unscaled.by = scaling::one;
+        unscaled.scale = 0;
+        const float one = 1;
+        encode(static_cast<const float*>(quotients), unscaled, &one);
+      });
+      return;
+    }
+  }
+  as_floats<T>(source, p, [&](const float* floats, const panel& part) { encode(floats, part, scales); });
+}
+
+/// Reads codes of a dtype known at compile time. A decoder reads `n` codes from a place on: `run` by one
+/// scale, `each` by one scale a code, and `ordinary` tells whether `are_ordinary` holds for those.
+template <dtype D>
+struct typed_decoder {
+  const typename D::storage* codes;
+
+  constexpr void run(std::size_t at, std::size_t n, const float& scale, float* values,
+                     bool streams) const noexcept {
+    decode_run<D>(codes + at, n, scale, values, streams);
+  }
+  constexpr void each(std::size_t at, std::size_t n, const float* scales, float* values, bool streams,
+                      bool ordinary) const noexcept {
+    decode_each<D>(codes + at, n, scales, values, streams, ordinary);
+  }
+};
+
+/// Decodes part of a row into the target: as it is where floats lie side by side, else through a buffer.
+template <element T, class Decode>
+constexpr void decode_row(T* target, std::ptrdiff_t step, std::size_t n, const Decode& decode) {
+  if constexpr (std::same_as<T, float>) {
+    if (step == 1) {
+      decode(0, n, target);
+      return;
+    }
+  }
+  float buffer[block_size];
+  for (std::size_t first = 0; first < n; first += block_size) {
+    const std::size_t size = n - first < block_size ? n - first : block_size;
+    decode(first, size, static_cast<float*>(buffer));
+    for (std::size_t i = 0; i < size; ++i)
+      target[static_cast<std::ptrdiff_t>(first + i) * step] = element_traits<T>::from_float(buffer[i]);
+  }
+}
+
+/// Writes the values of a panel.
+///
+/// @param target the element whose indices are all 0
+/// @param scales to decode by, one for each scale of the tensor
+template <element T, class Decoder>
+constexpr void decode(T* target, const panel& p, const float* scales, const Decoder& decoder, bool streams) {
+  scales += p.scale;
+  const bool each = p.by == scaling::per_column;
+  const bool ordinary = each && are_ordinary(scales, p.columns);
+  if constexpr (PTQ_NATIVE) {
+    if (has_short_rows(p)) {
+      repeated_factors repeated;
+      const std::size_t at_once = block_size / p.columns;
+      for (std::size_t r = 0; r < p.rows; r += at_once) {
+        const std::size_t rows = p.rows - r < at_once ? p.rows - r : at_once;
+        const float* const own = repeated.of(scales + r, rows, p.columns);
+        const bool all = are_ordinary(scales + r, rows);
+        decode_row<T>(target + p.row(r), p.step, rows * p.columns,
+                      [&](std::size_t first, std::size_t n, float* values) {
+                        decoder.each(p.code_row(r) + first, n, own + first, values, streams, all);
+                      });
+      }
+      return;
+    }
+  }
+  for (std::size_t r = 0; r < p.rows; ++r)
+    decode_row<T>(target + p.row(r), p.step, p.columns, [&](std::size_t first, std::size_t n, float* values) {
+      const std::size_t at = p.code_row(r) + first;
+      if (each)
+        decoder.each(at, n, scales + first, values, streams, ordinary);
+      else
+        decoder.run(at, n, scales[p.by == scaling::per_row ? r : 0], values, streams);
+    });
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_KERNELS_PANEL_KERNELS_HPP

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file portable.hpp The reference kernels: plain loops over contiguous floats, constexpr, the same bits
+/// everywhere.
+///
+/// Two shapes: a run with one scale (`*_run`), and a run with one factor an element (`*_each`). A factor is
+/// what the arithmetic needs: the scale to divide by, or its reciprocal to multiply by.
+#ifndef PTQ_KERNELS_PORTABLE_HPP
+#define PTQ_KERNELS_PORTABLE_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "ptq/backend/recipe.hpp"
+#include "ptq/detail/platform.hpp"
+#include "ptq/detail/strict_float.hpp"
+#include "ptq/dtype/concept.hpp"
+#include "ptq/tensor/element.hpp"
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_BUILD {
+
+inline constexpr bool exact_division = PTQ_EXACT_DIVISION;
+
+/// The scale to encode by, for an amax in a tensor of elements T. Where it underflows to 0 it is infinity:
+/// then every code is that of 0.
+template <element T>
+constexpr float encoding_scale_of(const float& amax, const recipe& numbers) noexcept {
+  if (numbers.divisor == 0) return 1;
+  std::uint32_t scale =
+      detail::magnitude(detail::divide(detail::bits_of(amax), detail::bits_of(numbers.divisor)));
+  if constexpr (detail::is_half<T>) {
+    if (numbers.halves != half_rounding::nothing)
+      scale = detail::bits_of(
+          element_traits<T>::to_float(element_traits<T>::from_float(detail::float_of(scale))));
+  }
+  const std::uint32_t floor = detail::bits_of(numbers.floor);
+  if (scale < floor) scale = floor;  // magnitudes compare as integers
+  return detail::float_of(scale == 0 ? detail::infinity_bits : scale);
+}
+
+PTQ_PRECISE_PUSH
+
+/// The scale, or its reciprocal.
+template <arithmetic How>
+constexpr float factor_of(const float& scale) noexcept {
+  if constexpr (How == arithmetic::divide)
+    return scale;
+  else
+    return detail::float_of(detail::divide(detail::one_bits, detail::bits_of(scale)));
+}
+
+/// One quotient, correctly rounded whatever the flags.
+template <arithmetic How>
+constexpr float apply_strictly(const float& value, const float& factor) noexcept {
+  const std::uint32_t x = detail::bits_of(value);
+  const std::uint32_t f = detail::bits_of(factor);
+  return detail::float_of(How == arithmetic::divide ? detail::divide(x, f) : detail::multiply(x, f));
+}
+
+/// One quotient by the hardware: for ordinary factors only, and division only where the compiler leaves it
+/// alone.
+template <arithmetic How>
+constexpr float apply_directly(const float& value, const float& factor) noexcept {
+  if constexpr (How == arithmetic::divide)
+    return value / factor;
+  else
+    return value * factor;
+}
+
+/// Flush-to-zero changes subnormal quotients of ordinary factors only; a dtype of small range rounds those to
+/// 0 anyway.
+template <dtype D>
+inline constexpr bool has_small_range = D::max_finite <= 0x1p32F;
+
+/// Whether the hardware may do it. Not in constant expressions, where NaN and overflow are errors.
+template <dtype D, arithmetic How>
+constexpr bool can_apply_directly(const float& factor) noexcept {
+  return has_small_range<D> && (How == arithmetic::multiply_by_reciprocal || exact_division) &&
+         detail::is_ordinary(detail::bits_of(factor)) && !std::is_constant_evaluated();
+}
+
+/// value * scale, rounded once.
+template <dtype D>
+constexpr float scale_up(const float& value, const float& scale) noexcept {
+  if (detail::bits_of(scale) == detail::one_bits) return value;
+  if (has_small_range<D> && detail::is_ordinary(detail::bits_of(scale)) && !std::is_constant_evaluated())
+    return value * scale;
+  return detail::float_of(detail::multiply(detail::bits_of(value), detail::bits_of(scale)));
+}
+
+struct portable {
+  template <dtype D, arithmetic How>
+  static constexpr void encode_run(const float* values, std::size_t n, const float& factor,
+                                   typename D::storage* codes) noexcept {
+    if (detail::bits_of(factor) == detail::one_bits) {
+      for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(values[i]);
+    } else if (can_apply_directly<D, How>(factor)) {
+      for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_directly<How>(values[i], factor));
+    } else {
+      for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_strictly<How>(values[i], factor));
+    }
+  }
+
+  template <dtype D, arithmetic How>
+  static constexpr void encode_each(const float* values, std::size_t n, const float* factors,
+                                    typename D::storage* codes) noexcept {
+    for (std::size_t i = 0; i < n; ++i) {
+      codes[i] =
+          D::encode(can_apply_directly<D, How>(factors[i]) ? apply_directly<How>(values[i], factors[i])
+                                                           : apply_strictly<How>(values[i], factors[i]));
+    }
+  }
+
+  /// Quotients rounded to T, for recipes that ask for it; factors `step` apart (0: one for all).
+  template <arithmetic How, element T>
+  static constexpr void round_quotients(const float* values, std::size_t n, const float* factors,
+                                        std::size_t step, float* quotients) noexcept {
+    for (std::size_t i = 0; i < n; ++i) {
+      const float quotient = apply_strictly<How>(values[i], factors[i * step]);
+      quotients[i] = element_traits<T>::to_float(element_traits<T>::from_float(quotient));
+    }
+  }
+
+  template <dtype D>
+  static constexpr void decode_run(const typename D::storage* codes, std::size_t n, const float& scale,
+                                   float* values) noexcept {
+    for (std::size_t i = 0; i < n; ++i) values[i] = scale_up<D>(D::decode(codes[i]), scale);
+  }
+
+  template <dtype D>
+  static constexpr void decode_each(const typename D::storage* codes, std::size_t n, const float* scales,
+                                    float* values) noexcept {
+    for (std::size_t i = 0; i < n; ++i) values[i] = scale_up<D>(D::decode(codes[i]), scales[i]);
+  }
+
+  /// The largest magnitude as float bits, starting from `seen`. NaN and infinity win: a result of 0x7f800000
+  /// or more says that the run holds one.
+  template <element T>
+  static constexpr std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
+    for (std::size_t i = 0; i < n; ++i) {
+      const float value = element_traits<T>::to_float(values[i]);
+      const std::uint32_t bits = detail::magnitude(detail::bits_of(value));
+      seen = bits > seen ? bits : seen;
+    }
+    return seen;
+  }
+
+  /// The same for each element by itself.
+  template <element T>
+  static constexpr void amax_each(const T* values, std::size_t n, float* amax) noexcept {
+    for (std::size_t i = 0; i < n; ++i)
+      amax[i] = detail::float_of(amax_run<T>(values + i, 1, detail::bits_of(amax[i])));
+  }
+
+  /// Turns the largest magnitudes, all finite, into scales to encode by.
+  template <element T>
+  static constexpr void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
+    for (std::size_t i = 0; i < n; ++i) amax[i] = encoding_scale_of<T>(amax[i], numbers);
+  }
+
+  template <arithmetic How>
+  static constexpr void factors(const float* scales, std::size_t n, float* factors) noexcept {
+    for (std::size_t i = 0; i < n; ++i) factors[i] = factor_of<How>(scales[i]);
+  }
+};
+
+PTQ_PRECISE_POP
+
+}  // namespace PTQ_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_KERNELS_PORTABLE_HPP
