@@ -1228,6 +1228,7 @@ struct [[gnu::may_alias]] half {
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace ptq::inline v0_1 {
 
@@ -1282,6 +1283,12 @@ namespace detail {
 
 template <element T>
 inline constexpr bool is_half = sizeof(T) == 2;
+
+/// The type of this library that has the layout of T; float for float64, which is rounded to it.
+template <element T>
+using plain_element = std::conditional_t<
+    element_traits<T>::type == element_type::float16, half,
+    std::conditional_t<element_traits<T>::type == element_type::bfloat16, bfloat16, float>>;
 
 }  // namespace detail
 }  // namespace ptq::inline v0_1
@@ -1366,6 +1373,30 @@ constexpr bool can_apply_directly(const float& factor) noexcept {
          detail::is_ordinary(detail::bits_of(factor)) && !std::is_constant_evaluated();
 }
 
+/// Whether a quotient that the hardware may get a little wrong is worth a look: see `encode_guessed`.
+template <dtype D, arithmetic How>
+constexpr bool can_guess(const float& factor) noexcept {
+  return has_small_range<D> && std::is_integral_v<typename D::storage> && !exact_division &&
+         How == arithmetic::divide && detail::is_ordinary(detail::bits_of(factor)) &&
+         !std::is_constant_evaluated();
+}
+
+/// The code of a quotient that flags allow the compiler to get a little wrong: that of its neighbours on both
+/// sides where they agree, as codes are in the order of values; else that of the exact quotient.
+template <dtype D>
+constexpr typename D::storage encode_guessed(const float& value, const float& scale) noexcept {
+  constexpr std::uint32_t doubt = 64;  // in the last place: far more than any approximation is off
+  const float guess = value / scale;
+  const std::uint32_t size = detail::magnitude(detail::bits_of(guess));
+  if (detail::is_finite(detail::bits_of(value)) && size < detail::infinity_bits - doubt) {
+    const std::uint32_t sign = detail::bits_of(value) & detail::sign_bit;
+    const auto low = D::encode(detail::float_of(sign | (size < doubt ? 0u : size - doubt)));
+    const auto high = D::encode(detail::float_of(sign | (size + doubt)));
+    if (low == high) return low;
+  }
+  return D::encode(apply_strictly<arithmetic::divide>(value, scale));
+}
+
 /// value * scale, rounded once.
 template <dtype D>
 constexpr float scale_up(const float& value, const float& scale) noexcept {
@@ -1383,6 +1414,8 @@ struct portable {
       for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(values[i]);
     } else if (can_apply_directly<D, How>(factor)) {
       for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_directly<How>(values[i], factor));
+    } else if (can_guess<D, How>(factor)) {
+      for (std::size_t i = 0; i < n; ++i) codes[i] = encode_guessed<D>(values[i], factor);
     } else {
       for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_strictly<How>(values[i], factor));
     }
@@ -1392,9 +1425,12 @@ struct portable {
   static constexpr void encode_each(const float* values, std::size_t n, const float* factors,
                                     typename D::storage* codes) noexcept {
     for (std::size_t i = 0; i < n; ++i) {
-      codes[i] =
-          D::encode(can_apply_directly<D, How>(factors[i]) ? apply_directly<How>(values[i], factors[i])
-                                                           : apply_strictly<How>(values[i], factors[i]));
+      if (can_guess<D, How>(factors[i]))
+        codes[i] = encode_guessed<D>(values[i], factors[i]);
+      else
+        codes[i] =
+            D::encode(can_apply_directly<D, How>(factors[i]) ? apply_directly<How>(values[i], factors[i])
+                                                             : apply_strictly<How>(values[i], factors[i]));
     }
   }
 
@@ -2361,8 +2397,8 @@ template <dtype D, arithmetic How, element_type Type, element_type Rounding, cla
 
 /// Up to 31 codes, through buffers of a block.
 template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
-inline void encode_some(const unsigned char* values, std::size_t n, const Factors& factors, std::size_t at,
-                        typename D::storage* codes) noexcept {
+[[gnu::noinline]] inline void encode_some(const unsigned char* values, std::size_t n, const Factors& factors,
+                                          std::size_t at, typename D::storage* codes) noexcept {
   constexpr std::size_t size = sizeof(typename source<Type>::stored);
   alignas(32) unsigned char value_buffer[block * size] = {};
   alignas(32) float factor_buffer[block];
@@ -2483,8 +2519,8 @@ template <dtype D, class Scales>
 
 /// Up to 15 values, through buffers.
 template <dtype D, class Scales>
-inline void decode_some(const typename D::storage* codes, std::size_t n, const Scales& scales, std::size_t at,
-                        float* values) noexcept {
+[[gnu::noinline]] inline void decode_some(const typename D::storage* codes, std::size_t n,
+                                          const Scales& scales, std::size_t at, float* values) noexcept {
   alignas(32) unsigned char code_buffer[2 * lanes] = {};
   alignas(32) float scale_buffer[2 * lanes];
   alignas(32) float value_buffer[2 * lanes];
@@ -3178,9 +3214,8 @@ struct encoder<fp8_e5m2> : fp8_encoder<fp8_e5m2> {};
 
 /// Up to 64 codes.
 template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
-[[gnu::always_inline]] inline void encode_some(const unsigned char* values, std::size_t n,
-                                               const Factors& factors, std::size_t at,
-                                               typename D::storage* codes) noexcept {
+[[gnu::noinline]] inline void encode_some(const unsigned char* values, std::size_t n, const Factors& factors,
+                                          std::size_t at, typename D::storage* codes) noexcept {
   using from = source<Type>;
   constexpr std::size_t size = lanes * sizeof(typename from::stored);
   const std::uint64_t mask = first_of_block(n);
@@ -3300,8 +3335,8 @@ struct each_scale {
 
 /// Up to 32 values.
 template <dtype D, class Scales>
-[[gnu::always_inline]] inline void decode_some(const typename D::storage* codes, std::size_t n,
-                                               const Scales& scales, std::size_t at, float* values) noexcept {
+[[gnu::noinline]] inline void decode_some(const typename D::storage* codes, std::size_t n,
+                                          const Scales& scales, std::size_t at, float* values) noexcept {
   const auto mask = static_cast<__mmask32>(first_of_block(n));
   const __mmask16 m0 = lanes_of(mask, 0);
   const __mmask16 m1 = lanes_of(mask, 1);
@@ -3949,39 +3984,31 @@ constexpr void as_floats(const T* source, const panel& p, const F& f) {
   }
 }
 
-/// Raises the largest magnitudes that were found so far (as floats) to those of a panel. NaN and infinity
-/// win.
+/// Raises the largest magnitudes that were found so far (as floats) to those of a panel of floats that lie
+/// side by side in each row. NaN and infinity win.
 ///
 /// @param source the element whose indices are all 0
 /// @param found  one for each scale of the tensor
-template <element T>
-constexpr void amax_of_rows(const T* source, const panel& p, float* found) noexcept {
+constexpr void amax(const float* source, const panel& p, float* found) noexcept {
   found += p.scale;
-  if constexpr (has_elements<T>)
-    if (has_short_rows(p) && with_active_set([&]<class Set>() {
-          Set::template amax_rows<T>(source + p.begin, p.rows, p.columns, found);
-        }))
-      return;
+  if (has_short_rows(p) && with_active_set([&]<class Set>() {
+        Set::template amax_rows<float>(source + p.begin, p.rows, p.columns, found);
+      }))
+    return;
   for (std::size_t r = 0; r < p.rows; ++r) {
     if (p.by == scaling::per_column) {
-      amax_each<T>(source + p.row(r), p.columns, found);
+      amax_each<float>(source + p.row(r), p.columns, found);
     } else {
       float& seen = found[p.by == scaling::per_row ? r : 0];
-      seen = detail::float_of(amax_run<T>(source + p.row(r), p.columns, detail::bits_of(seen)));
+      seen = detail::float_of(amax_run<float>(source + p.row(r), p.columns, detail::bits_of(seen)));
     }
   }
 }
 
+/// The same for elements of any type and step.
 template <element T>
-constexpr void amax(const T* source, const panel& p, float* found) noexcept {
-  if constexpr (has_elements<T>) {
-    if (p.step == 1) {
-      amax_of_rows<T>(source, p, found);
-      return;
-    }
-  }
-  as_floats<T>(source, p,
-               [&](const float* floats, const panel& part) { amax_of_rows<float>(floats, part, found); });
+constexpr void amax_of(const T* source, const panel& p, float* found) noexcept {
+  as_floats<T>(source, p, [&](const float* floats, const panel& part) { amax(floats, part, found); });
 }
 
 /// Writes the codes of a panel of elements that lie side by side in each row: floats, or what sets can load.
@@ -4040,32 +4067,23 @@ constexpr void round_panel(const float* source, const panel& p, const float* sca
   }
 }
 
-/// Writes the codes of a panel of any elements.
+/// Writes the codes of a panel of floats whose quotients are rounded to T, a half type, before they are
+/// rounded to codes. The panel has at most `block_size` elements.
 ///
-/// @param numbers the arithmetic, and whether quotients are rounded to T before they are rounded to codes
-/// @param encode  f(floats, panel, scales): `encode` above
+/// @param encode f(floats, panel, scales): `encode` above
 template <element T, class Encode>
-constexpr void encode_elements(const T* source, const panel& p, const recipe& numbers, const float* scales,
-                               const Encode& encode) {
-  if constexpr (detail::is_half<T>) {
-    if (numbers.halves == half_rounding::scale_and_quotient) {
-      as_floats<T>(source, p, [&](const float* floats, const panel& tile) {
-        float quotients[block_size];
-        if (numbers.how == arithmetic::divide)
-          round_panel<arithmetic::divide, T>(floats, tile, scales, static_cast<float*>(quotients));
-        else
-          round_panel<arithmetic::multiply_by_reciprocal, T>(floats, tile, scales,
-                                                             static_cast<float*>(quotients));
-        panel unscaled = tile;
-        unscaled.by = scaling::one;
-        unscaled.scale = 0;
-        const float one = 1;
-        encode(static_cast<const float*>(quotients), unscaled, &one);
-      });
-      return;
-    }
-  }
-  as_floats<T>(source, p, [&](const float* floats, const panel& part) { encode(floats, part, scales); });
+constexpr void encode_rounded(const float* source, const panel& p, arithmetic how, const float* scales,
+                              const Encode& encode) {
+  float quotients[block_size];
+  if (how == arithmetic::divide)
+    round_panel<arithmetic::divide, T>(source, p, scales, static_cast<float*>(quotients));
+  else
+    round_panel<arithmetic::multiply_by_reciprocal, T>(source, p, scales, static_cast<float*>(quotients));
+  panel unscaled = p.with_elements_apart();
+  unscaled.by = scaling::one;
+  unscaled.scale = 0;
+  const float one = 1;
+  encode(static_cast<const float*>(quotients), unscaled, &one);
 }
 
 /// Reads codes of a dtype known at compile time. A decoder reads `n` codes from a place on: `run` by one
@@ -4647,7 +4665,7 @@ constexpr status check_sizes(const tensor_shape& shape, granularity grain, std::
 /// Raises the largest magnitudes, one a scale, to those of a tensor (NaN or infinity where it holds one).
 template <element T>
 constexpr void find_amax(tensor_view<const T> source, const walk& path, std::span<float> amax) noexcept {
-  for (const panel& p : panels(path)) kernels::amax<T>(source.data, p, amax.data());
+  for (const panel& p : panels(path)) kernels::amax_of<T>(source.data, p, amax.data());
 }
 
 /// The row-major index of the first NaN or infinity.
@@ -5648,21 +5666,27 @@ struct typed_quantization {
 
   constexpr std::size_t code_size() const noexcept { return sizeof(typename D::storage); }
   constexpr void amax(const panel& p, float* found) const noexcept {
-    kernels::amax<T>(source.data, p, found);
+    kernels::amax_of<T>(source.data, p, found);
   }
   constexpr void scales(std::span<float> amax) const noexcept {
-    kernels::scales<T>(amax.data(), amax.size(), numbers);
+    kernels::scales<plain_element<T>>(amax.data(), amax.size(), numbers);
   }
   constexpr void encode(const panel& p, const float* scales, bool streams) const noexcept {
+    const auto encode_floats = [&](const float* floats, const panel& part, const float* own) {
+      kernels::encode<D, How>(floats, part, own, codes, streams);
+    };
+    const bool rounds = is_half<T> && numbers.halves == half_rounding::scale_and_quotient;
     if constexpr (kernels::has_elements<T> && kernels::has_codes<D> && is_half<T>) {
       // Sets load halves by themselves.
-      if (p.step == 1 && numbers.halves != half_rounding::scale_and_quotient)
-        return kernels::encode<D, How, T>(source.data, p, scales, codes, streams);
+      if (p.step == 1 && !rounds) return kernels::encode<D, How, T>(source.data, p, scales, codes, streams);
     }
-    kernels::encode_elements<T>(source.data, p, numbers, scales,
-                                [&](const float* floats, const panel& part, const float* own) {
-                                  kernels::encode<D, How>(floats, part, own, codes, streams);
-                                });
+    kernels::as_floats<T>(source.data, p, [&](const float* floats, const panel& part) {
+      if constexpr (is_half<T>) {
+        if (rounds)
+          return kernels::encode_rounded<plain_element<T>>(floats, part, numbers.how, scales, encode_floats);
+      }
+      encode_floats(floats, part, scales);
+    });
   }
   constexpr std::size_t first_not_finite() const noexcept { return find_not_finite(source); }
 };
@@ -6097,7 +6121,7 @@ constexpr status fake_quantize(Tensor&& tensor, contiguous<float> scales,
   for (float& scale : found) scale = 0;
   detail::find_amax<value_type>(view, path, found);
   if (!detail::are_finite(found)) return {errc::not_finite, detail::find_not_finite<value_type>(view)};
-  kernels::scales<value_type>(found.data(), found.size(), numbers);
+  kernels::scales<detail::plain_element<value_type>>(found.data(), found.size(), numbers);
   detail::fake_quantize_view<D, numbers.how, value_type>(view, path, numbers, found);
   detail::make_decoding_scales(scales);
   return {};

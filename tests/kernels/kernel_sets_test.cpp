@@ -256,7 +256,7 @@ void check_amax() {
       p.by = ptq::scaling::per_row;
       const auto found = [&] {
         std::vector<float> amax(rows, 0x1p-20F);
-        kernels::amax<T>(elements.data() + columns % 20, p, amax.data());
+        kernels::amax_of<T>(elements.data() + columns % 20, p, amax.data());
         return amax;
       };
       if (columns % 20 + rows * columns <= elements.size())

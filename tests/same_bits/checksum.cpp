@@ -64,10 +64,21 @@ std::uint64_t checksum_of_goldens() {
   return sum.value();
 }
 
+/// Sets a mode, "flush" or the name of an instruction set; false where this machine or build has it not.
+bool set_mode(const char* mode) {
+  if (std::strcmp(mode, "flush") == 0) return flush_subnormals();
+  const ptq::isa* const set = ptq::find_isa(mode);
+  if (set == nullptr || !ptq::is_available(*set)) return false;
+  ptq::force_isa(*set);
+  return true;
+}
+
 }  // namespace
 
+/// Modes as arguments; 77 where one cannot be set.
 int main(int argc, char** argv) {
-  if (argc > 1 && std::strcmp(argv[1], "flush") == 0 && !flush_subnormals()) return 77;
+  for (int i = 1; i < argc; ++i)
+    if (!set_mode(argv[i])) return 77;
   std::printf("float32  %016" PRIx64 "\n", checksum_of_tiles<float, 61, 131>(many_rounds));
   std::printf("float16  %016" PRIx64 "\n", checksum_of_tiles<ptq::half, 61, 131>(many_rounds));
   std::printf("bfloat16 %016" PRIx64 "\n", checksum_of_tiles<ptq::bfloat16, 61, 131>(many_rounds));

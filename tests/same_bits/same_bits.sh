@@ -26,22 +26,25 @@ programs() {
     echo "checksum $compiler -O0"
     echo "checksum $compiler -O2"
     echo "checksum $compiler $fast"
+    echo "checksum $compiler $fast -DPTQ_PORTABLE"
     case $compiler in *clang*) echo "checksum $compiler -O2 -freciprocal-math" ;; esac
     echo "linked $compiler -O2"
   done
 }
 
-# checksum COMPILER FLAGS...: prints the checksums of a build, and of the plain one also with subnormals flushed to zero
-# (-ffast-math does that by itself).
+# checksum COMPILER FLAGS...: prints the checksums of a build; of the plain one also with subnormals flushed to zero
+# (-ffast-math does that by itself), and of optimised ones by each kernel set that the machine has.
 checksum() {
   local compiler=$1 name
   name="checksum $*"
   shift
   "$compiler" $common "$@" "$here/checksum.cpp" -o "$name.exe"
   "./$name.exe" >"$name.out"
-  if [[ $* == -O2 ]]; then
-    "./$name.exe" flush >"$name flush.out" || { (($? == 77)) && rm "$name flush.out"; }
-  fi
+  mode() {
+    "./$name.exe" "$@" >"$name $*.out" || { (($? == 77)) && rm "$name $*.out" && echo "not here: $*"; }
+  }
+  [[ $* != -O2 ]] || mode flush
+  [[ $* == -O0 || $* == *PORTABLE* ]] || for isa in portable avx2 avx512 neon; do mode "$isa"; done
 }
 
 # linked COMPILER FLAGS...: a unit with the flags, and one with -ffast-math besides, in both orders. The linker takes

@@ -59,39 +59,31 @@ constexpr void as_floats(const T* source, const panel& p, const F& f) {
   }
 }
 
-/// Raises the largest magnitudes that were found so far (as floats) to those of a panel. NaN and infinity
-/// win.
+/// Raises the largest magnitudes that were found so far (as floats) to those of a panel of floats that lie
+/// side by side in each row. NaN and infinity win.
 ///
 /// @param source the element whose indices are all 0
 /// @param found  one for each scale of the tensor
-template <element T>
-constexpr void amax_of_rows(const T* source, const panel& p, float* found) noexcept {
+constexpr void amax(const float* source, const panel& p, float* found) noexcept {
   found += p.scale;
-  if constexpr (has_elements<T>)
-    if (has_short_rows(p) && with_active_set([&]<class Set>() {
-          Set::template amax_rows<T>(source + p.begin, p.rows, p.columns, found);
-        }))
-      return;
+  if (has_short_rows(p) && with_active_set([&]<class Set>() {
+        Set::template amax_rows<float>(source + p.begin, p.rows, p.columns, found);
+      }))
+    return;
   for (std::size_t r = 0; r < p.rows; ++r) {
     if (p.by == scaling::per_column) {
-      amax_each<T>(source + p.row(r), p.columns, found);
+      amax_each<float>(source + p.row(r), p.columns, found);
     } else {
       float& seen = found[p.by == scaling::per_row ? r : 0];
-      seen = detail::float_of(amax_run<T>(source + p.row(r), p.columns, detail::bits_of(seen)));
+      seen = detail::float_of(amax_run<float>(source + p.row(r), p.columns, detail::bits_of(seen)));
     }
   }
 }
 
+/// The same for elements of any type and step.
 template <element T>
-constexpr void amax(const T* source, const panel& p, float* found) noexcept {
-  if constexpr (has_elements<T>) {
-    if (p.step == 1) {
-      amax_of_rows<T>(source, p, found);
-      return;
-    }
-  }
-  as_floats<T>(source, p,
-               [&](const float* floats, const panel& part) { amax_of_rows<float>(floats, part, found); });
+constexpr void amax_of(const T* source, const panel& p, float* found) noexcept {
+  as_floats<T>(source, p, [&](const float* floats, const panel& part) { amax(floats, part, found); });
 }
 
 /// Writes the codes of a panel of elements that lie side by side in each row: floats, or what sets can load.
@@ -150,32 +142,23 @@ constexpr void round_panel(const float* source, const panel& p, const float* sca
   }
 }
 
-/// Writes the codes of a panel of any elements.
+/// Writes the codes of a panel of floats whose quotients are rounded to T, a half type, before they are
+/// rounded to codes. The panel has at most `block_size` elements.
 ///
-/// @param numbers the arithmetic, and whether quotients are rounded to T before they are rounded to codes
-/// @param encode  f(floats, panel, scales): `encode` above
+/// @param encode f(floats, panel, scales): `encode` above
 template <element T, class Encode>
-constexpr void encode_elements(const T* source, const panel& p, const recipe& numbers, const float* scales,
-                               const Encode& encode) {
-  if constexpr (detail::is_half<T>) {
-    if (numbers.halves == half_rounding::scale_and_quotient) {
-      as_floats<T>(source, p, [&](const float* floats, const panel& tile) {
-        float quotients[block_size];
-        if (numbers.how == arithmetic::divide)
-          round_panel<arithmetic::divide, T>(floats, tile, scales, static_cast<float*>(quotients));
-        else
-          round_panel<arithmetic::multiply_by_reciprocal, T>(floats, tile, scales,
-                                                             static_cast<float*>(quotients));
-        panel unscaled = tile;
-        unscaled.by = scaling::one;
-        unscaled.scale = 0;
-        const float one = 1;
-        encode(static_cast<const float*>(quotients), unscaled, &one);
-      });
-      return;
-    }
-  }
-  as_floats<T>(source, p, [&](const float* floats, const panel& part) { encode(floats, part, scales); });
+constexpr void encode_rounded(const float* source, const panel& p, arithmetic how, const float* scales,
+                              const Encode& encode) {
+  float quotients[block_size];
+  if (how == arithmetic::divide)
+    round_panel<arithmetic::divide, T>(source, p, scales, static_cast<float*>(quotients));
+  else
+    round_panel<arithmetic::multiply_by_reciprocal, T>(source, p, scales, static_cast<float*>(quotients));
+  panel unscaled = p.with_elements_apart();
+  unscaled.by = scaling::one;
+  unscaled.scale = 0;
+  const float one = 1;
+  encode(static_cast<const float*>(quotients), unscaled, &one);
 }
 
 /// Reads codes of a dtype known at compile time. A decoder reads `n` codes from a place on: `run` by one

@@ -81,6 +81,30 @@ constexpr bool can_apply_directly(const float& factor) noexcept {
          detail::is_ordinary(detail::bits_of(factor)) && !std::is_constant_evaluated();
 }
 
+/// Whether a quotient that the hardware may get a little wrong is worth a look: see `encode_guessed`.
+template <dtype D, arithmetic How>
+constexpr bool can_guess(const float& factor) noexcept {
+  return has_small_range<D> && std::is_integral_v<typename D::storage> && !exact_division &&
+         How == arithmetic::divide && detail::is_ordinary(detail::bits_of(factor)) &&
+         !std::is_constant_evaluated();
+}
+
+/// The code of a quotient that flags allow the compiler to get a little wrong: that of its neighbours on both
+/// sides where they agree, as codes are in the order of values; else that of the exact quotient.
+template <dtype D>
+constexpr typename D::storage encode_guessed(const float& value, const float& scale) noexcept {
+  constexpr std::uint32_t doubt = 64;  // in the last place: far more than any approximation is off
+  const float guess = value / scale;
+  const std::uint32_t size = detail::magnitude(detail::bits_of(guess));
+  if (detail::is_finite(detail::bits_of(value)) && size < detail::infinity_bits - doubt) {
+    const std::uint32_t sign = detail::bits_of(value) & detail::sign_bit;
+    const auto low = D::encode(detail::float_of(sign | (size < doubt ? 0u : size - doubt)));
+    const auto high = D::encode(detail::float_of(sign | (size + doubt)));
+    if (low == high) return low;
+  }
+  return D::encode(apply_strictly<arithmetic::divide>(value, scale));
+}
+
 /// value * scale, rounded once.
 template <dtype D>
 constexpr float scale_up(const float& value, const float& scale) noexcept {
@@ -98,6 +122,8 @@ struct portable {
       for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(values[i]);
     } else if (can_apply_directly<D, How>(factor)) {
       for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_directly<How>(values[i], factor));
+    } else if (can_guess<D, How>(factor)) {
+      for (std::size_t i = 0; i < n; ++i) codes[i] = encode_guessed<D>(values[i], factor);
     } else {
       for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_strictly<How>(values[i], factor));
     }
@@ -107,9 +133,12 @@ struct portable {
   static constexpr void encode_each(const float* values, std::size_t n, const float* factors,
                                     typename D::storage* codes) noexcept {
     for (std::size_t i = 0; i < n; ++i) {
-      codes[i] =
-          D::encode(can_apply_directly<D, How>(factors[i]) ? apply_directly<How>(values[i], factors[i])
-                                                           : apply_strictly<How>(values[i], factors[i]));
+      if (can_guess<D, How>(factors[i]))
+        codes[i] = encode_guessed<D>(values[i], factors[i]);
+      else
+        codes[i] =
+            D::encode(can_apply_directly<D, How>(factors[i]) ? apply_directly<How>(values[i], factors[i])
+                                                             : apply_strictly<How>(values[i], factors[i]));
     }
   }
 

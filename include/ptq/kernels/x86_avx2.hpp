@@ -328,8 +328,8 @@ template <dtype D, arithmetic How, element_type Type, element_type Rounding, cla
 
 /// Up to 31 codes, through buffers of a block.
 template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
-inline void encode_some(const unsigned char* values, std::size_t n, const Factors& factors, std::size_t at,
-                        typename D::storage* codes) noexcept {
+[[gnu::noinline]] inline void encode_some(const unsigned char* values, std::size_t n, const Factors& factors,
+                                          std::size_t at, typename D::storage* codes) noexcept {
   constexpr std::size_t size = sizeof(typename source<Type>::stored);
   alignas(32) unsigned char value_buffer[block * size] = {};
   alignas(32) float factor_buffer[block];
@@ -450,8 +450,8 @@ template <dtype D, class Scales>
 
 /// Up to 15 values, through buffers.
 template <dtype D, class Scales>
-inline void decode_some(const typename D::storage* codes, std::size_t n, const Scales& scales, std::size_t at,
-                        float* values) noexcept {
+[[gnu::noinline]] inline void decode_some(const typename D::storage* codes, std::size_t n,
+                                          const Scales& scales, std::size_t at, float* values) noexcept {
   alignas(32) unsigned char code_buffer[2 * lanes] = {};
   alignas(32) float scale_buffer[2 * lanes];
   alignas(32) float value_buffer[2 * lanes];

@@ -286,9 +286,8 @@ struct encoder<fp8_e5m2> : fp8_encoder<fp8_e5m2> {};
 
 /// Up to 64 codes.
 template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
-[[gnu::always_inline]] inline void encode_some(const unsigned char* values, std::size_t n,
-                                               const Factors& factors, std::size_t at,
-                                               typename D::storage* codes) noexcept {
+[[gnu::noinline]] inline void encode_some(const unsigned char* values, std::size_t n, const Factors& factors,
+                                          std::size_t at, typename D::storage* codes) noexcept {
   using from = source<Type>;
   constexpr std::size_t size = lanes * sizeof(typename from::stored);
   const std::uint64_t mask = first_of_block(n);
@@ -408,8 +407,8 @@ struct each_scale {
 
 /// Up to 32 values.
 template <dtype D, class Scales>
-[[gnu::always_inline]] inline void decode_some(const typename D::storage* codes, std::size_t n,
-                                               const Scales& scales, std::size_t at, float* values) noexcept {
+[[gnu::noinline]] inline void decode_some(const typename D::storage* codes, std::size_t n,
+                                          const Scales& scales, std::size_t at, float* values) noexcept {
   const auto mask = static_cast<__mmask32>(first_of_block(n));
   const __mmask16 m0 = lanes_of(mask, 0);
   const __mmask16 m1 = lanes_of(mask, 1);

@@ -16,6 +16,7 @@
 #include "ptq/dtype/concept.hpp"
 #include "ptq/error.hpp"
 #include "ptq/model/activation_range.hpp"
+#include "ptq/model/any_floats.hpp"
 #include "ptq/model/dtype_row.hpp"
 #include "ptq/model/kernel_row.hpp"
 #include "ptq/model/layer.hpp"
@@ -58,10 +59,15 @@ inline namespace PTQ_BUILD {
 
 /// How far the codes are from the source, as sums that those of other parts are merged with.
 inline error_accumulator quantization_error_sums(const quantized_layer& q) {
-  return visit(q.source.weight, [&]<class T>(tensor_view<const T> view) {
-    return detail::measure_view<T>(view, q.grain, detail::untyped_decoder{&q.dtype, q.codes.data()}, q.scales,
-                                   q.dtype.limits);
-  });
+  error_accumulator sums;
+  const any_view& weight = q.source.weight;
+  const walk path(weight.shape, weight.strides, q.grain);
+  const detail::untyped_decoder decoder{&q.dtype, q.codes.data()};
+  for (const panel& p : panels(path))
+    detail::as_floats(weight, p, [&](const float* floats, const panel& part) {
+      detail::measure_panel(floats, part, decoder, q.scales.data(), q.dtype.limits, sums);
+    });
+  return sums;
 }
 
 /// How far the codes are from the source.

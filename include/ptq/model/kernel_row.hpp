@@ -12,11 +12,13 @@
 #include "ptq/backend/recipe.hpp"
 #include "ptq/config/words.hpp"
 #include "ptq/detail/platform.hpp"
+#include "ptq/detail/strict_float.hpp"
 #include "ptq/detail/type_list.hpp"
 #include "ptq/dtype/concept.hpp"
 #include "ptq/error.hpp"
 #include "ptq/kernels/executor.hpp"
 #include "ptq/kernels/panel_kernels.hpp"
+#include "ptq/model/any_floats.hpp"
 #include "ptq/model/dtype_row.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/quantize/quantize.hpp"
@@ -61,23 +63,32 @@ struct untyped_quantization {
 
   std::size_t code_size() const noexcept { return how->dtype().code_size; }
   void amax(const panel& p, float* found) const {
-    visit(source, [&]<class T>(tensor_view<const T> view) { kernels::amax<T>(view.data, p, found); });
+    as_floats(source, p, [&](const float* floats, const panel& part) { kernels::amax(floats, part, found); });
   }
   void scales(std::span<float> amax) const {
-    visit(source, [&]<class T>(tensor_view<const T> /*view*/) {
-      kernels::scales<T>(amax.data(), amax.size(), how->numbers);
-    });
+    visit_plain(source.type, [&]<class T>() { kernels::scales<T>(amax.data(), amax.size(), how->numbers); });
   }
   void encode(const panel& p, const float* scales, bool streams) const {
-    visit(source, [&]<class T>(tensor_view<const T> view) {
-      kernels::encode_elements<T>(view.data, p, how->numbers, scales,
-                                  [&](const float* floats, const panel& part, const float* own) {
-                                    how->kernels->encode(floats, part, own, codes, streams);
-                                  });
+    const auto encode_floats = [&](const float* floats, const panel& part, const float* own) {
+      how->kernels->encode(floats, part, own, codes, streams);
+    };
+    const bool rounds = how->numbers.halves == half_rounding::scale_and_quotient;
+    as_floats(source, p, [&](const float* floats, const panel& part) {
+      visit_plain(rounds ? source.type : element_type::float32, [&]<class T>() {
+        if constexpr (is_half<T>)
+          kernels::encode_rounded<T>(floats, part, how->numbers.how, scales, encode_floats);
+        else
+          encode_floats(floats, part, scales);
+      });
     });
   }
   std::size_t first_not_finite() const {
-    return visit(source, [](const auto& view) { return find_not_finite(view); });
+    std::size_t at = 0;
+    for (float value = 0; at < source.size(); ++at) {
+      widen(source, offset_of(at, source.shape, source.strides), 1, 1, &value);
+      if (!is_finite(bits_of(value))) break;
+    }
+    return at;
   }
 };
 

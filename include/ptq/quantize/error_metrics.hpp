@@ -143,24 +143,20 @@ inline void count_clipped(const float* values, std::size_t n, const float* scale
   }
 }
 
-/// Compares the values of a panel's codes with its source. `Decoder` as in panel_kernels.hpp.
-template <element T, class Decoder>
-void measure_panel(const T* source, const panel& p, const Decoder& decoder, const float* scales,
+/// Compares the values of a panel's codes with its source, floats that lie side by side in each row.
+/// `Decoder` as in panel_kernels.hpp.
+template <class Decoder>
+void measure_panel(const float* source, const panel& p, const Decoder& decoder, const float* scales,
                    const representable& limits, error_accumulator& sums) {
   for (const panel& tile : tiles(p, kernels::block_size)) {
     float values[kernels::block_size];
-    float originals[kernels::block_size];
     kernels::decode<float>(static_cast<float*>(values), tile.with_elements_apart(), scales, decoder, false);
     const bool each = tile.by == scaling::per_column;
     for (std::size_t r = 0; r < tile.rows; ++r) {
-      float* const row = originals + r * tile.columns;
-      const T* const original = source + tile.row(r);
-      for (std::size_t c = 0; c < tile.columns; ++c)
-        row[c] = element_traits<T>::to_float(original[static_cast<std::ptrdiff_t>(c) * tile.step]);
+      const float* const row = source + tile.row(r);
       count_clipped(row, tile.columns, scales + tile.scale_of(r, 0), each, limits, sums);
+      sums.add(row, static_cast<const float*>(values) + r * tile.columns, tile.columns);
     }
-    sums.add(static_cast<const float*>(originals), static_cast<const float*>(values),
-             tile.rows * tile.columns);
   }
 }
 
@@ -170,7 +166,10 @@ error_accumulator measure_view(tensor_view<const T> source, granularity grain, c
                                std::span<const float> scales, const representable& limits) {
   error_accumulator sums;
   const walk path(source.shape, source.strides, grain);
-  for (const panel& p : panels(path)) measure_panel(source.data, p, decoder, scales.data(), limits, sums);
+  for (const panel& p : panels(path))
+    kernels::as_floats<T>(source.data, p, [&](const float* floats, const panel& part) {
+      measure_panel(floats, part, decoder, scales.data(), limits, sums);
+    });
   return sums;
 }
 

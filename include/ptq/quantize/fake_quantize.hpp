@@ -78,7 +78,7 @@ constexpr status fake_quantize(Tensor&& tensor, contiguous<float> scales,
   for (float& scale : found) scale = 0;
   detail::find_amax<value_type>(view, path, found);
   if (!detail::are_finite(found)) return {errc::not_finite, detail::find_not_finite<value_type>(view)};
-  kernels::scales<value_type>(found.data(), found.size(), numbers);
+  kernels::scales<detail::plain_element<value_type>>(found.data(), found.size(), numbers);
   detail::fake_quantize_view<D, numbers.how, value_type>(view, path, numbers, found);
   detail::make_decoding_scales(scales);
   return {};

@@ -42,7 +42,7 @@ constexpr status check_sizes(const tensor_shape& shape, granularity grain, std::
 /// Raises the largest magnitudes, one a scale, to those of a tensor (NaN or infinity where it holds one).
 template <element T>
 constexpr void find_amax(tensor_view<const T> source, const walk& path, std::span<float> amax) noexcept {
-  for (const panel& p : panels(path)) kernels::amax<T>(source.data, p, amax.data());
+  for (const panel& p : panels(path)) kernels::amax_of<T>(source.data, p, amax.data());
 }
 
 /// The row-major index of the first NaN or infinity.

@@ -46,21 +46,27 @@ struct typed_quantization {
 
   constexpr std::size_t code_size() const noexcept { return sizeof(typename D::storage); }
   constexpr void amax(const panel& p, float* found) const noexcept {
-    kernels::amax<T>(source.data, p, found);
+    kernels::amax_of<T>(source.data, p, found);
   }
   constexpr void scales(std::span<float> amax) const noexcept {
-    kernels::scales<T>(amax.data(), amax.size(), numbers);
+    kernels::scales<plain_element<T>>(amax.data(), amax.size(), numbers);
   }
   constexpr void encode(const panel& p, const float* scales, bool streams) const noexcept {
+    const auto encode_floats = [&](const float* floats, const panel& part, const float* own) {
+      kernels::encode<D, How>(floats, part, own, codes, streams);
+    };
+    const bool rounds = is_half<T> && numbers.halves == half_rounding::scale_and_quotient;
     if constexpr (kernels::has_elements<T> && kernels::has_codes<D> && is_half<T>) {
       // Sets load halves by themselves.
-      if (p.step == 1 && numbers.halves != half_rounding::scale_and_quotient)
-        return kernels::encode<D, How, T>(source.data, p, scales, codes, streams);
+      if (p.step == 1 && !rounds) return kernels::encode<D, How, T>(source.data, p, scales, codes, streams);
     }
-    kernels::encode_elements<T>(source.data, p, numbers, scales,
-                                [&](const float* floats, const panel& part, const float* own) {
-                                  kernels::encode<D, How>(floats, part, own, codes, streams);
-                                });
+    kernels::as_floats<T>(source.data, p, [&](const float* floats, const panel& part) {
+      if constexpr (is_half<T>) {
+        if (rounds)
+          return kernels::encode_rounded<plain_element<T>>(floats, part, numbers.how, scales, encode_floats);
+      }
+      encode_floats(floats, part, scales);
+    });
   }
   constexpr std::size_t first_not_finite() const noexcept { return find_not_finite(source); }
 };

@@ -12,6 +12,7 @@
 #include "ptq/backend/recipe.hpp"
 #include "ptq/detail/strict_float.hpp"
 #include "ptq/kernels/panel_kernels.hpp"
+#include "ptq/model/any_floats.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/model/classes.hpp"
 #include "ptq/model/dtype_row.hpp"
@@ -52,26 +53,24 @@ inline zeroed_channels find_zeroed_channels(const quantized_layer& q) {
   const granularity channels = detail::channels_of(q);
   std::vector<detail::channel_evidence> seen(scale_count(q.source.weight.shape, channels));
   const detail::untyped_decoder decoder{&q.dtype, q.codes.data()};
-  visit(q.source.weight, [&]<class T>(tensor_view<const T> view) {
-    const walk path(view.shape, view.strides, channels);
-    for (const panel& all : panels(path)) {
-      for (const panel& tile : tiles(all, kernels::block_size)) {
-        float codes[kernels::block_size];
-        for (std::size_t r = 0; r < tile.rows; ++r) {
-          const bool each = tile.by == scaling::per_column;
-          if (!each && seen[tile.scale_of(r, 0)].has_code) continue;
-          decoder.run(tile.code_row(r), tile.columns, 1.0F, static_cast<float*>(codes), false);
-          for (std::size_t c = 0; c < tile.columns; ++c) {
-            const T& value = view.data[tile.row(r) + static_cast<std::ptrdiff_t>(c) * tile.step];
-            detail::channel_evidence& evidence = seen[tile.scale_of(r, c)];
-            const std::uint32_t bits = detail::bits_of(element_traits<T>::to_float(value));
-            evidence.has_value = evidence.has_value || bits << 1 != 0;
-            evidence.has_code = evidence.has_code || codes[c] != 0;
-          }
+  const auto look = [&](const float* floats, const panel& part) {
+    float codes[kernels::block_size];
+    for (const panel& tile : tiles(part, kernels::block_size)) {
+      for (std::size_t r = 0; r < tile.rows; ++r) {
+        if (tile.by != scaling::per_column && seen[tile.scale_of(r, 0)].has_code) continue;
+        decoder.run(tile.code_row(r), tile.columns, 1.0F, static_cast<float*>(codes), false);
+        for (std::size_t c = 0; c < tile.columns; ++c) {
+          detail::channel_evidence& evidence = seen[tile.scale_of(r, c)];
+          const std::uint32_t bits = detail::bits_of(floats[tile.row(r) + static_cast<std::ptrdiff_t>(c)]);
+          evidence.has_value = evidence.has_value || bits << 1 != 0;
+          evidence.has_code = evidence.has_code || codes[c] != 0;
         }
       }
     }
-  });
+  };
+  const any_view& weight = q.source.weight;
+  const walk path(weight.shape, weight.strides, channels);
+  for (const panel& p : panels(path)) detail::as_floats(weight, p, look);
   const auto count = std::count_if(
       seen.begin(), seen.end(), [](const auto& channel) { return channel.has_value && !channel.has_code; });
   return {static_cast<std::size_t>(count), seen.size()};

@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "ptq/detail/strict_float.hpp"
 #include "ptq/numeric/bfloat16.hpp"
@@ -67,6 +68,12 @@ namespace detail {
 
 template <element T>
 inline constexpr bool is_half = sizeof(T) == 2;
+
+/// The type of this library that has the layout of T; float for float64, which is rounded to it.
+template <element T>
+using plain_element = std::conditional_t<
+    element_traits<T>::type == element_type::float16, half,
+    std::conditional_t<element_traits<T>::type == element_type::bfloat16, bfloat16, float>>;
 
 }  // namespace detail
 }  // namespace ptq::inline v0_1
