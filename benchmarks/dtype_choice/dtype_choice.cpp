@@ -3,26 +3,33 @@
 // bytes, error and speed.
 //
 // All weights that can be quantized (Linear, Conv) are quantized with TorchAO's numbers and dequantized
-// again. The speeds are medians over rounds in which every row runs once, beside a memcpy of the same floats;
-// "of memcpy" is its time over ours.
+// again, by every instruction set of the machine. The speeds are medians over rounds in which every row runs
+// once, beside a memcpy of the same floats on one thread; "of memcpy" is its time over ours.
 #include <algorithm>
 #include <charconv>
-#include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "dtype_choice/figures.hpp"
+#include "dtype_choice/picture.hpp"
+#include "output.hpp"
 #include "ptq/backend/concept.hpp"
 #include "ptq/backends.hpp"
 #include "ptq/config/spec.hpp"
 #include "ptq/dtypes.hpp"
 #include "ptq/file/path.hpp"
 #include "ptq/formats.hpp"
+#include "ptq/kernels/isa.hpp"
+#include "ptq/kernels/threads.hpp"
 #include "ptq/model/classes.hpp"
 #include "ptq/quantize/dequantize.hpp"
 #include "ptq/quantize/error_metrics.hpp"
@@ -32,19 +39,23 @@
 #include "ptq/text/shape_text.hpp"
 #include "ptq/text/table.hpp"
 #include "support/build.hpp"
+#include "support/isas.hpp"
+#include "support/rounds.hpp"
 #include "terminal.hpp"
 
 namespace {
 
 constexpr const char* usage =
-    "usage: dtype_choice MODEL [--rounds N] [--check]\n"
+    "usage: dtype_choice MODEL [--rounds N] [--threads N] [--json] [--svg FILE] [--check]\n"
     "Prints for each dtype and granularity what it costs the weights of the model: bytes, error, speed.\n"
     "MODEL is what ptq quantizes: .onnx, .safetensors, .safetensors.index.json, or a folder with one of the "
     "latter.\n"
-    "  --rounds N  the speeds are medians of N rounds (11)\n"
-    "  --check     fail unless every registered dtype has its rows\n";
-
-using clock_type = std::chrono::steady_clock;
+    "  --rounds N   the speeds are medians of N rounds (11)\n"
+    "  --threads N  how many quantize and dequantize at once (1)\n"
+    "  --json       print JSON\n"
+    "  --svg FILE   draw error against bytes, and the speeds\n"
+    "  --check      fail unless every registered dtype has its rows\n"
+    "PTQ_ISA in the environment (portable, avx2, avx512) measures one instruction set alone.\n";
 
 /// A weight as row-major floats.
 struct weight {
@@ -55,19 +66,6 @@ struct weight {
   ptq::granularity channels;    // one scale an output channel
 };
 
-template <class F>
-double seconds_of(F&& f) {
-  const auto begin = clock_type::now();
-  f();
-  return std::chrono::duration<double>(clock_type::now() - begin).count();
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
-                   values.end());
-  return values[values.size() / 2];
-}
-
 /// What a scale is for.
 constexpr const char* granularities[] = {"tensor", "channel"};
 
@@ -75,6 +73,7 @@ constexpr const char* granularities[] = {"tensor", "channel"};
 struct row {
   std::string dtype;
   std::string granularity;
+  ptq::isa set;
   std::size_t bytes = 0;
   ptq::error_accumulator error;
   std::vector<double> quantize_seconds;
@@ -97,7 +96,8 @@ ptq::error refusal(const ptq::layer& source, ptq::status refused) {
 /// Quantizes and dequantizes every weight once, and adds the times; the first round also counts bytes and
 /// errors.
 template <class D>
-ptq::result<void> run_round(row& r, std::vector<weight>& weights) {
+ptq::result<void> run_round(row& r, std::vector<weight>& weights, const ptq::threads& pool) {
+  ptq::force_isa(r.set);
   const bool is_first = r.quantize_seconds.empty();
   double quantizing = 0;
   double dequantizing = 0;
@@ -109,10 +109,11 @@ ptq::result<void> run_round(row& r, std::vector<weight>& weights) {
     made.codes.resize(w.values.size());
     made.scales.resize(ptq::scale_count(w.shape, grain));
     ptq::status done;
-    quantizing +=
-        seconds_of([&] { done = ptq::quantize<D, ptq::torchao>(source, made.codes, made.scales, grain); });
+    quantizing += bench::seconds_of(
+        [&] { done = ptq::quantize<D, ptq::torchao>(source, made.codes, made.scales, grain, pool); });
     if (!done) return refusal(w.source, done);
-    dequantizing += seconds_of([&] { done = ptq::dequantize<D>(made.codes, made.scales, grain, target); });
+    dequantizing +=
+        bench::seconds_of([&] { done = ptq::dequantize<D>(made.codes, made.scales, grain, target, pool); });
     if (!is_first) continue;
     r.bytes += made.codes.size() * sizeof(typename D::storage);
     if (ptq::recipe_of<D, ptq::torchao>.divisor != 0)
@@ -147,46 +148,80 @@ std::vector<weight> weights_of(const ptq::model_file& model) {
   return weights;
 }
 
-void print(const std::vector<row>& rows, const std::vector<double>& copy_seconds, std::size_t elements) {
+bench::figures figures_of(const std::vector<row>& rows, const std::vector<double>& copy_seconds,
+                          std::size_t elements, std::string model, std::size_t threads) {
+  const auto speed = [&](const std::vector<double>& seconds) {
+    return static_cast<double>(elements) / bench::median(seconds);
+  };
+  bench::figures all{std::move(model), elements, threads, speed(copy_seconds), {}};
+  for (const row& r : rows) {
+    const ptq::error_metrics error = r.error.metrics();
+    all.rows.push_back({r.dtype, r.granularity, ptq::name_of(r.set), r.bytes, error.sqnr_db, error.max_abs,
+                        speed(r.quantize_seconds), speed(r.dequantize_seconds)});
+  }
+  return all;
+}
+
+void print(const bench::figures& all) {
   using column = ptq::text_table::column;
   constexpr auto right = ptq::text_table::align::right;
   ptq::text_table table({column{"dtype"}, column{"scale per"}, column{"bytes", right},
-                         column{"SQNR dB", right}, column{"max error", right},
+                         column{"SQNR dB", right}, column{"max error", right}, column{"isa"},
                          column{"quantize Gelem/s", right}, column{"of memcpy", right},
                          column{"dequantize Gelem/s", right}, column{"of memcpy", right}});
-  const double copying = median(copy_seconds);
-  const auto giga = [&](double seconds) {
-    return ptq::fixed_text(static_cast<double>(elements) / seconds / 1e9, 2);
-  };
-  for (const row& r : rows) {
-    const ptq::error_metrics error = r.error.metrics();
-    const double quantizing = median(r.quantize_seconds);
-    const double dequantizing = median(r.dequantize_seconds);
-    table.add({r.dtype, r.granularity, ptq::bytes_text(r.bytes), ptq::fixed_text(error.sqnr_db, 1),
-               ptq::short_text(error.max_abs), giga(quantizing), ptq::fixed_text(copying / quantizing, 2),
-               giga(dequantizing), ptq::fixed_text(copying / dequantizing, 2)});
-  }
-  std::printf("%s%zu weights, memcpy %s Gelem/s\n\n%s", build_text().c_str(), elements, giga(copying).c_str(),
-              table.text().c_str());
+  const auto giga = [](double speed) { return ptq::fixed_text(speed / 1e9, 2); };
+  for (const bench::figure& f : all.rows)
+    table.add({f.dtype, f.granularity, ptq::bytes_text(f.bytes), ptq::fixed_text(f.sqnr_db, 1),
+               ptq::short_text(f.max_error), f.set, giga(f.quantize),
+               ptq::fixed_text(f.quantize / all.memcpy, 2), giga(f.dequantize),
+               ptq::fixed_text(f.dequantize / all.memcpy, 2)});
+  std::printf("%s%zu weights, threads: %zu, memcpy %s Gelem/s\n\n%s", build_text().c_str(), all.elements,
+              all.threads, giga(all.memcpy).c_str(), table.text().c_str());
 }
 
-/// Fills one row a dtype and granularity, in interleaved rounds.
+void print_json(const bench::figures& all) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const bench::figure& f : all.rows) {
+    const nlohmann::json sqnr = std::isfinite(f.sqnr_db) ? nlohmann::json(f.sqnr_db) : nlohmann::json();
+    rows.push_back({{"dtype", f.dtype},
+                    {"scale_per", f.granularity},
+                    {"isa", f.set},
+                    {"bytes", f.bytes},
+                    {"sqnr_db", sqnr},
+                    {"max_error", f.max_error},
+                    {"quantize_gelem_per_second", f.quantize / 1e9},
+                    {"quantize_of_memcpy", f.quantize / all.memcpy},
+                    {"dequantize_gelem_per_second", f.dequantize / 1e9},
+                    {"dequantize_of_memcpy", f.dequantize / all.memcpy}});
+  }
+  cli::print_json({{"build", build_text()},
+                   {"cpu", cpu_text()},
+                   {"model", all.model},
+                   {"weights", all.elements},
+                   {"threads", all.threads},
+                   {"memcpy_gelem_per_second", all.memcpy / 1e9},
+                   {"rows", rows}});
+}
+
+/// Fills one row a dtype, granularity and instruction set, in interleaved rounds.
 ptq::result<std::vector<row>> measure(std::vector<weight>& weights, std::size_t rounds,
+                                      const std::vector<ptq::isa>& sets, const ptq::threads& pool,
                                       std::vector<double>& copy_seconds) {
   std::vector<row> rows;
   ptq::result<void> outcome;
   cli::progress shown(rounds);
   for (std::size_t round = 0; round < rounds; ++round) {
-    copy_seconds.push_back(seconds_of([&] {
+    copy_seconds.push_back(bench::seconds_of([&] {
       for (weight& w : weights)
         std::memcpy(w.restored.data(), w.values.data(), w.values.size() * sizeof(float));
     }));
     std::size_t at = 0;
     ptq::detail::for_each_type(ptq::dtypes{}, [&]<class D>(ptq::detail::type_tag<D>) {
-      for (const char* const granularity : granularities) {
-        if (round == 0) rows.push_back({D::name, granularity, 0, {}, {}, {}});
-        if (outcome) outcome = run_round<D>(rows[at++], weights);
-      }
+      for (const char* const granularity : granularities)
+        for (const ptq::isa set : sets) {
+          if (round == 0) rows.push_back({D::name, granularity, set, 0, {}, {}, {}});
+          if (outcome) outcome = run_round<D>(rows[at++], weights, pool);
+        }
     });
     if (!outcome) return outcome.error();
     shown.step("rounds");
@@ -194,13 +229,13 @@ ptq::result<std::vector<row>> measure(std::vector<weight>& weights, std::size_t 
   return rows;
 }
 
-bool has_every_dtype(const std::vector<row>& rows) {
+bool has_every_dtype(const std::vector<row>& rows, std::size_t sets) {
   bool complete = true;
   ptq::detail::for_each_type(ptq::dtypes{}, [&]<class D>(ptq::detail::type_tag<D>) {
     const auto count = std::count_if(rows.begin(), rows.end(), [](const row& r) {
       return r.dtype == D::name && r.bytes > 0 && !r.quantize_seconds.empty();
     });
-    complete = complete && count == std::ssize(granularities);
+    complete = complete && static_cast<std::size_t>(count) == std::size(granularities) * sets;
   });
   return complete;
 }
@@ -209,8 +244,17 @@ bool has_every_dtype(const std::vector<row>& rows) {
 struct options {
   std::string model;
   std::size_t rounds = 11;
+  std::size_t threads = 1;
+  std::string svg;
   bool check = false;
+  bool json = false;
 };
+
+/// Whether a word is a number from 1 to 4096.
+bool read_count(std::string_view word, std::size_t& count) {
+  const auto [end, problem] = std::from_chars(word.data(), word.data() + word.size(), count);
+  return problem == std::errc{} && end == word.data() + word.size() && count >= 1 && count <= 4096;
+}
 
 /// Nothing if the arguments are not of the form that `usage` shows.
 std::optional<options> options_of(std::span<char*> arguments) {
@@ -219,17 +263,21 @@ std::optional<options> options_of(std::span<char*> arguments) {
     const std::string_view argument = arguments[i];
     if (argument == "--check") {
       given.check = true;
+    } else if (argument == "--json") {
+      given.json = true;
     } else if (argument == "--rounds" && i + 1 < arguments.size()) {
-      const std::string_view number = arguments[++i];
-      const auto [end, problem] = std::from_chars(number.data(), number.data() + number.size(), given.rounds);
-      if (problem != std::errc{} || end != number.data() + number.size()) return {};
+      if (!read_count(arguments[++i], given.rounds)) return {};
+    } else if (argument == "--threads" && i + 1 < arguments.size()) {
+      if (!read_count(arguments[++i], given.threads)) return {};
+    } else if (argument == "--svg" && i + 1 < arguments.size()) {
+      given.svg = arguments[++i];
     } else if (given.model.empty() && !argument.starts_with("-")) {
       given.model = argument;
     } else {
       return {};
     }
   }
-  if (given.model.empty() || given.rounds == 0) return {};
+  if (given.model.empty()) return {};
   return given;
 }
 
@@ -261,9 +309,17 @@ int main(int argc, char** argv) {
   std::size_t elements = 0;
   for (const weight& w : weights) elements += w.values.size();
   if (elements == 0) return fail(file + ": it holds no weight of a Linear or Conv layer.");
+  const std::vector<ptq::isa> sets = bench::isas_to_measure();
+  const ptq::threads pool(given->threads);
   std::vector<double> copy_seconds;
-  const auto rows = measure(weights, given->rounds, copy_seconds);
+  const auto rows = measure(weights, given->rounds, sets, pool, copy_seconds);
   if (!rows) return fail(rows.error().in(file).what);
-  print(*rows, copy_seconds, elements);
-  return given->check && !has_every_dtype(*rows) ? 1 : 0;
+  const bench::figures all = figures_of(*rows, copy_seconds, elements, given->model, pool.count());
+  if (given->json)
+    print_json(all);
+  else
+    print(all);
+  if (!given->svg.empty() && !bench::picture_of(all).write(given->svg))
+    return fail(given->svg + ": it cannot be written. Give a file in a folder that is there.");
+  return given->check && !has_every_dtype(*rows, sets.size()) ? 1 : 0;
 }

@@ -10,14 +10,16 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree as xml
 
 PROGRAM = sys.argv[1]
 EXAMPLES = pathlib.Path(sys.argv[2])
 MODEL = EXAMPLES / "models" / "lenet-digits" / "model.safetensors"
 
 
-def run(*arguments):
-    return subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+def run(*arguments, **variables):
+    return subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, **variables})
 
 
 def checkpoint(values):
@@ -39,7 +41,8 @@ class DtypeChoice(unittest.TestCase):
         self.assertEqual((shown.returncode, shown.stderr), (0, ""))
         self.assertIn("--rounds N", shown.stdout)
         for arguments in ((), (MODEL, "--round", "3"), (MODEL, MODEL), (MODEL, "--rounds"), (MODEL, "--rounds", "few"),
-                          (MODEL, "--rounds", "-1"), (MODEL, "--rounds", "1x")):
+                          (MODEL, "--rounds", "-1"), (MODEL, "--rounds", "1x"), (MODEL, "--rounds", "0"), (MODEL, "--threads"),
+                          (MODEL, "--threads", "0"), (MODEL, "--svg")):
             with self.subTest(arguments):
                 refused = run(*arguments)
                 self.assertEqual((refused.returncode, refused.stdout, refused.stderr), (2, "", shown.stdout))
@@ -55,6 +58,41 @@ class DtypeChoice(unittest.TestCase):
         self.assertEqual(rows["int8", "tensor"], "16 B")
         self.assertEqual(rows["fp8_e5m2", "channel"], "20 B")
         self.assertEqual((rows["native", "tensor"], rows["native", "channel"]), ("48 B", "48 B"))
+
+    def test_instruction_sets(self):
+        """A row each, with the same errors; PTQ_ISA asks for one."""
+        made = run(MODEL, "--rounds", 1, "--json", "--threads", 2)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        found = json.loads(made.stdout)
+        self.assertEqual(found["threads"], 2)
+        sets = {row["isa"] for row in found["rows"]}
+        self.assertIn("portable", sets)
+        errors = {}
+        for row in found["rows"]:
+            self.assertGreater(row["quantize_of_memcpy"], 0)
+            errors.setdefault((row["dtype"], row["scale_per"]), set()).add((row["bytes"], row["sqnr_db"], row["max_error"]))
+        self.assertEqual(len(found["rows"]), len(errors) * len(sets))
+        self.assertTrue(all(len(ones) == 1 for ones in errors.values()), errors)
+        one = json.loads(run(MODEL, "--rounds", 1, "--json", PTQ_ISA="portable").stdout)
+        self.assertEqual({row["isa"] for row in one["rows"]}, {"portable"})
+        refused = run(MODEL, PTQ_ISA="sse9")
+        self.assertEqual((refused.returncode, refused.stdout), (2, ""))
+        self.assertIn('no kernels "sse9"', refused.stderr)
+
+    def test_picture(self):
+        """It is well formed, and names each dtype in both of its halves."""
+        picture = self.file.with_name("choice.svg")
+        for values in (None, range(12)):  # the latter are exact in no dtype but native
+            if values:
+                self.file.write_bytes(checkpoint(values))
+            made = run(self.file if values else MODEL, "--rounds", 1, "--svg", picture)
+            self.assertEqual(made.returncode, 0, made.stderr)
+            words = [element.text for element in xml.parse(picture).iter("{http://www.w3.org/2000/svg}text")]
+            for label in ("int8, per tensor", "fp8_e4m3fn, per channel", "fp8_e5m2, per channel"):
+                self.assertEqual(words.count(label), 2, words)
+        refused = run(MODEL, "--rounds", 1, "--svg", "/nowhere/choice.svg")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("/nowhere/choice.svg: it cannot be written", refused.stderr)
 
     def test_models_of_every_kind(self):
         """The same weights give the same figures, whatever they lie in."""

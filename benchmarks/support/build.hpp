@@ -8,6 +8,16 @@
 #include <fstream>
 #include <string>
 
+/// Whether figures of this build say anything.
+#if defined(__OPTIMIZE__) && defined(NDEBUG)
+inline constexpr bool is_measurable = true;
+#else
+inline constexpr bool is_measurable = false;
+#endif
+
+inline constexpr const char* not_measurable_text =
+    "built without optimisation, or with assertions. Use -DCMAKE_BUILD_TYPE=Release.";
+
 /// As /proc/cpuinfo names it; else the machine's architecture.
 inline std::string cpu_text() {
   std::ifstream about("/proc/cpuinfo");
@@ -19,12 +29,8 @@ inline std::string cpu_text() {
 
 /// Build type, flags, compiler and CPU; and whether the figures are worth nothing.
 inline std::string build_text() {
-#if defined(__OPTIMIZE__) && defined(NDEBUG)
-  const std::string verdict;
-#else
   const std::string verdict =
-      "NOT TO BE QUOTED: built without optimisation, or with assertions. Use -DCMAKE_BUILD_TYPE=Release.\n";
-#endif
+      is_measurable ? "" : std::string("NOT TO BE QUOTED: ") + not_measurable_text + "\n";
   return verdict + "build: " + PTQ_BUILD_TYPE + ", flags: " + PTQ_BUILD_FLAGS + ", compiler: " + __VERSION__ +
          ", CPU: " + cpu_text() + "\n";
 }

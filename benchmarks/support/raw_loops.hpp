@@ -12,12 +12,15 @@
 #include <type_traits>
 
 #include "ptq/dtypes.hpp"
+#include "ptq/tensor/element.hpp"
 
 namespace bench {
 
-inline float raw_amax(const float* w, std::size_t n) {
+template <class T>
+float raw_amax(const T* w, std::size_t n) {
   float largest = 0;
-  for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(w[i]));
+  for (std::size_t i = 0; i < n; ++i)
+    largest = std::max(largest, std::fabs(ptq::element_traits<T>::to_float(w[i])));
   return largest;
 }
 
@@ -34,10 +37,10 @@ std::uint8_t raw_minifloat(float x, float limit) {
   return static_cast<std::uint8_t>(code | (std::bit_cast<std::uint32_t>(x) >> 31 << 7));
 }
 
-template <class D>
-void raw_encode(const float* w, std::size_t n, float scale, typename D::storage* codes) {
+template <class D, class T>
+void raw_encode(const T* w, std::size_t n, float scale, typename D::storage* codes) {
   for (std::size_t i = 0; i < n; ++i) {
-    const float q = w[i] / scale;
+    const float q = ptq::element_traits<T>::to_float(w[i]) / scale;
     if constexpr (std::is_same_v<D, ptq::int8>)
       codes[i] = static_cast<std::int8_t>(std::lrint(std::clamp(q, -128.0F, 127.0F)));
     else if constexpr (std::is_same_v<D, ptq::fp8_e4m3fn>)
