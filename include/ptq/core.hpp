@@ -13,8 +13,6 @@
 #include "ptq/fwd.hpp"
 #include "ptq/kernels/executor.hpp"
 #include "ptq/kernels/isa.hpp"
-#include "ptq/kernels/x86_avx2.hpp"
-#include "ptq/kernels/x86_avx512.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/quantize/dequantize.hpp"
 #include "ptq/quantize/fake_quantize.hpp"

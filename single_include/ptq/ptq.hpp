@@ -1555,10 +1555,14 @@ inline void choose_best_isa() noexcept {
 /// The one that kernels use.
 inline isa active_isa() noexcept {
 #if PTQ_NATIVE
-  const unsigned char chosen = __atomic_load_n(&detail::chosen_isa, __ATOMIC_RELAXED);
+  unsigned char chosen = __atomic_load_n(&detail::chosen_isa, __ATOMIC_RELAXED);
   if (chosen != detail::isa_unknown) return static_cast<isa>(chosen);
-  choose_best_isa();
-  return best_isa();
+  const isa best = best_isa();
+  // Another thread may have forced one meanwhile.
+  const bool is_first =
+      __atomic_compare_exchange_n(&detail::chosen_isa, &chosen, static_cast<unsigned char>(best), false,
+                                  __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  return is_first ? best : static_cast<isa>(chosen);
 #else
   return isa::portable;
 #endif
@@ -1838,9 +1842,6 @@ struct walk {
 
   constexpr const axis& run() const noexcept { return axes[rank - 1]; }
 
-  /// True where each element of a run has a scale of its own.
-  constexpr bool channel_is_innermost() const noexcept { return run().is_channel; }
-
   /// How many channels it has: 1 where they are not told apart, 0 where there is no element.
   constexpr std::size_t channels() const noexcept {
     if (is_empty) return 0;
@@ -2085,6 +2086,7 @@ class slices {
  public:
   /// @param size elements of a slice, more or less
   constexpr slices(const walk& whole, std::size_t size) noexcept : whole_(whole) {
+    if (whole.is_empty) return;  // then the product of the other extents may be anything
     std::size_t elements = 1;
     for (std::size_t k = 0; k < whole.rank; ++k) {
       elements *= whole.axes[k].extent;
@@ -2094,7 +2096,7 @@ class slices {
     const std::size_t wanted = size / (elements / extent) + 1;
     const std::size_t least = axis_ + 1 == whole.rank ? shortest_run : 1;
     step_ = wanted < least ? least : wanted;
-    count_ = whole.is_empty ? 0 : (extent + step_ - 1) / step_;
+    count_ = (extent + step_ - 1) / step_;
   }
 
   constexpr std::size_t count() const noexcept { return count_; }
@@ -3961,6 +3963,17 @@ constexpr void widen(const T* values, std::ptrdiff_t step, std::size_t n, float*
     floats[i] = element_traits<T>::to_float(values[static_cast<std::ptrdiff_t>(i) * step]);
 }
 
+/// Floats as the nearest elements, `step` apart.
+template <element T>
+constexpr void narrow(const float* floats, std::size_t n, std::ptrdiff_t step, T* values) noexcept {
+  if constexpr (has_elements<T>)
+    if (is_for_a_set(step) &&
+        with_active_set([&]<class Set>() { Set::template narrow<T>(floats, n, values); }))
+      return;
+  for (std::size_t i = 0; i < n; ++i)
+    values[static_cast<std::ptrdiff_t>(i) * step] = element_traits<T>::from_float(floats[i]);
+}
+
 template <element T>
 constexpr std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
   if constexpr (has_elements<T>)
@@ -4191,9 +4204,15 @@ constexpr void encode(const T* source, const panel& p, const float* scales, type
     for (std::size_t r = 0; r < p.rows; r += at_once) {
       const std::size_t rows = p.rows - r < at_once ? p.rows - r : at_once;
       const bool ordinary = kernels::factors<How>(scales + r, rows, static_cast<float*>(factors));
-      const float* const each = repeated.of(static_cast<const float*>(factors), rows, p.columns);
-      encode_each<D, How, T>(source + p.row(r), rows * p.columns, each, codes + p.code_row(r), streams,
-                             ordinary);
+      if (ordinary) {
+        const float* const each = repeated.of(static_cast<const float*>(factors), rows, p.columns);
+        encode_each<D, How, T>(source + p.row(r), rows * p.columns, each, codes + p.code_row(r), streams,
+                               true);
+      } else {  // rows of zeros, most of the time: they are not to slow down the others
+        for (std::size_t k = 0; k < rows; ++k)
+          encode_run<D, How, T>(source + p.row(r + k), p.columns, factors[k], codes + p.code_row(r + k),
+                                streams);
+      }
     }
     return;
   }
@@ -4264,21 +4283,24 @@ struct typed_decoder {
   }
 };
 
-/// Decodes part of a row into the target: as it is where floats lie side by side, else through a buffer.
+/// Decodes part of a row into the target: as it is where floats lie side by side, else through a buffer,
+/// which is to stay in the cache.
+///
+/// @param decode f(first, n, values, streams)
 template <element T, class Decode>
-constexpr void decode_row(T* target, std::ptrdiff_t step, std::size_t n, const Decode& decode) {
+constexpr void decode_row(T* target, std::ptrdiff_t step, std::size_t n, bool streams, const Decode& decode) {
   if constexpr (std::same_as<T, float>) {
     if (step == 1) {
-      decode(0, n, target);
+      decode(0, n, target, streams);
       return;
     }
   }
   float buffer[block_size];
   for (std::size_t first = 0; first < n; first += block_size) {
     const std::size_t size = n - first < block_size ? n - first : block_size;
-    decode(first, size, static_cast<float*>(buffer));
-    for (std::size_t i = 0; i < size; ++i)
-      target[static_cast<std::ptrdiff_t>(first + i) * step] = element_traits<T>::from_float(buffer[i]);
+    decode(first, size, static_cast<float*>(buffer), false);
+    narrow<T>(static_cast<const float*>(buffer), size, step,
+              target + static_cast<std::ptrdiff_t>(first) * step);
   }
 }
 
@@ -4299,22 +4321,23 @@ constexpr void decode(T* target, const panel& p, const float* scales, const Deco
         const std::size_t rows = p.rows - r < at_once ? p.rows - r : at_once;
         const float* const own = repeated.of(scales + r, rows, p.columns);
         const bool all = are_ordinary(scales + r, rows);
-        decode_row<T>(target + p.row(r), p.step, rows * p.columns,
-                      [&](std::size_t first, std::size_t n, float* values) {
-                        decoder.each(p.code_row(r) + first, n, own + first, values, streams, all);
+        decode_row<T>(target + p.row(r), p.step, rows * p.columns, streams,
+                      [&](std::size_t first, std::size_t n, float* values, bool past_cache) {
+                        decoder.each(p.code_row(r) + first, n, own + first, values, past_cache, all);
                       });
       }
       return;
     }
   }
   for (std::size_t r = 0; r < p.rows; ++r)
-    decode_row<T>(target + p.row(r), p.step, p.columns, [&](std::size_t first, std::size_t n, float* values) {
-      const std::size_t at = p.code_row(r) + first;
-      if (each)
-        decoder.each(at, n, scales + first, values, streams, ordinary);
-      else
-        decoder.run(at, n, scales[p.by == scaling::per_row ? r : 0], values, streams);
-    });
+    decode_row<T>(target + p.row(r), p.step, p.columns, streams,
+                  [&](std::size_t first, std::size_t n, float* values, bool past_cache) {
+                    const std::size_t at = p.code_row(r) + first;
+                    if (each)
+                      decoder.each(at, n, scales + first, values, past_cache, ordinary);
+                    else
+                      decoder.run(at, n, scales[p.by == scaling::per_row ? r : 0], values, past_cache);
+                  });
 }
 
 }  // namespace PTQ_BUILD
@@ -4552,7 +4575,7 @@ class collector {
 
   /// Whether this machine has the kernels, the tables fit a stack, and the bins the kernels' numbers.
   static bool is_available() noexcept {
-    return Bins <= 8192 && (active_isa() == isa::avx512 || active_isa() == isa::avx2);
+    return Bins >= 4 && Bins <= 8192 && (active_isa() == isa::avx512 || active_isa() == isa::avx2);
   }
 
   /// False where the bins of a range are too narrow to be found by a multiplication with a normal number.
@@ -5619,7 +5642,7 @@ struct any_part {
 /// returns when all are done. f does not throw. What is computed never depends on the executor. An engine
 /// gives its own pool: [&](std::size_t n, auto&& f) { pool.parallel_for(n, f); }.
 template <class Run>
-concept executor = requires(Run& run, std::size_t n, const detail::any_part& f) { run(n, f); };
+concept executor = requires(const Run& run, std::size_t n, const detail::any_part& f) { run(n, f); };
 
 /// One after the other, on the thread that calls.
 struct serial {
@@ -6256,18 +6279,22 @@ constexpr std::size_t token_count(const tensor_shape& shape) noexcept {
 namespace detail {
 inline namespace PTQ_BUILD {
 
-/// The tokens of a tensor as the rows of panels. The codes are row-major.
+/// The tokens of a tensor as the rows of panels: as many a panel as lie evenly. The codes are row-major.
 template <class F>
 constexpr void for_each_token_panel(const tensor_shape& shape, const tensor_strides& strides, F&& f) {
+  if (shape.size() == 0) return;
   const std::size_t axes = shape.axes();
   panel p;
   p.by = scaling::per_row;
   p.columns = axes > 0 ? shape[axes - 1] : 1;
   p.step = axes > 0 ? strides[axes - 1] : 1;
-  p.rows = axes > 1 ? shape[axes - 2] : 1;
-  p.row_step = axes > 1 ? strides[axes - 2] : 0;
   p.code_row_step = p.columns;
-  if (shape.size() == 0) return;
+  for (std::size_t axis = axes > 0 ? axes - 1 : 0; axis-- > 0;) {
+    if (shape[axis] == 1) continue;
+    if (p.rows == 1) p.row_step = strides[axis];
+    if (p.rows > 1 && strides[axis] != p.row_step * static_cast<std::ptrdiff_t>(p.rows)) break;
+    p.rows *= shape[axis];
+  }
   for (; p.scale < token_count(shape); p.scale += p.rows) {
     p.code = p.scale * p.columns;
     p.begin = offset_of(p.code, shape, strides);
@@ -6627,8 +6654,6 @@ inline double sqnr_db(double signal, double noise) noexcept {
                     : std::bit_cast<double>(std::uint64_t{0xfff0000000000000u});
 }
 
-}  // namespace PTQ_BUILD
-
 /// Sums up pairs of an original x and its approximation y. A pair with NaN or infinity has an error without
 /// bound: mse and max_abs are infinity then, sqnr_db is -infinity and cosine 0.
 class error_accumulator {
@@ -6703,6 +6728,8 @@ class error_accumulator {
   double max_abs_ = 0;
 };
 
+}  // namespace PTQ_BUILD
+
 /// The quotients value / scale that have a code of their own: from the lowest to the largest value of the
 /// dtype, for integers half a step further, where rounding still reaches the last code.
 struct representable {
@@ -6721,7 +6748,8 @@ inline void count_clipped(const float* values, std::size_t n, const float* scale
   // A relative 1e-6 keeps the rounding of the scale itself from counting as clipping.
   constexpr double slack = 1 + 1e-6;
   const auto largest = [&] { return static_cast<double>(float_of(kernels::amax_run<float>(values, n, 0))); };
-  if (!each && largest() <= limits.highest * static_cast<double>(*scales) * slack) return;
+  const double nearest = limits.highest < -limits.lowest ? limits.highest : -limits.lowest;
+  if (!each && largest() <= nearest * static_cast<double>(*scales) * slack) return;
   for (std::size_t i = 0; i < n; ++i) {
     const double scale = static_cast<double>(scales[each ? i : 0]);
     const double x = static_cast<double>(values[i]);
@@ -7761,9 +7789,11 @@ using findings_of = typename std::remove_cvref_t<Sink>::findings;
 /// A sink that looks at layers while their codes are in the cache: a layer comes in parts, several of them at
 /// once, and then as a whole without its codes. It has a type `findings`; each part gets one of its own.
 ///
-///     void findings::add(const quantized_layer& part);    // some of the rows of a layer, or all; no
-///     exceptions void findings::merge(const findings& of_the_next);  // in the order of the rows sink(const
-///     quantized_layer&, const findings&)       // as a `layer_sink`; `codes` may be empty
+/// | call                         | meaning                                                      |
+/// |------------------------------|--------------------------------------------------------------|
+/// | findings.add(part)           | some of the rows of a layer, or all; does not throw          |
+/// | findings.merge(of_the_next)  | in the order of the rows                                     |
+/// | sink(layer, findings)        | answers as a `layer_sink`; `codes` of the layer may be empty |
 template <class Sink>
 concept part_sink = std::default_initializable<detail::findings_of<Sink>> &&
                     requires(Sink& sink, const quantized_layer& q, detail::findings_of<Sink>& found,

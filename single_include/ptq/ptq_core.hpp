@@ -905,10 +905,14 @@ inline void choose_best_isa() noexcept {
 /// The one that kernels use.
 inline isa active_isa() noexcept {
 #if PTQ_NATIVE
-  const unsigned char chosen = __atomic_load_n(&detail::chosen_isa, __ATOMIC_RELAXED);
+  unsigned char chosen = __atomic_load_n(&detail::chosen_isa, __ATOMIC_RELAXED);
   if (chosen != detail::isa_unknown) return static_cast<isa>(chosen);
-  choose_best_isa();
-  return best_isa();
+  const isa best = best_isa();
+  // Another thread may have forced one meanwhile.
+  const bool is_first =
+      __atomic_compare_exchange_n(&detail::chosen_isa, &chosen, static_cast<unsigned char>(best), false,
+                                  __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  return is_first ? best : static_cast<isa>(chosen);
 #else
   return isa::portable;
 #endif
@@ -1676,9 +1680,6 @@ struct walk {
 
   constexpr const axis& run() const noexcept { return axes[rank - 1]; }
 
-  /// True where each element of a run has a scale of its own.
-  constexpr bool channel_is_innermost() const noexcept { return run().is_channel; }
-
   /// How many channels it has: 1 where they are not told apart, 0 where there is no element.
   constexpr std::size_t channels() const noexcept {
     if (is_empty) return 0;
@@ -1923,6 +1924,7 @@ class slices {
  public:
   /// @param size elements of a slice, more or less
   constexpr slices(const walk& whole, std::size_t size) noexcept : whole_(whole) {
+    if (whole.is_empty) return;  // then the product of the other extents may be anything
     std::size_t elements = 1;
     for (std::size_t k = 0; k < whole.rank; ++k) {
       elements *= whole.axes[k].extent;
@@ -1932,7 +1934,7 @@ class slices {
     const std::size_t wanted = size / (elements / extent) + 1;
     const std::size_t least = axis_ + 1 == whole.rank ? shortest_run : 1;
     step_ = wanted < least ? least : wanted;
-    count_ = whole.is_empty ? 0 : (extent + step_ - 1) / step_;
+    count_ = (extent + step_ - 1) / step_;
   }
 
   constexpr std::size_t count() const noexcept { return count_; }
@@ -3799,6 +3801,17 @@ constexpr void widen(const T* values, std::ptrdiff_t step, std::size_t n, float*
     floats[i] = element_traits<T>::to_float(values[static_cast<std::ptrdiff_t>(i) * step]);
 }
 
+/// Floats as the nearest elements, `step` apart.
+template <element T>
+constexpr void narrow(const float* floats, std::size_t n, std::ptrdiff_t step, T* values) noexcept {
+  if constexpr (has_elements<T>)
+    if (is_for_a_set(step) &&
+        with_active_set([&]<class Set>() { Set::template narrow<T>(floats, n, values); }))
+      return;
+  for (std::size_t i = 0; i < n; ++i)
+    values[static_cast<std::ptrdiff_t>(i) * step] = element_traits<T>::from_float(floats[i]);
+}
+
 template <element T>
 constexpr std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
   if constexpr (has_elements<T>)
@@ -4029,9 +4042,15 @@ constexpr void encode(const T* source, const panel& p, const float* scales, type
     for (std::size_t r = 0; r < p.rows; r += at_once) {
       const std::size_t rows = p.rows - r < at_once ? p.rows - r : at_once;
       const bool ordinary = kernels::factors<How>(scales + r, rows, static_cast<float*>(factors));
-      const float* const each = repeated.of(static_cast<const float*>(factors), rows, p.columns);
-      encode_each<D, How, T>(source + p.row(r), rows * p.columns, each, codes + p.code_row(r), streams,
-                             ordinary);
+      if (ordinary) {
+        const float* const each = repeated.of(static_cast<const float*>(factors), rows, p.columns);
+        encode_each<D, How, T>(source + p.row(r), rows * p.columns, each, codes + p.code_row(r), streams,
+                               true);
+      } else {  // rows of zeros, most of the time: they are not to slow down the others
+        for (std::size_t k = 0; k < rows; ++k)
+          encode_run<D, How, T>(source + p.row(r + k), p.columns, factors[k], codes + p.code_row(r + k),
+                                streams);
+      }
     }
     return;
   }
@@ -4102,21 +4121,24 @@ struct typed_decoder {
   }
 };
 
-/// Decodes part of a row into the target: as it is where floats lie side by side, else through a buffer.
+/// Decodes part of a row into the target: as it is where floats lie side by side, else through a buffer,
+/// which is to stay in the cache.
+///
+/// @param decode f(first, n, values, streams)
 template <element T, class Decode>
-constexpr void decode_row(T* target, std::ptrdiff_t step, std::size_t n, const Decode& decode) {
+constexpr void decode_row(T* target, std::ptrdiff_t step, std::size_t n, bool streams, const Decode& decode) {
   if constexpr (std::same_as<T, float>) {
     if (step == 1) {
-      decode(0, n, target);
+      decode(0, n, target, streams);
       return;
     }
   }
   float buffer[block_size];
   for (std::size_t first = 0; first < n; first += block_size) {
     const std::size_t size = n - first < block_size ? n - first : block_size;
-    decode(first, size, static_cast<float*>(buffer));
-    for (std::size_t i = 0; i < size; ++i)
-      target[static_cast<std::ptrdiff_t>(first + i) * step] = element_traits<T>::from_float(buffer[i]);
+    decode(first, size, static_cast<float*>(buffer), false);
+    narrow<T>(static_cast<const float*>(buffer), size, step,
+              target + static_cast<std::ptrdiff_t>(first) * step);
   }
 }
 
@@ -4137,22 +4159,23 @@ constexpr void decode(T* target, const panel& p, const float* scales, const Deco
         const std::size_t rows = p.rows - r < at_once ? p.rows - r : at_once;
         const float* const own = repeated.of(scales + r, rows, p.columns);
         const bool all = are_ordinary(scales + r, rows);
-        decode_row<T>(target + p.row(r), p.step, rows * p.columns,
-                      [&](std::size_t first, std::size_t n, float* values) {
-                        decoder.each(p.code_row(r) + first, n, own + first, values, streams, all);
+        decode_row<T>(target + p.row(r), p.step, rows * p.columns, streams,
+                      [&](std::size_t first, std::size_t n, float* values, bool past_cache) {
+                        decoder.each(p.code_row(r) + first, n, own + first, values, past_cache, all);
                       });
       }
       return;
     }
   }
   for (std::size_t r = 0; r < p.rows; ++r)
-    decode_row<T>(target + p.row(r), p.step, p.columns, [&](std::size_t first, std::size_t n, float* values) {
-      const std::size_t at = p.code_row(r) + first;
-      if (each)
-        decoder.each(at, n, scales + first, values, streams, ordinary);
-      else
-        decoder.run(at, n, scales[p.by == scaling::per_row ? r : 0], values, streams);
-    });
+    decode_row<T>(target + p.row(r), p.step, p.columns, streams,
+                  [&](std::size_t first, std::size_t n, float* values, bool past_cache) {
+                    const std::size_t at = p.code_row(r) + first;
+                    if (each)
+                      decoder.each(at, n, scales + first, values, past_cache, ordinary);
+                    else
+                      decoder.run(at, n, scales[p.by == scaling::per_row ? r : 0], values, past_cache);
+                  });
 }
 
 }  // namespace PTQ_BUILD
@@ -4390,7 +4413,7 @@ class collector {
 
   /// Whether this machine has the kernels, the tables fit a stack, and the bins the kernels' numbers.
   static bool is_available() noexcept {
-    return Bins <= 8192 && (active_isa() == isa::avx512 || active_isa() == isa::avx2);
+    return Bins >= 4 && Bins <= 8192 && (active_isa() == isa::avx512 || active_isa() == isa::avx2);
   }
 
   /// False where the bins of a range are too narrow to be found by a multiplication with a normal number.
@@ -5595,7 +5618,7 @@ struct any_part {
 /// returns when all are done. f does not throw. What is computed never depends on the executor. An engine
 /// gives its own pool: [&](std::size_t n, auto&& f) { pool.parallel_for(n, f); }.
 template <class Run>
-concept executor = requires(Run& run, std::size_t n, const detail::any_part& f) { run(n, f); };
+concept executor = requires(const Run& run, std::size_t n, const detail::any_part& f) { run(n, f); };
 
 /// One after the other, on the thread that calls.
 struct serial {
@@ -6232,18 +6255,22 @@ constexpr std::size_t token_count(const tensor_shape& shape) noexcept {
 namespace detail {
 inline namespace PTQ_BUILD {
 
-/// The tokens of a tensor as the rows of panels. The codes are row-major.
+/// The tokens of a tensor as the rows of panels: as many a panel as lie evenly. The codes are row-major.
 template <class F>
 constexpr void for_each_token_panel(const tensor_shape& shape, const tensor_strides& strides, F&& f) {
+  if (shape.size() == 0) return;
   const std::size_t axes = shape.axes();
   panel p;
   p.by = scaling::per_row;
   p.columns = axes > 0 ? shape[axes - 1] : 1;
   p.step = axes > 0 ? strides[axes - 1] : 1;
-  p.rows = axes > 1 ? shape[axes - 2] : 1;
-  p.row_step = axes > 1 ? strides[axes - 2] : 0;
   p.code_row_step = p.columns;
-  if (shape.size() == 0) return;
+  for (std::size_t axis = axes > 0 ? axes - 1 : 0; axis-- > 0;) {
+    if (shape[axis] == 1) continue;
+    if (p.rows == 1) p.row_step = strides[axis];
+    if (p.rows > 1 && strides[axis] != p.row_step * static_cast<std::ptrdiff_t>(p.rows)) break;
+    p.rows *= shape[axis];
+  }
   for (; p.scale < token_count(shape); p.scale += p.rows) {
     p.code = p.scale * p.columns;
     p.begin = offset_of(p.code, shape, strides);

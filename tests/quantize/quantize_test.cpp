@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <vector>
 
 #include "ptq/adaptors/std_vector.hpp"
@@ -228,4 +229,15 @@ TEST_CASE("native leaves values as they are") {
   CHECK(ptq::quantize<ptq::native, ptq::torchao>(values, codes, scale, per_tensor()) == status{});
   CHECK(scale[0] == 1.0F);
   CHECK(test::differences(codes, values) == 0);
+}
+
+TEST_CASE("an extent of 0 empties a tensor, whatever the others are") {
+  constexpr std::size_t huge = std::size_t{1} << (sizeof(std::size_t) * 4);
+  const ptq::tensor_view<const float> none(nullptr, {0, huge, huge});
+  float scale = 5;
+  CHECK(ptq::quantize<ptq::int8, ptq::torchao>(none, std::span<std::int8_t>(), std::span<float>(&scale, 1),
+                                               ptq::per_tensor()));
+  CHECK(ptq::detail::bits_of(scale) == ptq::detail::bits_of(0x1p-23F));
+  CHECK(ptq::quantize_by<ptq::int8, ptq::torchao>(none, std::span<const float>(&scale, 1),
+                                                  std::span<std::int8_t>()));
 }

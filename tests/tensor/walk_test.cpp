@@ -106,7 +106,7 @@ TEST_CASE("the channel axis is kept apart") {
   const walk outer(shape, row_major(shape), per_channel(0));
   CHECK(runs_of(outer) == 4);
   CHECK(outer.run().extent == 15);
-  CHECK(!outer.channel_is_innermost());
+  CHECK(!outer.run().is_channel);
 
   const walk middle(shape, row_major(shape), per_channel(1));
   CHECK(runs_of(middle) == 12);
@@ -115,11 +115,11 @@ TEST_CASE("the channel axis is kept apart") {
   const walk inner(shape, row_major(shape), per_channel(2));
   CHECK(runs_of(inner) == 12);
   CHECK(inner.run().extent == 5);
-  CHECK(inner.channel_is_innermost());
+  CHECK(inner.run().is_channel);
 
   const walk columns(shape, column_major, per_channel(0));
   CHECK(runs_of(columns) == 15);
-  CHECK(columns.channel_is_innermost());
+  CHECK(columns.run().is_channel);
 }
 
 TEST_CASE("padding ends a run, unless it is at the end of every row alike") {

@@ -40,7 +40,7 @@ class collector {
 
   /// Whether this machine has the kernels, the tables fit a stack, and the bins the kernels' numbers.
   static bool is_available() noexcept {
-    return Bins <= 8192 && (active_isa() == isa::avx512 || active_isa() == isa::avx2);
+    return Bins >= 4 && Bins <= 8192 && (active_isa() == isa::avx512 || active_isa() == isa::avx2);
   }
 
   /// False where the bins of a range are too narrow to be found by a multiplication with a normal number.

@@ -90,6 +90,17 @@ constexpr void widen(const T* values, std::ptrdiff_t step, std::size_t n, float*
     floats[i] = element_traits<T>::to_float(values[static_cast<std::ptrdiff_t>(i) * step]);
 }
 
+/// Floats as the nearest elements, `step` apart.
+template <element T>
+constexpr void narrow(const float* floats, std::size_t n, std::ptrdiff_t step, T* values) noexcept {
+  if constexpr (has_elements<T>)
+    if (is_for_a_set(step) &&
+        with_active_set([&]<class Set>() { Set::template narrow<T>(floats, n, values); }))
+      return;
+  for (std::size_t i = 0; i < n; ++i)
+    values[static_cast<std::ptrdiff_t>(i) * step] = element_traits<T>::from_float(floats[i]);
+}
+
 template <element T>
 constexpr std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
   if constexpr (has_elements<T>)

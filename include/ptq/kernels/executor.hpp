@@ -18,7 +18,7 @@ struct any_part {
 /// returns when all are done. f does not throw. What is computed never depends on the executor. An engine
 /// gives its own pool: [&](std::size_t n, auto&& f) { pool.parallel_for(n, f); }.
 template <class Run>
-concept executor = requires(Run& run, std::size_t n, const detail::any_part& f) { run(n, f); };
+concept executor = requires(const Run& run, std::size_t n, const detail::any_part& f) { run(n, f); };
 
 /// One after the other, on the thread that calls.
 struct serial {

@@ -88,10 +88,14 @@ inline void choose_best_isa() noexcept {
 /// The one that kernels use.
 inline isa active_isa() noexcept {
 #if PTQ_NATIVE
-  const unsigned char chosen = __atomic_load_n(&detail::chosen_isa, __ATOMIC_RELAXED);
+  unsigned char chosen = __atomic_load_n(&detail::chosen_isa, __ATOMIC_RELAXED);
   if (chosen != detail::isa_unknown) return static_cast<isa>(chosen);
-  choose_best_isa();
-  return best_isa();
+  const isa best = best_isa();
+  // Another thread may have forced one meanwhile.
+  const bool is_first =
+      __atomic_compare_exchange_n(&detail::chosen_isa, &chosen, static_cast<unsigned char>(best), false,
+                                  __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  return is_first ? best : static_cast<isa>(chosen);
 #else
   return isa::portable;
 #endif

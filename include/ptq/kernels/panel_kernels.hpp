@@ -104,9 +104,15 @@ constexpr void encode(const T* source, const panel& p, const float* scales, type
     for (std::size_t r = 0; r < p.rows; r += at_once) {
       const std::size_t rows = p.rows - r < at_once ? p.rows - r : at_once;
       const bool ordinary = kernels::factors<How>(scales + r, rows, static_cast<float*>(factors));
-      const float* const each = repeated.of(static_cast<const float*>(factors), rows, p.columns);
-      encode_each<D, How, T>(source + p.row(r), rows * p.columns, each, codes + p.code_row(r), streams,
-                             ordinary);
+      if (ordinary) {
+        const float* const each = repeated.of(static_cast<const float*>(factors), rows, p.columns);
+        encode_each<D, How, T>(source + p.row(r), rows * p.columns, each, codes + p.code_row(r), streams,
+                               true);
+      } else {  // rows of zeros, most of the time: they are not to slow down the others
+        for (std::size_t k = 0; k < rows; ++k)
+          encode_run<D, How, T>(source + p.row(r + k), p.columns, factors[k], codes + p.code_row(r + k),
+                                streams);
+      }
     }
     return;
   }
@@ -177,21 +183,24 @@ struct typed_decoder {
   }
 };
 
-/// Decodes part of a row into the target: as it is where floats lie side by side, else through a buffer.
+/// Decodes part of a row into the target: as it is where floats lie side by side, else through a buffer,
+/// which is to stay in the cache.
+///
+/// @param decode f(first, n, values, streams)
 template <element T, class Decode>
-constexpr void decode_row(T* target, std::ptrdiff_t step, std::size_t n, const Decode& decode) {
+constexpr void decode_row(T* target, std::ptrdiff_t step, std::size_t n, bool streams, const Decode& decode) {
   if constexpr (std::same_as<T, float>) {
     if (step == 1) {
-      decode(0, n, target);
+      decode(0, n, target, streams);
       return;
     }
   }
   float buffer[block_size];
   for (std::size_t first = 0; first < n; first += block_size) {
     const std::size_t size = n - first < block_size ? n - first : block_size;
-    decode(first, size, static_cast<float*>(buffer));
-    for (std::size_t i = 0; i < size; ++i)
-      target[static_cast<std::ptrdiff_t>(first + i) * step] = element_traits<T>::from_float(buffer[i]);
+    decode(first, size, static_cast<float*>(buffer), false);
+    narrow<T>(static_cast<const float*>(buffer), size, step,
+              target + static_cast<std::ptrdiff_t>(first) * step);
   }
 }
 
@@ -212,22 +221,23 @@ constexpr void decode(T* target, const panel& p, const float* scales, const Deco
         const std::size_t rows = p.rows - r < at_once ? p.rows - r : at_once;
         const float* const own = repeated.of(scales + r, rows, p.columns);
         const bool all = are_ordinary(scales + r, rows);
-        decode_row<T>(target + p.row(r), p.step, rows * p.columns,
-                      [&](std::size_t first, std::size_t n, float* values) {
-                        decoder.each(p.code_row(r) + first, n, own + first, values, streams, all);
+        decode_row<T>(target + p.row(r), p.step, rows * p.columns, streams,
+                      [&](std::size_t first, std::size_t n, float* values, bool past_cache) {
+                        decoder.each(p.code_row(r) + first, n, own + first, values, past_cache, all);
                       });
       }
       return;
     }
   }
   for (std::size_t r = 0; r < p.rows; ++r)
-    decode_row<T>(target + p.row(r), p.step, p.columns, [&](std::size_t first, std::size_t n, float* values) {
-      const std::size_t at = p.code_row(r) + first;
-      if (each)
-        decoder.each(at, n, scales + first, values, streams, ordinary);
-      else
-        decoder.run(at, n, scales[p.by == scaling::per_row ? r : 0], values, streams);
-    });
+    decode_row<T>(target + p.row(r), p.step, p.columns, streams,
+                  [&](std::size_t first, std::size_t n, float* values, bool past_cache) {
+                    const std::size_t at = p.code_row(r) + first;
+                    if (each)
+                      decoder.each(at, n, scales + first, values, past_cache, ordinary);
+                    else
+                      decoder.run(at, n, scales[p.by == scaling::per_row ? r : 0], values, past_cache);
+                  });
 }
 
 }  // namespace PTQ_BUILD

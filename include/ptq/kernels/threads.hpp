@@ -25,10 +25,15 @@ class thread_pool {
  public:
   /// A system that refuses threads has fewer of them.
   explicit thread_pool(std::size_t workers) {
+    workers_.reserve(workers);
+#if defined(__cpp_exceptions)
     try {
+#endif
       while (workers_.size() < workers) workers_.emplace_back([this] { serve(); });
+#if defined(__cpp_exceptions)
     } catch (const std::system_error&) {
     }
+#endif
   }
   thread_pool(const thread_pool&) = delete;
   thread_pool& operator=(const thread_pool&) = delete;

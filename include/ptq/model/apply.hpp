@@ -91,9 +91,11 @@ using findings_of = typename std::remove_cvref_t<Sink>::findings;
 /// A sink that looks at layers while their codes are in the cache: a layer comes in parts, several of them at
 /// once, and then as a whole without its codes. It has a type `findings`; each part gets one of its own.
 ///
-///     void findings::add(const quantized_layer& part);    // some of the rows of a layer, or all; no
-///     exceptions void findings::merge(const findings& of_the_next);  // in the order of the rows sink(const
-///     quantized_layer&, const findings&)       // as a `layer_sink`; `codes` may be empty
+/// | call                         | meaning                                                      |
+/// |------------------------------|--------------------------------------------------------------|
+/// | findings.add(part)           | some of the rows of a layer, or all; does not throw          |
+/// | findings.merge(of_the_next)  | in the order of the rows                                     |
+/// | sink(layer, findings)        | answers as a `layer_sink`; `codes` of the layer may be empty |
 template <class Sink>
 concept part_sink = std::default_initializable<detail::findings_of<Sink>> &&
                     requires(Sink& sink, const quantized_layer& q, detail::findings_of<Sink>& found,

@@ -41,8 +41,6 @@ inline double sqnr_db(double signal, double noise) noexcept {
                     : std::bit_cast<double>(std::uint64_t{0xfff0000000000000u});
 }
 
-}  // namespace PTQ_BUILD
-
 /// Sums up pairs of an original x and its approximation y. A pair with NaN or infinity has an error without
 /// bound: mse and max_abs are infinity then, sqnr_db is -infinity and cosine 0.
 class error_accumulator {
@@ -117,6 +115,8 @@ class error_accumulator {
   double max_abs_ = 0;
 };
 
+}  // namespace PTQ_BUILD
+
 /// The quotients value / scale that have a code of their own: from the lowest to the largest value of the
 /// dtype, for integers half a step further, where rounding still reaches the last code.
 struct representable {
@@ -135,7 +135,8 @@ inline void count_clipped(const float* values, std::size_t n, const float* scale
   // A relative 1e-6 keeps the rounding of the scale itself from counting as clipping.
   constexpr double slack = 1 + 1e-6;
   const auto largest = [&] { return static_cast<double>(float_of(kernels::amax_run<float>(values, n, 0))); };
-  if (!each && largest() <= limits.highest * static_cast<double>(*scales) * slack) return;
+  const double nearest = limits.highest < -limits.lowest ? limits.highest : -limits.lowest;
+  if (!each && largest() <= nearest * static_cast<double>(*scales) * slack) return;
   for (std::size_t i = 0; i < n; ++i) {
     const double scale = static_cast<double>(scales[each ? i : 0]);
     const double x = static_cast<double>(values[i]);

@@ -29,18 +29,22 @@ constexpr std::size_t token_count(const tensor_shape& shape) noexcept {
 namespace detail {
 inline namespace PTQ_BUILD {
 
-/// The tokens of a tensor as the rows of panels. The codes are row-major.
+/// The tokens of a tensor as the rows of panels: as many a panel as lie evenly. The codes are row-major.
 template <class F>
 constexpr void for_each_token_panel(const tensor_shape& shape, const tensor_strides& strides, F&& f) {
+  if (shape.size() == 0) return;
   const std::size_t axes = shape.axes();
   panel p;
   p.by = scaling::per_row;
   p.columns = axes > 0 ? shape[axes - 1] : 1;
   p.step = axes > 0 ? strides[axes - 1] : 1;
-  p.rows = axes > 1 ? shape[axes - 2] : 1;
-  p.row_step = axes > 1 ? strides[axes - 2] : 0;
   p.code_row_step = p.columns;
-  if (shape.size() == 0) return;
+  for (std::size_t axis = axes > 0 ? axes - 1 : 0; axis-- > 0;) {
+    if (shape[axis] == 1) continue;
+    if (p.rows == 1) p.row_step = strides[axis];
+    if (p.rows > 1 && strides[axis] != p.row_step * static_cast<std::ptrdiff_t>(p.rows)) break;
+    p.rows *= shape[axis];
+  }
   for (; p.scale < token_count(shape); p.scale += p.rows) {
     p.code = p.scale * p.columns;
     p.begin = offset_of(p.code, shape, strides);

@@ -182,6 +182,7 @@ class slices {
  public:
   /// @param size elements of a slice, more or less
   constexpr slices(const walk& whole, std::size_t size) noexcept : whole_(whole) {
+    if (whole.is_empty) return;  // then the product of the other extents may be anything
     std::size_t elements = 1;
     for (std::size_t k = 0; k < whole.rank; ++k) {
       elements *= whole.axes[k].extent;
@@ -191,7 +192,7 @@ class slices {
     const std::size_t wanted = size / (elements / extent) + 1;
     const std::size_t least = axis_ + 1 == whole.rank ? shortest_run : 1;
     step_ = wanted < least ? least : wanted;
-    count_ = whole.is_empty ? 0 : (extent + step_ - 1) / step_;
+    count_ = (extent + step_ - 1) / step_;
   }
 
   constexpr std::size_t count() const noexcept { return count_; }

@@ -69,9 +69,6 @@ struct walk {
 
   constexpr const axis& run() const noexcept { return axes[rank - 1]; }
 
-  /// True where each element of a run has a scale of its own.
-  constexpr bool channel_is_innermost() const noexcept { return run().is_channel; }
-
   /// How many channels it has: 1 where they are not told apart, 0 where there is no element.
   constexpr std::size_t channels() const noexcept {
     if (is_empty) return 0;

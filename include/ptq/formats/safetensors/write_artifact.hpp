@@ -234,12 +234,13 @@ inline namespace PTQ_BUILD {
 /// f(quantized_layer of the part).
 ///
 /// @param place of the codes in the file
-template <class F>
+template <class Run, class F>
 result<void> store_part(safetensors_writer& writer, std::uint64_t place, const layer_to_store& one,
-                        const any_view& weight, std::size_t first, std::span<float> scales, F&& f) {
+                        const any_view& weight, std::size_t first, std::span<float> scales, const Run& run,
+                        F&& f) {
   const dtype_row& dtype = one.how.dtype();
   std::vector<std::byte> codes(weight.size() * dtype.code_size);
-  if (const status outcome = quantize(weight, one.how, codes, scales, one.grain); !outcome)
+  if (const status outcome = quantize(weight, one.how, codes, scales, one.grain, run); !outcome)
     return refusal(one.source,
                    {outcome.code, outcome.code == errc::not_finite ? first + outcome.at : outcome.at});
   layer part = one.source;
@@ -267,18 +268,21 @@ result<void> store_layer(safetensors_writer& writer, const layer_to_store& one, 
   if (!place) return place.error();
   const auto store_scales = [&] { return writer.write(name + "_scale", std::as_bytes(std::span(scales))); };
   if constexpr (!part_sink<OnLayer>) {
-    return store_part(writer, *place, one, weight, 0, scales, [&](const quantized_layer& q) {
+    return store_part(writer, *place, one, weight, 0, scales, run, [&](const quantized_layer& q) {
       if (auto stored = store_scales(); !stored) return stored;
       return deliver(q, on_layer);
     });
   } else {
     const weight_parts parts(weight, one.grain, one.how.dtype());
     std::vector<findings_of<OnLayer>> found(parts.count());
-    auto stored = run_parts(parts.count(), run, [&](std::size_t i) {
+    const auto store = [&](std::size_t i, const auto& within) {
       return store_part(
-          writer, *place, one, parts.view(i), parts.first(i), parts.scales(i, scales),
+          writer, *place, one, parts.view(i), parts.first(i), parts.scales(i, scales), within,
           [&](const quantized_layer& q) -> result<void> { return found[i].add(q), result<void>(); });
-    });
+    };
+    auto stored = parts.count() == 1
+                      ? store(0, run)
+                      : run_parts(parts.count(), run, [&](std::size_t i) { return store(i, serial{}); });
     if (stored) stored = store_scales();
     if (!stored) return stored;
     for (std::size_t i = 1; i < found.size(); ++i) found[0].merge(found[i]);
