@@ -5,7 +5,7 @@
 # What it prints and two pictures are left in build/figures/. Measure while the machine does nothing else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-model=${1:-examples/models/pitch-transformer/model.safetensors}
+model=${1:-examples/models/lenet-digits/model.safetensors}
 build=build/release figures=build/figures venv=build/peers
 mkdir -p "$figures"
 

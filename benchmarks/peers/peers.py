@@ -3,7 +3,7 @@
 """peers.py LIBRARY [--rounds N] [--check]: ptq beside other programs that quantize, on the same arrays.
 
 Single-threaded, in memory that is there before (where the other program can write into it), interleaved: each round runs
-everybody once; medians of the rounds, and how many of the codes (or values) are the same. LIBRARY is what CMake's target
+everybody; medians of the rounds, and whether the codes (or values) are the same. LIBRARY is what CMake's target
 ptq_peer makes. NumPy and ml_dtypes are needed; ONNX Runtime, PyTorch and TorchAO take part where they are installed.
 --check: small arrays, one round, and every code must be as it should.
 """
@@ -19,7 +19,9 @@ import ml_dtypes
 import numpy
 
 SIZES = {"L2": 512, "DRAM": 4096}  # square matrices: 1 MiB and 64 MiB of floats
+PEERS = ("NumPy, ml_dtypes", "ONNX Runtime", "PyTorch", "TorchAO")
 CODES = {"int8": numpy.int8, "fp8_e4m3fn": ml_dtypes.float8_e4m3fn, "fp8_e5m2": ml_dtypes.float8_e5m2}
+LONG_ENOUGH = 5e-4  # seconds, to be timed
 LARGEST = {"int8": 127, "fp8_e4m3fn": 448, "fp8_e5m2": 57344}
 
 
@@ -47,21 +49,27 @@ class Ptq:
         self.library = ctypes.CDLL(path)
 
     def call(self, name, *arguments):
+        """What calls a function with these arguments; they are made for C once, not in each call."""
         kinds = {str: lambda word: ctypes.c_char_p(word.encode()), numpy.ndarray: lambda array: ctypes.c_void_p(array.ctypes.data),
                  int: ctypes.c_size_t}
-        if getattr(self.library, f"ptq_peer_{name}")(*(kinds[type(given)](given) for given in arguments)) != 0:
-            sys.exit(f"ptq_peer_{name} refused")
+        function, given = getattr(self.library, f"ptq_peer_{name}"), [kinds[type(one)](one) for one in arguments]
+
+        def call():
+            if function(*given) != 0:
+                sys.exit(f"ptq_peer_{name} refused")
+        call.arguments = arguments  # C holds addresses alone
+        return call
 
     def quantize(self, dtype, backend, values, codes, scales):
         """By the scales of the rows."""
-        self.call("quantize", dtype, backend, values, *values.shape, codes, scales)
+        return self.call("quantize", dtype, backend, values, *values.shape, codes, scales)
 
     def quantize_by(self, dtype, backend, values, codes, scale):
         """By one scale that is given."""
-        self.call("quantize_by", dtype, backend, values, *values.shape, codes, scale)
+        return self.call("quantize_by", dtype, backend, values, *values.shape, codes, scale)
 
     def dequantize(self, dtype, codes, scale, values):
-        self.call("dequantize", dtype, codes, scale, *values.shape, values)
+        return self.call("dequantize", dtype, codes, scale, *values.shape, values)
 
 
 def onnx_call(operator, values, scale, target, code_type):
@@ -90,11 +98,18 @@ def torch_of(array):
     return torch.from_numpy(array) if other is None else torch.from_numpy(array.view(numpy.uint8)).view(other)
 
 
+def seconds(call, repeats=1):
+    begin = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    return (time.perf_counter() - begin) / repeats
+
+
 class Work:
     """What everybody does, and where each writes."""
 
-    def __init__(self, title, count, target):
-        self.title, self.count, self.target = title, count, target
+    def __init__(self, title, size, count, target):
+        self.title, self.size, self.count, self.target = title, size, count, target
         self.calls, self.results = {}, {}
 
     def add(self, name, make, result=None):
@@ -106,7 +121,7 @@ class Work:
             self.results[name] = result(made) if result else own
             self.calls[name] = call
         except Exception as problem:  # a peer may lack what others have: that is worth a line, and no more
-            print(f"{self.title}: {name} takes no part: {str(problem).splitlines()[0]}", file=sys.stderr)
+            print(f"{self.title}, {self.size}: {name} takes no part: {str(problem).splitlines()[0]}", file=sys.stderr)
 
     def same(self, name):
         """The part of the codes that are ptq's."""
@@ -114,20 +129,21 @@ class Work:
         return float(numpy.mean(ours == theirs))
 
     def run(self, rounds):
+        """Medians. Each starts with what it needs in the caches, not with what its neighbour left there."""
         times = {name: [] for name in self.calls}
+        repeats = {name: max(1, round(LONG_ENOUGH / max(seconds(call), 1e-6))) for name, call in self.calls.items()}
         for _ in range(rounds):
             for name, call in self.calls.items():
-                begin = time.perf_counter()
                 call()
-                times[name].append(time.perf_counter() - begin)
-        return {name: statistics.median(seconds) for name, seconds in times.items()}
+                times[name].append(seconds(call, repeats[name]))
+        return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 def encode_work(ptq, dtype, values, size):
     """Codes by a scale that is given: divide, round, saturate."""
     scale = numpy.float32(0.3 / LARGEST[dtype])
     scales = numpy.array([scale])
-    work = Work(f"float32 -> {dtype}, {size}", values.size, numpy.zeros(values.shape, CODES[dtype]))
+    work = Work(f"float32 → {dtype}", size, values.size, numpy.zeros(values.shape, CODES[dtype]))
     quotients = numpy.empty_like(values)
     most = numpy.float32(LARGEST[dtype])
 
@@ -151,8 +167,8 @@ def encode_work(ptq, dtype, values, size):
             target.copy_(room.clamp_(float(-most - (dtype == "int8")), float(most)))
         return call
 
-    work.add("ptq", lambda codes: lambda: ptq.quantize_by(dtype, "modelopt", values, codes, scales))
-    work.add("NumPy" if dtype == "int8" else "ml_dtypes", by_numpy)
+    work.add("ptq", lambda codes: ptq.quantize_by(dtype, "modelopt", values, codes, scales))
+    work.add("NumPy, ml_dtypes", by_numpy)
     if onnxruntime:
         work.add("ONNX Runtime", lambda codes: onnx_call("QuantizeLinear", values, scale, codes, CODES[dtype]))
     if torch:
@@ -164,8 +180,8 @@ def decode_work(ptq, dtype, values, size):
     scale = numpy.float32(0.3 / LARGEST[dtype])
     scales = numpy.array([scale])
     codes = numpy.zeros(values.shape, CODES[dtype])
-    ptq.quantize_by(dtype, "modelopt", values, codes, scales)
-    work = Work(f"{dtype} -> float32, {size}", values.size, numpy.zeros_like(values))
+    ptq.quantize_by(dtype, "modelopt", values, codes, scales)()
+    work = Work(f"{dtype} → float32", size, values.size, numpy.zeros_like(values))
 
     def by_numpy(target):
         def call():
@@ -177,8 +193,8 @@ def decode_work(ptq, dtype, values, size):
         source, own = torch_of(codes), torch_of(target)
         return lambda: own.copy_(source).mul_(float(scale))
 
-    work.add("ptq", lambda target: lambda: ptq.dequantize(dtype, codes, scales, target))
-    work.add("NumPy" if dtype == "int8" else "ml_dtypes", by_numpy)
+    work.add("ptq", lambda target: ptq.dequantize(dtype, codes, scales, target))
+    work.add("NumPy, ml_dtypes", by_numpy)
     if onnxruntime:
         work.add("ONNX Runtime", lambda target: onnx_call("DequantizeLinear", codes, scale, target, CODES[dtype]))
     if torch:
@@ -188,9 +204,9 @@ def decode_work(ptq, dtype, values, size):
 
 def weight_work(ptq, dtype, values, size):
     """A whole weight: scales of the rows and codes, as TorchAO makes them of a Linear layer."""
-    work = Work(f"weight -> {dtype} per row, {size}", values.size, numpy.zeros(values.shape, CODES[dtype]))
+    work = Work(f"weight → {dtype} per row, scales too", size, values.size, numpy.zeros(values.shape, CODES[dtype]))
     scales = numpy.zeros(values.shape[0], numpy.float32)
-    work.add("ptq", lambda codes: lambda: ptq.quantize(dtype, "torchao", values, codes, scales))
+    work.add("ptq", lambda codes: ptq.quantize(dtype, "torchao", values, codes, scales))
     weight = torch.from_numpy(values)
     if torchao:
         config = torchao.Int8WeightOnlyConfig() if dtype == "int8" else torchao.Float8WeightOnlyConfig()
@@ -235,19 +251,18 @@ def main():
     there = [f"{module.__name__} {module.__version__}" for module in (numpy, ml_dtypes, onnxruntime, torch) if module]
     if torchao:
         there.append(f"torchao {importlib.import_module('torchao').__version__}")
-    print(f"{', '.join(there)}; one thread each\n\n| work | by | ms | Gelem/s | ptq is faster by | same codes |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print(f"{', '.join(there)}; one thread each\n\n| ptq is faster by | in | ptq, Gelem/s | {' | '.join(PEERS)} |")
+    print(f"| --- | --- | --- |{' --- |' * len(PEERS)}")
     wrong = []
     for work in works(Ptq(given.library), {"L1": 64} if given.check else SIZES):
-        seconds = work.run(1 if given.check else given.rounds)
-        for name, took in seconds.items():
-            same = work.same(name)
-            print(f"| {work.title} | {name} | {1e3 * took:.3g} | {work.count / took / 1e9:.3g} | {took / seconds['ptq']:.3g} |"
-                  f" {100 * same:.4g} % |", flush=True)
-            if same < 0.999:
-                wrong.append(f"{work.title}: {name} agrees on {100 * same:.4g} % alone")
+        taken = work.run(1 if given.check else given.rounds)
+        cells = [f"{taken[name] / taken['ptq']:.2g}" if name in taken else "" for name in PEERS]
+        print(f"| {work.title} | {work.size} | {work.count / taken['ptq'] / 1e9:.3g} | {' | '.join(cells)} |", flush=True)
+        wrong += [f"{work.title}, {work.size}: {100 * work.same(name):.4g} % of {name}'s codes are ptq's"
+                  for name in taken if work.same(name) < 1]
+    print("\n" + ("\n".join(wrong) or "All codes and values are the same."))
     if given.check and wrong:
-        sys.exit("\n".join(wrong))
+        sys.exit(1)
 
 
 if __name__ == "__main__":
