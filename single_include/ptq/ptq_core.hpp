@@ -1377,6 +1377,15 @@ constexpr bool can_apply_directly(const float& factor) noexcept {
          detail::is_ordinary(detail::bits_of(factor)) && !std::is_constant_evaluated();
 }
 
+/// Whether two codes are known to be one: storage that is no integer need not be comparable.
+template <class Storage>
+constexpr bool are_equal(const Storage& a, const Storage& b) noexcept {
+  if constexpr (std::is_integral_v<Storage>)
+    return a == b;
+  else
+    return false;
+}
+
 /// Whether a quotient that the hardware may get a little wrong is worth a look: see `encode_guessed`.
 template <dtype D, arithmetic How>
 constexpr bool can_guess(const float& factor) noexcept {
@@ -1396,7 +1405,7 @@ constexpr typename D::storage encode_guessed(const float& value, const float& sc
     const std::uint32_t sign = detail::bits_of(value) & detail::sign_bit;
     const auto low = D::encode(detail::float_of(sign | (size < doubt ? 0u : size - doubt)));
     const auto high = D::encode(detail::float_of(sign | (size + doubt)));
-    if (low == high) return low;
+    if (are_equal(low, high)) return low;
   }
   return D::encode(apply_strictly<arithmetic::divide>(value, scale));
 }
