@@ -1877,7 +1877,7 @@ class panels {
   };
 
   constexpr iterator begin() const noexcept { return iterator(*path_); }
-  constexpr std::nullptr_t end() const noexcept { return nullptr; }
+  static constexpr std::nullptr_t end() noexcept { return nullptr; }
 
  private:
   const walk* path_;
@@ -1919,7 +1919,7 @@ class tiles {
   };
 
   constexpr iterator begin() const noexcept { return iterator(*this); }
-  constexpr std::nullptr_t end() const noexcept { return nullptr; }
+  static constexpr std::nullptr_t end() noexcept { return nullptr; }
 
  private:
   const panel* whole_;
@@ -2765,6 +2765,7 @@ struct x86_avx2 {
     bool ordinary = true;
     for (std::size_t i = 0; i < n; i += avx2::lanes) {
       const __m256i mask = avx2::first_lanes(n - i);
+      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
       __m256i factor = avx2::load_first(scales + i, n - i);
       if constexpr (How == arithmetic::multiply_by_reciprocal) factor = avx2::divided(one, factor, n - i);
       ordinary = ordinary && !avx2::is_any(_mm256_andnot_si256(avx2::ordinary_in(factor), mask));
@@ -2834,6 +2835,7 @@ struct x86_avx2 {
       const __m256 x = _mm256_loadu_ps(values + i);
       const avx2::factor by =
           avx2::factor_by<How>(step == 0 ? _mm256_set1_ps(factors[0]) : _mm256_loadu_ps(factors + i));
+      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
       __m256i size = avx2::magnitudes(x);
       if constexpr (How == arithmetic::divide)
         size = _mm256_min_epi32(size, avx2::bits(_mm256_mul_ps(by.scale, beyond_halves)));
@@ -3572,6 +3574,7 @@ struct x86_avx512 {
     for (std::size_t i = 0; i < n; i += avx512::lanes) {
       const __mmask16 mask = avx512::first_lanes(n - i);
       const __m512i one = avx512::all(detail::one_bits);
+      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
       __m512i factor = _mm512_mask_loadu_epi32(one, mask, scales + i);
       if constexpr (How == arithmetic::multiply_by_reciprocal) factor = avx512::divided(one, factor, mask);
       ordinary = ordinary && avx512::ordinary_in(factor) == 0xffff;
@@ -3639,6 +3642,7 @@ struct x86_avx512 {
       const __m512 x = _mm512_maskz_loadu_ps(mask, values + i);
       const avx512::factor by = step == 0 ? avx512::factor_by<How>(_mm512_set1_ps(factors[0]))
                                           : avx512::each_factor<How>{factors}.at(i, mask);
+      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
       __m512 limited = x;
       if constexpr (How == arithmetic::divide)
         limited = _mm512_range_ps(

@@ -31,6 +31,7 @@ class thread_pool {
 #endif
       while (workers_.size() < workers) workers_.emplace_back([this] { serve(); });
 #if defined(__cpp_exceptions)
+      // NOLINTNEXTLINE(bugprone-empty-catch): fewer will do
     } catch (const std::system_error&) {
     }
 #endif

@@ -685,6 +685,7 @@ struct x86_avx2 {
     bool ordinary = true;
     for (std::size_t i = 0; i < n; i += avx2::lanes) {
       const __m256i mask = avx2::first_lanes(n - i);
+      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
       __m256i factor = avx2::load_first(scales + i, n - i);
       if constexpr (How == arithmetic::multiply_by_reciprocal) factor = avx2::divided(one, factor, n - i);
       ordinary = ordinary && !avx2::is_any(_mm256_andnot_si256(avx2::ordinary_in(factor), mask));
@@ -754,6 +755,7 @@ struct x86_avx2 {
       const __m256 x = _mm256_loadu_ps(values + i);
       const avx2::factor by =
           avx2::factor_by<How>(step == 0 ? _mm256_set1_ps(factors[0]) : _mm256_loadu_ps(factors + i));
+      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
       __m256i size = avx2::magnitudes(x);
       if constexpr (How == arithmetic::divide)
         size = _mm256_min_epi32(size, avx2::bits(_mm256_mul_ps(by.scale, beyond_halves)));

@@ -633,6 +633,7 @@ struct x86_avx512 {
     for (std::size_t i = 0; i < n; i += avx512::lanes) {
       const __mmask16 mask = avx512::first_lanes(n - i);
       const __m512i one = avx512::all(detail::one_bits);
+      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
       __m512i factor = _mm512_mask_loadu_epi32(one, mask, scales + i);
       if constexpr (How == arithmetic::multiply_by_reciprocal) factor = avx512::divided(one, factor, mask);
       ordinary = ordinary && avx512::ordinary_in(factor) == 0xffff;
@@ -700,6 +701,7 @@ struct x86_avx512 {
       const __m512 x = _mm512_maskz_loadu_ps(mask, values + i);
       const avx512::factor by = step == 0 ? avx512::factor_by<How>(_mm512_set1_ps(factors[0]))
                                           : avx512::each_factor<How>{factors}.at(i, mask);
+      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
       __m512 limited = x;
       if constexpr (How == arithmetic::divide)
         limited = _mm512_range_ps(

@@ -126,7 +126,7 @@ class panels {
   };
 
   constexpr iterator begin() const noexcept { return iterator(*path_); }
-  constexpr std::nullptr_t end() const noexcept { return nullptr; }
+  static constexpr std::nullptr_t end() noexcept { return nullptr; }
 
  private:
   const walk* path_;
@@ -168,7 +168,7 @@ class tiles {
   };
 
   constexpr iterator begin() const noexcept { return iterator(*this); }
-  constexpr std::nullptr_t end() const noexcept { return nullptr; }
+  static constexpr std::nullptr_t end() noexcept { return nullptr; }
 
  private:
   const panel* whole_;
