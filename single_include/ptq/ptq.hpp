@@ -4149,7 +4149,10 @@ struct repeated_factors {
   float each[block_size + short_row];
 
   const float* of(const float* factors, std::size_t rows, std::size_t columns) noexcept {
-    with_active_set([&]<class Set>() { Set::repeat(factors, rows, columns, static_cast<float*>(each)); });
+    const auto repeat = [&]<class Set>() { Set::repeat(factors, rows, columns, static_cast<float*>(each)); };
+    if (with_active_set(repeat)) return static_cast<const float*>(each);
+    // Another thread has chosen the portable set meanwhile.
+    for (std::size_t i = 0; i < rows * columns; ++i) each[i] = factors[i / columns];
     return static_cast<const float*>(each);
   }
 };
