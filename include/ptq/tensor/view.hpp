@@ -47,22 +47,23 @@ struct tensor_shape {
 /// Distances between neighbours along each axis, in elements.
 using tensor_strides = std::array<std::ptrdiff_t, max_rank>;
 
+// Steps are multiplied without a sign: the other extents of a tensor without elements may be anything.
 constexpr tensor_strides row_major(const tensor_shape& shape) noexcept {
   tensor_strides strides{};
-  std::ptrdiff_t step = 1;
+  std::size_t step = 1;
   for (std::size_t i = shape.axes(); i-- > 0;) {
-    strides[i] = step;
-    step *= static_cast<std::ptrdiff_t>(shape[i]);
+    strides[i] = static_cast<std::ptrdiff_t>(step);
+    step *= shape[i];
   }
   return strides;
 }
 
 constexpr tensor_strides column_major(const tensor_shape& shape) noexcept {
   tensor_strides strides{};
-  std::ptrdiff_t step = 1;
+  std::size_t step = 1;
   for (std::size_t i = 0; i < shape.axes(); ++i) {
-    strides[i] = step;
-    step *= static_cast<std::ptrdiff_t>(shape[i]);
+    strides[i] = static_cast<std::ptrdiff_t>(step);
+    step *= shape[i];
   }
   return strides;
 }

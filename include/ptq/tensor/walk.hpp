@@ -32,10 +32,10 @@ constexpr tensor_strides dense_strides(const tensor_shape& shape, const tensor_s
     order[at] = i;
   }
   tensor_strides dense = row_major(shape);  // the answer for axes of extent 1
-  std::ptrdiff_t step = 1;
+  std::size_t step = 1;
   for (std::size_t k = placed; k-- > 0;) {
-    dense[order[k]] = step;
-    step *= static_cast<std::ptrdiff_t>(shape[order[k]]);
+    dense[order[k]] = static_cast<std::ptrdiff_t>(step);
+    step *= shape[order[k]];
   }
   return dense;
 }
@@ -59,8 +59,8 @@ struct walk {
 
   constexpr walk(const tensor_shape& shape, const tensor_strides& strides, granularity grain) noexcept {
     const tensor_strides dense = dense_strides(shape, strides);
-    for (std::size_t i = 0; i < shape.axes(); ++i) {
-      if (shape[i] == 0) is_empty = true;
+    for (std::size_t i = 0; i < shape.axes(); ++i) is_empty = is_empty || shape[i] == 0;
+    for (std::size_t i = 0; i < shape.axes() && !is_empty; ++i) {
       if (shape[i] > 1) insert({shape[i], strides[i], dense[i], grain.is_per_channel() && grain.axis == i});
     }
     merge();

@@ -39,13 +39,7 @@ struct npy_header {
   /// The array whose elements begin at `data`.
   any_view view(const std::byte* data) const noexcept {
     any_view array(data, type, shape);
-    if (fortran_order) {
-      std::ptrdiff_t step = 1;
-      for (std::size_t i = 0; i < shape.rank; ++i) {
-        array.strides[i] = step;
-        step *= static_cast<std::ptrdiff_t>(shape[i]);
-      }
-    }
+    if (fortran_order) array.strides = column_major(shape);
     return array;
   }
 };
