@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The answers of every calibrator for the grid of every 8-bit dtype, entropy beside its quadratic form.
+// The answers of every calibrator for the grid of every 8-bit dtype, entropy beside the same search with
+// nothing left out, and beside its quadratic form.
 #include <benchmark/benchmark.h>
 
 #include <cstddef>
@@ -8,6 +9,7 @@
 #include <span>
 #include <string>
 
+#include "calibration/exhaustive_search.hpp"
 #include "calibration/naive_search.hpp"
 #include "ptq/calibrators.hpp"
 #include "ptq/dtypes.hpp"
@@ -40,6 +42,18 @@ void add() {
 }
 
 template <std::size_t Bins>
+void add_exhaustive_entropy() {
+  benchmark::RegisterBenchmark(
+      ("entropy_exhaustive/int8/" + std::to_string(Bins)).c_str(),
+      [](benchmark::State& state) {
+        const std::span<const std::uint64_t> counts(falling<Bins>().magnitudes.counts);
+        for (auto _ : state)
+          benchmark::DoNotOptimize(test::exhaustive_search(counts, ptq::grid(128)).find_kept(128));
+      })
+      ->Unit(benchmark::kMillisecond);
+}
+
+template <std::size_t Bins>
 void add_naive_entropy() {
   benchmark::RegisterBenchmark(
       ("entropy_naive/int8/" + std::to_string(Bins)).c_str(),
@@ -61,6 +75,8 @@ const bool registered = [] {
       }
     });
   });
+  add_exhaustive_entropy<2048>();
+  add_exhaustive_entropy<4096>();
   add_naive_entropy<2048>();
   add_naive_entropy<4096>();
   return true;

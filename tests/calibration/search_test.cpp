@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The searches against their definitions: every candidate built bin by bin, in floating point, in quadratic
-// time.
+// time. And what entropy leaves out, against the same sums with nothing left out.
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
+#include "calibration/exhaustive_search.hpp"
 #include "calibration/naive_search.hpp"
 #include "calibration/samples.hpp"
 #include "ptq/calibration/entropy.hpp"
@@ -32,6 +34,46 @@ counts_type random_histogram(test::generator& random) {
     counts[i] = ragged ? random.below(static_cast<std::uint32_t>(smooth) + 2) : smooth;
     if (gaps != 0 && random.below(gaps == 1 ? 10 : 2) == 0) counts[i] = 0;
   }
+  counts.back() += 1;
+  return counts;
+}
+
+/// What the bins hold before chance has its say: `scale` at most, of 129 bins or more.
+std::uint64_t height(std::uint32_t kind, std::size_t bin, std::size_t bins, std::uint64_t scale) {
+  switch (kind) {
+    case 0:
+      return scale;  // all candidates that clip nothing are tied
+    case 1:
+      return bin % 3 == 0 ? scale : 0;
+    case 2:
+      return scale * 100 / (100 + bin * bin);
+    case 3:
+      return scale >> (bin * 64 / bins);
+    case 4:
+      return scale * bin / bins;
+    case 5:
+      return bin < 3 || bin > bins - 3 ? scale : 1;
+    case 6:
+      return bin * 2 < bins ? scale : scale >> 12;
+    default:
+      return 0;
+  }
+}
+
+/// A histogram of 129 to 4096 bins and up to 2^50 values: of every kind that comes to mind.
+counts_type varied_histogram(test::generator& random) {
+  counts_type counts(129 + random.below(random.below(12) == 0 ? 3968 : 300));
+  const std::uint64_t scale = std::uint64_t{1} << random.below(38);
+  const std::uint32_t kind = random.below(8);
+  const bool is_ragged = random.below(2) != 0;
+  const std::uint32_t gaps = random.below(3);  // none, some, many
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    counts[i] = height(kind, i, counts.size(), scale);
+    if (is_ragged) counts[i] = (counts[i] >> 10) * random.below(1024) + random.below(2);
+    if (gaps != 0 && random.below(gaps == 1 ? 10 : 2) == 0) counts[i] = 0;
+  }
+  for (std::uint32_t spikes = random.below(4); spikes > 0; --spikes)
+    counts[random.below(static_cast<std::uint32_t>(counts.size()))] += scale << random.below(10);
   counts.back() += 1;
   return counts;
 }
@@ -65,6 +107,21 @@ TEST_CASE("entropy on the grids of fp8 picks what the naive form picks, or a tie
     check_pick(counts, ptq::grid_of<ptq::fp8_e4m3fn>());
     check_pick(counts, ptq::grid_of<ptq::fp8_e5m2>());
     check_pick(counts, ptq::grid(8));
+  }
+}
+
+TEST_CASE("entropy picks what it would pick if it left out nothing, on histograms of every kind") {
+  const float dense_on_top[] = {0, 1, 1.75F, 1.875F, 1.998F, 1.999F, 2};  // finer than bins
+  const ptq::grid grids[] = {ptq::grid(128), ptq::grid_of<ptq::fp8_e4m3fn>(), ptq::grid_of<ptq::fp8_e5m2>(),
+                             ptq::grid(8), ptq::grid(dense_on_top)};
+  const auto search = std::make_unique<std::optional<ptq::detail::entropy_search<4096, 128>>>();
+  test::generator random(2027);
+  for (std::size_t i = 0; i < 2000; ++i) {
+    CAPTURE(i);
+    const counts_type counts = varied_histogram(random);
+    const ptq::grid& levels = grids[i % 8 < 4 ? 0 : i % 8 - 3];
+    search->emplace(counts, levels);
+    CHECK((*search)->find_kept(128) == test::exhaustive_search(counts, levels).find_kept(128));
   }
 }
 
