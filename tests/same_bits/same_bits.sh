@@ -40,6 +40,11 @@ checksum() {
   shift
   "$compiler" $common "$@" "$here/checksum.cpp" -o "$name.exe"
   "./$name.exe" >"$name.out"
+  # No kernel asks for the instruction sets when it is called: a hypervisor may take longer to answer than it to compute.
+  if objdump -d "$name.exe" | awk '/>:$/ {kernel = /3ptq.*7kernels/} kernel && /\tcpuid/ {found = 1} END {exit !found}'; then
+    echo "kernels of $name ask the processor"
+    return 1
+  fi
   mode() {
     "./$name.exe" "$@" >"$name $*.out" || { (($? == 77)) && rm "$name $*.out" && echo "not here: $*"; }
   }

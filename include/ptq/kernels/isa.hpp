@@ -57,7 +57,9 @@ inline bool is_available(isa set) noexcept {
   unsigned leaf = 1;
   unsigned features = 0;
   // NOLINTEND(misc-const-correctness)
-  __asm__("cpuid" : "+a"(leaf), "=c"(features) : : "ebx", "edx");
+  // volatile: else g++ asks ahead in each call of a kernel, which may take longer than all the rest (a
+  // hypervisor answers).
+  __asm__ volatile("cpuid" : "+a"(leaf), "=c"(features) : : "ebx", "edx");
   const bool has_f16c = (features & (1u << 29)) != 0;
   if (set == isa::avx2) return has_avx2 && has_f16c;
   if (set == isa::avx512) {
@@ -85,17 +87,33 @@ inline void choose_best_isa() noexcept {
   force_isa(best_isa());
 }
 
+}  // namespace PTQ_BUILD
+
+#if PTQ_NATIVE
+namespace detail {
+inline namespace PTQ_BUILD {
+
+/// The best, where none is chosen: another thread may have forced one meanwhile. No kernel shall contain
+/// this.
+[[gnu::noinline, gnu::cold]] inline isa choose_first_isa() noexcept {
+  const isa best = best_isa();
+  unsigned char chosen = isa_unknown;
+  const bool is_first = __atomic_compare_exchange_n(&chosen_isa, &chosen, static_cast<unsigned char>(best),
+                                                    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  return is_first ? best : static_cast<isa>(chosen);
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+#endif
+
+inline namespace PTQ_BUILD {
+
 /// The one that kernels use.
 inline isa active_isa() noexcept {
 #if PTQ_NATIVE
-  unsigned char chosen = __atomic_load_n(&detail::chosen_isa, __ATOMIC_RELAXED);
-  if (chosen != detail::isa_unknown) return static_cast<isa>(chosen);
-  const isa best = best_isa();
-  // Another thread may have forced one meanwhile.
-  const bool is_first =
-      __atomic_compare_exchange_n(&detail::chosen_isa, &chosen, static_cast<unsigned char>(best), false,
-                                  __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-  return is_first ? best : static_cast<isa>(chosen);
+  const unsigned char chosen = __atomic_load_n(&detail::chosen_isa, __ATOMIC_RELAXED);
+  return chosen != detail::isa_unknown ? static_cast<isa>(chosen) : detail::choose_first_isa();
 #else
   return isa::portable;
 #endif
