@@ -8,7 +8,7 @@
 
 #include "ptq/kernels/isa.hpp"
 
-#if PTQ_NATIVE
+#if PTQ_NATIVE_X86
 #include <immintrin.h>
 #endif
 
@@ -21,7 +21,7 @@ float sum_of_lanes(const float (&lanes)[N]) {
   return sum;
 }
 
-#if PTQ_NATIVE
+#if PTQ_NATIVE_X86
 
 [[gnu::target("avx512f")]] inline float sum_avx512(const float* values, std::size_t n) {
   __m512 sums[4] = {};
@@ -46,7 +46,7 @@ float sum_of_lanes(const float (&lanes)[N]) {
 
 /// The values of a rest that fills no vector are left out.
 inline float sum_of(const float* values, std::size_t n) {
-#if PTQ_NATIVE
+#if PTQ_NATIVE_X86
   static const ptq::isa best = ptq::best_isa();
   if (best == ptq::isa::avx512) return sum_avx512(values, n);
   if (best == ptq::isa::avx2) return sum_avx2(values, n);

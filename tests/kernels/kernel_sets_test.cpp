@@ -3,10 +3,6 @@
 // special values, in every mode of the processor. A set that the machine lacks is said.
 #include <doctest/doctest.h>
 
-#if defined(__SSE2__)
-#include <xmmintrin.h>
-#endif
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -23,6 +19,7 @@
 #include "ptq/tensor/any_view.hpp"
 #include "support/compare.hpp"
 #include "support/random.hpp"
+#include "support/subnormals.hpp"
 
 namespace kernels = ptq::kernels;
 
@@ -122,6 +119,26 @@ void check_encoding() {
     for (const bool each : {false, true})
       for (const bool streams : {false, true})
         CHECK(test::differences(encoded<D, How>(values, scale, each, streams), expected) == 0);
+  }
+}
+
+/// Every sign, exponent and beginning of a significand, which has all ties of the formats by a scale of 1,
+/// and the floats beside those.
+std::vector<float> make_sample() {
+  std::vector<float> values;
+  for (std::uint32_t upper = 0; upper <= 0xffffu; ++upper)
+    for (const std::uint32_t beside : {0xffffffffu, 0u, 1u})
+      values.push_back(float_of((upper << 16) + beside));
+  return values;
+}
+
+template <ptq::dtype D, arithmetic How>
+void check_sample() {
+  static const std::vector<float> values = make_sample();
+  for (const float& scale : {1.0F, 0.0371F}) {
+    CAPTURE(scale);
+    const auto expected = portably([&] { return encoded<D, How>(values, scale, false, false); });
+    CHECK(test::differences(encoded<D, How>(values, scale, false, false), expected) == 0);
   }
 }
 
@@ -326,19 +343,27 @@ TEST_CASE_TEMPLATE("sets encode and decode as the portable kernels do", D, ptq::
   });
 }
 
-#if defined(__SSE2__)
 TEST_CASE_TEMPLATE("the same where the program flushes subnormals to zero", D, ptq::int8, ptq::fp8_e4m3fn,
                    ptq::fp8_e5m2) {
-  const unsigned before = _mm_getcsr();
-  _mm_setcsr(before | 0x8040u);  // results and operands
+  const bool before = test::are_subnormals_flushed();
+  if (!test::flush_subnormals(true)) {
+    MESSAGE("not tested: there is no such mode here");
+    return;
+  }
   for_each_set([] {
     check_all_encodings<D>();
     check_decoding<D>();
     check_scales<float>(ptq::recipe_of<D, ptq::torchao>);
   });
-  _mm_setcsr(before);
+  test::flush_subnormals(before);
 }
-#endif
+
+TEST_CASE_TEMPLATE("codes of a sample of all floats", D, ptq::int8, ptq::fp8_e4m3fn, ptq::fp8_e5m2) {
+  for_each_set([] {
+    check_sample<D, arithmetic::multiply_by_reciprocal>();
+    check_sample<D, arithmetic::divide>();
+  });
+}
 
 TEST_CASE_TEMPLATE("codes of runs of every length", D, ptq::int8, ptq::fp8_e4m3fn, ptq::fp8_e5m2) {
   for_each_set([] {

@@ -11,7 +11,7 @@
 #include "ptq/kernels/x86_avx2.hpp"
 #include "ptq/kernels/x86_avx512.hpp"
 
-#if PTQ_NATIVE
+#if PTQ_NATIVE_X86
 
 #define PTQ_X86_SETS ptq::kernels::x86_avx2, ptq::kernels::x86_avx512
 
@@ -32,5 +32,5 @@ bool is_there() {
 
 }  // namespace test
 
-#endif  // PTQ_NATIVE
+#endif  // PTQ_NATIVE_X86
 #endif  // PTQ_TESTS_KERNELS_X86_SETS_HPP

@@ -14,7 +14,7 @@
 #include "kernels/x86_sets.hpp"
 #include "ptq/dtypes.hpp"
 
-#if PTQ_NATIVE
+#if PTQ_NATIVE_X86
 
 namespace {
 

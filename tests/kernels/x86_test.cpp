@@ -26,7 +26,7 @@ using ptq::half_rounding;
 using ptq::detail::bits_of;
 using ptq::detail::float_of;
 
-#if PTQ_NATIVE
+#if PTQ_NATIVE_X86
 #include <xmmintrin.h>
 
 namespace {

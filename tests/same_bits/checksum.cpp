@@ -9,25 +9,12 @@
 #include <string>
 #include <vector>
 
-#if defined(__SSE__)
-#include <xmmintrin.h>
-#endif
-
 #include "ptq/adaptors/std_vector.hpp"
 #include "support/golden.hpp"
+#include "support/subnormals.hpp"
 #include "tiles.hpp"
 
 namespace {
-
-/// Sets flush-to-zero and denormals-are-zero: what -ffast-math does at the start of a program.
-bool flush_subnormals() {
-#if defined(__SSE__)
-  _mm_setcsr(_mm_getcsr() | 0x8040u);
-  return true;
-#else
-  return false;
-#endif
-}
 
 template <ptq::dtype D, ptq::backend B, ptq::element T>
 void add_golden(checksum& sum, ptq::tensor_view<const T> weight) {
@@ -66,7 +53,7 @@ std::uint64_t checksum_of_goldens() {
 
 /// Sets a mode, "flush" or the name of an instruction set; false where this machine or build has it not.
 bool set_mode(const char* mode) {
-  if (std::strcmp(mode, "flush") == 0) return flush_subnormals();
+  if (std::strcmp(mode, "flush") == 0) return test::flush_subnormals(true);
   const ptq::isa* const set = ptq::find_isa(mode);
   if (set == nullptr || !ptq::is_available(*set)) return false;
   ptq::force_isa(*set);

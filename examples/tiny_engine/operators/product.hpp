@@ -13,7 +13,7 @@
 #include "ptq/detail/platform.hpp"
 #include "ptq/kernels/isa.hpp"
 
-#if PTQ_NATIVE
+#if PTQ_NATIVE_X86
 #include <immintrin.h>
 #endif
 
@@ -43,7 +43,7 @@ inline void multiply_portably(const factors& f) {
   if (column < f.n) fill(column, rest(static_cast<Eigen::Index>(f.n - column)));
 }
 
-#if PTQ_NATIVE
+#if PTQ_NATIVE_X86
 
 PTQ_TARGET_PUSH("avx2")
 
@@ -101,7 +101,7 @@ PTQ_TARGET_POP
 /// y[m, n] = a[m, k] b[k, n]
 inline void matrix_product(const float* a, const float* b, float* y, std::size_t m, std::size_t k,
                            std::size_t n) {
-#if PTQ_NATIVE
+#if PTQ_NATIVE_X86
   if (ptq::active_isa() != ptq::isa::portable) return multiply_by_avx2({a, b, y, m, k, n});
 #endif
   multiply_portably({a, b, y, m, k, n});

@@ -24,7 +24,7 @@
 namespace ptq::inline v0_1::detail {
 inline namespace PTQ_BUILD {
 
-#if PTQ_NATIVE
+#if PTQ_NATIVE_X86
 
 /// The smallest range whose bins come from a multiplication by a normal power of two.
 template <std::size_t Bins>
@@ -195,7 +195,7 @@ template <std::size_t Bins, element T>
 constexpr bool collect_in_one_pass([[maybe_unused]] tensor_view<const T> source,
                                    [[maybe_unused]] const walk& path, [[maybe_unused]] float& absmax,
                                    [[maybe_unused]] histogram<Bins>& magnitudes) noexcept {
-#if PTQ_NATIVE
+#if PTQ_NATIVE_X86
   if (!std::is_constant_evaluated() && collector<Bins>::is_available() &&
       source.size() <= collector<Bins>::most_values)
     return collect_by_kernels<Bins, T>(source, path, absmax, magnitudes);

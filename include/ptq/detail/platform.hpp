@@ -5,7 +5,8 @@
 ///   default traps, so that firmware needs no <cassert>.
 /// - PTQ_NATIVE: 1 where kernels of this machine's instruction sets are compiled beside the portable ones,
 /// and
-///   chosen at run time; else 0. Define PTQ_PORTABLE to go without them.
+///   chosen at run time; else 0. Define PTQ_PORTABLE to go without them. PTQ_NATIVE_X86 and PTQ_NATIVE_NEON
+///   say which.
 /// - PTQ_BUILD: the inline namespace of every function that computes in floating point. It is named after
 /// what
 ///   changes machine code, so that translation units built with different flags never share a body.
@@ -19,11 +20,23 @@
 #endif
 
 // Kernels of this machine. Not on Windows, where GCC does not align the stack for AVX.
-#if !defined(PTQ_PORTABLE) && __STDC_HOSTED__ && defined(__x86_64__) && defined(__GNUC__) && !defined(_WIN32)
-#define PTQ_NATIVE 1
+#if !defined(PTQ_PORTABLE) && __STDC_HOSTED__ && defined(__GNUC__) && !defined(_WIN32)
+#if defined(__x86_64__)
+#define PTQ_NATIVE_X86 1
+#elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__)
+#define PTQ_NATIVE_NEON 1
+#endif
+#endif
+#ifndef PTQ_NATIVE_X86
+#define PTQ_NATIVE_X86 0
+#endif
+#ifndef PTQ_NATIVE_NEON
+#define PTQ_NATIVE_NEON 0
+#endif
+#define PTQ_NATIVE (PTQ_NATIVE_X86 || PTQ_NATIVE_NEON)
+#if PTQ_NATIVE
 #define PTQ_BUILD_KERNELS native
 #else
-#define PTQ_NATIVE 0
 #define PTQ_BUILD_KERNELS portable
 #endif
 

@@ -18,9 +18,11 @@
 #include "ptq/tensor/element.hpp"
 #include "ptq/tensor/panels.hpp"
 
-#if PTQ_NATIVE
+#if PTQ_NATIVE_X86
 #include "ptq/kernels/x86_avx2.hpp"
 #include "ptq/kernels/x86_avx512.hpp"
+#elif PTQ_NATIVE_NEON
+#include "ptq/kernels/neon.hpp"
 #endif
 
 namespace ptq::inline v0_1 {
@@ -33,12 +35,18 @@ inline namespace PTQ_BUILD {
 template <class F>
 constexpr bool with_set(isa which, const F& f) {
   switch (which) {
+#if PTQ_NATIVE_X86
     case isa::avx512:
       f.template operator()<x86_avx512>();
       return true;
     case isa::avx2:
       f.template operator()<x86_avx2>();
       return true;
+#else
+    case isa::neon:
+      f.template operator()<neon>();
+      return true;
+#endif
     default:
       return false;
   }
@@ -46,7 +54,12 @@ constexpr bool with_set(isa which, const F& f) {
 
 /// Whether sets have kernels for codes D.
 template <dtype D>
-inline constexpr bool has_codes = x86_avx512::has<D, float>;
+inline constexpr bool has_codes =
+#if PTQ_NATIVE_X86
+    x86_avx512::has<D, float>;
+#else
+    neon::has<D, float>;
+#endif
 
 /// Whether a set takes a run: there is one, the elements lie side by side, and it is not the compiler that
 /// computes.

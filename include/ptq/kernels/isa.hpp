@@ -49,7 +49,7 @@ inline namespace PTQ_BUILD {
 
 /// Whether the machine has the instruction set, and this build its kernels.
 inline bool is_available(isa set) noexcept {
-#if PTQ_NATIVE
+#if PTQ_NATIVE_X86
   __builtin_cpu_init();
   const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   // clang before 19 cannot be asked for F16C: bit 29 of ecx.
@@ -66,6 +66,8 @@ inline bool is_available(isa set) noexcept {
     return has_avx2 && has_f16c && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   }
+#elif PTQ_NATIVE_NEON
+  if (set == isa::neon) return true;
 #endif
   return set == isa::portable;
 }
@@ -73,7 +75,8 @@ inline bool is_available(isa set) noexcept {
 /// The best that is available.
 inline isa best_isa() noexcept {
   if (is_available(isa::avx512)) return isa::avx512;
-  return is_available(isa::avx2) ? isa::avx2 : isa::portable;
+  if (is_available(isa::avx2)) return isa::avx2;
+  return is_available(isa::neon) ? isa::neon : isa::portable;
 }
 
 /// All kernels use this one from now on. It must be available.

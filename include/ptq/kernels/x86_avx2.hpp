@@ -9,7 +9,7 @@
 
 #include "ptq/detail/platform.hpp"
 
-#if PTQ_NATIVE
+#if PTQ_NATIVE_X86
 
 #include <immintrin.h>
 
@@ -868,5 +868,5 @@ struct x86_avx2 {
 PTQ_TARGET_POP
 PTQ_PRECISE_POP
 
-#endif  // PTQ_NATIVE
+#endif  // PTQ_NATIVE_X86
 #endif  // PTQ_KERNELS_X86_AVX2_HPP

@@ -8,7 +8,7 @@
 
 #include "ptq/detail/platform.hpp"
 
-#if PTQ_NATIVE
+#if PTQ_NATIVE_X86
 
 #include <immintrin.h>
 
@@ -787,5 +787,5 @@ struct x86_avx512 {
 PTQ_TARGET_POP
 PTQ_PRECISE_POP
 
-#endif  // PTQ_NATIVE
+#endif  // PTQ_NATIVE_X86
 #endif  // PTQ_KERNELS_X86_AVX512_HPP

@@ -9,7 +9,7 @@
 
 #include "ptq/detail/platform.hpp"
 
-#if PTQ_NATIVE
+#if PTQ_NATIVE_X86
 
 #include <immintrin.h>
 
@@ -194,6 +194,6 @@ PTQ_TARGET_POP
 }  // namespace kernels
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_NATIVE
+#endif  // PTQ_NATIVE_X86
 
 #endif  // PTQ_KERNELS_X86_HISTOGRAM_HPP
