@@ -49,32 +49,48 @@ struct count_parts {
 
   std::vector<findings>* seen;
   std::vector<std::size_t>* scales;
+  std::string stops_at = {};  // a layer's name
+  std::vector<std::string>* names = nullptr;
 
   ptq::status operator()(const ptq::quantized_layer& q, const findings& found) const {
     seen->push_back(found);
     scales->push_back(q.scales.size());
-    return {};
+    if (names != nullptr) names->push_back(q.source.name);
+    return {q.source.name == stops_at ? ptq::errc::stopped : ptq::errc::ok, 0};
   }
 };
 static_assert(ptq::part_sink<count_parts> && ptq::layer_sink<count_parts>);
 
-/// A checkpoint of two weights and a tensor that is none, in a folder.
+std::vector<float> random_floats(std::size_t n) {
+  std::vector<float> values(n);
+  std::uint32_t state = 1;
+  for (float& x : values)
+    x = static_cast<float>((state = state * 1664525u + 1013904223u) >> 8) * 0x1p-24F - 0.5F;
+  return values;
+}
+
+/// A checkpoint in a folder.
 struct source {
-  explicit source(const std::string& folder, std::size_t odd_one = 0, float odd = 0) : folder_(folder) {
-    std::vector<float> values(rows * columns);
-    std::uint32_t state = 1;
-    for (float& x : values)
-      x = static_cast<float>((state = state * 1664525u + 1013904223u) >> 8) * 0x1p-24F - 0.5F;
-    if (odd_one > 0) values[odd_one] = odd;
-    auto writer = ptq::safetensors_writer::create(folder + "/model.safetensors",
-                                                  {{"a.weight", ptq::element_type::float32, {rows, columns}},
-                                                   {"b.weight", ptq::element_type::float32, {2, 3}},
-                                                   {"c.table", ptq::element_type::float32, {columns, rows}}});
+  /// Of two weights and a tensor that is none.
+  explicit source(const std::string& folder, std::size_t odd_one = 0, float odd = 0)
+      : source(folder,
+               {{"a.weight", ptq::element_type::float32, {rows, columns}},
+                {"b.weight", ptq::element_type::float32, {2, 3}},
+                {"c.table", ptq::element_type::float32, {columns, rows}}},
+               [&] {
+                 std::vector<float> values = random_floats(rows * columns);
+                 if (odd_one > 0) values[odd_one] = odd;
+                 return values;
+               }()) {}
+
+  /// Of tensors that begin with the same values.
+  source(const std::string& folder, const std::vector<ptq::tensor_declaration>& declared,
+         std::span<const float> values)
+      : folder_(folder) {
+    auto writer = ptq::safetensors_writer::create(folder + "/model.safetensors", declared);
     REQUIRE(writer);
-    const auto bytes = std::as_bytes(std::span(values));
-    REQUIRE(writer->write("a.weight", bytes));
-    REQUIRE(writer->write("b.weight", bytes.first(2 * 3 * sizeof(float))));
-    REQUIRE(writer->write("c.table", bytes));
+    for (const ptq::tensor_declaration& tensor : declared)
+      REQUIRE(writer->write(tensor.name, std::as_bytes(values.first(tensor.shape[0] * tensor.shape[1]))));
     REQUIRE(writer->commit());
     auto opened = ptq::open_safetensors(folder + "/model.safetensors");
     REQUIRE(opened);
@@ -175,6 +191,70 @@ TEST_CASE("a number that is not finite is found where it is, in whichever part")
   CHECK(parts.error().what.find("[2500, 7]") != std::string::npos);
   CHECK(parts.error().at == 2500 * columns + 7);
   CHECK(seen.empty());
+}
+
+TEST_CASE("many layers are stored together, and told of one after the other") {
+  const temporary_folder temporary;
+  std::vector<ptq::tensor_declaration> declared;
+  for (std::size_t i = 10; i < 50; ++i) {
+    declared.push_back({std::to_string(i) + ".weight", ptq::element_type::float32, {i, 3 * i}});
+    declared.push_back({std::to_string(i) + ".table", ptq::element_type::float32, {i, i}});
+  }
+  declared.push_back({"30.5.weight", ptq::element_type::float32, {600, 2100}});
+  const source model(temporary.path(), declared, random_floats(600 * 2100));
+  std::vector<ptq::layer> quantized;
+  for (const ptq::layer& one : model.layers)
+    if (!one.name.ends_with(".table")) quantized.push_back(one);
+  for (const ptq::granularity grain : {ptq::per_channel(0), ptq::per_channel(1), ptq::per_tensor()}) {
+    const auto whole = model.artifact("int8", grain, no_sink, ptq::serial{});
+    REQUIRE(whole);
+    std::vector<double> errors;
+    for (const std::size_t n : {1u, 2u, 5u}) {
+      std::vector<count_parts::findings> seen;
+      std::vector<std::size_t> scales;
+      std::vector<std::string> names;
+      CHECK(*model.artifact("int8", grain, count_parts{&seen, &scales, "", &names}, ptq::threads(n)) ==
+            *whole);
+      REQUIRE(names.size() == quantized.size());
+      std::vector<double> found;
+      for (std::size_t i = 0; i < names.size(); ++i) {
+        CHECK(names[i] == quantized[i].name);
+        CHECK(seen[i].codes == quantized[i].weight.size());
+        found.push_back(seen[i].errors.metrics().mse);
+      }
+      if (errors.empty()) errors = found;
+      CHECK(found == errors);  // to the last bit
+    }
+  }
+}
+
+TEST_CASE("the first layer that fails, or at which the sink stops, ends a run, whoever runs it") {
+  const temporary_folder temporary;
+  std::vector<ptq::tensor_declaration> declared;
+  for (std::size_t i = 10; i < 30; ++i)  // the value that is not finite is in 13 and all behind it
+    declared.push_back({std::to_string(i) + ".weight", ptq::element_type::float32, {i, 16}});
+  std::vector<float> values = random_floats(30 * 16);
+  values[12 * 16 + 5] = std::numeric_limits<float>::quiet_NaN();
+  const source model(temporary.path(), declared, values);
+  const auto whole = model.artifact("int8", ptq::per_channel(0), no_sink, ptq::serial{});
+  REQUIRE(!whole);
+  CHECK(whole.error().what.find("\"13\"") != std::string::npos);
+  for (const char* const stop : {"", "13", "12", "11"}) {
+    for (const std::size_t n : {1u, 2u, 5u}) {
+      CAPTURE(std::string(stop));
+      CAPTURE(n);
+      std::vector<count_parts::findings> seen;
+      std::vector<std::size_t> scales;
+      std::vector<std::string> names;
+      const auto made = model.artifact("int8", ptq::per_channel(0), count_parts{&seen, &scales, stop, &names},
+                                       ptq::threads(n));
+      REQUIRE(!made);
+      const bool is_stopped = std::string(stop) == "11" || std::string(stop) == "12";
+      CHECK(made.error().code == (is_stopped ? ptq::errc::stopped : ptq::errc::not_finite));
+      if (!is_stopped) CHECK(made.error().what == whole.error().what);
+      CHECK(names.size() == (std::string(stop) == "11" ? 2 : 3));
+    }
+  }
 }
 
 TEST_CASE("memory that a part does not get is missed by the caller") {

@@ -21,6 +21,7 @@
 #include "ptq/formats/checkpoint/checkpoint.hpp"
 #include "ptq/formats/json.hpp"
 #include "ptq/formats/pending_artifact.hpp"
+#include "ptq/formats/safetensors/store_layers.hpp"
 #include "ptq/formats/safetensors/types.hpp"
 #include "ptq/formats/safetensors/writer.hpp"
 #include "ptq/formats/stored_codes.hpp"
@@ -181,31 +182,6 @@ inline std::uint64_t tensor_bytes(const std::vector<const stored_tensor*>& copie
   return bytes;
 }
 
-/// Calls f(i) for each of n parts, which returns a `result<void>`. What it raises (there is no memory) comes
-/// out here, as from a loop.
-///
-/// @return the error of the first part that has one
-template <class Run, class F>
-result<void> run_parts(std::size_t n, const Run& run, F&& f) {
-  struct outcome {
-    result<void> done;
-    std::exception_ptr raised;
-  };
-  std::vector<outcome> outcomes(n);
-  run(n, [&](std::size_t i) noexcept {
-    try {
-      outcomes[i].done = f(i);
-    } catch (...) {
-      outcomes[i].raised = std::current_exception();
-    }
-  });
-  for (outcome& part : outcomes) {
-    if (part.raised) std::rethrow_exception(part.raised);
-    if (!part.done) return std::move(part.done);
-  }
-  return {};
-}
-
 /// Bit for bit, a piece at a time.
 template <class Run>
 result<void> copy_tensor(safetensors_writer& writer, const stored_tensor& tensor, const Run& run) {
@@ -219,88 +195,21 @@ result<void> copy_tensor(safetensors_writer& writer, const stored_tensor& tensor
   });
 }
 
-/// A layer whose weight becomes codes.
-struct layer_to_store {
-  const layer& source;
-  const planned_layer& planned;
-  const quantizer& how;
-  granularity grain;
-  const activation_range* input;
-};
-
-inline namespace PTQ_BUILD {
-
-/// Quantizes and stores a part of a layer, `first` being the index of its first element, and calls
-/// f(quantized_layer of the part).
-///
-/// @param place of the codes in the file
-template <class Run, class F>
-result<void> store_part(safetensors_writer& writer, std::uint64_t place, const layer_to_store& one,
-                        const any_view& weight, std::size_t first, std::span<float> scales, const Run& run,
-                        F&& f) {
-  const dtype_row& dtype = one.how.dtype();
-  std::vector<std::byte> codes(weight.size() * dtype.code_size);
-  if (const status outcome = quantize(weight, one.how, codes, scales, one.grain, run); !outcome)
-    return refusal(one.source,
-                   {outcome.code, outcome.code == errc::not_finite ? first + outcome.at : outcome.at});
-  layer part = one.source;
-  part.weight = weight;
-  const quantized_layer q{
-      part,   one.planned, one.how, dtype, one.grain, codes, dense_strides(weight.shape, weight.strides),
-      scales, one.input};
-  place += first * dtype.code_size;
-  const auto fill = [&](std::span<const std::byte> piece) {
-    auto filled = writer.fill(place, piece);
-    place += piece.size();
-    return filled;
-  };
-  if (auto stored = for_each_stored_piece(q.view(), fill); !stored) return stored;
-  return f(q);
-}
-
-template <class OnLayer, class Run>
-result<void> store_layer(safetensors_writer& writer, const layer_to_store& one, OnLayer& on_layer,
-                         const Run& run) {
-  const any_view& weight = one.source.weight;
-  const std::string name = one.source.name + ".weight";
-  std::vector<float> scales(scale_count(weight.shape, one.grain));
-  const auto place = writer.claim(name, one.how.dtype().stored_size(weight.size()));
-  if (!place) return place.error();
-  const auto store_scales = [&] { return writer.write(name + "_scale", std::as_bytes(std::span(scales))); };
-  if constexpr (!part_sink<OnLayer>) {
-    return store_part(writer, *place, one, weight, 0, scales, run, [&](const quantized_layer& q) {
-      if (auto stored = store_scales(); !stored) return stored;
-      return deliver(q, on_layer);
-    });
-  } else {
-    const weight_parts parts(weight, one.grain, one.how.dtype());
-    std::vector<findings_of<OnLayer>> found(parts.count());
-    const auto store = [&](std::size_t i, const auto& within) {
-      return store_part(
-          writer, *place, one, parts.view(i), parts.first(i), parts.scales(i, scales), within,
-          [&](const quantized_layer& q) -> result<void> { return found[i].add(q), result<void>(); });
-    };
-    auto stored = parts.count() == 1
-                      ? store(0, run)
-                      : run_parts(parts.count(), run, [&](std::size_t i) { return store(i, serial{}); });
-    if (stored) stored = store_scales();
-    if (!stored) return stored;
-    for (std::size_t i = 1; i < found.size(); ++i) found[0].merge(found[i]);
-    const quantized_layer whole{one.source,
-                                one.planned,
-                                one.how,
-                                one.how.dtype(),
-                                one.grain,
-                                {},
-                                dense_strides(weight.shape, weight.strides),
-                                scales,
-                                one.input};
-    const auto tell = [&](const quantized_layer& q) { return on_layer(q, std::as_const(found[0])); };
-    return deliver(whole, tell);
+/// The layers whose weights become codes, in their order.
+inline std::vector<layer_to_store> layers_to_store(const plan& planned, std::span<const layer> layers,
+                                                   std::span<const quantizer* const> quantizers,
+                                                   std::span<const activation_range> inputs) {
+  std::vector<layer_to_store> found;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const quantizer* const how = quantizers[i];
+    if (how == nullptr) continue;
+    const planned_layer& decided = planned.layers[i];
+    found.push_back({layers[i], decided, *how, decided.weights.grain.value_or(how->numbers.weights),
+                     find_range(inputs, i)});
   }
+  return found;
 }
 
-}  // namespace PTQ_BUILD
 }  // namespace detail
 
 inline namespace PTQ_BUILD {
@@ -333,14 +242,14 @@ result<pending_artifact> write_artifact(const std::string& path, const checkpoin
                                            detail::artifact_metadata(source, planned, *stored));
   if (!writer) return writer.error();
 
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    if ((*quantizers)[i] == nullptr) continue;
-    const quantizer& how = *(*quantizers)[i];
-    const detail::layer_to_store one{layers[i], planned.layers[i], how,
-                                     planned.layers[i].weights.grain.value_or(how.numbers.weights),
-                                     detail::find_range(inputs, i)};
-    if (auto done = detail::store_layer(*writer, one, on_layer, run); !done) return done.error();
-    if (const stored_tensor* const done = source.find(layers[i].name + ".weight")) source.release(*done);
+  const std::vector<detail::layer_to_store> coded =
+      detail::layers_to_store(planned, layers, *quantizers, inputs);
+  for (std::span<const detail::layer_to_store> left = coded; !left.empty();) {
+    const auto rest = detail::store_some(*writer, left, on_layer, run);
+    if (!rest) return rest.error();
+    for (const detail::layer_to_store& one : left.first(left.size() - rest->size()))
+      if (const stored_tensor* const done = source.find(one.name())) source.release(*done);
+    left = *rest;
   }
   for (const detail::stored_layer& layer : *stored) {
     if (!layer.activations) continue;

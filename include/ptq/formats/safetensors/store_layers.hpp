@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file store_layers.hpp Quantizes layers into a safetensors file: parts of many layers at once.
+#ifndef PTQ_FORMATS_SAFETENSORS_STORE_LAYERS_HPP
+#define PTQ_FORMATS_SAFETENSORS_STORE_LAYERS_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ptq/detail/platform.hpp"
+#include "ptq/error.hpp"
+#include "ptq/formats/safetensors/writer.hpp"
+#include "ptq/formats/stored_codes.hpp"
+#include "ptq/kernels/executor.hpp"
+#include "ptq/model/activation_range.hpp"
+#include "ptq/model/apply.hpp"
+#include "ptq/model/dtype_row.hpp"
+#include "ptq/model/kernel_row.hpp"
+#include "ptq/model/layer.hpp"
+#include "ptq/model/plan.hpp"
+#include "ptq/model/weight_parts.hpp"
+#include "ptq/quantize/scales.hpp"
+#include "ptq/result.hpp"
+#include "ptq/tensor/any_view.hpp"
+#include "ptq/tensor/walk.hpp"
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// What became of a part of some work.
+struct part_outcome {
+  result<void> done;
+  std::exception_ptr raised;  // there is no memory
+};
+
+/// Calls f(i) for each of n parts, which returns a `result<void>`.
+template <class Run, class F>
+std::vector<part_outcome> outcomes_of_parts(std::size_t n, const Run& run, F&& f) {
+  std::vector<part_outcome> outcomes(n);
+  run(n, [&](std::size_t i) noexcept {
+    try {
+      outcomes[i].done = f(i);
+    } catch (...) {
+      outcomes[i].raised = std::current_exception();
+    }
+  });
+  return outcomes;
+}
+
+/// The error of the first part that has one. What a part raised comes out here, as from a loop.
+inline result<void> first_error(std::span<part_outcome> outcomes) {
+  for (part_outcome& part : outcomes) {
+    if (part.raised) std::rethrow_exception(part.raised);
+    if (!part.done) return std::move(part.done);
+  }
+  return {};
+}
+
+template <class Run, class F>
+result<void> run_parts(std::size_t n, const Run& run, F&& f) {
+  std::vector<part_outcome> outcomes = outcomes_of_parts(n, run, f);
+  return first_error(outcomes);
+}
+
+/// A layer whose weight becomes codes.
+struct layer_to_store {
+  const layer& source;
+  const planned_layer& planned;
+  const quantizer& how;
+  granularity grain;
+  const activation_range* input;
+
+  std::string name() const { return source.name + ".weight"; }
+  weight_parts parts() const noexcept { return weight_parts(source.weight, grain, how.dtype()); }
+
+  /// The layer with some of its rows as its weight, or all of them.
+  quantized_layer with(const layer& rows, std::span<const std::byte> codes,
+                       std::span<const float> scales) const {
+    return {rows,
+            planned,
+            how,
+            how.dtype(),
+            grain,
+            codes,
+            dense_strides(rows.weight.shape, rows.weight.strides),
+            scales,
+            input};
+  }
+};
+
+/// How many of these layers are to be stored together: enough for all threads to have work. A large weight of
+/// a single part is alone, since memory holds its codes.
+inline std::size_t count_together(std::span<const layer_to_store> layers) noexcept {
+  constexpr std::size_t most_codes = std::size_t{1} << 24;
+  constexpr std::size_t large = std::size_t{1} << 20;
+  std::size_t count = 0;
+  for (std::size_t codes = 0; count < layers.size() && codes < most_codes; ++count) {
+    const layer_to_store& one = layers[count];
+    if (one.source.weight.size() > large && one.parts().count() == 1)
+      return (std::max)(count, std::size_t{1});
+    codes += one.source.weight.size();
+  }
+  return count;
+}
+
+/// A layer that is being stored.
+struct begun_layer {
+  const layer_to_store* one;
+  std::uint64_t place;  // of its codes in the file
+  std::vector<float> scales;
+
+  result<void> store_scales(safetensors_writer& writer) const {
+    return writer.write(one->name() + "_scale", std::as_bytes(std::span(scales)));
+  }
+};
+
+inline result<begun_layer> begin_layer(safetensors_writer& writer, const layer_to_store& one) {
+  const any_view& weight = one.source.weight;
+  const auto place = writer.claim(one.name(), one.how.dtype().stored_size(weight.size()));
+  if (!place) return place.error();
+  return begun_layer{&one, *place, std::vector<float>(scale_count(weight.shape, one.grain))};
+}
+
+inline namespace PTQ_BUILD {
+
+/// Quantizes and stores a part of a layer, `first` being the index of its first element, and calls
+/// f(quantized_layer of the part).
+template <class Run, class F>
+result<void> store_part(safetensors_writer& writer, const begun_layer& begun, const any_view& weight,
+                        std::size_t first, std::span<float> scales, const Run& run, F&& f) {
+  const layer_to_store& one = *begun.one;
+  const dtype_row& dtype = one.how.dtype();
+  const std::size_t size = weight.size() * dtype.code_size;
+  const auto codes = std::make_unique_for_overwrite<std::byte[]>(size);
+  const std::span<std::byte> written(codes.get(), size);
+  if (const status outcome = quantize(weight, one.how, written, scales, one.grain, run); !outcome)
+    return refusal(one.source,
+                   {outcome.code, outcome.code == errc::not_finite ? first + outcome.at : outcome.at});
+  layer part = one.source;
+  part.weight = weight;
+  const quantized_layer q = one.with(part, written, scales);
+  std::uint64_t place = begun.place + first * dtype.code_size;
+  const auto fill = [&](std::span<const std::byte> piece) {
+    auto filled = writer.fill(place, piece);
+    place += piece.size();
+    return filled;
+  };
+  if (auto stored = for_each_stored_piece(q.view(), fill); !stored) return stored;
+  return f(q);
+}
+
+/// Stores a layer and tells the sink of it, codes and all.
+template <class OnLayer, class Run>
+result<void> store_layer(safetensors_writer& writer, const layer_to_store& one, OnLayer& on_layer,
+                         const Run& run) {
+  auto begun = begin_layer(writer, one);
+  if (!begun) return begun.error();
+  return store_part(writer, *begun, one.source.weight, 0, begun->scales, run,
+                    [&](const quantized_layer& q) -> result<void> {
+                      if (auto stored = begun->store_scales(writer); !stored) return stored;
+                      return deliver(q, on_layer);
+                    });
+}
+
+/// Stores layers, the parts of all of them at once, and tells the sink of one after the other. Of the layers
+/// before one that fails it is told, as if they had been stored one after the other.
+template <part_sink OnLayer, class Run>
+result<void> store_together(safetensors_writer& writer, std::span<const layer_to_store> layers,
+                            OnLayer& on_layer, const Run& run) {
+  using findings = findings_of<OnLayer>;
+  std::vector<begun_layer> begun;
+  std::vector<std::size_t> ends;  // of the parts of each layer, among those of all
+  for (const layer_to_store& one : layers) {
+    auto next = begin_layer(writer, one);
+    if (!next) return next.error();
+    begun.push_back(*std::move(next));
+    ends.push_back((ends.empty() ? 0 : ends.back()) + one.parts().count());
+  }
+  std::vector<findings> found(ends.back());
+  const auto store = [&](std::size_t i, const auto& within) {
+    const auto place = static_cast<std::size_t>(std::upper_bound(ends.begin(), ends.end(), i) - ends.begin());
+    begun_layer& into = begun[place];
+    const weight_parts parts = into.one->parts();
+    const std::size_t part = i - (ends[place] - parts.count());
+    return store_part(
+        writer, into, parts.view(part), parts.first(part), parts.scales(part, into.scales), within,
+        [&](const quantized_layer& q) -> result<void> { return found[i].add(q), result<void>(); });
+  };
+  std::vector<part_outcome> outcomes =
+      found.size() == 1
+          ? outcomes_of_parts(1, serial{}, [&](std::size_t i) { return store(i, run); })
+          : outcomes_of_parts(found.size(), run, [&](std::size_t i) { return store(i, serial{}); });
+  std::size_t first = 0;
+  for (std::size_t k = 0; k < begun.size(); first = ends[k++]) {
+    if (auto stored = first_error(std::span(outcomes).subspan(first, ends[k] - first)); !stored)
+      return stored;
+    if (auto stored = begun[k].store_scales(writer); !stored) return stored;
+    for (std::size_t i = first + 1; i < ends[k]; ++i) found[first].merge(found[i]);
+    const auto tell = [&](const quantized_layer& q) { return on_layer(q, std::as_const(found[first])); };
+    if (auto told = deliver(layers[k].with(layers[k].source, {}, begun[k].scales), tell); !told) return told;
+  }
+  return {};
+}
+
+/// Stores the first of the layers, as many as are best stored together, and tells the sink.
+///
+/// @return those that are left
+template <layer_sink OnLayer, class Run>
+result<std::span<const layer_to_store>> store_some(safetensors_writer& writer,
+                                                   std::span<const layer_to_store> layers, OnLayer& on_layer,
+                                                   const Run& run) {
+  result<void> stored;
+  std::size_t count = 1;
+  if constexpr (part_sink<OnLayer>) {
+    count = count_together(layers);
+    stored = store_together(writer, layers.first(count), on_layer, run);
+  } else {
+    stored = store_layer(writer, layers.front(), on_layer, run);
+  }
+  if (!stored) return stored.error();
+  return layers.subspan(count);
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace detail
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FORMATS_SAFETENSORS_STORE_LAYERS_HPP
