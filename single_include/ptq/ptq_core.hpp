@@ -829,6 +829,63 @@ struct histogram {
 
 #endif  // PTQ_CALIBRATION_HISTOGRAM_HPP
 
+// ---- ptq/kernels/binning.hpp ----
+
+/// @file binning.hpp What the kernels of histograms share: bins are found by vectors and counted in tables.
+///
+/// A magnitude times a power of two is exact, or smaller than 1 where it is subnormal; so no flag and no mode
+/// of the machine changes a bin.
+#ifndef PTQ_KERNELS_BINNING_HPP
+#define PTQ_KERNELS_BINNING_HPP
+
+#if PTQ_NATIVE
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_BUILD {
+
+/// How many values a kernel looks at before it counts some: blocks are multiples of it.
+inline constexpr std::size_t bins_at_once = 32;
+
+/// Counts in four tables, so that equal values in a row wait less for each other's sums.
+template <std::size_t Bins>
+using count_tables = std::array<std::array<std::uint32_t, Bins>, 4>;
+
+/// Bins to count, a multiple of `bins_at_once`.
+struct bin_list {
+  const std::uint16_t* bins = nullptr;
+  std::size_t size = 0;
+};
+
+/// What a kernel found of a block.
+struct binned_block {
+  std::uint32_t amax;  ///< float bits; 0x7f800000 or more where a value is NaN or infinity
+  std::size_t size;    ///< of the list of bins, filled up with 0 to a multiple of `bins_at_once`
+  std::size_t zeros;   ///< how many values lie in bin 0, if the kernel knows
+};
+
+template <std::size_t Bins>
+[[gnu::always_inline]] inline void count_some(const std::uint16_t* bins,
+                                              count_tables<Bins>& tables) noexcept {
+  for (std::size_t i = 0; i < bins_at_once; i += 4) {
+    ++tables[0][bins[i]];
+    ++tables[1][bins[i + 1]];
+    ++tables[2][bins[i + 2]];
+    ++tables[3][bins[i + 3]];
+  }
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_NATIVE
+#endif  // PTQ_KERNELS_BINNING_HPP
+
 // ---- ptq/kernels/isa.hpp ----
 
 /// @file isa.hpp Which instruction set the kernels use: the best that the machine has, found once. Tests and
@@ -956,6 +1013,74 @@ inline isa active_isa() noexcept {
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_KERNELS_ISA_HPP
+
+// ---- ptq/kernels/neon_histogram.hpp ----
+
+/// @file neon_histogram.hpp The bins of magnitudes by NEON: those of one block are found while those of the
+/// block before are counted, because the one work is of vectors and the other of addresses.
+#ifndef PTQ_KERNELS_NEON_HISTOGRAM_HPP
+#define PTQ_KERNELS_NEON_HISTOGRAM_HPP
+
+#if PTQ_NATIVE_NEON
+
+#include <arm_neon.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_BUILD {
+
+class neon_bins {
+ public:
+  neon_bins(float factor, std::uint16_t* bins) noexcept
+      : factors_(vdupq_n_f32(factor)), largest_(vdupq_n_u32(0)), bins_(bins), end_(bins) {}
+
+  [[gnu::always_inline]] void bin(const float* values) noexcept {
+    for (std::size_t i = 0; i < bins_at_once; i += 8, end_ += 8)
+      vst1q_u16(end_, vmovn_high_u32(vmovn_u32(bin_four(values + i)), bin_four(values + i + 4)));
+  }
+
+  binned_block finish() const noexcept {
+    return {vmaxvq_u32(largest_), static_cast<std::size_t>(end_ - bins_), 0};
+  }
+
+ private:
+  [[gnu::always_inline]] uint32x4_t bin_four(const float* values) noexcept {
+    const uint32x4_t x = vandq_u32(vreinterpretq_u32_f32(vld1q_f32(values)), vdupq_n_u32(0x7fffffffu));
+    largest_ = vmaxq_u32(largest_, x);
+    return vcvtq_u32_f32(vmulq_f32(vreinterpretq_f32_u32(x), factors_));
+  }
+
+  float32x4_t factors_;
+  uint32x4_t largest_;
+  std::uint16_t* bins_;
+  std::uint16_t* end_;
+};
+
+/// bins = trunc(|value| x factor) of `n` values, a multiple of `bins_at_once`. Counts `before` on the way.
+/// Without meaning where a bin is beyond 2^15 - 1. No zeros are skipped.
+template <std::size_t Bins>
+binned_block bin_block(isa /*set*/, bool /*skips_zeros*/, const float* values, std::size_t n, float factor,
+                       std::uint16_t* bins, bin_list before, count_tables<Bins>& tables) noexcept {
+  neon_bins found(factor, bins);
+  const std::size_t shared = n < before.size ? n : before.size;
+  for (std::size_t i = 0; i < shared; i += bins_at_once) {
+    found.bin(values + i);
+    count_some<Bins>(before.bins + i, tables);
+  }
+  for (std::size_t i = shared; i < n; i += bins_at_once) found.bin(values + i);
+  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some<Bins>(before.bins + i, tables);
+  return found.finish();
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_NATIVE_NEON
+#endif  // PTQ_KERNELS_NEON_HISTOGRAM_HPP
 
 // ---- ptq/numeric/overflow.hpp ----
 
@@ -5008,9 +5133,6 @@ constexpr void decode(T* target, const panel& p, const float* scales, const Deco
 
 /// @file x86_histogram.hpp The bins of magnitudes by AVX-512 and AVX2: they find the bins of one block while
 /// they count those of the block before, because the one work is of vectors and the other of addresses.
-///
-/// A magnitude times a power of two is exact, or smaller than 1 where it is subnormal; so no flag and no mode
-/// of the machine changes a bin.
 #ifndef PTQ_KERNELS_X86_HISTOGRAM_HPP
 #define PTQ_KERNELS_X86_HISTOGRAM_HPP
 
@@ -5018,44 +5140,12 @@ constexpr void decode(T* target, const panel& p, const float* scales, const Deco
 
 #include <immintrin.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
 namespace ptq::inline v0_1 {
 namespace kernels {
 inline namespace PTQ_BUILD {
-
-/// How many values a kernel looks at before it counts some: blocks are multiples of it.
-inline constexpr std::size_t bins_at_once = 32;
-
-/// Counts in four tables, so that equal values in a row wait less for each other's sums.
-template <std::size_t Bins>
-using count_tables = std::array<std::array<std::uint32_t, Bins>, 4>;
-
-/// Bins to count, a multiple of `bins_at_once`.
-struct bin_list {
-  const std::uint16_t* bins = nullptr;
-  std::size_t size = 0;
-};
-
-/// What a kernel found of a block.
-struct binned_block {
-  std::uint32_t amax;  ///< float bits; 0x7f800000 or more where a value is NaN or infinity
-  std::size_t size;    ///< of the list of bins, filled up with 0 to a multiple of `bins_at_once`
-  std::size_t zeros;   ///< how many values lie in bin 0, if the kernel knows
-};
-
-template <std::size_t Bins>
-[[gnu::always_inline]] inline void count_some(const std::uint16_t* bins,
-                                              count_tables<Bins>& tables) noexcept {
-  for (std::size_t i = 0; i < bins_at_once; i += 4) {
-    ++tables[0][bins[i]];
-    ++tables[1][bins[i + 1]];
-    ++tables[2][bins[i + 2]];
-    ++tables[3][bins[i + 3]];
-  }
-}
 
 /// Reads ahead of itself, by half a page: the counting hides the way to the memory.
 [[gnu::always_inline]] inline void fetch_ahead(const float* values) noexcept {
@@ -5193,6 +5283,15 @@ binned_block bin_avx2(const float* values, std::size_t n, float factor, std::uin
 
 PTQ_TARGET_POP
 
+/// By a set that the machine has. `skips_zeros` leaves those out of the list, if the set can.
+template <std::size_t Bins>
+binned_block bin_block(isa set, bool skips_zeros, const float* values, std::size_t n, float factor,
+                       std::uint16_t* bins, bin_list before, count_tables<Bins>& tables) noexcept {
+  if (set != isa::avx512) return bin_avx2<Bins>(values, n, factor, bins, before, tables);
+  return skips_zeros ? bin_avx512<true, Bins>(values, n, factor, bins, before, tables)
+                     : bin_avx512<false, Bins>(values, n, factor, bins, before, tables);
+}
+
 }  // namespace PTQ_BUILD
 }  // namespace kernels
 }  // namespace ptq::inline v0_1
@@ -5217,7 +5316,7 @@ PTQ_TARGET_POP
 namespace ptq::inline v0_1::detail {
 inline namespace PTQ_BUILD {
 
-#if PTQ_NATIVE_X86
+#if PTQ_NATIVE
 
 /// The smallest range whose bins come from a multiplication by a normal power of two.
 template <std::size_t Bins>
@@ -5232,9 +5331,7 @@ class collector {
   static constexpr std::size_t most_values = std::size_t{1} << 32;
 
   /// Whether this machine has the kernels, the tables fit a stack, and the bins the kernels' numbers.
-  static bool is_available() noexcept {
-    return Bins >= 4 && Bins <= 8192 && (active_isa() == isa::avx512 || active_isa() == isa::avx2);
-  }
+  static bool is_available() noexcept { return Bins >= 4 && Bins <= 8192 && active_isa() != isa::portable; }
 
   /// False where the bins of a range are too narrow to be found by a multiplication with a normal number.
   static constexpr bool is_ordinary(int exponent) noexcept { return exponent >= smallest; }
@@ -5244,7 +5341,7 @@ class collector {
   collector(int exponent, std::size_t size) noexcept
       : exponent_(exponent > smallest ? exponent : smallest),
         is_listed_(size <= most_listed),
-        has_avx512_(active_isa() == isa::avx512),
+        set_(active_isa()),
         skips_zeros_(is_listed_) {
     if (!is_listed_) tables_ = {};
   }
@@ -5331,9 +5428,7 @@ class collector {
     const float factor = float_of(static_cast<std::uint32_t>(127 + std::countr_zero(Bins) - exponent_) << 23);
     const kernels::bin_list before = pending_;
     pending_ = {};
-    if (!has_avx512_) return kernels::bin_avx2<Bins>(values, n, factor, place(), before, tables_);
-    return skips_zeros_ ? kernels::bin_avx512<true, Bins>(values, n, factor, place(), before, tables_)
-                        : kernels::bin_avx512<false, Bins>(values, n, factor, place(), before, tables_);
+    return kernels::bin_block<Bins>(set_, skips_zeros_, values, n, factor, place(), before, tables_);
   }
 
   void grow(int wanted) noexcept {
@@ -5356,7 +5451,7 @@ class collector {
   std::uint32_t amax_ = 0;
   int exponent_;
   bool is_listed_;
-  bool has_avx512_;
+  isa set_;
   bool skips_zeros_;  ///< as activations are full of them, and equal values wait for each other
 };
 
@@ -5388,7 +5483,7 @@ template <std::size_t Bins, element T>
 constexpr bool collect_in_one_pass([[maybe_unused]] tensor_view<const T> source,
                                    [[maybe_unused]] const walk& path, [[maybe_unused]] float& absmax,
                                    [[maybe_unused]] histogram<Bins>& magnitudes) noexcept {
-#if PTQ_NATIVE_X86
+#if PTQ_NATIVE
   if (!std::is_constant_evaluated() && collector<Bins>::is_available() &&
       source.size() <= collector<Bins>::most_values)
     return collect_by_kernels<Bins, T>(source, path, absmax, magnitudes);

@@ -33,10 +33,11 @@ checksum() {
   [[ $* != -O2 ]] || for mode in flush portable; do "$run" "./$name" $mode >"$name $mode.out"; done
 }
 
-# kernels FLAG...: tests the NEON kernels.
+# kernels FLAG...: tests the NEON kernels; those of histograms, which flags do not touch, once.
 kernels() {
-  local name="kernels $*"
-  "$foreign" $common $doctest -static "$@" "$tests"/kernels/{isa,kernel_sets}_test.cpp main.o -o "$name"
+  local name="kernels $*" sources=("$tests"/kernels/{isa,kernel_sets}_test.cpp)
+  [[ $* != -O2 ]] || sources+=("$tests/calibration/collector_test.cpp")
+  "$foreign" $common $doctest -static "$@" "${sources[@]}" main.o -o "$name"
   "$run" "./$name" >"$name.txt" || { cat "$name.txt" && exit 255; }
   grep -q "has no neon" "$name.txt" && { echo "$name: there are no NEON kernels" && exit 255; }
   echo "$name: $(tail -n 2 "$name.txt" | head -n 1)"

@@ -24,7 +24,7 @@ namespace {
 /// The instruction sets of this machine; what it lacks is said.
 std::vector<ptq::isa> available() {
   std::vector<ptq::isa> sets;
-  for (const ptq::isa set : {ptq::isa::avx2, ptq::isa::avx512}) {
+  for (const ptq::isa set : {ptq::isa::avx2, ptq::isa::avx512, ptq::isa::neon}) {
     if (ptq::is_available(set))
       sets.push_back(set);
     else

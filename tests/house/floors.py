@@ -56,7 +56,7 @@ SYSTEMS = {
         "file/posix/* file/run_folder.hpp data/images.hpp",
     "windows.h": "file/windows/*",
     "immintrin.h": "kernels/x86_*",
-    "arm_neon.h": "kernels/neon.hpp",
+    "arm_neon.h": "kernels/neon*",
 }
 ASKS = re.compile(r"^\s*#\s*(?:if|elif).*\b(_WIN32|__MINGW\w*|_MSC_VER|__linux__|__unix__|__APPLE__)\b", re.MULTILINE)
 MAY_ASK = "file/* detail/platform.hpp"

@@ -13,7 +13,9 @@
 #include "ptq/calibration/histogram.hpp"
 #include "ptq/detail/platform.hpp"
 #include "ptq/detail/strict_float.hpp"
+#include "ptq/kernels/binning.hpp"
 #include "ptq/kernels/isa.hpp"
+#include "ptq/kernels/neon_histogram.hpp"
 #include "ptq/kernels/panel_kernels.hpp"
 #include "ptq/kernels/x86_histogram.hpp"
 #include "ptq/tensor/element.hpp"
@@ -24,7 +26,7 @@
 namespace ptq::inline v0_1::detail {
 inline namespace PTQ_BUILD {
 
-#if PTQ_NATIVE_X86
+#if PTQ_NATIVE
 
 /// The smallest range whose bins come from a multiplication by a normal power of two.
 template <std::size_t Bins>
@@ -39,9 +41,7 @@ class collector {
   static constexpr std::size_t most_values = std::size_t{1} << 32;
 
   /// Whether this machine has the kernels, the tables fit a stack, and the bins the kernels' numbers.
-  static bool is_available() noexcept {
-    return Bins >= 4 && Bins <= 8192 && (active_isa() == isa::avx512 || active_isa() == isa::avx2);
-  }
+  static bool is_available() noexcept { return Bins >= 4 && Bins <= 8192 && active_isa() != isa::portable; }
 
   /// False where the bins of a range are too narrow to be found by a multiplication with a normal number.
   static constexpr bool is_ordinary(int exponent) noexcept { return exponent >= smallest; }
@@ -51,7 +51,7 @@ class collector {
   collector(int exponent, std::size_t size) noexcept
       : exponent_(exponent > smallest ? exponent : smallest),
         is_listed_(size <= most_listed),
-        has_avx512_(active_isa() == isa::avx512),
+        set_(active_isa()),
         skips_zeros_(is_listed_) {
     if (!is_listed_) tables_ = {};
   }
@@ -138,9 +138,7 @@ class collector {
     const float factor = float_of(static_cast<std::uint32_t>(127 + std::countr_zero(Bins) - exponent_) << 23);
     const kernels::bin_list before = pending_;
     pending_ = {};
-    if (!has_avx512_) return kernels::bin_avx2<Bins>(values, n, factor, place(), before, tables_);
-    return skips_zeros_ ? kernels::bin_avx512<true, Bins>(values, n, factor, place(), before, tables_)
-                        : kernels::bin_avx512<false, Bins>(values, n, factor, place(), before, tables_);
+    return kernels::bin_block<Bins>(set_, skips_zeros_, values, n, factor, place(), before, tables_);
   }
 
   void grow(int wanted) noexcept {
@@ -163,7 +161,7 @@ class collector {
   std::uint32_t amax_ = 0;
   int exponent_;
   bool is_listed_;
-  bool has_avx512_;
+  isa set_;
   bool skips_zeros_;  ///< as activations are full of them, and equal values wait for each other
 };
 
@@ -195,7 +193,7 @@ template <std::size_t Bins, element T>
 constexpr bool collect_in_one_pass([[maybe_unused]] tensor_view<const T> source,
                                    [[maybe_unused]] const walk& path, [[maybe_unused]] float& absmax,
                                    [[maybe_unused]] histogram<Bins>& magnitudes) noexcept {
-#if PTQ_NATIVE_X86
+#if PTQ_NATIVE
   if (!std::is_constant_evaluated() && collector<Bins>::is_available() &&
       source.size() <= collector<Bins>::most_values)
     return collect_by_kernels<Bins, T>(source, path, absmax, magnitudes);

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file x86_histogram.hpp The bins of magnitudes by AVX-512 and AVX2: they find the bins of one block while
 /// they count those of the block before, because the one work is of vectors and the other of addresses.
-///
-/// A magnitude times a power of two is exact, or smaller than 1 where it is subnormal; so no flag and no mode
-/// of the machine changes a bin.
 #ifndef PTQ_KERNELS_X86_HISTOGRAM_HPP
 #define PTQ_KERNELS_X86_HISTOGRAM_HPP
 
@@ -13,46 +10,15 @@
 
 #include <immintrin.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
-#include "ptq/detail/strict_float.hpp"
+#include "ptq/kernels/binning.hpp"
+#include "ptq/kernels/isa.hpp"
 
 namespace ptq::inline v0_1 {
 namespace kernels {
 inline namespace PTQ_BUILD {
-
-/// How many values a kernel looks at before it counts some: blocks are multiples of it.
-inline constexpr std::size_t bins_at_once = 32;
-
-/// Counts in four tables, so that equal values in a row wait less for each other's sums.
-template <std::size_t Bins>
-using count_tables = std::array<std::array<std::uint32_t, Bins>, 4>;
-
-/// Bins to count, a multiple of `bins_at_once`.
-struct bin_list {
-  const std::uint16_t* bins = nullptr;
-  std::size_t size = 0;
-};
-
-/// What a kernel found of a block.
-struct binned_block {
-  std::uint32_t amax;  ///< float bits; 0x7f800000 or more where a value is NaN or infinity
-  std::size_t size;    ///< of the list of bins, filled up with 0 to a multiple of `bins_at_once`
-  std::size_t zeros;   ///< how many values lie in bin 0, if the kernel knows
-};
-
-template <std::size_t Bins>
-[[gnu::always_inline]] inline void count_some(const std::uint16_t* bins,
-                                              count_tables<Bins>& tables) noexcept {
-  for (std::size_t i = 0; i < bins_at_once; i += 4) {
-    ++tables[0][bins[i]];
-    ++tables[1][bins[i + 1]];
-    ++tables[2][bins[i + 2]];
-    ++tables[3][bins[i + 3]];
-  }
-}
 
 /// Reads ahead of itself, by half a page: the counting hides the way to the memory.
 [[gnu::always_inline]] inline void fetch_ahead(const float* values) noexcept {
@@ -189,6 +155,15 @@ binned_block bin_avx2(const float* values, std::size_t n, float factor, std::uin
 }
 
 PTQ_TARGET_POP
+
+/// By a set that the machine has. `skips_zeros` leaves those out of the list, if the set can.
+template <std::size_t Bins>
+binned_block bin_block(isa set, bool skips_zeros, const float* values, std::size_t n, float factor,
+                       std::uint16_t* bins, bin_list before, count_tables<Bins>& tables) noexcept {
+  if (set != isa::avx512) return bin_avx2<Bins>(values, n, factor, bins, before, tables);
+  return skips_zeros ? bin_avx512<true, Bins>(values, n, factor, bins, before, tables)
+                     : bin_avx512<false, Bins>(values, n, factor, bins, before, tables);
+}
 
 }  // namespace PTQ_BUILD
 }  // namespace kernels
