@@ -78,14 +78,19 @@ void calibrate(benchmark::State& state) {
 }
 
 const bool registered = [] {
+  constexpr std::int64_t small = std::int64_t{1} << 13;   // 32 KiB
   constexpr std::int64_t cached = std::int64_t{1} << 18;  // 1 MiB
   constexpr std::int64_t large = std::int64_t{1} << 25;   // 128 MiB
   for (const bool is_cut : {false, true}) {
-    benchmark::RegisterBenchmark("collect/raw_loop", collect_raw_loop, is_cut)->Arg(cached)->Arg(large);
+    benchmark::RegisterBenchmark("collect/raw_loop", collect_raw_loop, is_cut)
+        ->Arg(small)
+        ->Arg(cached)
+        ->Arg(large);
     for (const ptq::isa set : ptq::all_isas)
       if (ptq::is_available(set))
         benchmark::RegisterBenchmark((std::string("collect/") + ptq::name_of(set)).c_str(), collect, set,
                                      is_cut)
+            ->Arg(small)
             ->Arg(cached)
             ->Arg(large);
   }
