@@ -47,26 +47,35 @@ inline void multiply_portably(const factors& f) {
 
 PTQ_TARGET_PUSH("avx2")
 
+// Sums are registers only where all loops over them are unrolled, which GCC does not think of at -O2.
+
 /// The sums of `Rows` rows and 8 x `Vectors` columns, all of them in registers. Of the last vector the mask
 /// says which columns there are.
 template <std::size_t Rows, std::size_t Vectors>
 void multiply_tile(const factors& f, std::size_t row, std::size_t column, __m256i mask) {
   __m256 sums[Rows][Vectors];
+#pragma GCC unroll 8
   for (auto& line : sums)
+#pragma GCC unroll 8
     for (__m256& sum : line) sum = _mm256_setzero_ps();
   for (std::size_t i = 0; i < f.k; ++i) {
     const float* const b = f.b + i * f.n + column;
     __m256 right[Vectors];
+#pragma GCC unroll 8
     for (std::size_t v = 0; v + 1 < Vectors; ++v) right[v] = _mm256_loadu_ps(b + 8 * v);
     right[Vectors - 1] = _mm256_maskload_ps(b + 8 * (Vectors - 1), mask);
+#pragma GCC unroll 8
     for (std::size_t r = 0; r < Rows; ++r) {
       const __m256 left = _mm256_set1_ps(f.a[(row + r) * f.k + i]);
+#pragma GCC unroll 8
       for (std::size_t v = 0; v < Vectors; ++v)
         sums[r][v] = _mm256_add_ps(sums[r][v], _mm256_mul_ps(left, right[v]));
     }
   }
+#pragma GCC unroll 8
   for (std::size_t r = 0; r < Rows; ++r) {
     float* const y = f.y + (row + r) * f.n + column;
+#pragma GCC unroll 8
     for (std::size_t v = 0; v + 1 < Vectors; ++v) _mm256_storeu_ps(y + 8 * v, sums[r][v]);
     _mm256_maskstore_ps(y + 8 * (Vectors - 1), mask, sums[r][Vectors - 1]);
   }
@@ -95,6 +104,61 @@ inline void multiply_by_avx2(const factors& f) {
 }
 
 PTQ_TARGET_POP
+PTQ_TARGET_PUSH("avx512f")
+
+/// As `multiply_tile`, 16 columns a vector.
+template <std::size_t Rows, std::size_t Vectors>
+void multiply_wide_tile(const factors& f, std::size_t row, std::size_t column, __mmask16 mask) {
+  __m512 sums[Rows][Vectors];
+#pragma GCC unroll 8
+  for (auto& line : sums)
+#pragma GCC unroll 8
+    for (__m512& sum : line) sum = _mm512_setzero_ps();
+  for (std::size_t i = 0; i < f.k; ++i) {
+    const float* const b = f.b + i * f.n + column;
+    __m512 right[Vectors];
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v + 1 < Vectors; ++v) right[v] = _mm512_loadu_ps(b + 16 * v);
+    right[Vectors - 1] = _mm512_maskz_loadu_ps(mask, b + 16 * (Vectors - 1));
+#pragma GCC unroll 8
+    for (std::size_t r = 0; r < Rows; ++r) {
+      const __m512 left = _mm512_set1_ps(f.a[(row + r) * f.k + i]);
+      // GCC would join the plain product with its sum, which then is rounded once instead of twice.
+#pragma GCC unroll 8
+      for (std::size_t v = 0; v < Vectors; ++v)
+        sums[r][v] = _mm512_add_ps(sums[r][v], _mm512_mul_round_ps(left, right[v], _MM_FROUND_CUR_DIRECTION));
+    }
+  }
+#pragma GCC unroll 8
+  for (std::size_t r = 0; r < Rows; ++r) {
+    float* const y = f.y + (row + r) * f.n + column;
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v + 1 < Vectors; ++v) _mm512_storeu_ps(y + 16 * v, sums[r][v]);
+    _mm512_mask_storeu_ps(y + 16 * (Vectors - 1), mask, sums[r][Vectors - 1]);
+  }
+}
+
+/// The rows from `row` on of 16 x `Vectors` columns: as many at once as there are, but for `Rows` at most.
+template <std::size_t Rows, std::size_t Vectors>
+void multiply_wide_columns(const factors& f, std::size_t row, std::size_t column, __mmask16 mask) {
+  for (; row + Rows <= f.m; row += Rows) multiply_wide_tile<Rows, Vectors>(f, row, column, mask);
+  if constexpr (Rows > 1) multiply_wide_columns<Rows / 2, Vectors>(f, row, column, mask);
+}
+
+inline void multiply_by_avx512(const factors& f) {
+  std::size_t column = 0;
+  for (; column + 64 <= f.n; column += 64) multiply_wide_columns<4, 4>(f, 0, column, 0xffff);
+  for (; column + 16 < f.n; column += 32) {
+    const std::size_t left = f.n - column;
+    const auto mask = static_cast<__mmask16>(left < 32 ? (1u << (left - 16)) - 1 : 0xffff);
+    multiply_wide_columns<8, 2>(f, 0, column, mask);
+  }
+  if (column < f.n)
+    multiply_wide_columns<8, 1>(f, 0, column, static_cast<__mmask16>((1u << (f.n - column)) - 1));
+  _mm256_zeroupper();
+}
+
+PTQ_TARGET_POP
 
 #endif
 
@@ -102,6 +166,7 @@ PTQ_TARGET_POP
 inline void matrix_product(const float* a, const float* b, float* y, std::size_t m, std::size_t k,
                            std::size_t n) {
 #if PTQ_NATIVE_X86
+  if (ptq::active_isa() == ptq::isa::avx512) return multiply_by_avx512({a, b, y, m, k, n});
   if (ptq::active_isa() != ptq::isa::portable) return multiply_by_avx2({a, b, y, m, k, n});
 #endif
   multiply_portably({a, b, y, m, k, n});
