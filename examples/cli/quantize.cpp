@@ -112,16 +112,15 @@ class on_layer {
  public:
   struct findings {
     ptq::error_accumulator errors;
-    ptq::zeroed_channels zeroed;
+    ptq::seen_channels channels;
 
     void add(const ptq::quantized_layer& part) {
       errors = ptq::quantization_error_sums(part);
-      zeroed = ptq::find_zeroed_channels(part);
+      channels = ptq::seen_channels(part);
     }
     void merge(const findings& next) {
       errors.merge(next.errors);
-      zeroed.count += next.zeroed.count;
-      zeroed.of += next.zeroed.of;
+      channels.merge(next.channels);
     }
   };
 
@@ -133,7 +132,7 @@ class on_layer {
     shown_.step(q.source.name);
     while (&q.planned != &plan_->layers[at_]) ++at_;  // layers come in the plan's order
     report_->layers[at_].weights = ptq::weights_report_of(q, found.errors.metrics());
-    if (std::string lost = ptq::zeroed_channels_text(q, found.zeroed); !lost.empty())
+    if (std::string lost = ptq::zeroed_channels_text(q, found.channels.zeroed()); !lost.empty())
       report_->notes.push_back(std::move(lost));
     return {};
   }

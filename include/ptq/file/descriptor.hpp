@@ -9,6 +9,7 @@
 ///     reserve(file, size)            takes the room on the disk now
 ///     set_size(file, size)
 ///     write_at(file, offset, bytes)  all of them; the file grows as needed
+///     begin_flush(file)              lets the disk begin, where the system has that: `flush` waits less then
 ///     flush(file)                    to the disk
 ///     flush_folder(folder)           the names in it, where the system has that
 ///     move_over(from, to)            replaces what is there in one step. ETXTBSY: somebody has it open

@@ -155,6 +155,9 @@ class output_file {
     return {};
   }
 
+  /// Lets the disk begin with what is written so far, so that `commit` waits less.
+  void begin_flush() noexcept { detail::begin_flush(descriptor_); }
+
   /// Flushes and renames: from here on the file is at its path, whole. Call it once.
   result<void> commit() {
     detail::take_mode(partial_, path_);

@@ -41,39 +41,74 @@ inline granularity channels_of(const quantized_layer& q) {
 
 /// What was seen of a channel.
 struct channel_evidence {
-  bool has_value = false;  ///< one that is not 0
+  bool has_value = false;  ///< one that is not 0; not asked for where there is such a code
   bool has_code = false;   ///< one that does not stand for 0
 };
 
 }  // namespace detail
 
-/// Scales underflow where weights are small: in float16 those of fp8_e5m2 below 0.0017. A scale of the whole
-/// tensor can be too coarse for some channels.
-inline zeroed_channels find_zeroed_channels(const quantized_layer& q) {
-  const granularity channels = detail::channels_of(q);
-  std::vector<detail::channel_evidence> seen(scale_count(q.source.weight.shape, channels));
-  const detail::untyped_decoder decoder{&q.dtype, q.codes.data()};
-  const auto look = [&](const float* floats, const panel& part) {
+/// What was seen of the output channels of a layer, or of some of its rows. Scales underflow where weights
+/// are small: in float16 those of fp8_e5m2 below 0.0017. A scale of the whole tensor can be too coarse for
+/// some channels.
+class seen_channels {
+ public:
+  seen_channels() = default;
+  explicit seen_channels(const quantized_layer& q) {
+    const granularity channels = detail::channels_of(q);
+    are_rows_ = channels == per_channel(0);
+    seen_.resize(scale_count(q.source.weight.shape, channels));
+    const detail::untyped_decoder decoder{&q.dtype, q.codes.data()};
+    const any_view& weight = q.source.weight;
+    const walk path(weight.shape, weight.strides, channels);
+    for (const panel& p : panels(path))
+      detail::as_floats(weight, p, [&](const float* floats, const panel& part) {
+        for (const panel& tile : tiles(part, kernels::block_size)) look(floats, tile, decoder);
+      });
+  }
+
+  /// Takes in what was seen of the rows behind.
+  void merge(const seen_channels& next) {
+    if (are_rows_ || seen_.empty()) {
+      are_rows_ = next.are_rows_;
+      seen_.insert(seen_.end(), next.seen_.begin(), next.seen_.end());
+      return;
+    }
+    for (std::size_t i = 0; i < seen_.size(); ++i) {
+      seen_[i].has_value = seen_[i].has_value || next.seen_[i].has_value;
+      seen_[i].has_code = seen_[i].has_code || next.seen_[i].has_code;
+    }
+  }
+
+  zeroed_channels zeroed() const {
+    const auto count = std::count_if(seen_.begin(), seen_.end(), [](const auto& channel) {
+      return channel.has_value && !channel.has_code;
+    });
+    return {static_cast<std::size_t>(count), seen_.size()};
+  }
+
+ private:
+  void look(const float* floats, const panel& tile, const detail::untyped_decoder& decoder) {
     float codes[kernels::block_size];
-    for (const panel& tile : tiles(part, kernels::block_size)) {
-      for (std::size_t r = 0; r < tile.rows; ++r) {
-        if (tile.by != scaling::per_column && seen[tile.scale_of(r, 0)].has_code) continue;
-        decoder.run(tile.code_row(r), tile.columns, 1.0F, static_cast<float*>(codes), false);
-        for (std::size_t c = 0; c < tile.columns; ++c) {
-          detail::channel_evidence& evidence = seen[tile.scale_of(r, c)];
-          const std::uint32_t bits = detail::bits_of(floats[tile.row(r) + static_cast<std::ptrdiff_t>(c)]);
-          evidence.has_value = evidence.has_value || bits << 1 != 0;
-          evidence.has_code = evidence.has_code || codes[c] != 0;
-        }
+    for (std::size_t r = 0; r < tile.rows; ++r) {
+      const bool is_one = tile.by != scaling::per_column;
+      if (is_one && seen_[tile.scale_of(r, 0)].has_code) continue;
+      decoder.run(tile.code_row(r), tile.columns, 1.0F, static_cast<float*>(codes), false);
+      for (std::size_t c = 0; c < tile.columns; ++c) {
+        detail::channel_evidence& evidence = seen_[tile.scale_of(r, c)];
+        const std::uint32_t bits = detail::bits_of(floats[tile.row(r) + static_cast<std::ptrdiff_t>(c)]);
+        evidence.has_value = evidence.has_value || bits << 1 != 0;
+        evidence.has_code = evidence.has_code || codes[c] != 0;
+        if (is_one && evidence.has_code) break;
       }
     }
-  };
-  const any_view& weight = q.source.weight;
-  const walk path(weight.shape, weight.strides, channels);
-  for (const panel& p : panels(path)) detail::as_floats(weight, p, look);
-  const auto count = std::count_if(
-      seen.begin(), seen.end(), [](const auto& channel) { return channel.has_value && !channel.has_code; });
-  return {static_cast<std::size_t>(count), seen.size()};
+  }
+
+  std::vector<detail::channel_evidence> seen_;
+  bool are_rows_ = false;
+};
+
+inline zeroed_channels find_zeroed_channels(const quantized_layer& q) {
+  return seen_channels(q).zeroed();
 }
 
 /// What to say of the channels that a layer lost; empty where it lost none.

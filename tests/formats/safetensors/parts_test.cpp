@@ -20,6 +20,7 @@
 #include "ptq/model/layers_of.hpp"
 #include "ptq/model/match.hpp"
 #include "ptq/model/weight_parts.hpp"
+#include "ptq/report/zeroed_channels.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace {
@@ -226,6 +227,58 @@ TEST_CASE("many layers are stored together, and told of one after the other") {
       CHECK(found == errors);  // to the last bit
     }
   }
+}
+
+TEST_CASE("a large weight of one scale has parts, whose channels may lie in all of them") {
+  struct see_channels {
+    struct findings {
+      ptq::seen_channels channels;
+      std::size_t parts = 0;
+
+      void add(const ptq::quantized_layer& part) {
+        channels = ptq::seen_channels(part);
+        parts = 1;
+      }
+      void merge(const findings& next) {
+        channels.merge(next.channels);
+        parts += next.parts;
+      }
+    };
+
+    std::vector<std::size_t>* seen;
+
+    void operator()(const ptq::quantized_layer&, const findings& found) const {
+      CHECK(found.parts > 1);
+      seen->insert(seen->end(), {found.channels.zeroed().count, found.channels.zeroed().of});
+    }
+  };
+  constexpr std::size_t height = 700;
+  constexpr std::size_t width = 1600;
+  std::vector<float> values = random_floats(height * width);
+  for (std::size_t c = 0; c < width; ++c) values[7 * width + c] = values[690 * width + c] = 1e-6F;
+  for (std::size_t r = 0; r < height; ++r) values[r * width + 3] = 1e-6F;
+  const std::vector<ptq::tensor_declaration> declared{
+      {"a.weight", ptq::element_type::float32, {height, width}}};
+  const temporary_folder temporary;
+  {
+    source model(temporary.path(), declared, values);
+    for (const std::size_t axis : {0u, 1u}) {
+      model.layers[0].output_axis = axis;
+      const auto whole = model.artifact("int8", ptq::per_tensor(), no_sink, ptq::serial{});
+      for (const std::size_t n : {1u, 2u, 5u}) {
+        std::vector<std::size_t> seen;
+        CHECK(*model.artifact("int8", ptq::per_tensor(), see_channels{&seen}, ptq::threads(n)) == *whole);
+        CHECK(seen == (axis == 0 ? std::vector<std::size_t>{2, height} : std::vector<std::size_t>{1, width}));
+      }
+    }
+  }
+  values[650 * width + 9] = std::numeric_limits<float>::quiet_NaN();
+  const source model(temporary.path(), declared, values);
+  std::vector<std::size_t> seen;
+  const auto parts = model.artifact("int8", ptq::per_tensor(), see_channels{&seen}, ptq::threads(3));
+  REQUIRE(!parts);
+  CHECK(parts.error().what == model.artifact("int8", ptq::per_tensor(), no_sink, ptq::serial{}).error().what);
+  CHECK(parts.error().at == 650 * width + 9);
 }
 
 TEST_CASE("the first layer that fails, or at which the sink stops, ends a run, whoever runs it") {

@@ -93,6 +93,12 @@ inline int write_at(const descriptor& file, std::uint64_t offset, std::span<cons
   return 0;
 }
 
+inline void begin_flush([[maybe_unused]] const descriptor& file) noexcept {
+#ifdef SYNC_FILE_RANGE_WRITE
+  (void)::sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+#endif
+}
+
 inline int flush(const descriptor& file) noexcept {
   while (::fsync(file.get()) != 0)
     if (errno != EINTR) return errno;

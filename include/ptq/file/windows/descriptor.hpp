@@ -95,6 +95,8 @@ inline int write_at(const descriptor& file, std::uint64_t offset, std::span<cons
   return 0;
 }
 
+inline void begin_flush(const descriptor&) noexcept {}
+
 inline int flush(const descriptor& file) noexcept {
   return ::FlushFileBuffers(file.get()) != 0 ? 0 : last_error();
 }

@@ -58,9 +58,10 @@ class checkpoint {
   /// What the format calls an element type.
   const char* word_of(element_type type) const noexcept { return word_(type); }
 
-  /// Gives a tensor's memory back, for now (`mapped_file::release`).
-  void release(const stored_tensor& tensor) const noexcept {
-    for (const mapped_file& file : files_) file.release(tensor.data);
+  /// Gives the memory of a tensor, or of a part of one, back for now (`mapped_file::release`).
+  void release(const stored_tensor& tensor) const noexcept { release(tensor.data); }
+  void release(std::span<const std::byte> part) const noexcept {
+    for (const mapped_file& file : files_) file.release(part);
   }
 
  private:

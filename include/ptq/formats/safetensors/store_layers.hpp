@@ -6,15 +6,18 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "ptq/detail/platform.hpp"
+#include "ptq/detail/strict_float.hpp"
 #include "ptq/error.hpp"
+#include "ptq/formats/safetensors/copy_tensors.hpp"
+#include "ptq/formats/safetensors/run_parts.hpp"
 #include "ptq/formats/safetensors/writer.hpp"
 #include "ptq/formats/stored_codes.hpp"
 #include "ptq/kernels/executor.hpp"
@@ -26,47 +29,13 @@
 #include "ptq/model/plan.hpp"
 #include "ptq/model/weight_parts.hpp"
 #include "ptq/quantize/scales.hpp"
+#include "ptq/quantize/slices.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/any_view.hpp"
 #include "ptq/tensor/walk.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {
-
-/// What became of a part of some work.
-struct part_outcome {
-  result<void> done;
-  std::exception_ptr raised;  // there is no memory
-};
-
-/// Calls f(i) for each of n parts, which returns a `result<void>`.
-template <class Run, class F>
-std::vector<part_outcome> outcomes_of_parts(std::size_t n, const Run& run, F&& f) {
-  std::vector<part_outcome> outcomes(n);
-  run(n, [&](std::size_t i) noexcept {
-    try {
-      outcomes[i].done = f(i);
-    } catch (...) {
-      outcomes[i].raised = std::current_exception();
-    }
-  });
-  return outcomes;
-}
-
-/// The error of the first part that has one. What a part raised comes out here, as from a loop.
-inline result<void> first_error(std::span<part_outcome> outcomes) {
-  for (part_outcome& part : outcomes) {
-    if (part.raised) std::rethrow_exception(part.raised);
-    if (!part.done) return std::move(part.done);
-  }
-  return {};
-}
-
-template <class Run, class F>
-result<void> run_parts(std::size_t n, const Run& run, F&& f) {
-  std::vector<part_outcome> outcomes = outcomes_of_parts(n, run, f);
-  return first_error(outcomes);
-}
 
 /// A layer whose weight becomes codes.
 struct layer_to_store {
@@ -94,18 +63,27 @@ struct layer_to_store {
   }
 };
 
-/// How many of these layers are to be stored together: enough for all threads to have work. A large weight of
-/// a single part is alone, since memory holds its codes.
+/// Whether a layer is one part, and large: memory holds its codes, so it is stored alone.
+inline bool is_large_part(const layer_to_store& one) noexcept {
+  return one.source.weight.size() > weight_parts::large_size && one.parts().count() == 1;
+}
+
+/// How many of these layers are to be stored together: enough for all threads to have work.
 inline std::size_t count_together(std::span<const layer_to_store> layers) noexcept {
   constexpr std::size_t most_codes = std::size_t{1} << 24;
-  constexpr std::size_t large = std::size_t{1} << 20;
   std::size_t count = 0;
   for (std::size_t codes = 0; count < layers.size() && codes < most_codes; ++count) {
-    const layer_to_store& one = layers[count];
-    if (one.source.weight.size() > large && one.parts().count() == 1)
-      return (std::max)(count, std::size_t{1});
-    codes += one.source.weight.size();
+    if (is_large_part(layers[count])) return (std::max)(count, std::size_t{1});
+    codes += layers[count].source.weight.size();
   }
+  return count;
+}
+
+/// Of those that are not alone.
+inline std::size_t count_parts(std::span<const layer_to_store> layers) noexcept {
+  std::size_t count = 0;
+  for (const layer_to_store& one : layers)
+    if (!is_large_part(one)) count += one.parts().count();
   return count;
 }
 
@@ -114,6 +92,8 @@ struct begun_layer {
   const layer_to_store* one;
   std::uint64_t place;  // of its codes in the file
   std::vector<float> scales;
+  std::optional<float> shared;  // the scale to encode by, where parts share one
+  result<void> refused;         // when that was looked for
 
   result<void> store_scales(safetensors_writer& writer) const {
     return writer.write(one->name() + "_scale", std::as_bytes(std::span(scales)));
@@ -124,10 +104,37 @@ inline result<begun_layer> begin_layer(safetensors_writer& writer, const layer_t
   const any_view& weight = one.source.weight;
   const auto place = writer.claim(one.name(), one.how.dtype().stored_size(weight.size()));
   if (!place) return place.error();
-  return begun_layer{&one, *place, std::vector<float>(scale_count(weight.shape, one.grain))};
+  return begun_layer{&one, *place, std::vector<float>(scale_count(weight.shape, one.grain)), {}, {}};
 }
 
 inline namespace PTQ_BUILD {
+
+/// Finds the scale that the parts of a layer share.
+template <class Run>
+void find_shared_scale(begun_layer& begun, const Run& run) {
+  const layer_to_store& one = *begun.one;
+  const any_view& weight = one.source.weight;
+  const untyped_quantization all{weight, &one.how, nullptr};
+  float scale = amax_of_slices(walk(weight.shape, weight.strides, one.grain), all, run);
+  if (!is_finite(bits_of(scale))) {
+    begun.refused = refusal(one.source, {errc::not_finite, all.first_not_finite()});
+    return;
+  }
+  all.scales({&scale, 1});
+  begun.shared = scale;
+  begun.scales[0] = decoding_scale_of(scale);
+}
+
+/// The codes of a part of a layer, and their scales where those are not shared.
+template <class Run>
+status quantize_part_of(const begun_layer& begun, const any_view& weight, std::span<std::byte> codes,
+                        std::span<float> scales, const Run& run) {
+  const layer_to_store& one = *begun.one;
+  if (!begun.shared) return quantize(weight, one.how, codes, scales, one.grain, run);
+  encode_slices(walk(weight.shape, weight.strides, one.grain),
+                untyped_quantization{weight, &one.how, codes.data()}, std::span(&*begun.shared, 1), run);
+  return {};
+}
 
 /// Quantizes and stores a part of a layer, `first` being the index of its first element, and calls
 /// f(quantized_layer of the part).
@@ -139,7 +146,7 @@ result<void> store_part(safetensors_writer& writer, const begun_layer& begun, co
   const std::size_t size = weight.size() * dtype.code_size;
   const auto codes = std::make_unique_for_overwrite<std::byte[]>(size);
   const std::span<std::byte> written(codes.get(), size);
-  if (const status outcome = quantize(weight, one.how, written, scales, one.grain, run); !outcome)
+  if (const status outcome = quantize_part_of(begun, weight, written, scales, run); !outcome)
     return refusal(one.source,
                    {outcome.code, outcome.code == errc::not_finite ? first + outcome.at : outcome.at});
   layer part = one.source;
@@ -168,11 +175,11 @@ result<void> store_layer(safetensors_writer& writer, const layer_to_store& one, 
                     });
 }
 
-/// Stores layers, the parts of all of them at once, and tells the sink of one after the other. Of the layers
-/// before one that fails it is told, as if they had been stored one after the other.
+/// Stores layers, the parts of all of them at once and copies between them, and tells the sink of one after
+/// the other. Of the layers before one that fails it is told, as if they had been stored one after the other.
 template <part_sink OnLayer, class Run>
 result<void> store_together(safetensors_writer& writer, std::span<const layer_to_store> layers,
-                            OnLayer& on_layer, const Run& run) {
+                            tensor_copies& copies, OnLayer& on_layer, const Run& run) {
   using findings = findings_of<OnLayer>;
   std::vector<begun_layer> begun;
   std::vector<std::size_t> ends;  // of the parts of each layer, among those of all
@@ -180,24 +187,30 @@ result<void> store_together(safetensors_writer& writer, std::span<const layer_to
     auto next = begin_layer(writer, one);
     if (!next) return next.error();
     begun.push_back(*std::move(next));
+    if (one.parts().share_scale()) find_shared_scale(begun.back(), run);
     ends.push_back((ends.empty() ? 0 : ends.back()) + one.parts().count());
   }
   std::vector<findings> found(ends.back());
   const auto store = [&](std::size_t i, const auto& within) {
     const auto place = static_cast<std::size_t>(std::upper_bound(ends.begin(), ends.end(), i) - ends.begin());
     begun_layer& into = begun[place];
+    if (!into.refused) return result<void>();
     const weight_parts parts = into.one->parts();
     const std::size_t part = i - (ends[place] - parts.count());
     return store_part(
         writer, into, parts.view(part), parts.first(part), parts.scales(part, into.scales), within,
         [&](const quantized_layer& q) -> result<void> { return found[i].add(q), result<void>(); });
   };
-  std::vector<part_outcome> outcomes =
-      found.size() == 1
-          ? outcomes_of_parts(1, serial{}, [&](std::size_t i) { return store(i, run); })
-          : outcomes_of_parts(found.size(), run, [&](std::size_t i) { return store(i, serial{}); });
+  std::vector<part_outcome> outcomes(found.size());
+  if (found.size() == 1)
+    outcomes[0] = outcome_of([&] { return store(0, run); });
+  else
+    copies.run_beside(found.size(), run, [&](std::size_t i) noexcept {
+      outcomes[i] = outcome_of([&] { return store(i, serial{}); });
+    });
   std::size_t first = 0;
   for (std::size_t k = 0; k < begun.size(); first = ends[k++]) {
+    if (!begun[k].refused) return begun[k].refused;
     if (auto stored = first_error(std::span(outcomes).subspan(first, ends[k] - first)); !stored)
       return stored;
     if (auto stored = begun[k].store_scales(writer); !stored) return stored;
@@ -213,13 +226,14 @@ result<void> store_together(safetensors_writer& writer, std::span<const layer_to
 /// @return those that are left
 template <layer_sink OnLayer, class Run>
 result<std::span<const layer_to_store>> store_some(safetensors_writer& writer,
-                                                   std::span<const layer_to_store> layers, OnLayer& on_layer,
+                                                   std::span<const layer_to_store> layers,
+                                                   [[maybe_unused]] tensor_copies& copies, OnLayer& on_layer,
                                                    const Run& run) {
   result<void> stored;
   std::size_t count = 1;
   if constexpr (part_sink<OnLayer>) {
     count = count_together(layers);
-    stored = store_together(writer, layers.first(count), on_layer, run);
+    stored = store_together(writer, layers.first(count), copies, on_layer, run);
   } else {
     stored = store_layer(writer, layers.front(), on_layer, run);
   }

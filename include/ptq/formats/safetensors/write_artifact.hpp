@@ -21,6 +21,7 @@
 #include "ptq/formats/checkpoint/checkpoint.hpp"
 #include "ptq/formats/json.hpp"
 #include "ptq/formats/pending_artifact.hpp"
+#include "ptq/formats/safetensors/copy_tensors.hpp"
 #include "ptq/formats/safetensors/store_layers.hpp"
 #include "ptq/formats/safetensors/types.hpp"
 #include "ptq/formats/safetensors/writer.hpp"
@@ -182,19 +183,6 @@ inline std::uint64_t tensor_bytes(const std::vector<const stored_tensor*>& copie
   return bytes;
 }
 
-/// Bit for bit, a piece at a time.
-template <class Run>
-result<void> copy_tensor(safetensors_writer& writer, const stored_tensor& tensor, const Run& run) {
-  const auto place = writer.claim(tensor.name, tensor.data.size());
-  if (!place) return place.error();
-  constexpr std::size_t most = std::size_t{1} << 20;
-  return run_parts((tensor.data.size() + most - 1) / most, run, [&](std::size_t i) {
-    const std::size_t first = i * most;
-    return writer.fill(*place + first,
-                       tensor.data.subspan(first, (std::min)(most, tensor.data.size() - first)));
-  });
-}
-
 /// The layers whose weights become codes, in their order.
 inline std::vector<layer_to_store> layers_to_store(const plan& planned, std::span<const layer> layers,
                                                    std::span<const quantizer* const> quantizers,
@@ -244,9 +232,12 @@ result<pending_artifact> write_artifact(const std::string& path, const checkpoin
 
   const std::vector<detail::layer_to_store> coded =
       detail::layers_to_store(planned, layers, *quantizers, inputs);
+  auto copies = detail::tensor_copies::create(*writer, source, copied, detail::count_parts(coded));
+  if (!copies) return copies.error();
   for (std::span<const detail::layer_to_store> left = coded; !left.empty();) {
-    const auto rest = detail::store_some(*writer, left, on_layer, run);
+    const auto rest = detail::store_some(*writer, left, *copies, on_layer, run);
     if (!rest) return rest.error();
+    writer->begin_flush();
     for (const detail::layer_to_store& one : left.first(left.size() - rest->size()))
       if (const stored_tensor* const done = source.find(one.name())) source.release(*done);
     left = *rest;
@@ -257,10 +248,7 @@ result<pending_artifact> write_artifact(const std::string& path, const checkpoin
     if (auto written = writer->write(layer.name + ".input_scale", std::as_bytes(scale)); !written)
       return written.error();
   }
-  for (const stored_tensor* const tensor : copied) {
-    if (auto written = detail::copy_tensor(*writer, *tensor, run); !written) return written.error();
-    source.release(*tensor);
-  }
+  if (auto finished = copies->finish(run); !finished) return finished.error();
   return writer->finish(detail::tensor_bytes(copied, *stored));
 }
 

@@ -114,6 +114,9 @@ class safetensors_writer {
     return file_.write_at(begin, bytes);
   }
 
+  /// As `output_file::begin_flush`.
+  void begin_flush() noexcept { file_.begin_flush(); }
+
   /// Makes the file appear at its path (`output_file::commit`).
   ///
   /// @return size_mismatch if a tensor lacks data, cannot_write
