@@ -291,9 +291,10 @@ class row_maker {
 
   template <class D, ptq::arithmetic How, class T>
   static void encode(const arena& m, std::size_t n, typename D::storage* codes) {
-    float factor = 0;
-    ptq::kernels::factors<How>(m.scales.data(), 1, &factor);
-    ptq::kernels::encode_run<D, How, T>(m.source<T>(), n, factor, codes, m.streams());
+    float inverse = 0;
+    const bool ordinary = ptq::kernels::invert<How>(m.scales.data(), 1, &inverse);
+    ptq::kernels::encode_run<D, How>(m.source<T>(), n, {m.scales.data(), &inverse, false}, ordinary, codes,
+                                     m.streams());
     ptq::kernels::finish_streams(m.streams());
   }
 

@@ -528,12 +528,13 @@ using plain_element = std::conditional_t<
 /// - PTQ_ASSERT(condition): a broken precondition. Define it before the first include to use your own; the
 ///   default traps, so that firmware needs no <cassert>.
 /// - PTQ_NATIVE: 1 where kernels of this machine's instruction sets are compiled beside the portable ones,
-/// and
-///   chosen at run time; else 0. Define PTQ_PORTABLE to go without them. PTQ_NATIVE_X86 and PTQ_NATIVE_NEON
-///   say which.
+///   and chosen at run time; else 0. Define PTQ_PORTABLE to go without them. PTQ_NATIVE_X86 and
+///   PTQ_NATIVE_NEON say which.
+/// - PTQ_SEPARATE_KERNELS: define it in every translation unit of a program, and PTQ_KERNEL_SOURCES before
+///   the includes of exactly one, and that one alone compiles those kernels: the others compile faster.
 /// - PTQ_BUILD: the inline namespace of every function that computes in floating point. It is named after
-/// what
-///   changes machine code, so that translation units built with different flags never share a body.
+///   what changes machine code, so that translation units built with different flags never share a body.
+///   PTQ_SET_BUILD: that of the kernels of instruction sets, whose bits no flag changes.
 /// - PTQ_PRECISE_PUSH / PTQ_PRECISE_POP: around float arithmetic that decides a code or a scale.
 /// - PTQ_TARGET_PUSH(features) / PTQ_TARGET_POP: around the kernels of an instruction set.
 #ifndef PTQ_DETAIL_PLATFORM_HPP
@@ -586,6 +587,20 @@ using plain_element = std::conditional_t<
 #define PTQ_JOINED(math, machine, kernels) math##_##machine##_##kernels
 #define PTQ_JOIN(math, machine, kernels) PTQ_JOINED(math, machine, kernels)
 #define PTQ_BUILD PTQ_JOIN(PTQ_BUILD_MATH, PTQ_BUILD_MACHINE, PTQ_BUILD_KERNELS)
+
+#if defined(PTQ_KERNEL_SOURCES) && !defined(PTQ_SEPARATE_KERNELS)
+#error "PTQ_KERNEL_SOURCES is for programs that define PTQ_SEPARATE_KERNELS everywhere"
+#endif
+#if defined(PTQ_SEPARATE_KERNELS)
+#define PTQ_SET_BUILD separate
+#else
+#define PTQ_SET_BUILD PTQ_BUILD
+#endif
+#if defined(PTQ_SEPARATE_KERNELS) && !defined(PTQ_KERNEL_SOURCES)
+#define PTQ_HAS_SET_BODIES 0
+#else
+#define PTQ_HAS_SET_BODIES 1
+#endif
 
 // float_control: clang on x86 since 14, on aarch64 since 16, on riscv since 19; bare-metal ARM ignores it
 // with a warning.
@@ -1733,6 +1748,119 @@ binned_block bin_block(isa /*set*/, bool /*skips_zeros*/, const float* values, s
 #endif  // PTQ_NATIVE_NEON
 #endif  // PTQ_KERNELS_NEON_HISTOGRAM_HPP
 
+// ---- ptq/kernels/kernel_set.hpp ----
+
+/// @file kernel_set.hpp The kernels that an instruction set has: what they are called by. Nothing here needs
+/// the intrinsics' header; where PTQ_SEPARATE_KERNELS is defined, one translation unit of the program has the
+/// bodies (see `platform.hpp`).
+#ifndef PTQ_KERNELS_KERNEL_SET_HPP
+#define PTQ_KERNELS_KERNEL_SET_HPP
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+
+/// What quotients are computed with.
+struct factors {
+  const float* scales;    ///< to divide by
+  const float* inverses;  ///< their reciprocals, correctly rounded, to multiply by
+  bool each;              ///< one an element; else one for all
+
+  /// The factor itself.
+  constexpr const float* of(arithmetic how) const noexcept {
+    return how == arithmetic::divide ? scales : inverses;
+  }
+  constexpr factors from(std::size_t i) const noexcept {
+    return each ? factors{scales + i, inverses + i, true} : *this;
+  }
+};
+
+inline namespace PTQ_SET_BUILD {
+
+#if PTQ_NATIVE
+
+/// Kernels over contiguous values, at any address where it says `void`. Factors and scales of codes are
+/// ordinary (2^-60 to 2^60). `streams` is for what is larger than the caches: codes and values go past them,
+/// and finish_streams() is to be called when all are written.
+template <isa Which>
+struct kernel_set {
+  /// The largest magnitude as float bits; NaN and infinity win.
+  static std::uint32_t amax(const float* values, std::size_t n) noexcept;
+
+  /// The same of float16 or bfloat16, as their bits.
+  static std::uint16_t amax_halves(const void* values, std::size_t n) noexcept;
+
+  /// amax[i] becomes the larger of amax[i] and |values[i]|, by their bits.
+  static void amax_each(const float* values, std::size_t n, float* amax) noexcept;
+
+  /// The same for rows of 1 to 63 values side by side: amax[r] of row r.
+  static void amax_rows(const float* values, std::size_t rows, std::size_t columns, float* amax) noexcept;
+
+  /// Turns amax (finite, not negative) into the scales to encode by.
+  ///
+  /// @param source the elements' type: scales of halves may be rounded
+  static void scales(float* amax_then_scales, std::size_t n, const recipe& numbers,
+                     element_type source) noexcept;
+
+  /// Reciprocals of scales, and whether all factors are ordinary.
+  static bool invert(arithmetic how, const float* scales, std::size_t n, float* inverses) noexcept;
+
+  /// out[r * columns + c] = factors[r], for 1 to 63 columns. Writes up to 64 floats beyond the last.
+  static void repeat(const float* factors, std::size_t rows, std::size_t columns, float* out) noexcept;
+
+  static void encode_int8(arithmetic how, const float* values, std::size_t n, const factors& by, void* codes,
+                          bool streams) noexcept;
+  static void encode_e4m3fn(arithmetic how, const float* values, std::size_t n, const factors& by,
+                            void* codes, bool streams) noexcept;
+  static void encode_e5m2(arithmetic how, const float* values, std::size_t n, const factors& by, void* codes,
+                          bool streams) noexcept;
+
+  /// The same of float16 or bfloat16.
+  static void encode_int8(arithmetic how, element_type type, const void* halves, std::size_t n,
+                          const factors& by, void* codes, bool streams) noexcept;
+  static void encode_e4m3fn(arithmetic how, element_type type, const void* halves, std::size_t n,
+                            const factors& by, void* codes, bool streams) noexcept;
+  static void encode_e5m2(arithmetic how, element_type type, const void* halves, std::size_t n,
+                          const factors& by, void* codes, bool streams) noexcept;
+
+  /// @param each whether there is a scale an element, else one for all
+  static void decode_int8(const void* codes, std::size_t n, const float* scales, bool each, float* values,
+                          bool streams) noexcept;
+  static void decode_e4m3fn(const void* codes, std::size_t n, const float* scales, bool each, float* values,
+                            bool streams) noexcept;
+  static void decode_e5m2(const void* codes, std::size_t n, const float* scales, bool each, float* values,
+                          bool streams) noexcept;
+
+  /// Makes what was streamed visible to other threads. It takes as long as some rows: once at the end.
+  static void finish_streams() noexcept;
+
+  /// float16 or bfloat16 as floats, and floats as the nearest of those.
+  static void widen(element_type type, const void* values, std::size_t n, float* floats) noexcept;
+  static void narrow(element_type type, const float* floats, std::size_t n, void* values) noexcept;
+
+  /// Quotients rounded to float16 or bfloat16.
+  static void round_quotients(element_type type, arithmetic how, const float* values, std::size_t n,
+                              const factors& by, float* quotients) noexcept;
+
+  /// Adds to sums those of (x - y)^2, x^2, y^2 and x * y, and to max_abs the largest |x - y|. All are finite.
+  static void add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
+                         double& max_abs) noexcept;
+};
+
+/// Its bodies, by the instruction set's own header.
+template <isa Which>
+struct set_of;
+
+#endif  // PTQ_NATIVE
+
+}  // namespace PTQ_SET_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_KERNELS_KERNEL_SET_HPP
+
 // ---- ptq/kernels/portable.hpp ----
 
 /// @file portable.hpp The reference kernels: plain loops over contiguous floats, constexpr, the same bits
@@ -1915,22 +2043,16 @@ struct portable {
     return seen;
   }
 
-  /// The same for each element by itself.
-  template <element T>
-  static constexpr void amax_each(const T* values, std::size_t n, float* amax) noexcept {
+  /// The same for each value by itself.
+  static constexpr void amax_each(const float* values, std::size_t n, float* amax) noexcept {
     for (std::size_t i = 0; i < n; ++i)
-      amax[i] = detail::float_of(amax_run<T>(values + i, 1, detail::bits_of(amax[i])));
+      amax[i] = detail::float_of(amax_run<float>(values + i, 1, detail::bits_of(amax[i])));
   }
 
   /// Turns the largest magnitudes, all finite, into scales to encode by.
   template <element T>
   static constexpr void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
     for (std::size_t i = 0; i < n; ++i) amax[i] = encoding_scale_of<T>(amax[i], numbers);
-  }
-
-  template <arithmetic How>
-  static constexpr void factors(const float* scales, std::size_t n, float* factors) noexcept {
-    for (std::size_t i = 0; i < n; ++i) factors[i] = factor_of<How>(scales[i]);
   }
 };
 
@@ -1941,6 +2063,2575 @@ PTQ_PRECISE_POP
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_KERNELS_PORTABLE_HPP
+
+// ---- ptq/dtype/stored_type.hpp ----
+
+/// @file stored_type.hpp What the codes of a dtype are in files.
+#ifndef PTQ_DTYPE_STORED_TYPE_HPP
+#define PTQ_DTYPE_STORED_TYPE_HPP
+
+#include <concepts>
+#include <cstdint>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+template <class Storage>
+constexpr element_type stored_type_by_storage() noexcept {
+  if constexpr (std::same_as<Storage, bool>) return element_type::boolean;
+  if constexpr (std::same_as<Storage, std::uint8_t>) return element_type::uint8;
+  if constexpr (std::same_as<Storage, std::int8_t>) return element_type::int8;
+  if constexpr (std::same_as<Storage, std::uint16_t>) return element_type::uint16;
+  if constexpr (std::same_as<Storage, std::int16_t>) return element_type::int16;
+  if constexpr (std::same_as<Storage, std::uint32_t>) return element_type::uint32;
+  if constexpr (std::same_as<Storage, std::int32_t>) return element_type::int32;
+  if constexpr (std::same_as<Storage, half>) return element_type::float16;
+  if constexpr (std::same_as<Storage, bfloat16>) return element_type::bfloat16;
+  if constexpr (std::same_as<Storage, float>) return element_type::float32;
+  return element_type::unknown;
+}
+
+/// Only integers of a bit width have a type that is told by it.
+template <dtype D>
+constexpr element_type stored_type_by_bits() noexcept {
+  constexpr bool is_signed = std::is_signed_v<typename D::storage>;
+  if (!D::is_integer) return element_type::unknown;
+  if (code_bits<D>() == 4) return is_signed ? element_type::int4 : element_type::uint4;
+  if (code_bits<D>() == 2) return is_signed ? element_type::int2 : element_type::uint2;
+  return element_type::unknown;
+}
+
+}  // namespace detail
+
+/// The element type of a dtype's codes; unknown where there is none. Specialise it for an own dtype whose
+/// storage does not tell.
+template <dtype D>
+inline constexpr element_type stored_type_of =
+    code_bits<D>() < 8 ? detail::stored_type_by_bits<D>()
+                       : detail::stored_type_by_storage<typename D::storage>();
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_STORED_TYPE_HPP
+
+// ---- ptq/dtype/fp8_e4m3fn.hpp ----
+
+/// @file fp8_e4m3fn.hpp 8-bit floats with 4 exponent and 3 mantissa bits: no infinities, and NaN only where
+/// all bits are set.
+#ifndef PTQ_DTYPE_FP8_E4M3FN_HPP
+#define PTQ_DTYPE_FP8_E4M3FN_HPP
+
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+/// Source: OCP 8-bit Floating Point Specification 1.0, E4M3.
+struct fp8_e4m3fn {
+  static constexpr const char* name = "fp8_e4m3fn";
+  using codec = minifloat<minifloat_format{4, 3, false}>;
+  using storage = codec::storage;
+  static constexpr bool is_integer = false;
+  static constexpr float max_finite = 448.0F;
+  static constexpr float lowest = -max_finite;
+
+  static constexpr storage encode(const float& value) noexcept {
+    return codec::encode<saturate>(detail::bits_of(value));
+  }
+  static constexpr float decode(storage code) noexcept { return detail::float_of(codec::decode(code)); }
+};
+
+template <>
+inline constexpr element_type stored_type_of<fp8_e4m3fn> = element_type::fp8_e4m3fn;
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_FP8_E4M3FN_HPP
+
+// ---- ptq/dtype/fp8_e5m2.hpp ----
+
+/// @file fp8_e5m2.hpp 8-bit floats with 5 exponent and 2 mantissa bits: infinities and NaN as in IEEE
+/// formats.
+#ifndef PTQ_DTYPE_FP8_E5M2_HPP
+#define PTQ_DTYPE_FP8_E5M2_HPP
+
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+/// Source: OCP 8-bit Floating Point Specification 1.0, E5M2.
+struct fp8_e5m2 {
+  static constexpr const char* name = "fp8_e5m2";
+  using codec = minifloat<minifloat_format{5, 2, true}>;
+  using storage = codec::storage;
+  static constexpr bool is_integer = false;
+  static constexpr float max_finite = 57344.0F;
+  static constexpr float lowest = -max_finite;
+
+  static constexpr storage encode(const float& value) noexcept {
+    return codec::encode<saturate>(detail::bits_of(value));
+  }
+  static constexpr float decode(storage code) noexcept { return detail::float_of(codec::decode(code)); }
+};
+
+template <>
+inline constexpr element_type stored_type_of<fp8_e5m2> = element_type::fp8_e5m2;
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_FP8_E5M2_HPP
+
+// ---- ptq/kernels/fp8_rounding.hpp ----
+
+/// @file fp8_rounding.hpp How sets round floats to the formats of 8 bits: one kernel for both, by these
+/// numbers.
+///
+/// A magnitude plus a power of two so large that the sum has only the format's bits below it is rounded by
+/// the addition. Below the smallest normal number the power stays the same.
+#ifndef PTQ_KERNELS_FP8_ROUNDING_HPP
+#define PTQ_KERNELS_FP8_ROUNDING_HPP
+
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+
+struct fp8_rounding {
+  float limit;                 ///< the largest number
+  std::uint32_t first_normal;  ///< the smallest normal number, as float bits
+  std::uint32_t drop;          ///< mantissa bits that a float has beyond the format's
+  /// The power of two, by that of the magnitude. It makes the low 7 bits of the sum, plus its exponent, the
+  /// code; whole powers, as ties look at the last bit.
+  float up;
+  std::uint8_t nan_code;
+};
+
+template <dtype D>
+constexpr fp8_rounding make_fp8_rounding() noexcept {
+  constexpr int mantissa_bits = D::codec::mantissa_bits;
+  constexpr int drop = 23 - mantissa_bits;
+  constexpr std::uint32_t first_normal_field = 129u - (1u << (6 - mantissa_bits));
+  constexpr std::uint32_t offset = (0u - ((first_normal_field + drop) << mantissa_bits)) & 0x7fu;
+  return {D::max_finite, first_normal_field << 23, drop,
+          static_cast<float>((1u << drop) + (offset >> mantissa_bits)), D::codec::nan_code};
+}
+
+template <dtype D>
+inline constexpr fp8_rounding fp8_rounding_of = make_fp8_rounding<D>();
+
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_KERNELS_FP8_ROUNDING_HPP
+
+// ---- ptq/kernels/x86_avx2.hpp ----
+
+/// @file x86_avx2.hpp The kernels with AVX2, FMA and F16C: the same bits as the portable ones.
+///
+/// Compilers replace float operations as flags allow them to, and assume that there are no NaN. So here
+/// floats are multiplied, fused and converted, and nothing else: what is compared, clamped or looked at are
+/// their bits.
+#ifndef PTQ_KERNELS_X86_AVX2_HPP
+#define PTQ_KERNELS_X86_AVX2_HPP
+
+#if PTQ_NATIVE_X86
+
+#include <immintrin.h>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+PTQ_PRECISE_PUSH
+PTQ_TARGET_PUSH("avx2,fma,f16c")
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_SET_BUILD {
+namespace avx2 {
+
+inline constexpr std::size_t lanes = 8;
+inline constexpr std::size_t block = 32;    // codes of one store
+inline constexpr std::size_t ahead = 2048;  // bytes
+
+[[gnu::always_inline]] inline __m256i all(std::uint32_t bits) noexcept {
+  return _mm256_set1_epi32(static_cast<int>(bits));
+}
+[[gnu::always_inline]] inline __m256i all_words(std::uint16_t bits) noexcept {
+  return _mm256_set1_epi16(static_cast<short>(bits));
+}
+[[gnu::always_inline]] inline __m256 floats(__m256i bits) noexcept {
+  return _mm256_castsi256_ps(bits);
+}
+[[gnu::always_inline]] inline __m256i bits(__m256 x) noexcept {
+  return _mm256_castps_si256(x);
+}
+[[gnu::always_inline]] inline __m256i load_bits(const void* from) noexcept {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(from));
+}
+[[gnu::always_inline]] inline __m128i load_half_vector(const void* from) noexcept {
+  return _mm_loadu_si128(static_cast<const __m128i*>(from));
+}
+/// All bits of the lanes below n.
+[[gnu::always_inline]] inline __m256i first_lanes(std::size_t n) noexcept {
+  const __m256i number = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n < lanes ? n : lanes)), number);
+}
+[[gnu::always_inline]] inline __m256i magnitudes(__m256 x) noexcept {
+  return _mm256_and_si256(bits(x), all(~detail::sign_bit));
+}
+/// All bits of the lanes that hold NaN.
+[[gnu::always_inline]] inline __m256i nan_in(__m256 x) noexcept {
+  return _mm256_cmpgt_epi32(magnitudes(x), all(detail::infinity_bits));
+}
+[[gnu::always_inline]] inline bool is_any(__m256i mask) noexcept {
+  return _mm256_testz_si256(mask, mask) == 0;
+}
+[[gnu::always_inline]] inline void prefetch(const void* at) noexcept {
+  _mm_prefetch(static_cast<const char*>(at) + ahead, _MM_HINT_T0);
+}
+[[gnu::always_inline]] inline void copy(void* to, const void* from, std::size_t n) noexcept {
+  __builtin_memcpy(to, from, n);
+}
+
+/// x / y by an instruction that no flag replaces.
+[[gnu::always_inline]] inline __m256 hardware_quotient(__m256 x, __m256 y) noexcept {
+  __m256 result;  // NOLINT(cppcoreguidelines-init-variables): written by the assembly
+  __asm__("vdivps {%2, %1, %0|%0, %1, %2}" : "=x"(result) : "x"(x), "x"(y));
+  return result;
+}
+
+/// The first n floats; 0 beyond.
+[[gnu::always_inline]] inline __m256 load_first(const float* from, std::size_t n) noexcept {
+  return floats(_mm256_maskload_epi32(reinterpret_cast<const int*>(from), first_lanes(n)));
+}
+[[gnu::always_inline]] inline void store_first(float* to, std::size_t n, __m256i value) noexcept {
+  _mm256_maskstore_epi32(reinterpret_cast<int*>(to), first_lanes(n), value);
+}
+
+/// Elements of a type as floats. NaN stays some NaN.
+template <element_type Type>
+struct source;
+
+template <>
+struct source<element_type::float32> {
+  static constexpr std::size_t size = sizeof(float);
+  [[gnu::always_inline]] static __m256 load(const unsigned char* from) noexcept {
+    return floats(load_bits(from));
+  }
+  [[gnu::always_inline]] static __m256 load(const unsigned char* from, std::size_t n) noexcept {
+    return floats(_mm256_maskload_epi32(reinterpret_cast<const int*>(from), first_lanes(n)));
+  }
+};
+
+/// The first n of 8 numbers of 16 bits; 0 beyond.
+[[gnu::always_inline]] inline __m128i load_first_halves(const unsigned char* from, std::size_t n) noexcept {
+  if (n >= lanes) return load_half_vector(from);
+  std::uint16_t buffer[lanes] = {};
+  copy(buffer, from, n * sizeof(std::uint16_t));
+  return load_half_vector(buffer);
+}
+
+template <>
+struct source<element_type::float16> {
+  using stored = half;
+  static constexpr std::size_t size = sizeof(std::uint16_t);
+  [[gnu::always_inline]] static __m256 load(const unsigned char* from) noexcept {
+    return _mm256_cvtph_ps(load_half_vector(from));
+  }
+  [[gnu::always_inline]] static __m256 load(const unsigned char* from, std::size_t n) noexcept {
+    return _mm256_cvtph_ps(load_first_halves(from, n));
+  }
+  [[gnu::always_inline]] static __m128i narrowed(__m256 x) noexcept {
+    return _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
+  }
+  [[gnu::always_inline]] static __m256 rounded(__m256 x) noexcept { return _mm256_cvtph_ps(narrowed(x)); }
+};
+
+template <>
+struct source<element_type::bfloat16> {
+  using stored = bfloat16;
+  static constexpr std::size_t size = sizeof(std::uint16_t);
+  [[gnu::always_inline]] static __m256 widened(__m128i x) noexcept {
+    return floats(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
+  }
+  [[gnu::always_inline]] static __m256 load(const unsigned char* from) noexcept {
+    return widened(load_half_vector(from));
+  }
+  [[gnu::always_inline]] static __m256 load(const unsigned char* from, std::size_t n) noexcept {
+    return widened(load_first_halves(from, n));
+  }
+  /// The upper halves of these bits are the nearest bfloat16, but for NaN.
+  [[gnu::always_inline]] static __m256i carried(__m256 x) noexcept {
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits(x), 16), all(1));
+    return _mm256_add_epi32(_mm256_add_epi32(bits(x), all(0x7fff)), odd);
+  }
+  [[gnu::always_inline]] static __m128i narrowed(__m256 x) noexcept {
+    const __m256i upper = _mm256_srli_epi32(carried(x), 16);
+    return _mm_packus_epi32(_mm256_castsi256_si128(upper), _mm256_extracti128_si256(upper, 1));
+  }
+  [[gnu::always_inline]] static __m256 rounded(__m256 x) noexcept {
+    return floats(_mm256_and_si256(carried(x), all(0xffff0000u)));
+  }
+};
+
+/// As the portable kernels have it: NaN of a half type is one pattern.
+[[gnu::always_inline]] inline __m256 with_one_nan(__m256 x) noexcept {
+  return floats(_mm256_blendv_epi8(bits(x), all(detail::nan_bits), nan_in(x)));
+}
+
+/// What a vector of quotients is computed with.
+struct factor {
+  __m256 scale;
+  __m256 inverse;
+};
+
+/// One ordinary factor for all.
+struct one_factor {
+  factor same;
+  [[gnu::always_inline]] explicit one_factor(const factors& by) noexcept
+      : same{_mm256_set1_ps(*by.scales), _mm256_set1_ps(*by.inverses)} {}
+  [[gnu::always_inline]] factor at(std::size_t) const noexcept { return same; }
+  [[gnu::always_inline]] factor first_at(std::size_t, std::size_t) const noexcept { return same; }
+};
+
+/// An ordinary factor an element.
+struct each_factor {
+  const float* scales;
+  const float* inverses;
+  [[gnu::always_inline]] explicit each_factor(const factors& by) noexcept
+      : scales(by.scales), inverses(by.inverses) {}
+  [[gnu::always_inline]] factor at(std::size_t i) const noexcept {
+    return {_mm256_loadu_ps(scales + i), _mm256_loadu_ps(inverses + i)};
+  }
+  /// The first n, and 1 behind them.
+  [[gnu::always_inline]] factor first_at(std::size_t i, std::size_t n) const noexcept {
+    const __m256i wanted = first_lanes(n);
+    const __m256i one = all(detail::one_bits);
+    return {floats(_mm256_blendv_epi8(one, bits(load_first(scales + i, n)), wanted)),
+            floats(_mm256_blendv_epi8(one, bits(load_first(inverses + i, n)), wanted))};
+  }
+};
+
+/// The quotient, correctly rounded, of values that a dtype does not round to 0 or saturate. The division is
+/// Markstein's: the residual of a product by the reciprocal corrects it.
+template <arithmetic How>
+[[gnu::always_inline]] inline __m256 quotient(__m256 x, const factor& by) noexcept {
+  const __m256 product = x * by.inverse;
+  if constexpr (How == arithmetic::multiply_by_reciprocal) return product;
+  const __m256 residual = _mm256_fmsub_ps(product, by.scale, x);
+  return _mm256_fnmadd_ps(residual, by.inverse, product);
+}
+
+/// Four vectors of 8 codes each as 32 bytes.
+[[gnu::always_inline]] inline __m256i packed(__m256i low, __m256i high) noexcept {
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  return _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
+}
+
+/// Makes 32 codes of four vectors.
+struct int8_encoder {
+  template <arithmetic How>
+  [[gnu::always_inline]] static __m256i rounded(__m256 x, const factor& by) noexcept {
+    return _mm256_cvtps_epi32(quotient<How>(x, by));
+  }
+
+  /// The lowest integer stands for what is none: NaN is 0, the rest is saturated.
+  [[gnu::always_inline]] static __m256i mended(__m256 x, __m256i code) noexcept {
+    const __m256i end = _mm256_xor_si256(_mm256_srai_epi32(bits(x), 31), all(0x7fffffffu));
+    return _mm256_blendv_epi8(code, _mm256_andnot_si256(nan_in(x), end),
+                              _mm256_cmpeq_epi32(code, all(detail::sign_bit)));
+  }
+
+  template <arithmetic How>
+  [[gnu::always_inline]] __m256i encode(__m256 x0, __m256 x1, __m256 x2, __m256 x3, const factor& f0,
+                                        const factor& f1, const factor& f2, const factor& f3) const noexcept {
+    const __m256i c0 = rounded<How>(x0, f0);
+    const __m256i c1 = rounded<How>(x1, f1);
+    const __m256i c2 = rounded<How>(x2, f2);
+    const __m256i c3 = rounded<How>(x3, f3);
+    const __m256i low = _mm256_packs_epi32(c0, c1);
+    const __m256i high = _mm256_packs_epi32(c2, c3);
+    if (is_any(_mm256_cmpeq_epi16(_mm256_min_epi16(low, high), all_words(0x8000)))) [[unlikely]] {
+      return packed(_mm256_packs_epi32(mended(x0, c0), mended(x1, c1)),
+                    _mm256_packs_epi32(mended(x2, c2), mended(x3, c3)));
+    }
+    return packed(low, high);
+  }
+};
+
+/// The same for the formats of 8 bits: see `fp8_rounding`.
+struct fp8_encoder {
+  __m256 limit;
+  __m256i first_normal;
+  __m256i drop;
+  __m256 up;
+  __m256i nan_code;
+
+  [[gnu::always_inline]] explicit fp8_encoder(const fp8_rounding& by) noexcept
+      : limit(_mm256_set1_ps(by.limit)),
+        first_normal(all(by.first_normal)),
+        drop(all(by.drop)),
+        up(_mm256_set1_ps(by.up)),
+        nan_code(all(by.nan_code * 0x01010101u)) {}
+
+  /// Codes without their signs. NaN becomes some number.
+  template <arithmetic How>
+  [[gnu::always_inline]] __m256i rounded(__m256i size, const factor& by) const noexcept {
+    __m256 value = floats(size);
+    if constexpr (How == arithmetic::divide) {
+      value = floats(_mm256_min_epi32(size, bits(by.scale * limit)));
+      value = quotient<How>(value, by);
+    } else {
+      value = floats(_mm256_min_epi32(bits(quotient<How>(value, by)), bits(limit)));
+    }
+    const __m256i normal = _mm256_max_epi32(bits(value), first_normal);
+    const __m256i power = _mm256_and_si256(normal, all(detail::infinity_bits));
+    const __m256i sum = bits(_mm256_fmadd_ps(floats(power), up, value));
+    return _mm256_and_si256(_mm256_add_epi32(sum, _mm256_srlv_epi32(sum, drop)), all(0x7f));
+  }
+
+  /// Signs of four vectors, where their codes will be: saturation to integers keeps them.
+  [[gnu::always_inline]] static __m256i signs(__m256 x0, __m256 x1, __m256 x2, __m256 x3) noexcept {
+    const __m256i packs =
+        packed(_mm256_packs_epi32(bits(x0), bits(x1)), _mm256_packs_epi32(bits(x2), bits(x3)));
+    return _mm256_and_si256(packs, all(0x80808080u));
+  }
+
+  template <arithmetic How>
+  [[gnu::always_inline]] __m256i encode(__m256 x0, __m256 x1, __m256 x2, __m256 x3, const factor& f0,
+                                        const factor& f1, const factor& f2, const factor& f3) const noexcept {
+    const __m256i a0 = magnitudes(x0);
+    const __m256i a1 = magnitudes(x1);
+    const __m256i a2 = magnitudes(x2);
+    const __m256i a3 = magnitudes(x3);
+    const __m256i low = _mm256_packs_epi32(rounded<How>(a0, f0), rounded<How>(a1, f1));
+    const __m256i high = _mm256_packs_epi32(rounded<How>(a2, f2), rounded<How>(a3, f3));
+    const __m256i codes = _mm256_or_si256(packed(low, high), signs(x0, x1, x2, x3));
+    const __m256i largest = _mm256_max_epi32(_mm256_max_epi32(a0, a1), _mm256_max_epi32(a2, a3));
+    if (is_any(_mm256_cmpgt_epi32(largest, all(detail::infinity_bits)))) [[unlikely]] {
+      const __m256i nan =
+          packed(_mm256_packs_epi32(nan_in(x0), nan_in(x1)), _mm256_packs_epi32(nan_in(x2), nan_in(x3)));
+      return _mm256_blendv_epi8(codes, nan_code, nan);
+    }
+    return codes;
+  }
+};
+
+/// How many of n are left for the vector number `vector` of a block.
+[[gnu::always_inline]] inline std::size_t left_for(std::size_t vector, std::size_t n) noexcept {
+  return n > vector * lanes ? n - vector * lanes : 0;
+}
+
+/// Up to 31 codes.
+template <element_type Type, arithmetic How, class Encoder, class Factors>
+[[gnu::noinline]] inline void encode_some(const unsigned char* x, std::size_t n, const Factors& by,
+                                          std::size_t at, const Encoder& encoder,
+                                          unsigned char* codes) noexcept {
+  using from = source<Type>;
+  constexpr std::size_t size = lanes * from::size;
+  alignas(32) unsigned char buffer[block];
+  const std::size_t n1 = left_for(1, n);
+  const std::size_t n2 = left_for(2, n);
+  const std::size_t n3 = left_for(3, n);
+  const __m256i found = encoder.template encode<How>(
+      from::load(x, n), from::load(x + size, n1), from::load(x + 2 * size, n2), from::load(x + 3 * size, n3),
+      by.first_at(at, n), by.first_at(at + lanes, n1), by.first_at(at + 2 * lanes, n2),
+      by.first_at(at + 3 * lanes, n3));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(buffer), found);
+  copy(codes, buffer, n);
+}
+
+[[gnu::always_inline]] inline void store(bool streams, void* to, __m256i value) noexcept {
+  if (streams)
+    _mm256_stream_si256(static_cast<__m256i*>(to), value);
+  else
+    _mm256_storeu_si256(static_cast<__m256i*>(to), value);
+}
+
+template <element_type Type, arithmetic How, class Encoder, class Factors>
+inline void encode(const unsigned char* values, std::size_t n, const Factors& by, const Encoder& encoder,
+                   unsigned char* codes, bool streams) noexcept {
+  using from = source<Type>;
+  constexpr std::size_t size = lanes * from::size;
+  std::size_t i = 0;
+  if (streams) {
+    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(codes)) % block;
+    i = head < n ? head : n;
+    if (i != 0) encode_some<Type, How>(values, i, by, 0, encoder, codes);
+  }
+  const unsigned char* x = values + i * from::size;
+  for (; i + block <= n; i += block, x += 4 * size) {
+    for (std::size_t line = 0; line < 4 * size; line += 64) prefetch(x + line);
+    store(streams, codes + i,
+          encoder.template encode<How>(from::load(x), from::load(x + size), from::load(x + 2 * size),
+                                       from::load(x + 3 * size), by.at(i), by.at(i + lanes),
+                                       by.at(i + 2 * lanes), by.at(i + 3 * lanes)));
+  }
+  if (i < n) encode_some<Type, How>(x, n - i, by, i, encoder, codes + i);
+}
+
+/// 16 codes as floats, up to a power of two.
+struct decoded {
+  __m256 low;
+  __m256 high;
+};
+
+template <dtype D>
+struct decoder;
+
+template <>
+struct decoder<int8> {
+  static constexpr float power = 1;
+  [[gnu::always_inline]] static decoded decode(__m128i codes) noexcept {
+    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes)),
+            _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(codes, codes)))};
+  }
+};
+
+/// Through binary16, which has the mantissa bits of all and the exponents of some. All codes of NaN are one.
+[[gnu::always_inline]] inline decoded decode_halves(__m256i halves, __m256i nan) noexcept {
+  const __m256i numbers = _mm256_blendv_epi8(halves, all_words(0x7e00), nan);
+  return {_mm256_cvtph_ps(_mm256_castsi256_si128(numbers)),
+          _mm256_cvtph_ps(_mm256_extracti128_si256(numbers, 1))};
+}
+
+template <>
+struct decoder<fp8_e4m3fn> {
+  static constexpr float power = 256;
+  [[gnu::always_inline]] static decoded decode(__m128i codes) noexcept {
+    const __m256i shifted = _mm256_slli_epi16(_mm256_cvtepi8_epi16(codes), 7);
+    const __m256i negative = _mm256_or_si256(shifted, all_words(0xc000));
+    return decode_halves(_mm256_and_si256(shifted, all_words(0xbfff)),
+                         _mm256_cmpeq_epi16(negative, all_words(0xff80)));
+  }
+};
+
+template <>
+struct decoder<fp8_e5m2> {
+  static constexpr float power = 1;
+  [[gnu::always_inline]] static decoded decode(__m128i codes) noexcept {
+    const __m256i halves = _mm256_slli_epi16(_mm256_cvtepu8_epi16(codes), 8);
+    const __m256i size = _mm256_and_si256(halves, all_words(0x7fff));
+    return decode_halves(halves, _mm256_cmpgt_epi16(size, all_words(0x7c00)));
+  }
+};
+
+/// Scales times the decoder's power.
+template <dtype D>
+struct one_scale {
+  __m256 same;
+  [[gnu::always_inline]] explicit one_scale(const float* scale) noexcept
+      : same(_mm256_set1_ps(*scale * decoder<D>::power)) {}
+  [[gnu::always_inline]] __m256 at(std::size_t) const noexcept { return same; }
+  [[gnu::always_inline]] const one_scale& first_of(std::size_t, std::size_t, float*) const noexcept {
+    return *this;
+  }
+};
+
+template <dtype D>
+struct each_scale {
+  const float* values;
+  [[gnu::always_inline]] explicit each_scale(const float* scales) noexcept : values(scales) {}
+  [[gnu::always_inline]] __m256 at(std::size_t i) const noexcept {
+    const __m256 scales = _mm256_loadu_ps(values + i);
+    if constexpr (decoder<D>::power == 1) return scales;
+    return scales * _mm256_set1_ps(decoder<D>::power);
+  }
+  [[gnu::always_inline]] each_scale first_of(std::size_t at, std::size_t n, float* buffer) const noexcept {
+    for (std::size_t i = 0; i < 2 * lanes; ++i) buffer[i] = 1;
+    copy(buffer, values + at, n * sizeof(float));
+    return each_scale(buffer);
+  }
+};
+
+template <dtype D, class Scales>
+[[gnu::always_inline]] inline void decode_block(const void* codes, const Scales& scales, std::size_t at,
+                                                float* values, bool streams) noexcept {
+  const decoded found = decoder<D>::decode(load_half_vector(codes));
+  store(streams, values, bits(found.low * scales.at(at)));
+  store(streams, values + lanes, bits(found.high * scales.at(at + lanes)));
+}
+
+/// Up to 15 values, through buffers.
+template <dtype D, class Scales>
+[[gnu::noinline]] inline void decode_some(const unsigned char* codes, std::size_t n, const Scales& scales,
+                                          std::size_t at, float* values) noexcept {
+  alignas(32) unsigned char code_buffer[2 * lanes] = {};
+  alignas(32) float scale_buffer[2 * lanes];
+  alignas(32) float value_buffer[2 * lanes];
+  copy(code_buffer, codes, n);
+  decode_block<D>(code_buffer, scales.first_of(at, n, static_cast<float*>(scale_buffer)), 0,
+                  static_cast<float*>(value_buffer), false);
+  copy(values, value_buffer, n * sizeof(float));
+}
+
+template <dtype D, class Scales>
+inline void decode(const unsigned char* codes, std::size_t n, const Scales& scales, float* values,
+                   bool streams) noexcept {
+  constexpr std::size_t step = 2 * lanes;
+  std::size_t i = 0;
+  if (streams) {
+    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(values)) / sizeof(float) % lanes;
+    i = head < n ? head : n;
+    if (i != 0) decode_some<D>(codes, i, scales, 0, values);
+  }
+  for (; i + step <= n; i += step) {
+    prefetch(codes + i);
+    decode_block<D>(codes + i, scales, i, values + i, streams);
+  }
+  if (i < n) decode_some<D>(codes + i, n - i, scales, i, values + i);
+}
+
+[[gnu::always_inline]] inline std::uint32_t largest_of(__m256i x) noexcept {
+  const __m128i four = _mm_max_epu32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+  const __m128i two = _mm_max_epu32(four, _mm_unpackhi_epi64(four, four));
+  return static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm_max_epu32(two, _mm_shuffle_epi32(two, 1))));
+}
+
+/// The largest of the magnitudes of 16 half numbers a vector: as numbers they have the order of integers.
+[[gnu::always_inline]] inline std::uint16_t amax_of_halves(const unsigned char* x, std::size_t n) noexcept {
+  const __m256i size = all_words(0x7fff);
+  __m256i a = _mm256_setzero_si256();
+  __m256i b = a;
+  std::size_t i = 0;
+  for (; i + 32 <= n; i += 32, x += 64) {
+    prefetch(x);
+    a = _mm256_max_epu16(a, _mm256_and_si256(load_bits(x), size));
+    b = _mm256_max_epu16(b, _mm256_and_si256(load_bits(x + 32), size));
+  }
+  alignas(32) std::uint16_t rest[32] = {};
+  copy(rest, x, (n - i) * sizeof(std::uint16_t));
+  a = _mm256_max_epu16(a, _mm256_and_si256(load_bits(rest), size));
+  b = _mm256_max_epu16(b, _mm256_and_si256(load_bits(rest + 16), size));
+  const __m256i words = _mm256_max_epu16(a, b);
+  const __m256i pairs = _mm256_max_epu16(words, _mm256_srli_epi32(words, 16));
+  return static_cast<std::uint16_t>(largest_of(_mm256_and_si256(pairs, all(0xffffu))));
+}
+
+[[gnu::always_inline]] inline std::uint32_t amax_of_floats(const float* x, std::size_t n) noexcept {
+  __m256i a = _mm256_setzero_si256();
+  __m256i b = a;
+  __m256i c = a;
+  __m256i d = a;
+  std::size_t i = 0;
+  for (; i + block <= n; i += block, x += block) {
+    prefetch(x);
+    prefetch(x + 2 * lanes);
+    a = _mm256_max_epu32(a, magnitudes(_mm256_loadu_ps(x)));
+    b = _mm256_max_epu32(b, magnitudes(_mm256_loadu_ps(x + lanes)));
+    c = _mm256_max_epu32(c, magnitudes(_mm256_loadu_ps(x + 2 * lanes)));
+    d = _mm256_max_epu32(d, magnitudes(_mm256_loadu_ps(x + 3 * lanes)));
+  }
+  for (; i < n; i += lanes, x += lanes) a = _mm256_max_epu32(a, magnitudes(load_first(x, n - i)));
+  return largest_of(_mm256_max_epu32(_mm256_max_epu32(a, b), _mm256_max_epu32(c, d)));
+}
+
+/// The magnitudes of a row of 1 or more values, the larger of those that share a lane.
+[[gnu::always_inline]] inline __m256i row_amax(const float* x, std::size_t columns) noexcept {
+  if (columns < lanes) return magnitudes(load_first(x, columns));
+  // The last vector ends with the row, and may have some values of the one before again.
+  __m256i seen = magnitudes(_mm256_loadu_ps(x + (columns - lanes)));
+  for (std::size_t i = 0; i + lanes < columns; i += lanes)
+    seen = _mm256_max_epu32(seen, magnitudes(_mm256_loadu_ps(x + i)));
+  return seen;
+}
+
+/// Four rows, one in each place of four.
+[[gnu::always_inline]] inline __m256i four_rows_amax(const float* x, std::size_t columns) noexcept {
+  const __m256i a = row_amax(x, columns);
+  const __m256i b = row_amax(x + columns, columns);
+  const __m256i c = row_amax(x + 2 * columns, columns);
+  const __m256i d = row_amax(x + 3 * columns, columns);
+  const __m256i ab = _mm256_max_epu32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+  const __m256i cd = _mm256_max_epu32(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+  return _mm256_max_epu32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+}
+
+inline void amax_of_rows(const float* x, std::size_t rows, std::size_t columns, float* amax) noexcept {
+  std::size_t r = 0;
+  for (; r + lanes <= rows; r += lanes, x += lanes * columns) {
+    for (std::size_t line = 0; line < lanes * columns; line += 2 * lanes) prefetch(x + line);
+    const __m256i a = four_rows_amax(x, columns);
+    const __m256i b = four_rows_amax(x + 4 * columns, columns);
+    const __m256i found =
+        _mm256_max_epu32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
+    store(false, amax + r, _mm256_max_epu32(found, load_bits(amax + r)));
+  }
+  for (; r < rows; ++r, x += columns) {
+    const std::uint32_t found = largest_of(row_amax(x, columns));
+    if (found > detail::bits_of(amax[r])) amax[r] = detail::float_of(found);
+  }
+}
+
+/// All bits of the lanes that hold numbers from 2^-60 to 2^60.
+[[gnu::always_inline]] inline __m256i ordinary_in(__m256i x) noexcept {
+  const __m256i above = _mm256_sub_epi32(x, all(0x21800000u));
+  return _mm256_cmpeq_epi32(_mm256_min_epu32(above, all(0x3c000000u)), above);
+}
+
+/// numerators / denominators by integers, in the lanes of the mask.
+inline __m256i divided_strictly(__m256i quotients, __m256i numerators, __m256i denominators,
+                                __m256i mask) noexcept {
+  alignas(32) std::uint32_t x[lanes];
+  alignas(32) std::uint32_t y[lanes];
+  alignas(32) std::uint32_t q[lanes];
+  alignas(32) std::uint32_t wanted[lanes];
+  store(false, x, numerators);
+  store(false, y, denominators);
+  store(false, q, quotients);
+  store(false, wanted, mask);
+  for (std::size_t i = 0; i < lanes; ++i)
+    if (wanted[i] != 0) q[i] = detail::divide(x[i], y[i]);
+  return load_bits(q);
+}
+
+/// numerators / denominators of the first n lanes.
+[[gnu::always_inline]] inline __m256i divided(__m256i x, __m256i y, std::size_t n) noexcept {
+  const __m256i quotients = bits(hardware_quotient(floats(x), floats(y)));
+  const __m256i sure =
+      _mm256_and_si256(ordinary_in(quotients), _mm256_and_si256(ordinary_in(x), ordinary_in(y)));
+  const __m256i rest = _mm256_andnot_si256(sure, first_lanes(n));
+  if (is_any(rest)) [[unlikely]]
+    return divided_strictly(quotients, x, y, rest);
+  return quotients;
+}
+
+/// The scale of a half type as one of its numbers; float32 is left as it is.
+[[gnu::always_inline]] inline __m256i rounded_scale(element_type type, __m256i scale) noexcept {
+  if (type == element_type::float16)
+    return bits(with_one_nan(source<element_type::float16>::rounded(floats(scale))));
+  if (type == element_type::bfloat16)
+    return bits(with_one_nan(source<element_type::bfloat16>::rounded(floats(scale))));
+  return scale;
+}
+
+/// As the nearest numbers of a half type.
+template <element_type Type>
+[[gnu::always_inline]] inline __m128i narrowed(__m256 x) noexcept {
+  using to = source<Type>;
+  const __m256i nan = nan_in(x);
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(nan), _mm256_extracti128_si256(nan, 1));
+  return _mm_blendv_epi8(to::narrowed(x), _mm_set1_epi16(to::stored::codec::nan_code), words);
+}
+
+}  // namespace avx2
+
+/// What `kernel_set<isa::avx2>` calls.
+struct x86_avx2 {
+  static std::uint32_t amax(const float* values, std::size_t n) noexcept {
+    return avx2::amax_of_floats(values, n);
+  }
+
+  static std::uint16_t amax_halves(const void* values, std::size_t n) noexcept {
+    return avx2::amax_of_halves(static_cast<const unsigned char*>(values), n);
+  }
+
+  static void amax_each(const float* values, std::size_t n, float* amax) noexcept {
+    std::size_t i = 0;
+    for (; i + avx2::lanes <= n; i += avx2::lanes) {
+      avx2::prefetch(values + i);
+      const __m256i size = avx2::magnitudes(_mm256_loadu_ps(values + i));
+      avx2::store(false, amax + i, _mm256_max_epu32(size, avx2::load_bits(amax + i)));
+    }
+    if (i == n) return;
+    const __m256i size = avx2::magnitudes(avx2::load_first(values + i, n - i));
+    const __m256i seen = avx2::bits(avx2::load_first(amax + i, n - i));
+    avx2::store_first(amax + i, n - i, _mm256_max_epu32(size, seen));
+  }
+
+  static void amax_rows(const float* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
+    avx2::amax_of_rows(values, rows, columns, amax);
+  }
+
+  static void scales(float* amax, std::size_t n, const recipe& numbers, element_type rounded) noexcept {
+    const __m256i divisor = avx2::all(detail::bits_of(numbers.divisor));
+    for (std::size_t i = 0; i < n; i += avx2::lanes) {
+      __m256i scale = avx2::all(detail::one_bits);
+      if (detail::magnitude(detail::bits_of(numbers.divisor)) != 0) {
+        scale = avx2::divided(avx2::bits(avx2::load_first(amax + i, n - i)), divisor, n - i);
+        scale = avx2::rounded_scale(rounded, scale);
+        scale = _mm256_and_si256(scale, avx2::all(~detail::sign_bit));
+        scale = _mm256_max_epu32(scale, avx2::all(detail::bits_of(numbers.floor)));
+        const __m256i zero = _mm256_cmpeq_epi32(scale, _mm256_setzero_si256());
+        scale = _mm256_blendv_epi8(scale, avx2::all(detail::infinity_bits), zero);
+      }
+      avx2::store_first(amax + i, n - i, scale);
+    }
+  }
+
+  static bool invert(arithmetic how, const float* scales, std::size_t n, float* inverses) noexcept {
+    const __m256i one = avx2::all(detail::one_bits);
+    bool ordinary = true;
+    for (std::size_t i = 0; i < n; i += avx2::lanes) {
+      const __m256i mask = avx2::first_lanes(n - i);
+      const __m256i scale = avx2::bits(avx2::load_first(scales + i, n - i));
+      const __m256i inverse = avx2::divided(one, scale, n - i);
+      const __m256i factor = how == arithmetic::divide ? scale : inverse;
+      ordinary = ordinary && !avx2::is_any(_mm256_andnot_si256(avx2::ordinary_in(factor), mask));
+      avx2::store_first(inverses + i, n - i, inverse);
+    }
+    return ordinary;
+  }
+
+  static void repeat(const float* factors, std::size_t rows, std::size_t columns, float* out) noexcept {
+    for (std::size_t r = 0; r < rows; ++r, out += columns) {
+      const __m256 factor = _mm256_set1_ps(factors[r]);
+      for (std::size_t c = 0; c < columns; c += avx2::lanes) _mm256_storeu_ps(out + c, factor);
+    }
+  }
+
+  template <element_type Type, arithmetic How>
+  static void encode_int8(const unsigned char* values, std::size_t n, const factors& by, unsigned char* codes,
+                          bool streams) noexcept {
+    encode<Type, How>(values, n, by, avx2::int8_encoder{}, codes, streams);
+  }
+  template <element_type Type, arithmetic How>
+  static void encode_fp8(const fp8_rounding& format, const unsigned char* values, std::size_t n,
+                         const factors& by, unsigned char* codes, bool streams) noexcept {
+    encode<Type, How>(values, n, by, avx2::fp8_encoder(format), codes, streams);
+  }
+
+  template <dtype D>
+  static void decode(const unsigned char* codes, std::size_t n, const float* scales, bool each, float* values,
+                     bool streams) noexcept {
+    if (each)
+      avx2::decode<D>(codes, n, avx2::each_scale<D>(scales), values, streams);
+    else
+      avx2::decode<D>(codes, n, avx2::one_scale<D>(scales), values, streams);
+  }
+
+  static void finish_streams() noexcept { _mm_sfence(); }
+
+  template <element_type Type>
+  static void widen(const unsigned char* values, std::size_t n, float* floats) noexcept {
+    using from = avx2::source<Type>;
+    std::size_t i = 0;
+    for (; i + avx2::lanes <= n; i += avx2::lanes, values += 2 * avx2::lanes)
+      _mm256_storeu_ps(floats + i, avx2::with_one_nan(from::load(values)));
+    if (i == n) return;
+    avx2::store_first(floats + i, n - i, avx2::bits(avx2::with_one_nan(from::load(values, n - i))));
+  }
+
+  template <element_type Type>
+  static void narrow(const float* floats, std::size_t n, unsigned char* values) noexcept {
+    std::size_t i = 0;
+    for (; i + avx2::lanes <= n; i += avx2::lanes, values += 2 * avx2::lanes)
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(values), avx2::narrowed<Type>(_mm256_loadu_ps(floats + i)));
+    if (i == n) return;
+    const __m128i last = avx2::narrowed<Type>(avx2::load_first(floats + i, n - i));
+    avx2::copy(values, &last, (n - i) * sizeof(std::uint16_t));
+  }
+
+  template <element_type Type, arithmetic How>
+  static void round_quotients(const float* values, std::size_t n, const factors& by,
+                              float* quotients) noexcept {
+    if (by.each)
+      round_quotients<Type, How>(values, n, avx2::each_factor(by), quotients);
+    else
+      round_quotients<Type, How>(values, n, avx2::one_factor(by), quotients);
+  }
+
+  static void add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
+                         double& max_abs) noexcept {
+    __m256d errors = _mm256_setzero_pd();
+    __m256d xs = errors;
+    __m256d ys = errors;
+    __m256d products = errors;
+    __m256d largest = errors;
+    constexpr std::size_t step = 4;
+    for (std::size_t i = 0; i < n; i += step) {
+      const __m256d a = first_doubles(x + i, n - i);
+      const __m256d b = first_doubles(y + i, n - i);
+      const __m256d error = _mm256_sub_pd(a, b);
+      errors = _mm256_fmadd_pd(error, error, errors);
+      xs = _mm256_fmadd_pd(a, a, xs);
+      ys = _mm256_fmadd_pd(b, b, ys);
+      products = _mm256_fmadd_pd(a, b, products);
+      largest = _mm256_max_pd(largest, _mm256_andnot_pd(_mm256_set1_pd(-0.0), error));
+    }
+    sums[0] += sum_of(errors);
+    sums[1] += sum_of(xs);
+    sums[2] += sum_of(ys);
+    sums[3] += sum_of(products);
+    alignas(32) double found[step];
+    _mm256_store_pd(found, largest);
+    for (const double error : found) max_abs = error > max_abs ? error : max_abs;
+  }
+
+ private:
+  /// The first n of 4 values.
+  static __m256d first_doubles(const float* from, std::size_t n) noexcept {
+    return _mm256_cvtps_pd(_mm256_castps256_ps128(avx2::load_first(from, n < 4 ? n : 4)));
+  }
+
+  static double sum_of(__m256d x) noexcept {
+    alignas(32) double terms[4];
+    _mm256_store_pd(terms, x);
+    return (terms[0] + terms[1]) + (terms[2] + terms[3]);
+  }
+
+  template <element_type Type, arithmetic How, class Encoder>
+  static void encode(const unsigned char* values, std::size_t n, const factors& by, const Encoder& encoder,
+                     unsigned char* codes, bool streams) noexcept {
+    if (by.each)
+      avx2::encode<Type, How>(values, n, avx2::each_factor(by), encoder, codes, streams);
+    else
+      avx2::encode<Type, How>(values, n, avx2::one_factor(by), encoder, codes, streams);
+  }
+
+  template <element_type Type, arithmetic How, class Factors>
+  static void round_quotients(const float* values, std::size_t n, const Factors& by,
+                              float* quotients) noexcept {
+    const __m256 beyond_halves = _mm256_set1_ps(0x1p60F);  // where quotients end: nothing is to overflow
+    for (std::size_t i = 0; i < n; i += avx2::lanes) {
+      const __m256 x = avx2::load_first(values + i, n - i);
+      const avx2::factor factor = by.first_at(i, n - i);
+      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
+      __m256i size = avx2::magnitudes(x);
+      if constexpr (How == arithmetic::divide)
+        size = _mm256_min_epi32(size, avx2::bits(_mm256_mul_ps(factor.scale, beyond_halves)));
+      const __m256 rounded = avx2::source<Type>::rounded(avx2::quotient<How>(avx2::floats(size), factor));
+      const __m256i sign = _mm256_and_si256(avx2::bits(x), avx2::all(detail::sign_bit));
+      const __m256i found = _mm256_or_si256(avx2::magnitudes(rounded), sign);
+      avx2::store_first(quotients + i, n - i, _mm256_blendv_epi8(found, avx2::bits(x), avx2::nan_in(x)));
+    }
+  }
+};
+
+template <>
+struct set_of<isa::avx2> {
+  using type = x86_avx2;
+};
+
+}  // namespace PTQ_SET_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+PTQ_TARGET_POP
+PTQ_PRECISE_POP
+
+#endif  // PTQ_NATIVE_X86
+#endif  // PTQ_KERNELS_X86_AVX2_HPP
+
+// ---- ptq/kernels/x86_avx512.hpp ----
+
+/// @file x86_avx512.hpp The kernels with AVX-512 F, BW, VL and DQ: the same bits as the portable ones.
+///
+/// Compilers replace plain float intrinsics as flags allow them to, and assume that there are no NaN. What
+/// names its rounding (`_round_`) they leave alone; it is also the same in every rounding mode.
+#ifndef PTQ_KERNELS_X86_AVX512_HPP
+#define PTQ_KERNELS_X86_AVX512_HPP
+
+#if PTQ_NATIVE_X86
+
+#include <immintrin.h>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+PTQ_PRECISE_PUSH
+PTQ_TARGET_PUSH("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_SET_BUILD {
+namespace avx512 {
+
+inline constexpr int to_nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+inline constexpr std::size_t lanes = 16;
+inline constexpr std::size_t block = 64;       // codes of one store
+inline constexpr std::size_t ahead = 2048;     // bytes
+inline constexpr int nan_classes = 0x81;       // of vfpclassps: quiet, signalling
+inline constexpr int smaller_magnitude = 0x2;  // of vrangeps: with the sign of the first; a NaN loses
+inline constexpr int larger_magnitude = 0x3;
+
+[[gnu::always_inline]] inline __m512i all(std::uint32_t bits) noexcept {
+  return _mm512_set1_epi32(static_cast<int>(bits));
+}
+[[gnu::always_inline]] inline __m512 all_floats(std::uint32_t bits) noexcept {
+  return _mm512_castsi512_ps(all(bits));
+}
+[[gnu::always_inline]] inline __mmask16 first_lanes(std::size_t n) noexcept {
+  return static_cast<__mmask16>(n >= lanes ? 0xffffu : (1u << n) - 1);
+}
+/// What a block has left for its vector number `vector`.
+[[gnu::always_inline]] inline __mmask16 lanes_of(std::uint64_t mask, int vector) noexcept {
+  return static_cast<__mmask16>(mask >> (16 * vector));
+}
+[[gnu::always_inline]] inline std::uint64_t first_of_block(std::size_t n) noexcept {
+  return n >= block ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
+}
+[[gnu::always_inline]] inline __mmask16 nan_in(__m512 x) noexcept {
+  return _mm512_fpclass_ps_mask(x, nan_classes);
+}
+[[gnu::always_inline]] inline __m512i magnitudes(__m512 x) noexcept {
+  return _mm512_and_si512(_mm512_castps_si512(x), all(~detail::sign_bit));
+}
+[[gnu::always_inline]] inline void prefetch(const void* at) noexcept {
+  _mm_prefetch(static_cast<const char*>(at) + ahead, _MM_HINT_T0);
+}
+
+/// Elements of a type as floats. NaN stays some NaN.
+template <element_type Type>
+struct source;
+
+template <>
+struct source<element_type::float32> {
+  static constexpr std::size_t size = sizeof(float);
+  [[gnu::always_inline]] static __m512 load(const unsigned char* from) noexcept {
+    return _mm512_loadu_ps(from);
+  }
+  [[gnu::always_inline]] static __m512 load(const unsigned char* from, __mmask16 mask) noexcept {
+    return _mm512_maskz_loadu_ps(mask, from);
+  }
+};
+
+template <>
+struct source<element_type::float16> {
+  using stored = half;
+  static constexpr std::size_t size = sizeof(std::uint16_t);
+  [[gnu::always_inline]] static __m512 widened(__m256i x) noexcept {
+    return _mm512_cvt_roundph_ps(x, _MM_FROUND_NO_EXC);
+  }
+  [[gnu::always_inline]] static __m512 load(const unsigned char* from) noexcept {
+    return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+  }
+  [[gnu::always_inline]] static __m512 load(const unsigned char* from, __mmask16 mask) noexcept {
+    return widened(_mm256_maskz_loadu_epi16(mask, from));
+  }
+  [[gnu::always_inline]] static __m256i narrowed(__m512 x) noexcept {
+    return _mm512_cvt_roundps_ph(x, to_nearest);
+  }
+  [[gnu::always_inline]] static __m512 rounded(__m512 x) noexcept { return widened(narrowed(x)); }
+};
+
+template <>
+struct source<element_type::bfloat16> {
+  using stored = bfloat16;
+  static constexpr std::size_t size = sizeof(std::uint16_t);
+  [[gnu::always_inline]] static __m512 widened(__m256i x) noexcept {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
+  }
+  [[gnu::always_inline]] static __m512 load(const unsigned char* from) noexcept {
+    return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+  }
+  [[gnu::always_inline]] static __m512 load(const unsigned char* from, __mmask16 mask) noexcept {
+    return widened(_mm256_maskz_loadu_epi16(mask, from));
+  }
+  /// The upper halves of these bits are the nearest bfloat16, but for NaN.
+  [[gnu::always_inline]] static __m512i carried(__m512 x) noexcept {
+    const __m512i bits = _mm512_castps_si512(x);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), all(1));
+    return _mm512_add_epi32(_mm512_add_epi32(bits, all(0x7fff)), odd);
+  }
+  [[gnu::always_inline]] static __m256i narrowed(__m512 x) noexcept {
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(carried(x), 16));
+  }
+  [[gnu::always_inline]] static __m512 rounded(__m512 x) noexcept {
+    return _mm512_castsi512_ps(_mm512_and_si512(carried(x), all(0xffff0000u)));
+  }
+};
+
+/// As the portable kernels have it: NaN of a half type is one pattern.
+[[gnu::always_inline]] inline __m512 with_one_nan(__m512 x) noexcept {
+  return _mm512_mask_mov_ps(x, nan_in(x), all_floats(detail::nan_bits));
+}
+
+/// What a vector of quotients is computed with.
+struct factor {
+  __m512 scale;
+  __m512 inverse;
+};
+
+/// One ordinary factor for all.
+struct one_factor {
+  factor same;
+  [[gnu::always_inline]] explicit one_factor(const factors& by) noexcept
+      : same{_mm512_set1_ps(*by.scales), _mm512_set1_ps(*by.inverses)} {}
+  [[gnu::always_inline]] factor at(std::size_t) const noexcept { return same; }
+  [[gnu::always_inline]] factor at(std::size_t, __mmask16) const noexcept { return same; }
+};
+
+/// An ordinary factor an element.
+struct each_factor {
+  const float* scales;
+  const float* inverses;
+  [[gnu::always_inline]] explicit each_factor(const factors& by) noexcept
+      : scales(by.scales), inverses(by.inverses) {}
+  [[gnu::always_inline]] factor at(std::size_t i) const noexcept {
+    return {_mm512_loadu_ps(scales + i), _mm512_loadu_ps(inverses + i)};
+  }
+  [[gnu::always_inline]] factor at(std::size_t i, __mmask16 mask) const noexcept {
+    const __m512 one = all_floats(detail::one_bits);
+    return {_mm512_mask_loadu_ps(one, mask, scales + i), _mm512_mask_loadu_ps(one, mask, inverses + i)};
+  }
+};
+
+/// The quotient, correctly rounded, of values that a dtype does not round to 0 or saturate; also the sign of
+/// zeros is right. The division is Markstein's: the residual of a product by the reciprocal corrects it.
+template <arithmetic How>
+[[gnu::always_inline]] inline __m512 quotient(__m512 x, const factor& by) noexcept {
+  const __m512 product = _mm512_mul_round_ps(x, by.inverse, to_nearest);
+  if constexpr (How == arithmetic::multiply_by_reciprocal) return product;
+  const __m512 residual = _mm512_fmsub_round_ps(product, by.scale, x, to_nearest);
+  return _mm512_fnmadd_round_ps(residual, by.inverse, product, to_nearest);
+}
+
+/// 64 codes of four vectors of values each in [-128, 127], or beyond and saturated.
+[[gnu::always_inline]] inline __m512i packed(__m512i low, __m512i high) noexcept {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
+}
+
+/// Makes 64 codes of values, of which those without a factor are 0.
+struct int8_encoder {
+  template <arithmetic How>
+  [[gnu::always_inline]] static __m512i rounded(__m512 x, const factor& by) noexcept {
+    return _mm512_cvt_roundps_epi32(quotient<How>(x, by), to_nearest);
+  }
+
+  /// The lowest integer stands for what is none: NaN is 0, the rest is saturated.
+  [[gnu::always_inline]] static __m512i mended(__m512 x, __m512i code) noexcept {
+    const __m512i sign = _mm512_srai_epi32(_mm512_castps_si512(x), 31);
+    const __m512i end = _mm512_xor_si512(sign, all(0x7fffffffu));
+    const auto numbers = static_cast<__mmask16>(~nan_in(x));
+    return _mm512_mask_mov_epi32(code, _mm512_cmpeq_epi32_mask(code, all(detail::sign_bit)),
+                                 _mm512_maskz_mov_epi32(numbers, end));
+  }
+
+  template <arithmetic How>
+  [[gnu::always_inline]] __m512i encode(__m512 x0, __m512 x1, __m512 x2, __m512 x3, const factor& f0,
+                                        const factor& f1, const factor& f2, const factor& f3) const noexcept {
+    const __m512i c0 = rounded<How>(x0, f0);
+    const __m512i c1 = rounded<How>(x1, f1);
+    const __m512i c2 = rounded<How>(x2, f2);
+    const __m512i c3 = rounded<How>(x3, f3);
+    const __m512i low = _mm512_packs_epi32(c0, c1);
+    const __m512i high = _mm512_packs_epi32(c2, c3);
+    const __m512i lowest = _mm512_min_epi16(low, high);
+    if (_mm512_cmpeq_epi16_mask(lowest, _mm512_set1_epi16(-0x8000)) != 0) [[unlikely]] {
+      return packed(_mm512_packs_epi32(mended(x0, c0), mended(x1, c1)),
+                    _mm512_packs_epi32(mended(x2, c2), mended(x3, c3)));
+    }
+    return packed(low, high);
+  }
+};
+
+/// The same for the formats of 8 bits: see `fp8_rounding`.
+struct fp8_encoder {
+  __m512 limit;
+  __m512 first_normal;
+  __m512i drop;
+  __m512 up;
+  __m512i nan_code;
+
+  [[gnu::always_inline]] explicit fp8_encoder(const fp8_rounding& by) noexcept
+      : limit(_mm512_set1_ps(by.limit)),
+        first_normal(all_floats(by.first_normal)),
+        drop(all(by.drop)),
+        up(_mm512_set1_ps(by.up)),
+        nan_code(_mm512_set1_epi8(static_cast<char>(by.nan_code))) {}
+
+  /// Codes as integers in [-128, 127]. NaN becomes some number.
+  template <arithmetic How>
+  [[gnu::always_inline]] __m512i rounded(__m512 x, const factor& by) const noexcept {
+    __m512 value = x;
+    if constexpr (How == arithmetic::divide) {
+      value = _mm512_range_ps(x, _mm512_mul_round_ps(by.scale, limit, to_nearest), smaller_magnitude);
+      value = quotient<How>(value, by);
+    } else {
+      value = _mm512_range_ps(quotient<How>(value, by), limit, smaller_magnitude);
+    }
+    const __m512 normal = _mm512_range_ps(value, first_normal, larger_magnitude);
+    const __m512 power = _mm512_and_ps(normal, all_floats(0xff800000u));
+    const __m512i sum = _mm512_castps_si512(_mm512_fmadd_round_ps(power, up, value, to_nearest));
+    const __m512i code = _mm512_add_epi32(sum, _mm512_srlv_epi32(sum, drop));
+    constexpr int select = 0xca;  // bits of the second where the first has them, else of the third
+    return _mm512_ternarylogic_epi32(all(0x7f), code, _mm512_srai_epi32(sum, 24), select);
+  }
+
+  template <arithmetic How>
+  [[gnu::always_inline]] __m512i encode(__m512 x0, __m512 x1, __m512 x2, __m512 x3, const factor& f0,
+                                        const factor& f1, const factor& f2, const factor& f3) const noexcept {
+    const __m512i low = _mm512_packs_epi32(rounded<How>(x0, f0), rounded<How>(x1, f1));
+    const __m512i high = _mm512_packs_epi32(rounded<How>(x2, f2), rounded<How>(x3, f3));
+    const __m512i codes = packed(low, high);
+    // A NaN makes the sum one.
+    const __m512 sum = _mm512_add_round_ps(_mm512_add_round_ps(x0, x1, to_nearest),
+                                           _mm512_add_round_ps(x2, x3, to_nearest), to_nearest);
+    if (nan_in(sum) != 0) [[unlikely]] {
+      const std::uint64_t nan = std::uint64_t{nan_in(x0)} | (std::uint64_t{nan_in(x1)} << 16) |
+                                (std::uint64_t{nan_in(x2)} << 32) | (std::uint64_t{nan_in(x3)} << 48);
+      return _mm512_mask_mov_epi8(codes, nan, nan_code);
+    }
+    return codes;
+  }
+};
+
+/// Up to 64 codes.
+template <element_type Type, arithmetic How, class Encoder, class Factors>
+[[gnu::noinline]] inline void encode_some(const unsigned char* x, std::size_t n, const Factors& by,
+                                          std::size_t at, const Encoder& encoder,
+                                          unsigned char* codes) noexcept {
+  using from = source<Type>;
+  constexpr std::size_t size = lanes * from::size;
+  const std::uint64_t mask = first_of_block(n);
+  const __mmask16 m0 = lanes_of(mask, 0);
+  const __mmask16 m1 = lanes_of(mask, 1);
+  const __mmask16 m2 = lanes_of(mask, 2);
+  const __mmask16 m3 = lanes_of(mask, 3);
+  const __m512i found = encoder.template encode<How>(
+      from::load(x, m0), from::load(x + size, m1), from::load(x + 2 * size, m2), from::load(x + 3 * size, m3),
+      by.at(at, m0), by.at(at + lanes, m1), by.at(at + 2 * lanes, m2), by.at(at + 3 * lanes, m3));
+  _mm512_mask_storeu_epi8(codes, mask, found);
+}
+
+[[gnu::always_inline]] inline void store(bool streams, void* to, __m512i value) noexcept {
+  if (streams)
+    _mm512_stream_si512(static_cast<__m512i*>(to), value);
+  else
+    _mm512_storeu_si512(to, value);
+}
+
+template <element_type Type, arithmetic How, class Encoder, class Factors>
+inline void encode(const unsigned char* values, std::size_t n, const Factors& by, const Encoder& encoder,
+                   unsigned char* codes, bool streams) noexcept {
+  using from = source<Type>;
+  constexpr std::size_t size = lanes * from::size;
+  std::size_t i = 0;
+  if (streams) {
+    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(codes)) % block;
+    i = head < n ? head : n;
+    if (i != 0) encode_some<Type, How>(values, i, by, 0, encoder, codes);
+  }
+  const unsigned char* x = values + i * from::size;
+  for (; i + block <= n; i += block, x += 4 * size) {
+    for (std::size_t line = 0; line < 4 * size; line += 64) prefetch(x + line);
+    store(streams, codes + i,
+          encoder.template encode<How>(from::load(x), from::load(x + size), from::load(x + 2 * size),
+                                       from::load(x + 3 * size), by.at(i), by.at(i + lanes),
+                                       by.at(i + 2 * lanes), by.at(i + 3 * lanes)));
+  }
+  if (i < n) encode_some<Type, How>(x, n - i, by, i, encoder, codes + i);
+}
+
+/// 32 codes as floats, up to a power of two.
+struct decoded {
+  __m512 low;
+  __m512 high;
+};
+
+template <dtype D>
+struct decoder;
+
+template <>
+struct decoder<int8> {
+  static constexpr float power = 1;
+  [[gnu::always_inline]] static __m512 widened(__m128i codes) noexcept {
+    return _mm512_cvt_roundepi32_ps(_mm512_cvtepi8_epi32(codes), to_nearest);
+  }
+  [[gnu::always_inline]] static decoded decode(__m256i codes) noexcept {
+    return {widened(_mm256_castsi256_si128(codes)), widened(_mm256_extracti128_si256(codes, 1))};
+  }
+};
+
+/// Through binary16, which has the mantissa bits of all and the exponents of some. All codes of NaN are one.
+[[gnu::always_inline]] inline decoded decode_halves(__m512i halves, __mmask32 nan) noexcept {
+  const __m512i numbers = _mm512_mask_mov_epi16(halves, nan, _mm512_set1_epi16(0x7e00));
+  return {source<element_type::float16>::widened(_mm512_castsi512_si256(numbers)),
+          source<element_type::float16>::widened(_mm512_extracti64x4_epi64(numbers, 1))};
+}
+
+template <>
+struct decoder<fp8_e4m3fn> {
+  static constexpr float power = 256;
+  [[gnu::always_inline]] static decoded decode(__m256i codes) noexcept {
+    const __m512i shifted = _mm512_slli_epi16(_mm512_cvtepi8_epi16(codes), 7);
+    const __m512i halves = _mm512_and_si512(shifted, _mm512_set1_epi16(static_cast<short>(0xbfff)));
+    const __m512i negative = _mm512_or_si512(shifted, all(0xc000c000u));
+    return decode_halves(halves,
+                         _mm512_cmpeq_epi16_mask(negative, _mm512_set1_epi16(static_cast<short>(0xff80))));
+  }
+};
+
+template <>
+struct decoder<fp8_e5m2> {
+  static constexpr float power = 1;
+  [[gnu::always_inline]] static decoded decode(__m256i codes) noexcept {
+    const __m512i halves = _mm512_slli_epi16(_mm512_cvtepu8_epi16(codes), 8);
+    const __m512i size = _mm512_and_si512(halves, all(0x7fff7fffu));
+    return decode_halves(halves, _mm512_cmpgt_epi16_mask(size, _mm512_set1_epi16(0x7c00)));
+  }
+};
+
+/// Scales times the decoder's power.
+template <dtype D>
+struct one_scale {
+  __m512 same;
+  [[gnu::always_inline]] explicit one_scale(const float* scale) noexcept
+      : same(_mm512_set1_ps(*scale * decoder<D>::power)) {}
+  [[gnu::always_inline]] __m512 at(std::size_t) const noexcept { return same; }
+  [[gnu::always_inline]] __m512 at(std::size_t, __mmask16) const noexcept { return same; }
+};
+
+template <dtype D>
+struct each_scale {
+  const float* values;
+  [[gnu::always_inline]] explicit each_scale(const float* scales) noexcept : values(scales) {}
+  [[gnu::always_inline]] __m512 at(std::size_t i) const noexcept {
+    return raised(_mm512_loadu_ps(values + i));
+  }
+  [[gnu::always_inline]] __m512 at(std::size_t i, __mmask16 mask) const noexcept {
+    return raised(_mm512_maskz_loadu_ps(mask, values + i));
+  }
+  [[gnu::always_inline]] static __m512 raised(__m512 scales) noexcept {
+    if constexpr (decoder<D>::power == 1) return scales;
+    return _mm512_mul_round_ps(scales, _mm512_set1_ps(decoder<D>::power), to_nearest);
+  }
+};
+
+/// Up to 32 values.
+template <dtype D, class Scales>
+[[gnu::noinline]] inline void decode_some(const unsigned char* codes, std::size_t n, const Scales& scales,
+                                          std::size_t at, float* values) noexcept {
+  const auto mask = static_cast<__mmask32>(first_of_block(n));
+  const __mmask16 m0 = lanes_of(mask, 0);
+  const __mmask16 m1 = lanes_of(mask, 1);
+  const decoded found = decoder<D>::decode(_mm256_maskz_loadu_epi8(mask, codes));
+  _mm512_mask_storeu_ps(values, m0, _mm512_mul_round_ps(found.low, scales.at(at, m0), to_nearest));
+  _mm512_mask_storeu_ps(values + lanes, m1,
+                        _mm512_mul_round_ps(found.high, scales.at(at + lanes, m1), to_nearest));
+}
+
+template <dtype D, class Scales>
+inline void decode(const unsigned char* codes, std::size_t n, const Scales& scales, float* values,
+                   bool streams) noexcept {
+  constexpr std::size_t step = 2 * lanes;
+  std::size_t i = 0;
+  if (streams) {
+    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(values)) / sizeof(float) % lanes;
+    i = head < n ? head : n;
+    if (i != 0) decode_some<D>(codes, i, scales, 0, values);
+  }
+  for (; i + step <= n; i += step) {
+    prefetch(codes + i);
+    const decoded found = decoder<D>::decode(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes + i)));
+    store(streams, values + i, _mm512_castps_si512(_mm512_mul_round_ps(found.low, scales.at(i), to_nearest)));
+    store(streams, values + i + lanes,
+          _mm512_castps_si512(_mm512_mul_round_ps(found.high, scales.at(i + lanes), to_nearest)));
+  }
+  if (i < n) decode_some<D>(codes + i, n - i, scales, i, values + i);
+}
+
+/// The largest of the magnitudes of 32 half numbers a vector: as numbers they have the order of integers.
+[[gnu::always_inline]] inline std::uint16_t amax_of_halves(const unsigned char* x, std::size_t n) noexcept {
+  const __m512i size = _mm512_set1_epi16(0x7fff);
+  __m512i a = _mm512_setzero_si512();
+  __m512i b = a;
+  std::size_t i = 0;
+  for (; i + 64 <= n; i += 64, x += 128) {
+    prefetch(x);
+    prefetch(x + 64);
+    a = _mm512_max_epu16(a, _mm512_and_si512(_mm512_loadu_si512(x), size));
+    b = _mm512_max_epu16(b, _mm512_and_si512(_mm512_loadu_si512(x + 64), size));
+  }
+  const std::uint64_t rest = first_of_block(n - i);
+  const auto low = static_cast<__mmask32>(rest);
+  const auto high = static_cast<__mmask32>(rest >> 32);
+  a = _mm512_max_epu16(a, _mm512_and_si512(_mm512_maskz_loadu_epi16(low, x), size));
+  b = _mm512_max_epu16(b, _mm512_and_si512(_mm512_maskz_loadu_epi16(high, x + 64), size));
+  const __m512i words = _mm512_max_epu16(a, b);
+  const __m512i pairs = _mm512_max_epu16(words, _mm512_srli_epi32(words, 16));
+  return static_cast<std::uint16_t>(_mm512_reduce_max_epu32(_mm512_and_si512(pairs, all(0xffffu))));
+}
+
+[[gnu::always_inline]] inline std::uint32_t amax_of_floats(const float* x, std::size_t n) noexcept {
+  __m512i a = _mm512_setzero_si512();
+  __m512i b = a;
+  __m512i c = a;
+  __m512i d = a;
+  std::size_t i = 0;
+  for (; i + block <= n; i += block, x += block) {
+    for (std::size_t line = 0; line < block; line += lanes) prefetch(x + line);
+    a = _mm512_max_epu32(a, magnitudes(_mm512_loadu_ps(x)));
+    b = _mm512_max_epu32(b, magnitudes(_mm512_loadu_ps(x + lanes)));
+    c = _mm512_max_epu32(c, magnitudes(_mm512_loadu_ps(x + 2 * lanes)));
+    d = _mm512_max_epu32(d, magnitudes(_mm512_loadu_ps(x + 3 * lanes)));
+  }
+  for (; i < n; i += lanes, x += lanes)
+    a = _mm512_max_epu32(a, magnitudes(_mm512_maskz_loadu_ps(first_lanes(n - i), x)));
+  return _mm512_reduce_max_epu32(_mm512_max_epu32(_mm512_max_epu32(a, b), _mm512_max_epu32(c, d)));
+}
+
+/// The magnitudes of a row of 1 or more values, the larger of those that share a lane.
+[[gnu::always_inline]] inline __m512i row_amax(const float* x, std::size_t columns) noexcept {
+  __m512i seen = magnitudes(_mm512_maskz_loadu_ps(first_lanes(columns), x));
+  for (std::size_t i = lanes; i < columns; i += lanes)
+    seen = _mm512_max_epu32(seen, magnitudes(_mm512_maskz_loadu_ps(first_lanes(columns - i), x + i)));
+  return seen;
+}
+
+/// Four rows, one in each place of four.
+[[gnu::always_inline]] inline __m512i four_rows_amax(const float* x, std::size_t columns) noexcept {
+  const __m512i a = row_amax(x, columns);
+  const __m512i b = row_amax(x + columns, columns);
+  const __m512i c = row_amax(x + 2 * columns, columns);
+  const __m512i d = row_amax(x + 3 * columns, columns);
+  const __m512i ab = _mm512_max_epu32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+  const __m512i cd = _mm512_max_epu32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+  return _mm512_max_epu32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+}
+
+/// Halves the quarters of both: what they have is in the order of rows.
+[[gnu::always_inline]] inline __m512i larger_quarters(__m512i a, __m512i b) noexcept {
+  return _mm512_max_epu32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
+}
+
+inline void amax_of_rows(const float* x, std::size_t rows, std::size_t columns, float* amax) noexcept {
+  std::size_t r = 0;
+  for (; r + lanes <= rows; r += lanes, x += lanes * columns) {
+    for (std::size_t line = 0; line < lanes * columns; line += lanes) prefetch(x + line);
+    const __m512i a = four_rows_amax(x, columns);
+    const __m512i b = four_rows_amax(x + 4 * columns, columns);
+    const __m512i c = four_rows_amax(x + 8 * columns, columns);
+    const __m512i d = four_rows_amax(x + 12 * columns, columns);
+    const __m512i found = larger_quarters(larger_quarters(a, b), larger_quarters(c, d));
+    _mm512_storeu_si512(amax + r, _mm512_max_epu32(found, _mm512_loadu_si512(amax + r)));
+  }
+  for (; r < rows; ++r, x += columns) {
+    const std::uint32_t found = _mm512_reduce_max_epu32(row_amax(x, columns));
+    if (found > detail::bits_of(amax[r])) amax[r] = detail::float_of(found);
+  }
+}
+
+/// Which lanes hold numbers from 2^-60 to 2^60.
+[[gnu::always_inline]] inline __mmask16 ordinary_in(__m512i bits) noexcept {
+  return _mm512_cmple_epu32_mask(_mm512_sub_epi32(bits, all(0x21800000u)), all(0x3c000000u));
+}
+
+/// numerators / denominators by integers, in the lanes of the mask.
+inline __m512i divided_strictly(__m512i quotients, __m512i numerators, __m512i denominators,
+                                __mmask16 mask) noexcept {
+  alignas(64) std::uint32_t x[lanes];
+  alignas(64) std::uint32_t y[lanes];
+  alignas(64) std::uint32_t q[lanes];
+  _mm512_store_si512(x, numerators);
+  _mm512_store_si512(y, denominators);
+  _mm512_store_si512(q, quotients);
+  for (std::size_t i = 0; i < lanes; ++i)
+    if ((mask >> i & 1) != 0) q[i] = detail::divide(x[i], y[i]);
+  return _mm512_load_si512(q);
+}
+
+/// numerators / denominators: by the hardware where no flag can touch it.
+[[gnu::always_inline]] inline __m512i divided(__m512i x, __m512i y, __mmask16 mask) noexcept {
+  const __m512i quotients =
+      _mm512_castps_si512(_mm512_div_round_ps(_mm512_castsi512_ps(x), _mm512_castsi512_ps(y), to_nearest));
+  const auto sure = static_cast<__mmask16>(ordinary_in(x) & ordinary_in(y) & ordinary_in(quotients));
+  const auto rest = static_cast<__mmask16>(mask & ~sure);
+  if (rest != 0) [[unlikely]]
+    return divided_strictly(quotients, x, y, rest);
+  return quotients;
+}
+
+/// The scale of a half type as one of its numbers; float32 is left as it is.
+[[gnu::always_inline]] inline __m512i rounded_scale(element_type type, __m512i scale) noexcept {
+  const __m512 x = _mm512_castsi512_ps(scale);
+  if (type == element_type::float16)
+    return _mm512_castps_si512(with_one_nan(source<element_type::float16>::rounded(x)));
+  if (type == element_type::bfloat16)
+    return _mm512_castps_si512(with_one_nan(source<element_type::bfloat16>::rounded(x)));
+  return scale;
+}
+
+}  // namespace avx512
+
+/// What `kernel_set<isa::avx512>` calls.
+struct x86_avx512 {
+  static std::uint32_t amax(const float* values, std::size_t n) noexcept {
+    return avx512::amax_of_floats(values, n);
+  }
+
+  static std::uint16_t amax_halves(const void* values, std::size_t n) noexcept {
+    return avx512::amax_of_halves(static_cast<const unsigned char*>(values), n);
+  }
+
+  static void amax_each(const float* values, std::size_t n, float* amax) noexcept {
+    for (std::size_t i = 0; i < n; i += avx512::lanes) {
+      const __mmask16 mask = avx512::first_lanes(n - i);
+      avx512::prefetch(values + i);
+      const __m512i size = avx512::magnitudes(_mm512_maskz_loadu_ps(mask, values + i));
+      _mm512_mask_storeu_epi32(amax + i, mask,
+                               _mm512_max_epu32(size, _mm512_maskz_loadu_epi32(mask, amax + i)));
+    }
+  }
+
+  static void amax_rows(const float* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
+    avx512::amax_of_rows(values, rows, columns, amax);
+  }
+
+  static void scales(float* amax, std::size_t n, const recipe& numbers, element_type rounded) noexcept {
+    const __m512i divisor = avx512::all(detail::bits_of(numbers.divisor));
+    for (std::size_t i = 0; i < n; i += avx512::lanes) {
+      const __mmask16 mask = avx512::first_lanes(n - i);
+      __m512i scale = avx512::all(detail::one_bits);
+      if (detail::magnitude(detail::bits_of(numbers.divisor)) != 0) {
+        scale = avx512::divided(_mm512_maskz_loadu_epi32(mask, amax + i), divisor, mask);
+        scale = avx512::rounded_scale(rounded, scale);
+        scale = _mm512_and_si512(scale, avx512::all(~detail::sign_bit));
+        scale = _mm512_max_epu32(scale, avx512::all(detail::bits_of(numbers.floor)));
+        scale = _mm512_mask_mov_epi32(scale, _mm512_testn_epi32_mask(scale, scale),
+                                      avx512::all(detail::infinity_bits));
+      }
+      _mm512_mask_storeu_epi32(amax + i, mask, scale);
+    }
+  }
+
+  static bool invert(arithmetic how, const float* scales, std::size_t n, float* inverses) noexcept {
+    const __m512i one = avx512::all(detail::one_bits);
+    bool ordinary = true;
+    for (std::size_t i = 0; i < n; i += avx512::lanes) {
+      const __mmask16 mask = avx512::first_lanes(n - i);
+      const __m512i scale = _mm512_mask_loadu_epi32(one, mask, scales + i);
+      const __m512i inverse = avx512::divided(one, scale, mask);
+      const __m512i factor = how == arithmetic::divide ? scale : inverse;
+      ordinary = ordinary && avx512::ordinary_in(factor) == 0xffff;
+      _mm512_mask_storeu_epi32(inverses + i, mask, inverse);
+    }
+    return ordinary;
+  }
+
+  static void repeat(const float* factors, std::size_t rows, std::size_t columns, float* out) noexcept {
+    for (std::size_t r = 0; r < rows; ++r, out += columns) {
+      const __m512 factor = _mm512_set1_ps(factors[r]);
+      for (std::size_t c = 0; c < columns; c += avx512::lanes) _mm512_storeu_ps(out + c, factor);
+    }
+  }
+
+  template <element_type Type, arithmetic How>
+  static void encode_int8(const unsigned char* values, std::size_t n, const factors& by, unsigned char* codes,
+                          bool streams) noexcept {
+    encode<Type, How>(values, n, by, avx512::int8_encoder{}, codes, streams);
+  }
+  template <element_type Type, arithmetic How>
+  static void encode_fp8(const fp8_rounding& format, const unsigned char* values, std::size_t n,
+                         const factors& by, unsigned char* codes, bool streams) noexcept {
+    encode<Type, How>(values, n, by, avx512::fp8_encoder(format), codes, streams);
+  }
+
+  template <dtype D>
+  static void decode(const unsigned char* codes, std::size_t n, const float* scales, bool each, float* values,
+                     bool streams) noexcept {
+    if (each)
+      avx512::decode<D>(codes, n, avx512::each_scale<D>(scales), values, streams);
+    else
+      avx512::decode<D>(codes, n, avx512::one_scale<D>(scales), values, streams);
+  }
+
+  static void finish_streams() noexcept { _mm_sfence(); }
+
+  template <element_type Type>
+  static void widen(const unsigned char* values, std::size_t n, float* floats) noexcept {
+    std::size_t i = 0;
+    for (; i + avx512::lanes <= n; i += avx512::lanes, values += 2 * avx512::lanes) {
+      avx512::prefetch(values);
+      _mm512_storeu_ps(floats + i, avx512::with_one_nan(avx512::source<Type>::load(values)));
+    }
+    if (i == n) return;
+    const __mmask16 mask = avx512::first_lanes(n - i);
+    _mm512_mask_storeu_ps(floats + i, mask, avx512::with_one_nan(avx512::source<Type>::load(values, mask)));
+  }
+
+  template <element_type Type>
+  static void narrow(const float* floats, std::size_t n, unsigned char* values) noexcept {
+    using to = avx512::source<Type>;
+    const __m256i nan = _mm256_set1_epi16(to::stored::codec::nan_code);
+    for (std::size_t i = 0; i < n; i += avx512::lanes) {
+      const __mmask16 mask = avx512::first_lanes(n - i);
+      const __m512 x = _mm512_maskz_loadu_ps(mask, floats + i);
+      _mm256_mask_storeu_epi16(values + i * sizeof(std::uint16_t), mask,
+                               _mm256_mask_mov_epi16(to::narrowed(x), avx512::nan_in(x), nan));
+    }
+  }
+
+  template <element_type Type, arithmetic How>
+  static void round_quotients(const float* values, std::size_t n, const factors& by,
+                              float* quotients) noexcept {
+    if (by.each)
+      round_quotients<Type, How>(values, n, avx512::each_factor(by), quotients);
+    else
+      round_quotients<Type, How>(values, n, avx512::one_factor(by), quotients);
+  }
+
+  static void add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
+                         double& max_abs) noexcept {
+    __m512d errors = _mm512_setzero_pd();
+    __m512d xs = errors;
+    __m512d ys = errors;
+    __m512d products = errors;
+    __m512d largest = errors;
+    constexpr std::size_t step = 8;
+    for (std::size_t i = 0; i < n; i += step) {
+      const auto mask = static_cast<__mmask8>(avx512::first_lanes(n - i));
+      const __m512d a = _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, x + i));
+      const __m512d b = _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, y + i));
+      const __m512d error = _mm512_sub_pd(a, b);
+      errors = _mm512_fmadd_pd(error, error, errors);
+      xs = _mm512_fmadd_pd(a, a, xs);
+      ys = _mm512_fmadd_pd(b, b, ys);
+      products = _mm512_fmadd_pd(a, b, products);
+      largest = _mm512_max_pd(largest, _mm512_abs_pd(error));
+    }
+    sums[0] += _mm512_reduce_add_pd(errors);
+    sums[1] += _mm512_reduce_add_pd(xs);
+    sums[2] += _mm512_reduce_add_pd(ys);
+    sums[3] += _mm512_reduce_add_pd(products);
+    const double found = _mm512_reduce_max_pd(largest);
+    max_abs = found > max_abs ? found : max_abs;
+  }
+
+ private:
+  template <element_type Type, arithmetic How, class Encoder>
+  static void encode(const unsigned char* values, std::size_t n, const factors& by, const Encoder& encoder,
+                     unsigned char* codes, bool streams) noexcept {
+    if (by.each)
+      avx512::encode<Type, How>(values, n, avx512::each_factor(by), encoder, codes, streams);
+    else
+      avx512::encode<Type, How>(values, n, avx512::one_factor(by), encoder, codes, streams);
+  }
+
+  template <element_type Type, arithmetic How, class Factors>
+  static void round_quotients(const float* values, std::size_t n, const Factors& by,
+                              float* quotients) noexcept {
+    constexpr float beyond_halves = 0x1p60F;  // where quotients end: nothing is to overflow on the way
+    for (std::size_t i = 0; i < n; i += avx512::lanes) {
+      const __mmask16 mask = avx512::first_lanes(n - i);
+      const __m512 x = _mm512_maskz_loadu_ps(mask, values + i);
+      const avx512::factor factor = by.at(i, mask);
+      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
+      __m512 limited = x;
+      if constexpr (How == arithmetic::divide)
+        limited = _mm512_range_ps(
+            x, _mm512_mul_round_ps(factor.scale, _mm512_set1_ps(beyond_halves), avx512::to_nearest),
+            avx512::smaller_magnitude);
+      const __m512 rounded = avx512::source<Type>::rounded(avx512::quotient<How>(limited, factor));
+      _mm512_mask_storeu_ps(quotients + i, mask, _mm512_mask_mov_ps(rounded, avx512::nan_in(x), x));
+    }
+  }
+};
+
+template <>
+struct set_of<isa::avx512> {
+  using type = x86_avx512;
+};
+
+}  // namespace PTQ_SET_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+PTQ_TARGET_POP
+PTQ_PRECISE_POP
+
+#endif  // PTQ_NATIVE_X86
+#endif  // PTQ_KERNELS_X86_AVX512_HPP
+
+// ---- ptq/kernels/neon.hpp ----
+
+/// @file neon.hpp The kernels with NEON (Advanced SIMD), which every AArch64 has: the same bits as the
+/// portable ones.
+///
+/// Compilers replace float operations as flags allow them to, and assume that there are no NaN. So here
+/// floats are multiplied, fused and converted, and nothing else: what is compared, clamped or looked at are
+/// their bits.
+#ifndef PTQ_KERNELS_NEON_HPP
+#define PTQ_KERNELS_NEON_HPP
+
+#if PTQ_NATIVE_NEON
+
+#include <arm_neon.h>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+
+PTQ_PRECISE_PUSH
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_SET_BUILD {
+namespace simd {
+
+inline constexpr std::size_t lanes = 4;
+inline constexpr std::size_t block = 16;  // codes of one store
+
+[[gnu::always_inline]] inline uint32x4_t all(std::uint32_t bits) noexcept {
+  return vdupq_n_u32(bits);
+}
+[[gnu::always_inline]] inline float32x4_t floats(uint32x4_t bits) noexcept {
+  return vreinterpretq_f32_u32(bits);
+}
+[[gnu::always_inline]] inline uint32x4_t bits(float32x4_t x) noexcept {
+  return vreinterpretq_u32_f32(x);
+}
+[[gnu::always_inline]] inline const unsigned char* bytes(const void* from) noexcept {
+  return static_cast<const unsigned char*>(from);
+}
+/// 16 bytes of any alignment.
+[[gnu::always_inline]] inline uint32x4_t load_bits(const void* from) noexcept {
+  return vreinterpretq_u32_u8(vld1q_u8(bytes(from)));
+}
+[[gnu::always_inline]] inline uint16x4_t load_words(const void* from) noexcept {
+  return vreinterpret_u16_u8(vld1_u8(bytes(from)));
+}
+[[gnu::always_inline]] inline uint16x8_t load_eight_words(const void* from) noexcept {
+  return vreinterpretq_u16_u8(vld1q_u8(bytes(from)));
+}
+[[gnu::always_inline]] inline void store(void* to, uint32x4_t value) noexcept {
+  vst1q_u8(static_cast<unsigned char*>(to), vreinterpretq_u8_u32(value));
+}
+[[gnu::always_inline]] inline void copy(void* to, const void* from, std::size_t n) noexcept {
+  __builtin_memcpy(to, from, n);
+}
+[[gnu::always_inline]] inline void store_first(float* to, std::size_t n, uint32x4_t value) noexcept {
+  if (n >= lanes)
+    store(to, value);
+  else
+    copy(to, &value, n * sizeof(float));
+}
+[[gnu::always_inline]] inline uint32x4_t magnitudes(float32x4_t x) noexcept {
+  return vandq_u32(bits(x), all(~detail::sign_bit));
+}
+/// All bits of the lanes that hold NaN.
+[[gnu::always_inline]] inline uint32x4_t nan_in(float32x4_t x) noexcept {
+  return vcgtq_u32(magnitudes(x), all(detail::infinity_bits));
+}
+
+/// x / y by an instruction that no flag replaces.
+[[gnu::always_inline]] inline float32x4_t hardware_quotient(float32x4_t x, float32x4_t y) noexcept {
+  float32x4_t result;  // NOLINT(cppcoreguidelines-init-variables): written by the assembly
+  __asm__("fdiv %0.4s, %1.4s, %2.4s" : "=w"(result) : "w"(x), "w"(y));
+  return result;
+}
+
+/// Elements of a type as floats. NaN stays some NaN.
+template <element_type Type>
+struct source;
+
+template <>
+struct source<element_type::float32> {
+  using stored = float;
+  [[gnu::always_inline]] static float32x4_t load(const unsigned char* from) noexcept {
+    return floats(load_bits(from));
+  }
+};
+
+template <>
+struct source<element_type::float16> {
+  using stored = half;
+  [[gnu::always_inline]] static float32x4_t widened(uint16x4_t x) noexcept {
+    return vcvt_f32_f16(vreinterpret_f16_u16(x));
+  }
+  [[gnu::always_inline]] static uint16x4_t narrowed(float32x4_t x) noexcept {
+    return vreinterpret_u16_f16(vcvt_f16_f32(x));
+  }
+  [[gnu::always_inline]] static float32x4_t load(const unsigned char* from) noexcept {
+    return widened(load_words(from));
+  }
+};
+
+template <>
+struct source<element_type::bfloat16> {
+  using stored = bfloat16;
+  [[gnu::always_inline]] static float32x4_t widened(uint16x4_t x) noexcept {
+    return floats(vshll_n_u16(x, 16));
+  }
+  /// To nearest even, but for NaN.
+  [[gnu::always_inline]] static uint16x4_t narrowed(float32x4_t x) noexcept {
+    const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits(x), 16), all(1));
+    return vshrn_n_u32(vaddq_u32(vaddq_u32(bits(x), all(0x7fff)), odd), 16);
+  }
+  [[gnu::always_inline]] static float32x4_t load(const unsigned char* from) noexcept {
+    return widened(load_words(from));
+  }
+};
+
+/// As the portable kernels have it: NaN of a half type is one pattern.
+template <element_type Type>
+[[gnu::always_inline]] inline float32x4_t exact(float32x4_t x) noexcept {
+  if constexpr (Type == element_type::float32) return x;
+  return floats(vbslq_u32(nan_in(x), all(detail::nan_bits), bits(x)));
+}
+
+/// The first n of 4 elements; 0 beyond.
+template <element_type Type>
+[[gnu::always_inline]] inline float32x4_t load_first(const unsigned char* from, std::size_t n) noexcept {
+  constexpr std::size_t size = sizeof(typename source<Type>::stored);
+  if (n >= lanes) return source<Type>::load(from);
+  unsigned char buffer[lanes * size] = {};
+  copy(buffer, from, n * size);
+  return source<Type>::load(buffer);
+}
+[[gnu::always_inline]] inline float32x4_t load_first(const float* from, std::size_t n) noexcept {
+  return load_first<element_type::float32>(bytes(from), n);
+}
+
+/// Calls f(index of the first, count) for every 4 of n elements, and for the rest.
+template <class F>
+[[gnu::always_inline]] inline void in_vectors(std::size_t n, const F& f) noexcept {
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes) f(i, lanes);
+  if (i < n) f(i, n - i);
+}
+
+/// What a vector of quotients is computed with.
+struct factor {
+  float32x4_t scale;
+  float32x4_t inverse;
+};
+
+/// One ordinary factor for all.
+struct one_factor {
+  factor same;
+  [[gnu::always_inline]] explicit one_factor(const factors& by) noexcept
+      : same{vdupq_n_f32(*by.scales), vdupq_n_f32(*by.inverses)} {}
+  [[gnu::always_inline]] factor at(std::size_t) const noexcept { return same; }
+  [[gnu::always_inline]] one_factor first_of(std::size_t, std::size_t, float*) const noexcept {
+    return *this;
+  }
+};
+
+/// An ordinary factor an element.
+struct each_factor {
+  const float* scales;
+  const float* inverses;
+  [[gnu::always_inline]] explicit each_factor(const factors& by) noexcept
+      : scales(by.scales), inverses(by.inverses) {}
+  [[gnu::always_inline]] factor at(std::size_t i) const noexcept {
+    return {vld1q_f32(scales + i), vld1q_f32(inverses + i)};
+  }
+  /// Some of them, in a buffer of two blocks, with 1 behind them.
+  [[gnu::always_inline]] each_factor first_of(std::size_t at, std::size_t n, float* buffer) const noexcept {
+    for (std::size_t i = 0; i < 2 * block; ++i) buffer[i] = 1;
+    copy(buffer, scales + at, n * sizeof(float));
+    copy(buffer + block, inverses + at, n * sizeof(float));
+    return each_factor({buffer, buffer + block, true});
+  }
+};
+
+/// The quotient, correctly rounded, of values that a dtype does not round to 0 or saturate; NaN of NaN. The
+/// division is Markstein's: the residual of a product by the reciprocal corrects it. Of products beyond
+/// 2^60, which may be infinite, it is that of 2^60, so that the sum is no less and keeps its sign.
+template <arithmetic How>
+[[gnu::always_inline]] inline float32x4_t quotient(float32x4_t x, const factor& by) noexcept {
+  const float32x4_t product = vmulq_f32(x, by.inverse);
+  if constexpr (How == arithmetic::multiply_by_reciprocal) return product;
+  constexpr std::uint32_t most = 0x5d800000u;
+  const int32x4_t below = vminq_s32(vreinterpretq_s32_f32(product), vdupq_n_s32(most));
+  const float32x4_t guess = floats(vminq_u32(vreinterpretq_u32_s32(below), all(detail::sign_bit | most)));
+  const float32x4_t residual = vfmsq_f32(x, guess, by.scale);
+  return vfmaq_f32(guess, residual, by.inverse);
+}
+
+/// Four vectors of numbers.
+struct sixteen {
+  float32x4_t a, b, c, d;
+};
+
+/// The low bytes of four vectors.
+[[gnu::always_inline]] inline uint8x16_t low_bytes(uint32x4_t a, uint32x4_t b, uint32x4_t c,
+                                                   uint32x4_t d) noexcept {
+  const uint16x8_t ab = vuzp1q_u16(vreinterpretq_u16_u32(a), vreinterpretq_u16_u32(b));
+  const uint16x8_t cd = vuzp1q_u16(vreinterpretq_u16_u32(c), vreinterpretq_u16_u32(d));
+  return vuzp1q_u8(vreinterpretq_u8_u16(ab), vreinterpretq_u8_u16(cd));
+}
+
+/// The high bytes of four vectors.
+[[gnu::always_inline]] inline uint8x16_t high_bytes(const sixteen& x) noexcept {
+  const uint16x8_t ab = vuzp2q_u16(vreinterpretq_u16_f32(x.a), vreinterpretq_u16_f32(x.b));
+  const uint16x8_t cd = vuzp2q_u16(vreinterpretq_u16_f32(x.c), vreinterpretq_u16_f32(x.d));
+  return vuzp2q_u8(vreinterpretq_u8_u16(ab), vreinterpretq_u8_u16(cd));
+}
+
+/// Conversion to integers saturates, and makes 0 of NaN; so does the way from 32 to 8 bits.
+struct int8_encoder {
+  [[gnu::always_inline]] static uint8x16_t encode(const sixteen& /*values*/,
+                                                  const sixteen& quotients) noexcept {
+    const int16x8_t low =
+        vqmovn_high_s32(vqmovn_s32(vcvtnq_s32_f32(quotients.a)), vcvtnq_s32_f32(quotients.b));
+    const int16x8_t high =
+        vqmovn_high_s32(vqmovn_s32(vcvtnq_s32_f32(quotients.c)), vcvtnq_s32_f32(quotients.d));
+    return vreinterpretq_u8_s8(vqmovn_high_s16(vqmovn_s16(low), high));
+  }
+};
+
+/// The formats of 8 bits: see `fp8_rounding`.
+struct fp8_encoder {
+  uint32x4_t limit;
+  uint32x4_t first_normal;
+  float32x4_t up;
+  int32x4_t drop;  // to the left
+  uint8x16_t nan;
+
+  [[gnu::always_inline]] explicit fp8_encoder(const fp8_rounding& by) noexcept
+      : limit(all(detail::bits_of(by.limit))),
+        first_normal(all(by.first_normal)),
+        up(vdupq_n_f32(by.up)),
+        drop(vdupq_n_s32(-static_cast<std::int32_t>(by.drop))),
+        nan(vdupq_n_u8(by.nan_code)) {}
+
+  /// Codes in the low 7 bits, without their signs. NaN becomes the largest number.
+  [[gnu::always_inline]] uint32x4_t rounded(uint32x4_t size) const noexcept {
+    const uint32x4_t value = vminq_u32(size, limit);
+    const uint32x4_t power = vandq_u32(vmaxq_u32(value, first_normal), all(detail::infinity_bits));
+    const uint32x4_t sum = bits(vfmaq_f32(floats(value), floats(power), up));
+    return vaddq_u32(sum, vshlq_u32(sum, drop));
+  }
+
+  [[gnu::always_inline]] uint8x16_t encode(const sixteen& values, const sixteen& quotients) const noexcept {
+    const uint32x4_t a = magnitudes(quotients.a);
+    const uint32x4_t b = magnitudes(quotients.b);
+    const uint32x4_t c = magnitudes(quotients.c);
+    const uint32x4_t d = magnitudes(quotients.d);
+    const uint8x16_t sizes = low_bytes(rounded(a), rounded(b), rounded(c), rounded(d));
+    const uint8x16_t codes = vbslq_u8(vdupq_n_u8(0x80), high_bytes(values), sizes);
+    const uint32x4_t infinity = all(detail::infinity_bits);
+    return vbslq_u8(low_bytes(vcgtq_u32(a, infinity), vcgtq_u32(b, infinity), vcgtq_u32(c, infinity),
+                              vcgtq_u32(d, infinity)),
+                    nan, codes);
+  }
+};
+
+/// 16 codes of 16 floats.
+template <arithmetic How, class Encoder, class Factors>
+[[gnu::always_inline]] inline uint8x16_t encode_block(const unsigned char* x, const Encoder& encoder,
+                                                      const Factors& factors, std::size_t at) noexcept {
+  using from = source<element_type::float32>;
+  const sixteen values{from::load(x), from::load(x + 16), from::load(x + 32), from::load(x + 48)};
+  const sixteen quotients{quotient<How>(values.a, factors.at(at)),
+                          quotient<How>(values.b, factors.at(at + lanes)),
+                          quotient<How>(values.c, factors.at(at + 2 * lanes)),
+                          quotient<How>(values.d, factors.at(at + 3 * lanes))};
+  return encoder.encode(values, quotients);
+}
+
+/// Codes of floats of any alignment. One body for all formats of 8 bits.
+template <arithmetic How, class Encoder, class Factors>
+[[gnu::noinline]] inline void encode(const unsigned char* values, std::size_t n, const Encoder& encoder_of,
+                                     const Factors& factors_of, unsigned char* codes) noexcept {
+  const Encoder encoder = encoder_of;  // in registers: codes might lie anywhere
+  const Factors factors = factors_of;
+  std::size_t i = 0;
+  for (; i + block <= n; i += block)
+    vst1q_u8(codes + i, encode_block<How>(values + i * sizeof(float), encoder, factors, i));
+  if (i == n) return;
+  alignas(16) unsigned char value_buffer[block * sizeof(float)] = {};
+  alignas(16) float factor_buffer[2 * block];
+  alignas(16) unsigned char code_buffer[block];
+  copy(value_buffer, values + i * sizeof(float), (n - i) * sizeof(float));
+  encode<How>(static_cast<const unsigned char*>(value_buffer), block, encoder,
+              factors.first_of(i, n - i, static_cast<float*>(factor_buffer)),
+              static_cast<unsigned char*>(code_buffer));
+  copy(codes + i, code_buffer, n - i);
+}
+
+/// 16 codes as floats.
+struct int8_decoder {
+  [[gnu::always_inline]] static sixteen decode(int8x16_t codes) noexcept {
+    const int16x8_t low = vmovl_s8(vget_low_s8(codes));
+    const int16x8_t high = vmovl_high_s8(codes);
+    return {vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))), vcvtq_f32_s32(vmovl_high_s16(low)),
+            vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))), vcvtq_f32_s32(vmovl_high_s16(high))};
+  }
+};
+
+/// Through binary16, which has the mantissa bits of all and the exponents of some, up to a power of two. All
+/// codes of NaN are one.
+struct fp8_decoder {
+  int16x8_t up;        // places to the left
+  uint16x8_t kept;     // less the second sign that comes of widening, where there is room for it
+  uint16x8_t largest;  // magnitude that is a number, or infinity
+
+  [[gnu::always_inline]] float16x8_t halves(int16x8_t codes) const noexcept {
+    const uint16x8_t numbers = vandq_u16(vreinterpretq_u16_s16(vshlq_s16(codes, up)), kept);
+    const uint16x8_t nan = vcgtq_u16(vandq_u16(numbers, vdupq_n_u16(0x7fff)), largest);
+    return vreinterpretq_f16_u16(vbslq_u16(nan, vdupq_n_u16(0x7e00), numbers));
+  }
+  [[gnu::always_inline]] sixteen decode(int8x16_t codes) const noexcept {
+    const float16x8_t low = halves(vmovl_s8(vget_low_s8(codes)));
+    const float16x8_t high = halves(vmovl_high_s8(codes));
+    return {vcvt_f32_f16(vget_low_f16(low)), vcvt_high_f32_f16(low), vcvt_f32_f16(vget_low_f16(high)),
+            vcvt_high_f32_f16(high)};
+  }
+};
+
+template <dtype D>
+[[gnu::always_inline]] inline auto make_decoder() noexcept {
+  if constexpr (std::same_as<D, int8>)
+    return int8_decoder();
+  else if constexpr (std::same_as<D, fp8_e4m3fn>)
+    return fp8_decoder{vdupq_n_s16(7), vdupq_n_u16(0xbfff), vdupq_n_u16(0x3f00)};
+  else
+    return fp8_decoder{vdupq_n_s16(8), vdupq_n_u16(0xffff), vdupq_n_u16(0x7c00)};
+}
+
+/// What the decoder's numbers are to be multiplied by.
+template <dtype D>
+inline constexpr float power = std::same_as<D, fp8_e4m3fn> ? 256.0F : 1.0F;
+
+/// A scale times the decoder's power.
+struct one_scale {
+  float32x4_t same;
+  [[gnu::always_inline]] float32x4_t at(std::size_t) const noexcept { return same; }
+  [[gnu::always_inline]] one_scale first_of(std::size_t, std::size_t, float*) const noexcept { return *this; }
+};
+
+/// A scale a code.
+struct each_scale {
+  const float* scales;
+  float32x4_t power;
+  [[gnu::always_inline]] float32x4_t at(std::size_t i) const noexcept {
+    return vmulq_f32(vld1q_f32(scales + i), power);
+  }
+  [[gnu::always_inline]] each_scale first_of(std::size_t at, std::size_t n, float* buffer) const noexcept {
+    for (std::size_t i = 0; i < block; ++i) buffer[i] = 1;
+    copy(buffer, scales + at, n * sizeof(float));
+    return {buffer, power};
+  }
+};
+
+template <class Decoder, class Scales>
+[[gnu::noinline]] inline void decode(const unsigned char* codes, std::size_t n, const Decoder& decoder_of,
+                                     const Scales& scales_of, float* values) noexcept {
+  const Decoder decoder = decoder_of;  // in registers, as above
+  const Scales scales = scales_of;
+  std::size_t i = 0;
+  for (; i + block <= n; i += block) {
+    const sixteen found = decoder.decode(vreinterpretq_s8_u8(vld1q_u8(codes + i)));
+    vst1q_f32(values + i, vmulq_f32(found.a, scales.at(i)));
+    vst1q_f32(values + i + lanes, vmulq_f32(found.b, scales.at(i + lanes)));
+    vst1q_f32(values + i + 2 * lanes, vmulq_f32(found.c, scales.at(i + 2 * lanes)));
+    vst1q_f32(values + i + 3 * lanes, vmulq_f32(found.d, scales.at(i + 3 * lanes)));
+  }
+  if (i == n) return;
+  alignas(16) unsigned char code_buffer[block] = {};
+  alignas(16) float scale_buffer[block];
+  alignas(16) float value_buffer[block];
+  copy(code_buffer, codes + i, n - i);
+  decode(static_cast<const unsigned char*>(code_buffer), block, decoder,
+         scales.first_of(i, n - i, static_cast<float*>(scale_buffer)), static_cast<float*>(value_buffer));
+  copy(values + i, value_buffer, (n - i) * sizeof(float));
+}
+
+/// The largest of the magnitudes of 8 half numbers a vector: as numbers they have the order of integers.
+[[gnu::always_inline]] inline std::uint16_t amax_of_halves(const unsigned char* x, std::size_t n) noexcept {
+  const uint16x8_t size = vdupq_n_u16(0x7fff);
+  uint16x8_t a = vdupq_n_u16(0);
+  uint16x8_t b = a;
+  std::size_t i = 0;
+  for (; i + 16 <= n; i += 16, x += 32) {
+    a = vmaxq_u16(a, vandq_u16(load_eight_words(x), size));
+    b = vmaxq_u16(b, vandq_u16(load_eight_words(x + 16), size));
+  }
+  alignas(16) unsigned char rest[32] = {};
+  copy(rest, x, (n - i) * sizeof(std::uint16_t));
+  a = vmaxq_u16(a, vandq_u16(load_eight_words(rest), size));
+  b = vmaxq_u16(b, vandq_u16(load_eight_words(rest + 16), size));
+  return vmaxvq_u16(vmaxq_u16(a, b));
+}
+
+[[gnu::always_inline]] inline std::uint32_t amax_of_floats(const unsigned char* x, std::size_t n) noexcept {
+  using from = source<element_type::float32>;
+  uint32x4_t a = all(0);
+  uint32x4_t b = a;
+  uint32x4_t c = a;
+  uint32x4_t d = a;
+  std::size_t i = 0;
+  for (; i + 16 <= n; i += 16, x += 64) {
+    a = vmaxq_u32(a, magnitudes(from::load(x)));
+    b = vmaxq_u32(b, magnitudes(from::load(x + 16)));
+    c = vmaxq_u32(c, magnitudes(from::load(x + 32)));
+    d = vmaxq_u32(d, magnitudes(from::load(x + 48)));
+  }
+  for (; i < n; i += lanes, x += 16)
+    a = vmaxq_u32(a, magnitudes(load_first<element_type::float32>(x, n - i)));
+  return vmaxvq_u32(vmaxq_u32(vmaxq_u32(a, b), vmaxq_u32(c, d)));
+}
+
+/// The magnitudes of a row of 1 or more values, the larger of those that share a lane.
+[[gnu::always_inline]] inline uint32x4_t row_amax(const float* x, std::size_t columns) noexcept {
+  if (columns < lanes) return magnitudes(load_first(x, columns));
+  // The last vector ends with the row, and may have some values of the one before again.
+  uint32x4_t seen = magnitudes(vld1q_f32(x + (columns - lanes)));
+  for (std::size_t i = 0; i + lanes < columns; i += lanes)
+    seen = vmaxq_u32(seen, magnitudes(vld1q_f32(x + i)));
+  return seen;
+}
+
+inline void amax_of_rows(const float* x, std::size_t rows, std::size_t columns, float* amax) noexcept {
+  std::size_t r = 0;
+  for (; r + lanes <= rows; r += lanes, x += lanes * columns) {
+    const uint32x4_t ab = vpmaxq_u32(row_amax(x, columns), row_amax(x + columns, columns));
+    const uint32x4_t cd = vpmaxq_u32(row_amax(x + 2 * columns, columns), row_amax(x + 3 * columns, columns));
+    store(amax + r, vmaxq_u32(vpmaxq_u32(ab, cd), load_bits(amax + r)));
+  }
+  for (; r < rows; ++r, x += columns) {
+    const std::uint32_t found = vmaxvq_u32(row_amax(x, columns));
+    if (found > detail::bits_of(amax[r])) amax[r] = detail::float_of(found);
+  }
+}
+
+/// All bits of the lanes that hold numbers from 2^-60 to 2^60.
+[[gnu::always_inline]] inline uint32x4_t ordinary_in(uint32x4_t x) noexcept {
+  return vcleq_u32(vsubq_u32(x, all(0x21800000u)), all(0x3c000000u));
+}
+
+/// Whether the first n lanes of a mask are set.
+[[gnu::always_inline]] inline bool are_set(uint32x4_t mask, std::size_t n) noexcept {
+  const std::uint32_t numbers[lanes] = {0, 1, 2, 3};
+  const auto count = static_cast<std::uint32_t>(n < lanes ? n : lanes);
+  return vminvq_u32(vorrq_u32(mask, vcgeq_u32(vld1q_u32(numbers), all(count)))) != 0;
+}
+
+/// numerators / denominators by integers, in the first n lanes.
+inline uint32x4_t divided_strictly(uint32x4_t numerators, uint32x4_t denominators, std::size_t n) noexcept {
+  std::uint32_t x[lanes];
+  std::uint32_t y[lanes];
+  vst1q_u32(x, numerators);
+  vst1q_u32(y, denominators);
+  for (std::size_t i = 0; i < lanes && i < n; ++i) x[i] = detail::divide(x[i], y[i]);
+  return vld1q_u32(x);
+}
+
+/// numerators / denominators of the first n lanes.
+[[gnu::always_inline]] inline uint32x4_t divided(uint32x4_t x, uint32x4_t y, std::size_t n) noexcept {
+  const uint32x4_t quotients = bits(hardware_quotient(floats(x), floats(y)));
+  const uint32x4_t sure = vandq_u32(ordinary_in(quotients), vandq_u32(ordinary_in(x), ordinary_in(y)));
+  if (!are_set(sure, n)) [[unlikely]]
+    return divided_strictly(x, y, n);
+  return quotients;
+}
+
+/// Rounded to a half type and back; NaN stays some NaN.
+template <element_type Type>
+[[gnu::always_inline]] inline float32x4_t rounded(float32x4_t x) noexcept {
+  if constexpr (Type == element_type::float32)
+    return x;
+  else
+    return source<Type>::widened(source<Type>::narrowed(x));
+}
+
+/// The scale of a half type as one of its numbers; float32 is left as it is.
+[[gnu::always_inline]] inline uint32x4_t rounded_scale(element_type type, uint32x4_t scale) noexcept {
+  if (type == element_type::float16)
+    return bits(exact<element_type::float16>(rounded<element_type::float16>(floats(scale))));
+  if (type == element_type::bfloat16)
+    return bits(exact<element_type::bfloat16>(rounded<element_type::bfloat16>(floats(scale))));
+  return scale;
+}
+
+/// Sums of errors of two values at a time.
+struct error_sums {
+  float64x2_t errors = vdupq_n_f64(0);
+  float64x2_t xs = errors;
+  float64x2_t ys = errors;
+  float64x2_t products = errors;
+  float64x2_t largest = errors;
+
+  [[gnu::always_inline]] void add(float64x2_t x, float64x2_t y) noexcept {
+    const float64x2_t error = vsubq_f64(x, y);
+    errors = vfmaq_f64(errors, error, error);
+    xs = vfmaq_f64(xs, x, x);
+    ys = vfmaq_f64(ys, y, y);
+    products = vfmaq_f64(products, x, y);
+    largest = vmaxq_f64(largest, vabsq_f64(error));
+  }
+};
+
+}  // namespace simd
+
+/// What `kernel_set<isa::neon>` calls. Nothing is streamed here.
+struct neon {
+  static std::uint32_t amax(const float* values, std::size_t n) noexcept {
+    return simd::amax_of_floats(simd::bytes(values), n);
+  }
+
+  static std::uint16_t amax_halves(const void* values, std::size_t n) noexcept {
+    return simd::amax_of_halves(simd::bytes(values), n);
+  }
+
+  static void amax_each(const float* values, std::size_t n, float* amax) noexcept {
+    simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+      const uint32x4_t size = simd::magnitudes(simd::load_first(values + i, count));
+      const uint32x4_t seen = simd::bits(simd::load_first(amax + i, count));
+      simd::store_first(amax + i, count, vmaxq_u32(size, seen));
+    });
+  }
+
+  static void amax_rows(const float* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
+    simd::amax_of_rows(values, rows, columns, amax);
+  }
+
+  static void scales(float* amax, std::size_t n, const recipe& numbers, element_type rounded) noexcept {
+    const uint32x4_t divisor = simd::all(detail::bits_of(numbers.divisor));
+    simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+      uint32x4_t scale = simd::all(detail::one_bits);
+      if (detail::magnitude(detail::bits_of(numbers.divisor)) != 0) {
+        scale = simd::divided(simd::bits(simd::load_first(amax + i, count)), divisor, count);
+        scale = simd::rounded_scale(rounded, scale);
+        scale = vandq_u32(scale, simd::all(~detail::sign_bit));
+        scale = vmaxq_u32(scale, simd::all(detail::bits_of(numbers.floor)));
+        scale = vbslq_u32(vceqq_u32(scale, simd::all(0)), simd::all(detail::infinity_bits), scale);
+      }
+      simd::store_first(amax + i, count, scale);
+    });
+  }
+
+  static bool invert(arithmetic how, const float* scales, std::size_t n, float* inverses) noexcept {
+    bool ordinary = true;
+    simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+      const uint32x4_t scale = simd::bits(simd::load_first(scales + i, count));
+      const uint32x4_t inverse = simd::divided(simd::all(detail::one_bits), scale, count);
+      const uint32x4_t factor = how == arithmetic::divide ? scale : inverse;
+      ordinary = ordinary && simd::are_set(simd::ordinary_in(factor), count);
+      simd::store_first(inverses + i, count, inverse);
+    });
+    return ordinary;
+  }
+
+  static void repeat(const float* factors, std::size_t rows, std::size_t columns, float* out) noexcept {
+    for (std::size_t r = 0; r < rows; ++r, out += columns) {
+      const float32x4_t factor = vdupq_n_f32(factors[r]);
+      for (std::size_t c = 0; c < columns; c += simd::lanes) vst1q_f32(out + c, factor);
+    }
+  }
+
+  template <element_type Type, arithmetic How>
+  static void encode_int8(const unsigned char* values, std::size_t n, const factors& by, unsigned char* codes,
+                          bool /*streams*/) noexcept {
+    encode<Type, How>(values, n, simd::int8_encoder{}, by, codes);
+  }
+  template <element_type Type, arithmetic How>
+  static void encode_fp8(const fp8_rounding& format, const unsigned char* values, std::size_t n,
+                         const factors& by, unsigned char* codes, bool /*streams*/) noexcept {
+    encode<Type, How>(values, n, simd::fp8_encoder(format), by, codes);
+  }
+
+  template <dtype D>
+  static void decode(const unsigned char* codes, std::size_t n, const float* scales, bool each, float* values,
+                     bool /*streams*/) noexcept {
+    const float32x4_t power = vdupq_n_f32(simd::power<D>);
+    if (each)
+      simd::decode(codes, n, simd::make_decoder<D>(), simd::each_scale{scales, power}, values);
+    else
+      simd::decode(codes, n, simd::make_decoder<D>(), simd::one_scale{vmulq_f32(vdupq_n_f32(*scales), power)},
+                   values);
+  }
+
+  static void finish_streams() noexcept {}
+
+  template <element_type Type>
+  static void widen(const unsigned char* values, std::size_t n, float* floats) noexcept {
+    simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+      const float32x4_t x = simd::load_first<Type>(values + i * sizeof(std::uint16_t), count);
+      simd::store_first(floats + i, count, simd::bits(simd::exact<Type>(x)));
+    });
+  }
+
+  template <element_type Type>
+  static void narrow(const float* floats, std::size_t n, unsigned char* values) noexcept {
+    using to = simd::source<Type>;
+    const uint16x4_t nan = vdup_n_u16(to::stored::codec::nan_code);
+    simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+      const float32x4_t x = simd::load_first(floats + i, count);
+      const uint16x4_t found = vbsl_u16(vmovn_u32(simd::nan_in(x)), nan, to::narrowed(x));
+      simd::copy(values + i * sizeof(std::uint16_t), &found, count * sizeof(std::uint16_t));
+    });
+  }
+
+  template <element_type Type, arithmetic How>
+  static void round_quotients(const float* values, std::size_t n, const factors& by,
+                              float* quotients) noexcept {
+    simd::factor factor = simd::one_factor(by).same;
+    simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+      if (by.each)
+        factor = {simd::load_first(by.scales + i, count), simd::load_first(by.inverses + i, count)};
+      const float32x4_t x = simd::load_first(values + i, count);
+      const float32x4_t found = simd::rounded<Type>(simd::quotient<How>(x, factor));
+      const uint32x4_t with_sign = vbslq_u32(simd::all(detail::sign_bit), simd::bits(x), simd::bits(found));
+      simd::store_first(quotients + i, count, vbslq_u32(simd::nan_in(x), simd::bits(x), with_sign));
+    });
+  }
+
+  static void add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
+                         double& max_abs) noexcept {
+    simd::error_sums low;
+    simd::error_sums high;
+    simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+      const float32x4_t a = simd::load_first(x + i, count);
+      const float32x4_t b = simd::load_first(y + i, count);
+      low.add(vcvt_f64_f32(vget_low_f32(a)), vcvt_f64_f32(vget_low_f32(b)));
+      high.add(vcvt_high_f64_f32(a), vcvt_high_f64_f32(b));
+    });
+    sums[0] += vaddvq_f64(vaddq_f64(low.errors, high.errors));
+    sums[1] += vaddvq_f64(vaddq_f64(low.xs, high.xs));
+    sums[2] += vaddvq_f64(vaddq_f64(low.ys, high.ys));
+    sums[3] += vaddvq_f64(vaddq_f64(low.products, high.products));
+    const double largest = vmaxvq_f64(vmaxq_f64(low.largest, high.largest));
+    if (largest > max_abs) max_abs = largest;
+  }
+
+ private:
+  static constexpr std::size_t at_once = 256;
+
+  /// Halves go through a buffer.
+  template <element_type Type, arithmetic How, class Encoder>
+  static void encode(const unsigned char* values, std::size_t n, const Encoder& encoder, const factors& by,
+                     unsigned char* codes) noexcept {
+    if constexpr (Type == element_type::float32) {
+      if (by.each)
+        simd::encode<How>(values, n, encoder, simd::each_factor(by), codes);
+      else
+        simd::encode<How>(values, n, encoder, simd::one_factor(by), codes);
+    } else {
+      float buffer[at_once];
+      for (std::size_t first = 0; first < n; first += at_once) {
+        const std::size_t size = n - first < at_once ? n - first : at_once;
+        widen<Type>(values + first * sizeof(std::uint16_t), size, static_cast<float*>(buffer));
+        encode<element_type::float32, How>(simd::bytes(buffer), size, encoder, by.from(first), codes + first);
+      }
+    }
+  }
+};
+
+template <>
+struct set_of<isa::neon> {
+  using type = neon;
+};
+
+}  // namespace PTQ_SET_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+PTQ_PRECISE_POP
+
+#endif  // PTQ_NATIVE_NEON
+#endif  // PTQ_KERNELS_NEON_HPP
+
+// ---- ptq/kernels/set_doors.hpp ----
+
+/// @file set_doors.hpp The bodies of `kernel_set`: what is known at run time only is chosen here, once for
+/// all instruction sets.
+#ifndef PTQ_KERNELS_SET_DOORS_HPP
+#define PTQ_KERNELS_SET_DOORS_HPP
+
+#if PTQ_NATIVE
+
+#include <cstddef>
+#include <cstdint>
+
+#if PTQ_HAS_SET_BODIES && PTQ_NATIVE_X86
+#elif PTQ_HAS_SET_BODIES && PTQ_NATIVE_NEON
+#endif
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_SET_BUILD {
+
+#if PTQ_HAS_SET_BODIES
+
+namespace doors {
+
+inline unsigned char* bytes(void* memory) noexcept {
+  return static_cast<unsigned char*>(memory);
+}
+inline const unsigned char* bytes(const void* memory) noexcept {
+  return static_cast<const unsigned char*>(memory);
+}
+
+template <class Set, element_type Type>
+void encode_int8(arithmetic how, const void* values, std::size_t n, const factors& by, void* codes,
+                 bool streams) noexcept {
+  if (how == arithmetic::divide)
+    Set::template encode_int8<Type, arithmetic::divide>(bytes(values), n, by, bytes(codes), streams);
+  else
+    Set::template encode_int8<Type, arithmetic::multiply_by_reciprocal>(bytes(values), n, by, bytes(codes),
+                                                                        streams);
+}
+
+template <class Set, element_type Type>
+void encode_fp8(const fp8_rounding& format, arithmetic how, const void* values, std::size_t n,
+                const factors& by, void* codes, bool streams) noexcept {
+  if (how == arithmetic::divide)
+    Set::template encode_fp8<Type, arithmetic::divide>(format, bytes(values), n, by, bytes(codes), streams);
+  else
+    Set::template encode_fp8<Type, arithmetic::multiply_by_reciprocal>(format, bytes(values), n, by,
+                                                                       bytes(codes), streams);
+}
+
+/// Calls f.operator()<Type>() with a half type.
+template <class F>
+void with_half(element_type type, const F& f) noexcept {
+  if (type == element_type::float16)
+    f.template operator()<element_type::float16>();
+  else
+    f.template operator()<element_type::bfloat16>();
+}
+
+}  // namespace doors
+
+template <isa Which>
+std::uint32_t kernel_set<Which>::amax(const float* values, std::size_t n) noexcept {
+  return set_of<Which>::type::amax(values, n);
+}
+template <isa Which>
+std::uint16_t kernel_set<Which>::amax_halves(const void* values, std::size_t n) noexcept {
+  return set_of<Which>::type::amax_halves(values, n);
+}
+template <isa Which>
+void kernel_set<Which>::amax_each(const float* values, std::size_t n, float* amax) noexcept {
+  set_of<Which>::type::amax_each(values, n, amax);
+}
+template <isa Which>
+void kernel_set<Which>::amax_rows(const float* values, std::size_t rows, std::size_t columns,
+                                  float* amax) noexcept {
+  set_of<Which>::type::amax_rows(values, rows, columns, amax);
+}
+
+template <isa Which>
+void kernel_set<Which>::scales(float* amax_then_scales, std::size_t n, const recipe& numbers,
+                               element_type source) noexcept {
+  const bool rounds = numbers.halves != half_rounding::nothing;
+  set_of<Which>::type::scales(amax_then_scales, n, numbers, rounds ? source : element_type::float32);
+}
+template <isa Which>
+bool kernel_set<Which>::invert(arithmetic how, const float* scales, std::size_t n, float* inverses) noexcept {
+  return set_of<Which>::type::invert(how, scales, n, inverses);
+}
+template <isa Which>
+void kernel_set<Which>::repeat(const float* factors, std::size_t rows, std::size_t columns,
+                               float* out) noexcept {
+  set_of<Which>::type::repeat(factors, rows, columns, out);
+}
+
+template <isa Which>
+void kernel_set<Which>::encode_int8(arithmetic how, const float* values, std::size_t n, const factors& by,
+                                    void* codes, bool streams) noexcept {
+  doors::encode_int8<typename set_of<Which>::type, element_type::float32>(how, values, n, by, codes, streams);
+}
+template <isa Which>
+void kernel_set<Which>::encode_int8(arithmetic how, element_type type, const void* halves, std::size_t n,
+                                    const factors& by, void* codes, bool streams) noexcept {
+  doors::with_half(type, [&]<element_type Type>() {
+    doors::encode_int8<typename set_of<Which>::type, Type>(how, halves, n, by, codes, streams);
+  });
+}
+template <isa Which>
+void kernel_set<Which>::encode_e4m3fn(arithmetic how, const float* values, std::size_t n, const factors& by,
+                                      void* codes, bool streams) noexcept {
+  doors::encode_fp8<typename set_of<Which>::type, element_type::float32>(fp8_rounding_of<fp8_e4m3fn>, how,
+                                                                         values, n, by, codes, streams);
+}
+template <isa Which>
+void kernel_set<Which>::encode_e4m3fn(arithmetic how, element_type type, const void* halves, std::size_t n,
+                                      const factors& by, void* codes, bool streams) noexcept {
+  doors::with_half(type, [&]<element_type Type>() {
+    doors::encode_fp8<typename set_of<Which>::type, Type>(fp8_rounding_of<fp8_e4m3fn>, how, halves, n, by,
+                                                          codes, streams);
+  });
+}
+template <isa Which>
+void kernel_set<Which>::encode_e5m2(arithmetic how, const float* values, std::size_t n, const factors& by,
+                                    void* codes, bool streams) noexcept {
+  doors::encode_fp8<typename set_of<Which>::type, element_type::float32>(fp8_rounding_of<fp8_e5m2>, how,
+                                                                         values, n, by, codes, streams);
+}
+template <isa Which>
+void kernel_set<Which>::encode_e5m2(arithmetic how, element_type type, const void* halves, std::size_t n,
+                                    const factors& by, void* codes, bool streams) noexcept {
+  doors::with_half(type, [&]<element_type Type>() {
+    doors::encode_fp8<typename set_of<Which>::type, Type>(fp8_rounding_of<fp8_e5m2>, how, halves, n, by,
+                                                          codes, streams);
+  });
+}
+
+template <isa Which>
+void kernel_set<Which>::decode_int8(const void* codes, std::size_t n, const float* scales, bool each,
+                                    float* values, bool streams) noexcept {
+  set_of<Which>::type::template decode<int8>(doors::bytes(codes), n, scales, each, values, streams);
+}
+template <isa Which>
+void kernel_set<Which>::decode_e4m3fn(const void* codes, std::size_t n, const float* scales, bool each,
+                                      float* values, bool streams) noexcept {
+  set_of<Which>::type::template decode<fp8_e4m3fn>(doors::bytes(codes), n, scales, each, values, streams);
+}
+template <isa Which>
+void kernel_set<Which>::decode_e5m2(const void* codes, std::size_t n, const float* scales, bool each,
+                                    float* values, bool streams) noexcept {
+  set_of<Which>::type::template decode<fp8_e5m2>(doors::bytes(codes), n, scales, each, values, streams);
+}
+
+template <isa Which>
+void kernel_set<Which>::finish_streams() noexcept {
+  set_of<Which>::type::finish_streams();
+}
+
+template <isa Which>
+void kernel_set<Which>::widen(element_type type, const void* values, std::size_t n, float* floats) noexcept {
+  doors::with_half(type, [&]<element_type Type>() {
+    set_of<Which>::type::template widen<Type>(doors::bytes(values), n, floats);
+  });
+}
+template <isa Which>
+void kernel_set<Which>::narrow(element_type type, const float* floats, std::size_t n, void* values) noexcept {
+  doors::with_half(type, [&]<element_type Type>() {
+    set_of<Which>::type::template narrow<Type>(floats, n, doors::bytes(values));
+  });
+}
+template <isa Which>
+void kernel_set<Which>::round_quotients(element_type type, arithmetic how, const float* values, std::size_t n,
+                                        const factors& by, float* quotients) noexcept {
+  using set = typename set_of<Which>::type;
+  doors::with_half(type, [&]<element_type Type>() {
+    if (how == arithmetic::divide)
+      set::template round_quotients<Type, arithmetic::divide>(values, n, by, quotients);
+    else
+      set::template round_quotients<Type, arithmetic::multiply_by_reciprocal>(values, n, by, quotients);
+  });
+}
+
+template <isa Which>
+void kernel_set<Which>::add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
+                                   double& max_abs) noexcept {
+  set_of<Which>::type::add_errors(x, y, n, sums, max_abs);
+}
+
+#endif  // PTQ_HAS_SET_BODIES
+
+// One translation unit has them for all.
+#if defined(PTQ_KERNEL_SOURCES)
+#define PTQ_SHARED_SET(which) template struct kernel_set<which>
+#elif defined(PTQ_SEPARATE_KERNELS)
+#define PTQ_SHARED_SET(which) extern template struct kernel_set<which>
+#else
+#define PTQ_SHARED_SET(which) static_assert(true)
+#endif
+
+#if PTQ_NATIVE_X86
+PTQ_SHARED_SET(isa::avx2);
+PTQ_SHARED_SET(isa::avx512);
+#else
+PTQ_SHARED_SET(isa::neon);
+#endif
+#undef PTQ_SHARED_SET
+
+}  // namespace PTQ_SET_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_NATIVE
+#endif  // PTQ_KERNELS_SET_DOORS_HPP
 
 // ---- ptq/tensor/walk.hpp ----
 
@@ -2249,17 +4940,22 @@ class tiles {
   std::size_t rows_;
 };
 
-/// A tensor cut along one axis. Per channel it is cut along the channels, so that no two slices share a
-/// scale; per tensor along an axis that is long enough.
+/// Where a tensor may be cut.
+enum class cut : unsigned char {
+  anywhere,
+  between_scales,  ///< so that no two slices share a scale, where they have several
+};
+
+/// A tensor cut along one axis: that of the channels, or the outermost that is long enough.
 class slices {
  public:
   /// @param size elements of a slice, more or less
-  constexpr slices(const walk& whole, std::size_t size) noexcept : whole_(whole) {
+  constexpr slices(const walk& whole, std::size_t size, cut where) noexcept : whole_(whole) {
     if (whole.is_empty) return;  // then the product of the other extents may be anything
     std::size_t elements = 1;
     for (std::size_t k = 0; k < whole.rank; ++k) {
       elements *= whole.axes[k].extent;
-      if (is_better(k)) axis_ = k;
+      if (is_better(k, where)) axis_ = k;
     }
     const std::size_t extent = whole.axes[axis_].extent;
     const std::size_t wanted = size / (elements / extent) + 1;
@@ -2277,12 +4973,14 @@ class slices {
   }
 
  private:
-  static constexpr std::size_t shortest_run = 512;
+  static constexpr std::size_t shortest_run = 1024;
+  static constexpr std::size_t long_enough = 16;
 
-  constexpr bool is_better(std::size_t k) const noexcept {
+  constexpr bool is_better(std::size_t k, cut where) const noexcept {
     const walk::axis& now = whole_.axes[axis_];
     const walk::axis& other = whole_.axes[k];
-    return other.is_channel || (!now.is_channel && other.extent > now.extent);
+    if (where == cut::between_scales && (now.is_channel || other.is_channel)) return other.is_channel;
+    return now.extent < long_enough && other.extent > now.extent;
   }
 
   walk whole_;
@@ -2294,2521 +4992,6 @@ class slices {
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_TENSOR_PANELS_HPP
-
-// ---- ptq/dtype/stored_type.hpp ----
-
-/// @file stored_type.hpp What the codes of a dtype are in files.
-#ifndef PTQ_DTYPE_STORED_TYPE_HPP
-#define PTQ_DTYPE_STORED_TYPE_HPP
-
-#include <concepts>
-#include <cstdint>
-#include <type_traits>
-
-namespace ptq::inline v0_1 {
-namespace detail {
-
-template <class Storage>
-constexpr element_type stored_type_by_storage() noexcept {
-  if constexpr (std::same_as<Storage, bool>) return element_type::boolean;
-  if constexpr (std::same_as<Storage, std::uint8_t>) return element_type::uint8;
-  if constexpr (std::same_as<Storage, std::int8_t>) return element_type::int8;
-  if constexpr (std::same_as<Storage, std::uint16_t>) return element_type::uint16;
-  if constexpr (std::same_as<Storage, std::int16_t>) return element_type::int16;
-  if constexpr (std::same_as<Storage, std::uint32_t>) return element_type::uint32;
-  if constexpr (std::same_as<Storage, std::int32_t>) return element_type::int32;
-  if constexpr (std::same_as<Storage, half>) return element_type::float16;
-  if constexpr (std::same_as<Storage, bfloat16>) return element_type::bfloat16;
-  if constexpr (std::same_as<Storage, float>) return element_type::float32;
-  return element_type::unknown;
-}
-
-/// Only integers of a bit width have a type that is told by it.
-template <dtype D>
-constexpr element_type stored_type_by_bits() noexcept {
-  constexpr bool is_signed = std::is_signed_v<typename D::storage>;
-  if (!D::is_integer) return element_type::unknown;
-  if (code_bits<D>() == 4) return is_signed ? element_type::int4 : element_type::uint4;
-  if (code_bits<D>() == 2) return is_signed ? element_type::int2 : element_type::uint2;
-  return element_type::unknown;
-}
-
-}  // namespace detail
-
-/// The element type of a dtype's codes; unknown where there is none. Specialise it for an own dtype whose
-/// storage does not tell.
-template <dtype D>
-inline constexpr element_type stored_type_of =
-    code_bits<D>() < 8 ? detail::stored_type_by_bits<D>()
-                       : detail::stored_type_by_storage<typename D::storage>();
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_DTYPE_STORED_TYPE_HPP
-
-// ---- ptq/dtype/fp8_e4m3fn.hpp ----
-
-/// @file fp8_e4m3fn.hpp 8-bit floats with 4 exponent and 3 mantissa bits: no infinities, and NaN only where
-/// all bits are set.
-#ifndef PTQ_DTYPE_FP8_E4M3FN_HPP
-#define PTQ_DTYPE_FP8_E4M3FN_HPP
-
-#include <cstdint>
-
-namespace ptq::inline v0_1 {
-
-/// Source: OCP 8-bit Floating Point Specification 1.0, E4M3.
-struct fp8_e4m3fn {
-  static constexpr const char* name = "fp8_e4m3fn";
-  using codec = minifloat<minifloat_format{4, 3, false}>;
-  using storage = codec::storage;
-  static constexpr bool is_integer = false;
-  static constexpr float max_finite = 448.0F;
-  static constexpr float lowest = -max_finite;
-
-  static constexpr storage encode(const float& value) noexcept {
-    return codec::encode<saturate>(detail::bits_of(value));
-  }
-  static constexpr float decode(storage code) noexcept { return detail::float_of(codec::decode(code)); }
-};
-
-template <>
-inline constexpr element_type stored_type_of<fp8_e4m3fn> = element_type::fp8_e4m3fn;
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_DTYPE_FP8_E4M3FN_HPP
-
-// ---- ptq/dtype/fp8_e5m2.hpp ----
-
-/// @file fp8_e5m2.hpp 8-bit floats with 5 exponent and 2 mantissa bits: infinities and NaN as in IEEE
-/// formats.
-#ifndef PTQ_DTYPE_FP8_E5M2_HPP
-#define PTQ_DTYPE_FP8_E5M2_HPP
-
-#include <cstdint>
-
-namespace ptq::inline v0_1 {
-
-/// Source: OCP 8-bit Floating Point Specification 1.0, E5M2.
-struct fp8_e5m2 {
-  static constexpr const char* name = "fp8_e5m2";
-  using codec = minifloat<minifloat_format{5, 2, true}>;
-  using storage = codec::storage;
-  static constexpr bool is_integer = false;
-  static constexpr float max_finite = 57344.0F;
-  static constexpr float lowest = -max_finite;
-
-  static constexpr storage encode(const float& value) noexcept {
-    return codec::encode<saturate>(detail::bits_of(value));
-  }
-  static constexpr float decode(storage code) noexcept { return detail::float_of(codec::decode(code)); }
-};
-
-template <>
-inline constexpr element_type stored_type_of<fp8_e5m2> = element_type::fp8_e5m2;
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_DTYPE_FP8_E5M2_HPP
-
-// ---- ptq/kernels/x86_avx2.hpp ----
-
-/// @file x86_avx2.hpp The kernels with AVX2, FMA and F16C: the same bits as the portable ones.
-///
-/// Compilers replace float operations as flags allow them to, and assume that there are no NaN. So here
-/// floats are multiplied, fused and converted, and nothing else: what is compared, clamped or looked at are
-/// their bits.
-#ifndef PTQ_KERNELS_X86_AVX2_HPP
-#define PTQ_KERNELS_X86_AVX2_HPP
-
-#if PTQ_NATIVE_X86
-
-#include <immintrin.h>
-
-#include <bit>
-#include <concepts>
-#include <cstddef>
-#include <cstdint>
-
-PTQ_PRECISE_PUSH
-PTQ_TARGET_PUSH("avx2,fma,f16c")
-
-namespace ptq::inline v0_1 {
-namespace kernels {
-inline namespace PTQ_BUILD {
-namespace avx2 {
-
-inline constexpr std::size_t lanes = 8;
-inline constexpr std::size_t block = 32;    // codes of one store
-inline constexpr std::size_t ahead = 2048;  // bytes
-
-[[gnu::always_inline]] inline __m256i all(std::uint32_t bits) noexcept {
-  return _mm256_set1_epi32(static_cast<int>(bits));
-}
-[[gnu::always_inline]] inline __m256i all_words(std::uint16_t bits) noexcept {
-  return _mm256_set1_epi16(static_cast<short>(bits));
-}
-[[gnu::always_inline]] inline __m256 floats(__m256i bits) noexcept {
-  return _mm256_castsi256_ps(bits);
-}
-[[gnu::always_inline]] inline __m256i bits(__m256 x) noexcept {
-  return _mm256_castps_si256(x);
-}
-[[gnu::always_inline]] inline __m256i load_bits(const void* from) noexcept {
-  return _mm256_loadu_si256(static_cast<const __m256i*>(from));
-}
-[[gnu::always_inline]] inline __m128i load_half_vector(const void* from) noexcept {
-  return _mm_loadu_si128(static_cast<const __m128i*>(from));
-}
-/// All bits of the lanes below n.
-[[gnu::always_inline]] inline __m256i first_lanes(std::size_t n) noexcept {
-  const __m256i number = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n < lanes ? n : lanes)), number);
-}
-[[gnu::always_inline]] inline __m256i magnitudes(__m256 x) noexcept {
-  return _mm256_and_si256(bits(x), all(~detail::sign_bit));
-}
-/// All bits of the lanes that hold NaN.
-[[gnu::always_inline]] inline __m256i nan_in(__m256 x) noexcept {
-  return _mm256_cmpgt_epi32(magnitudes(x), all(detail::infinity_bits));
-}
-[[gnu::always_inline]] inline bool is_any(__m256i mask) noexcept {
-  return _mm256_testz_si256(mask, mask) == 0;
-}
-[[gnu::always_inline]] inline void prefetch(const void* at) noexcept {
-  _mm_prefetch(static_cast<const char*>(at) + ahead, _MM_HINT_T0);
-}
-[[gnu::always_inline]] inline void copy(void* to, const void* from, std::size_t n) noexcept {
-  __builtin_memcpy(to, from, n);
-}
-
-/// x / y by an instruction that no flag replaces.
-[[gnu::always_inline]] inline __m256 hardware_quotient(__m256 x, __m256 y) noexcept {
-  __m256 result;  // NOLINT(cppcoreguidelines-init-variables): written by the assembly
-  __asm__("vdivps {%2, %1, %0|%0, %1, %2}" : "=x"(result) : "x"(x), "x"(y));
-  return result;
-}
-
-/// Elements of a type as floats. NaN stays some NaN.
-template <element_type Type>
-struct source;
-
-template <>
-struct source<element_type::float32> {
-  using stored = float;
-  [[gnu::always_inline]] static __m256 load(const unsigned char* from) noexcept {
-    return floats(load_bits(from));
-  }
-  /// The first n; 0 beyond.
-  [[gnu::always_inline]] static __m256 load(const unsigned char* from, std::size_t n) noexcept {
-    return floats(_mm256_maskload_epi32(reinterpret_cast<const int*>(from), first_lanes(n)));
-  }
-  [[gnu::always_inline]] static __m256 rounded(__m256 x) noexcept { return x; }
-};
-
-/// The first n of 8 numbers of 16 bits; 0 beyond.
-[[gnu::always_inline]] inline __m128i load_first_halves(const unsigned char* from, std::size_t n) noexcept {
-  if (n >= lanes) return load_half_vector(from);
-  std::uint16_t buffer[lanes] = {};
-  copy(buffer, from, n * sizeof(std::uint16_t));
-  return load_half_vector(buffer);
-}
-
-template <>
-struct source<element_type::float16> {
-  using stored = half;
-  [[gnu::always_inline]] static __m256 load(const unsigned char* from) noexcept {
-    return _mm256_cvtph_ps(load_half_vector(from));
-  }
-  [[gnu::always_inline]] static __m256 load(const unsigned char* from, std::size_t n) noexcept {
-    return _mm256_cvtph_ps(load_first_halves(from, n));
-  }
-  [[gnu::always_inline]] static __m128i narrowed(__m256 x) noexcept {
-    return _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
-  }
-  [[gnu::always_inline]] static __m256 rounded(__m256 x) noexcept { return _mm256_cvtph_ps(narrowed(x)); }
-};
-
-template <>
-struct source<element_type::bfloat16> {
-  using stored = bfloat16;
-  [[gnu::always_inline]] static __m256 widened(__m128i x) noexcept {
-    return floats(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
-  }
-  [[gnu::always_inline]] static __m256 load(const unsigned char* from) noexcept {
-    return widened(load_half_vector(from));
-  }
-  [[gnu::always_inline]] static __m256 load(const unsigned char* from, std::size_t n) noexcept {
-    return widened(load_first_halves(from, n));
-  }
-  /// The upper halves of these bits are the nearest bfloat16, but for NaN.
-  [[gnu::always_inline]] static __m256i carried(__m256 x) noexcept {
-    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits(x), 16), all(1));
-    return _mm256_add_epi32(_mm256_add_epi32(bits(x), all(0x7fff)), odd);
-  }
-  [[gnu::always_inline]] static __m128i narrowed(__m256 x) noexcept {
-    const __m256i upper = _mm256_srli_epi32(carried(x), 16);
-    return _mm_packus_epi32(_mm256_castsi256_si128(upper), _mm256_extracti128_si256(upper, 1));
-  }
-  [[gnu::always_inline]] static __m256 rounded(__m256 x) noexcept {
-    return floats(_mm256_and_si256(carried(x), all(0xffff0000u)));
-  }
-};
-
-/// As the portable kernels have it: NaN of a half type is one pattern.
-template <element_type Type>
-[[gnu::always_inline]] inline __m256 exact(__m256 x) noexcept {
-  if constexpr (Type == element_type::float32) return x;
-  return floats(_mm256_blendv_epi8(bits(x), all(detail::nan_bits), nan_in(x)));
-}
-
-/// What a vector of quotients is computed with.
-struct factor {
-  __m256 scale;    // or its reciprocal, to multiply by
-  __m256 inverse;  // of the scale, to divide by
-};
-
-template <arithmetic How>
-[[gnu::always_inline]] inline factor factor_by(__m256 scale) noexcept {
-  if constexpr (How == arithmetic::divide)
-    return {scale, hardware_quotient(floats(all(detail::one_bits)), scale)};
-  return {scale, scale};
-}
-
-/// One ordinary factor for all.
-template <arithmetic How>
-struct one_factor {
-  factor same;
-  [[gnu::always_inline]] explicit one_factor(float value) noexcept
-      : same(factor_by<How>(_mm256_set1_ps(value))) {}
-  [[gnu::always_inline]] factor at(std::size_t) const noexcept { return same; }
-  [[gnu::always_inline]] const one_factor& first_of(std::size_t, std::size_t, float*) const noexcept {
-    return *this;
-  }
-};
-
-/// An ordinary factor an element.
-template <arithmetic How>
-struct each_factor {
-  const float* values;
-  [[gnu::always_inline]] factor at(std::size_t i) const noexcept {
-    return factor_by<How>(_mm256_loadu_ps(values + i));
-  }
-  /// Some of them, in a buffer of a block, with 1 behind them.
-  [[gnu::always_inline]] each_factor first_of(std::size_t at, std::size_t n, float* buffer) const noexcept {
-    for (std::size_t i = 0; i < block; ++i) buffer[i] = 1;
-    copy(buffer, values + at, n * sizeof(float));
-    return {buffer};
-  }
-};
-
-/// The quotient, correctly rounded, of values that a dtype does not round to 0 or saturate. The division is
-/// Markstein's: the residual of a product by the reciprocal corrects it.
-template <arithmetic How>
-[[gnu::always_inline]] inline __m256 quotient(__m256 x, const factor& by) noexcept {
-  const __m256 product = x * by.inverse;
-  if constexpr (How == arithmetic::multiply_by_reciprocal) return product;
-  const __m256 residual = _mm256_fmsub_ps(product, by.scale, x);
-  return _mm256_fnmadd_ps(residual, by.inverse, product);
-}
-
-/// Four vectors of 8 codes each as 32 bytes.
-[[gnu::always_inline]] inline __m256i packed(__m256i low, __m256i high) noexcept {
-  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-  return _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
-}
-
-template <dtype D>
-struct encoder;
-
-template <>
-struct encoder<int8> {
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m256i rounded(__m256 x, const factor& by) noexcept {
-    return _mm256_cvtps_epi32(source<Rounding>::rounded(quotient<How>(x, by)));
-  }
-
-  /// The lowest integer stands for what is none: NaN is 0, the rest is saturated.
-  [[gnu::always_inline]] static __m256i mended(__m256 x, __m256i code) noexcept {
-    const __m256i end = _mm256_xor_si256(_mm256_srai_epi32(bits(x), 31), all(0x7fffffffu));
-    return _mm256_blendv_epi8(code, _mm256_andnot_si256(nan_in(x), end),
-                              _mm256_cmpeq_epi32(code, all(detail::sign_bit)));
-  }
-
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m256i encode(__m256 x0, __m256 x1, __m256 x2, __m256 x3, const factor& f0,
-                                               const factor& f1, const factor& f2,
-                                               const factor& f3) noexcept {
-    const __m256i c0 = rounded<How, Rounding>(x0, f0);
-    const __m256i c1 = rounded<How, Rounding>(x1, f1);
-    const __m256i c2 = rounded<How, Rounding>(x2, f2);
-    const __m256i c3 = rounded<How, Rounding>(x3, f3);
-    const __m256i low = _mm256_packs_epi32(c0, c1);
-    const __m256i high = _mm256_packs_epi32(c2, c3);
-    if (is_any(_mm256_cmpeq_epi16(_mm256_min_epi16(low, high), all_words(0x8000)))) [[unlikely]] {
-      return packed(_mm256_packs_epi32(mended(x0, c0), mended(x1, c1)),
-                    _mm256_packs_epi32(mended(x2, c2), mended(x3, c3)));
-    }
-    return packed(low, high);
-  }
-};
-
-/// A magnitude plus a power of two so large that the sum has only the format's bits below it is rounded by
-/// the addition. Below the smallest normal number the power stays the same.
-template <dtype D>
-struct fp8_encoder {
-  static constexpr int mantissa_bits = D::codec::mantissa_bits;
-  static constexpr int drop = 23 - mantissa_bits;
-  /// The float's exponent field of the smallest normal number.
-  static constexpr std::uint32_t first_normal_field = 129u - (1u << (6 - mantissa_bits));
-  /// What makes the low 7 bits of the sum, plus its exponent, the code. Whole powers, as ties look at the
-  /// last bit.
-  static constexpr std::uint32_t offset = (0u - ((first_normal_field + drop) << mantissa_bits)) & 0x7fu;
-  static constexpr auto up = static_cast<float>((1u << drop) + (offset >> mantissa_bits));
-
-  /// Codes without their signs. NaN becomes some number.
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m256i rounded(__m256i size, const factor& by) noexcept {
-    const __m256 limit = _mm256_set1_ps(D::max_finite);
-    __m256 value = floats(size);
-    if constexpr (How == arithmetic::divide) {
-      value = floats(_mm256_min_epi32(size, bits(by.scale * limit)));
-      value = source<Rounding>::rounded(quotient<How>(value, by));
-    } else {
-      value = source<Rounding>::rounded(quotient<How>(value, by));
-      value = floats(_mm256_min_epi32(bits(value), bits(limit)));
-    }
-    const __m256i normal = _mm256_max_epi32(bits(value), all(first_normal_field << 23));
-    const __m256i power = _mm256_and_si256(normal, all(detail::infinity_bits));
-    const __m256i sum = bits(_mm256_fmadd_ps(floats(power), _mm256_set1_ps(up), value));
-    return _mm256_and_si256(_mm256_add_epi32(sum, _mm256_srli_epi32(sum, drop)), all(0x7f));
-  }
-
-  /// Signs of four vectors, where their codes will be: saturation to integers keeps them.
-  [[gnu::always_inline]] static __m256i signs(__m256 x0, __m256 x1, __m256 x2, __m256 x3) noexcept {
-    const __m256i packs =
-        packed(_mm256_packs_epi32(bits(x0), bits(x1)), _mm256_packs_epi32(bits(x2), bits(x3)));
-    return _mm256_and_si256(packs, all(0x80808080u));
-  }
-
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m256i encode(__m256 x0, __m256 x1, __m256 x2, __m256 x3, const factor& f0,
-                                               const factor& f1, const factor& f2,
-                                               const factor& f3) noexcept {
-    const __m256i a0 = magnitudes(x0);
-    const __m256i a1 = magnitudes(x1);
-    const __m256i a2 = magnitudes(x2);
-    const __m256i a3 = magnitudes(x3);
-    const __m256i low = _mm256_packs_epi32(rounded<How, Rounding>(a0, f0), rounded<How, Rounding>(a1, f1));
-    const __m256i high = _mm256_packs_epi32(rounded<How, Rounding>(a2, f2), rounded<How, Rounding>(a3, f3));
-    const __m256i codes = _mm256_or_si256(packed(low, high), signs(x0, x1, x2, x3));
-    const __m256i largest = _mm256_max_epi32(_mm256_max_epi32(a0, a1), _mm256_max_epi32(a2, a3));
-    if (is_any(_mm256_cmpgt_epi32(largest, all(detail::infinity_bits)))) [[unlikely]] {
-      const __m256i nan =
-          packed(_mm256_packs_epi32(nan_in(x0), nan_in(x1)), _mm256_packs_epi32(nan_in(x2), nan_in(x3)));
-      return _mm256_blendv_epi8(codes, all(D::codec::nan_code * 0x01010101u), nan);
-    }
-    return codes;
-  }
-};
-template <>
-struct encoder<fp8_e4m3fn> : fp8_encoder<fp8_e4m3fn> {};
-template <>
-struct encoder<fp8_e5m2> : fp8_encoder<fp8_e5m2> {};
-
-/// 32 codes of 32 values.
-template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
-[[gnu::always_inline]] inline __m256i encode_block(const unsigned char* x, const Factors& factors,
-                                                   std::size_t at) noexcept {
-  using from = source<Type>;
-  constexpr std::size_t size = lanes * sizeof(typename from::stored);
-  return encoder<D>::template encode<How, Rounding>(
-      from::load(x), from::load(x + size), from::load(x + 2 * size), from::load(x + 3 * size), factors.at(at),
-      factors.at(at + lanes), factors.at(at + 2 * lanes), factors.at(at + 3 * lanes));
-}
-
-/// Up to 31 codes, through buffers of a block.
-template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
-[[gnu::noinline]] inline void encode_some(const unsigned char* values, std::size_t n, const Factors& factors,
-                                          std::size_t at, typename D::storage* codes) noexcept {
-  constexpr std::size_t size = sizeof(typename source<Type>::stored);
-  alignas(32) unsigned char value_buffer[block * size] = {};
-  alignas(32) float factor_buffer[block];
-  alignas(32) unsigned char code_buffer[block];
-  copy(value_buffer, values, n * size);
-  const __m256i found =
-      encode_block<D, How, Type, Rounding>(static_cast<const unsigned char*>(value_buffer),
-                                           factors.first_of(at, n, static_cast<float*>(factor_buffer)), 0);
-  _mm256_store_si256(reinterpret_cast<__m256i*>(code_buffer), found);
-  copy(codes, code_buffer, n);
-}
-
-[[gnu::always_inline]] inline void store(bool streams, void* to, __m256i value) noexcept {
-  if (streams)
-    _mm256_stream_si256(static_cast<__m256i*>(to), value);
-  else
-    _mm256_storeu_si256(static_cast<__m256i*>(to), value);
-}
-
-template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
-inline void encode(const unsigned char* values, std::size_t n, const Factors& factors,
-                   typename D::storage* codes, bool streams) noexcept {
-  constexpr std::size_t size = sizeof(typename source<Type>::stored);
-  std::size_t i = 0;
-  if (streams) {
-    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(codes)) % block;
-    i = head < n ? head : n;
-    if (i != 0) encode_some<D, How, Type, Rounding>(values, i, factors, 0, codes);
-  }
-  for (; i + block <= n; i += block) {
-    const unsigned char* x = values + i * size;
-    for (std::size_t line = 0; line < block * size; line += 64) prefetch(x + line);
-    store(streams, codes + i, encode_block<D, How, Type, Rounding>(x, factors, i));
-  }
-  if (i < n) encode_some<D, How, Type, Rounding>(values + i * size, n - i, factors, i, codes + i);
-}
-
-/// 16 codes as floats, up to a power of two.
-struct decoded {
-  __m256 low;
-  __m256 high;
-};
-
-template <dtype D>
-struct decoder;
-
-template <>
-struct decoder<int8> {
-  static constexpr float power = 1;
-  [[gnu::always_inline]] static decoded decode(__m128i codes) noexcept {
-    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes)),
-            _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(codes, codes)))};
-  }
-};
-
-/// Through binary16, which has the mantissa bits of all and the exponents of some. All codes of NaN are one.
-[[gnu::always_inline]] inline decoded decode_halves(__m256i halves, __m256i nan) noexcept {
-  const __m256i numbers = _mm256_blendv_epi8(halves, all_words(0x7e00), nan);
-  return {_mm256_cvtph_ps(_mm256_castsi256_si128(numbers)),
-          _mm256_cvtph_ps(_mm256_extracti128_si256(numbers, 1))};
-}
-
-template <>
-struct decoder<fp8_e4m3fn> {
-  static constexpr float power = 256;
-  [[gnu::always_inline]] static decoded decode(__m128i codes) noexcept {
-    const __m256i shifted = _mm256_slli_epi16(_mm256_cvtepi8_epi16(codes), 7);
-    const __m256i negative = _mm256_or_si256(shifted, all_words(0xc000));
-    return decode_halves(_mm256_and_si256(shifted, all_words(0xbfff)),
-                         _mm256_cmpeq_epi16(negative, all_words(0xff80)));
-  }
-};
-
-template <>
-struct decoder<fp8_e5m2> {
-  static constexpr float power = 1;
-  [[gnu::always_inline]] static decoded decode(__m128i codes) noexcept {
-    const __m256i halves = _mm256_slli_epi16(_mm256_cvtepu8_epi16(codes), 8);
-    const __m256i size = _mm256_and_si256(halves, all_words(0x7fff));
-    return decode_halves(halves, _mm256_cmpgt_epi16(size, all_words(0x7c00)));
-  }
-};
-
-/// Scales times the decoder's power.
-template <dtype D>
-struct one_scale {
-  __m256 same;
-  [[gnu::always_inline]] explicit one_scale(float value) noexcept
-      : same(_mm256_set1_ps(value * decoder<D>::power)) {}
-  [[gnu::always_inline]] __m256 at(std::size_t) const noexcept { return same; }
-  [[gnu::always_inline]] const one_scale& first_of(std::size_t, std::size_t, float*) const noexcept {
-    return *this;
-  }
-};
-
-template <dtype D>
-struct each_scale {
-  const float* values;
-  [[gnu::always_inline]] __m256 at(std::size_t i) const noexcept {
-    const __m256 scales = _mm256_loadu_ps(values + i);
-    if constexpr (decoder<D>::power == 1) return scales;
-    return scales * _mm256_set1_ps(decoder<D>::power);
-  }
-  [[gnu::always_inline]] each_scale first_of(std::size_t at, std::size_t n, float* buffer) const noexcept {
-    for (std::size_t i = 0; i < 2 * lanes; ++i) buffer[i] = 1;
-    copy(buffer, values + at, n * sizeof(float));
-    return {buffer};
-  }
-};
-
-template <dtype D, class Scales>
-[[gnu::always_inline]] inline void decode_block(const void* codes, const Scales& scales, std::size_t at,
-                                                float* values, bool streams) noexcept {
-  const decoded found = decoder<D>::decode(load_half_vector(codes));
-  store(streams, values, bits(found.low * scales.at(at)));
-  store(streams, values + lanes, bits(found.high * scales.at(at + lanes)));
-}
-
-/// Up to 15 values, through buffers.
-template <dtype D, class Scales>
-[[gnu::noinline]] inline void decode_some(const typename D::storage* codes, std::size_t n,
-                                          const Scales& scales, std::size_t at, float* values) noexcept {
-  alignas(32) unsigned char code_buffer[2 * lanes] = {};
-  alignas(32) float scale_buffer[2 * lanes];
-  alignas(32) float value_buffer[2 * lanes];
-  copy(code_buffer, codes, n);
-  decode_block<D>(code_buffer, scales.first_of(at, n, static_cast<float*>(scale_buffer)), 0,
-                  static_cast<float*>(value_buffer), false);
-  copy(values, value_buffer, n * sizeof(float));
-}
-
-template <dtype D, class Scales>
-inline void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
-                   bool streams) noexcept {
-  constexpr std::size_t step = 2 * lanes;
-  std::size_t i = 0;
-  if (streams) {
-    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(values)) / sizeof(float) % lanes;
-    i = head < n ? head : n;
-    if (i != 0) decode_some<D>(codes, i, scales, 0, values);
-  }
-  for (; i + step <= n; i += step) {
-    prefetch(codes + i);
-    decode_block<D>(codes + i, scales, i, values + i, streams);
-  }
-  if (i < n) decode_some<D>(codes + i, n - i, scales, i, values + i);
-}
-
-[[gnu::always_inline]] inline std::uint32_t largest_of(__m256i x) noexcept {
-  const __m128i four = _mm_max_epu32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
-  const __m128i two = _mm_max_epu32(four, _mm_unpackhi_epi64(four, four));
-  return static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm_max_epu32(two, _mm_shuffle_epi32(two, 1))));
-}
-
-/// The largest of the magnitudes of 16 half numbers a vector: as numbers they have the order of integers.
-[[gnu::always_inline]] inline std::uint16_t amax_of_halves(const unsigned char* x, std::size_t n) noexcept {
-  const __m256i size = all_words(0x7fff);
-  __m256i a = _mm256_setzero_si256();
-  __m256i b = a;
-  std::size_t i = 0;
-  for (; i + 32 <= n; i += 32, x += 64) {
-    prefetch(x);
-    a = _mm256_max_epu16(a, _mm256_and_si256(load_bits(x), size));
-    b = _mm256_max_epu16(b, _mm256_and_si256(load_bits(x + 32), size));
-  }
-  alignas(32) std::uint16_t rest[32] = {};
-  copy(rest, x, (n - i) * sizeof(std::uint16_t));
-  a = _mm256_max_epu16(a, _mm256_and_si256(load_bits(rest), size));
-  b = _mm256_max_epu16(b, _mm256_and_si256(load_bits(rest + 16), size));
-  const __m256i words = _mm256_max_epu16(a, b);
-  const __m256i pairs = _mm256_max_epu16(words, _mm256_srli_epi32(words, 16));
-  return static_cast<std::uint16_t>(largest_of(_mm256_and_si256(pairs, all(0xffffu))));
-}
-
-[[gnu::always_inline]] inline std::uint32_t amax_of_floats(const unsigned char* x, std::size_t n) noexcept {
-  using from = source<element_type::float32>;
-  __m256i a = _mm256_setzero_si256();
-  __m256i b = a;
-  __m256i c = a;
-  __m256i d = a;
-  std::size_t i = 0;
-  for (; i + 32 <= n; i += 32, x += 128) {
-    prefetch(x);
-    prefetch(x + 64);
-    a = _mm256_max_epu32(a, magnitudes(from::load(x)));
-    b = _mm256_max_epu32(b, magnitudes(from::load(x + 32)));
-    c = _mm256_max_epu32(c, magnitudes(from::load(x + 64)));
-    d = _mm256_max_epu32(d, magnitudes(from::load(x + 96)));
-  }
-  for (; i < n; i += lanes, x += 32) a = _mm256_max_epu32(a, magnitudes(from::load(x, n - i)));
-  return largest_of(_mm256_max_epu32(_mm256_max_epu32(a, b), _mm256_max_epu32(c, d)));
-}
-
-/// The magnitudes of a row of 1 or more values, the larger of those that share a lane.
-template <element_type Type>
-[[gnu::always_inline]] inline __m256i row_amax(const unsigned char* x, std::size_t columns) noexcept {
-  using from = source<Type>;
-  constexpr std::size_t size = sizeof(typename from::stored);
-  if (columns < lanes) return magnitudes(exact<Type>(from::load(x, columns)));
-  // The last vector ends with the row, and may have some values of the one before again.
-  __m256i seen = magnitudes(exact<Type>(from::load(x + (columns - lanes) * size)));
-  for (std::size_t i = 0; i + lanes < columns; i += lanes)
-    seen = _mm256_max_epu32(seen, magnitudes(exact<Type>(from::load(x + i * size))));
-  return seen;
-}
-
-/// Four rows, one in each place of four.
-template <element_type Type>
-[[gnu::always_inline]] inline __m256i four_rows_amax(const unsigned char* x, std::size_t columns) noexcept {
-  const std::size_t row = columns * sizeof(typename source<Type>::stored);
-  const __m256i a = row_amax<Type>(x, columns);
-  const __m256i b = row_amax<Type>(x + row, columns);
-  const __m256i c = row_amax<Type>(x + 2 * row, columns);
-  const __m256i d = row_amax<Type>(x + 3 * row, columns);
-  const __m256i ab = _mm256_max_epu32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
-  const __m256i cd = _mm256_max_epu32(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
-  return _mm256_max_epu32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
-}
-
-template <element_type Type>
-inline void amax_of_rows(const unsigned char* x, std::size_t rows, std::size_t columns,
-                         float* amax) noexcept {
-  const std::size_t row = columns * sizeof(typename source<Type>::stored);
-  std::size_t r = 0;
-  for (; r + lanes <= rows; r += lanes, x += lanes * row) {
-    for (std::size_t line = 0; line < lanes * row; line += 64) prefetch(x + line);
-    const __m256i a = four_rows_amax<Type>(x, columns);
-    const __m256i b = four_rows_amax<Type>(x + 4 * row, columns);
-    const __m256i found =
-        _mm256_max_epu32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
-    store(false, amax + r, _mm256_max_epu32(found, load_bits(amax + r)));
-  }
-  for (; r < rows; ++r, x += row) {
-    const std::uint32_t found = largest_of(row_amax<Type>(x, columns));
-    if (found > detail::bits_of(amax[r])) amax[r] = detail::float_of(found);
-  }
-}
-
-/// The first n floats, as bits.
-[[gnu::always_inline]] inline __m256i load_first(const float* from, std::size_t n) noexcept {
-  return bits(source<element_type::float32>::load(reinterpret_cast<const unsigned char*>(from), n));
-}
-[[gnu::always_inline]] inline void store_first(float* to, std::size_t n, __m256i value) noexcept {
-  _mm256_maskstore_epi32(reinterpret_cast<int*>(to), first_lanes(n), value);
-}
-
-/// All bits of the lanes that hold numbers from 2^-60 to 2^60.
-[[gnu::always_inline]] inline __m256i ordinary_in(__m256i x) noexcept {
-  const __m256i above = _mm256_sub_epi32(x, all(0x21800000u));
-  return _mm256_cmpeq_epi32(_mm256_min_epu32(above, all(0x3c000000u)), above);
-}
-
-/// numerators / denominators by integers, in the lanes of the mask.
-inline __m256i divided_strictly(__m256i quotients, __m256i numerators, __m256i denominators,
-                                __m256i mask) noexcept {
-  alignas(32) std::uint32_t x[lanes];
-  alignas(32) std::uint32_t y[lanes];
-  alignas(32) std::uint32_t q[lanes];
-  alignas(32) std::uint32_t wanted[lanes];
-  store(false, x, numerators);
-  store(false, y, denominators);
-  store(false, q, quotients);
-  store(false, wanted, mask);
-  for (std::size_t i = 0; i < lanes; ++i)
-    if (wanted[i] != 0) q[i] = detail::divide(x[i], y[i]);
-  return load_bits(q);
-}
-
-/// numerators / denominators of the first n lanes.
-[[gnu::always_inline]] inline __m256i divided(__m256i x, __m256i y, std::size_t n) noexcept {
-  const __m256i quotients = bits(hardware_quotient(floats(x), floats(y)));
-  const __m256i sure =
-      _mm256_and_si256(ordinary_in(quotients), _mm256_and_si256(ordinary_in(x), ordinary_in(y)));
-  const __m256i rest = _mm256_andnot_si256(sure, first_lanes(n));
-  if (is_any(rest)) [[unlikely]]
-    return divided_strictly(quotients, x, y, rest);
-  return quotients;
-}
-
-template <element_type Type>
-inline void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
-  const __m256i divisor = all(detail::bits_of(numbers.divisor));
-  for (std::size_t i = 0; i < n; i += lanes) {
-    __m256i scale = all(detail::one_bits);
-    if (detail::magnitude(detail::bits_of(numbers.divisor)) != 0) {
-      scale = divided(load_first(amax + i, n - i), divisor, n - i);
-      if (Type != element_type::float32 && numbers.halves != half_rounding::nothing)
-        scale = bits(exact<Type>(source<Type>::rounded(floats(scale))));
-      scale = _mm256_and_si256(scale, all(~detail::sign_bit));
-      scale = _mm256_max_epu32(scale, all(detail::bits_of(numbers.floor)));
-      const __m256i zero = _mm256_cmpeq_epi32(scale, _mm256_setzero_si256());
-      scale = _mm256_blendv_epi8(scale, all(detail::infinity_bits), zero);
-    }
-    store_first(amax + i, n - i, scale);
-  }
-}
-
-}  // namespace avx2
-
-/// Kernels over contiguous elements of any alignment. Factors and scales of encode and decode are ordinary
-/// (2^-60 to 2^60). `streams` is for what is larger than the caches: codes and values go past them, and
-/// finish_streams() is to be called when all are written.
-struct x86_avx2 {
-  /// Whether the set has kernels for a dtype and an element type.
-  template <dtype D, element T>
-  static constexpr bool has =
-      (std::same_as<D, int8> || std::same_as<D, fp8_e4m3fn> || std::same_as<D, fp8_e5m2>) &&
-      element_traits<T>::type != element_type::float64;
-
-  /// The largest magnitude as float bits, starting from `seen`; NaN and infinity win.
-  template <element T>
-  static std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
-    using stored = typename avx2::source<type_of<T>>::stored;
-    std::uint32_t found = 0;
-    if constexpr (type_of<T> == element_type::float32)
-      found = avx2::amax_of_floats(bytes_of(values), n);
-    else
-      found = detail::bits_of(stored{avx2::amax_of_halves(bytes_of(values), n)}.to_float());
-    return found > seen ? found : seen;
-  }
-
-  /// amax[i] becomes the larger of amax[i] and |values[i]|, by their bits.
-  template <element T>
-  static void amax_each(const T* values, std::size_t n, float* amax) noexcept {
-    using from = avx2::source<type_of<T>>;
-    std::size_t i = 0;
-    for (; i + avx2::lanes <= n; i += avx2::lanes) {
-      avx2::prefetch(values + i);
-      const __m256i size = avx2::magnitudes(avx2::exact<type_of<T>>(from::load(bytes_of(values + i))));
-      avx2::store(false, amax + i, _mm256_max_epu32(size, avx2::load_bits(amax + i)));
-    }
-    if (i == n) return;
-    const __m256i size = avx2::magnitudes(avx2::exact<type_of<T>>(from::load(bytes_of(values + i), n - i)));
-    avx2::store_first(amax + i, n - i, _mm256_max_epu32(size, avx2::load_first(amax + i, n - i)));
-  }
-
-  /// The same for rows of 1 to 63 values side by side: amax[r] of row r.
-  template <element T>
-  static void amax_rows(const T* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
-    avx2::amax_of_rows<type_of<T>>(bytes_of(values), rows, columns, amax);
-  }
-
-  /// Turns amax (finite, not negative) into the scales to encode by.
-  template <element T>
-  static void scales(float* amax_then_scales, std::size_t n, const recipe& numbers) noexcept {
-    avx2::scales<type_of<T>>(amax_then_scales, n, numbers);
-  }
-
-  /// Scales, or their reciprocals; whether all are ordinary.
-  template <arithmetic How>
-  static bool factors(const float* scales, std::size_t n, float* factors) noexcept {
-    const __m256i one = avx2::all(detail::one_bits);
-    bool ordinary = true;
-    for (std::size_t i = 0; i < n; i += avx2::lanes) {
-      const __m256i mask = avx2::first_lanes(n - i);
-      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
-      __m256i factor = avx2::load_first(scales + i, n - i);
-      if constexpr (How == arithmetic::multiply_by_reciprocal) factor = avx2::divided(one, factor, n - i);
-      ordinary = ordinary && !avx2::is_any(_mm256_andnot_si256(avx2::ordinary_in(factor), mask));
-      avx2::store_first(factors + i, n - i, factor);
-    }
-    return ordinary;
-  }
-
-  /// out[r * columns + c] = factors[r], for 1 to 63 columns. Writes up to 64 floats beyond the last.
-  static void repeat(const float* factors, std::size_t rows, std::size_t columns, float* out) noexcept {
-    for (std::size_t r = 0; r < rows; ++r, out += columns) {
-      const __m256 factor = _mm256_set1_ps(factors[r]);
-      for (std::size_t c = 0; c < columns; c += avx2::lanes) _mm256_storeu_ps(out + c, factor);
-    }
-  }
-
-  /// Codes by one factor. RoundsQuotient: quotients are rounded to T before.
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
-  static void encode_run(const T* values, std::size_t n, float factor, typename D::storage* codes,
-                         bool streams) noexcept {
-    encode<D, How, RoundsQuotient>(values, n, avx2::one_factor<How>(factor), codes, streams);
-  }
-
-  /// Codes by a factor an element.
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
-  static void encode_each(const T* values, std::size_t n, const float* factors, typename D::storage* codes,
-                          bool streams) noexcept {
-    encode<D, How, RoundsQuotient>(values, n, avx2::each_factor<How>{factors}, codes, streams);
-  }
-
-  /// Values by one scale.
-  template <dtype D>
-  static void decode_run(const typename D::storage* codes, std::size_t n, float scale, float* values,
-                         bool streams) noexcept {
-    decode<D>(codes, n, avx2::one_scale<D>(scale), values, streams);
-  }
-
-  /// Values by a scale an element.
-  template <dtype D>
-  static void decode_each(const typename D::storage* codes, std::size_t n, const float* scales, float* values,
-                          bool streams) noexcept {
-    decode<D>(codes, n, avx2::each_scale<D>{scales}, values, streams);
-  }
-
-  /// Makes what was streamed visible to other threads. It takes as long as some rows: once at the end.
-  static void finish_streams() noexcept { _mm_sfence(); }
-
-  /// Elements as floats.
-  template <element T>
-  static void widen(const T* values, std::size_t n, float* out) noexcept {
-    using from = avx2::source<type_of<T>>;
-    std::size_t i = 0;
-    for (; i + avx2::lanes <= n; i += avx2::lanes)
-      _mm256_storeu_ps(out + i, avx2::exact<type_of<T>>(from::load(bytes_of(values + i))));
-    if (i == n) return;
-    const __m256 last = avx2::exact<type_of<T>>(from::load(bytes_of(values + i), n - i));
-    avx2::store_first(out + i, n - i, avx2::bits(last));
-  }
-
-  /// Quotients rounded to T. `step` is 1 where there is a factor a value, 0 where there is one for all.
-  template <arithmetic How, element T>
-  static void round_quotients(const float* values, std::size_t n, const float* factors, std::size_t step,
-                              float* quotients) noexcept {
-    const __m256 beyond_halves = _mm256_set1_ps(0x1p60F);  // where quotients end: nothing is to overflow
-    std::size_t i = 0;
-    for (; i + avx2::lanes <= n; i += avx2::lanes) {
-      const __m256 x = _mm256_loadu_ps(values + i);
-      const avx2::factor by =
-          avx2::factor_by<How>(step == 0 ? _mm256_set1_ps(factors[0]) : _mm256_loadu_ps(factors + i));
-      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
-      __m256i size = avx2::magnitudes(x);
-      if constexpr (How == arithmetic::divide)
-        size = _mm256_min_epi32(size, avx2::bits(_mm256_mul_ps(by.scale, beyond_halves)));
-      const __m256 rounded = avx2::source<type_of<T>>::rounded(avx2::quotient<How>(avx2::floats(size), by));
-      const __m256i sign = _mm256_and_si256(avx2::bits(x), avx2::all(detail::sign_bit));
-      const __m256i found = _mm256_or_si256(avx2::magnitudes(rounded), sign);
-      _mm256_storeu_ps(quotients + i,
-                       avx2::floats(_mm256_blendv_epi8(found, avx2::bits(x), avx2::nan_in(x))));
-    }
-    for (; i < n; ++i) {
-      const std::uint32_t value = detail::bits_of(values[i]);
-      const std::uint32_t factor = detail::bits_of(factors[i * step]);
-      const float quotient = detail::float_of(How == arithmetic::divide ? detail::divide(value, factor)
-                                                                        : detail::multiply(value, factor));
-      quotients[i] = element_traits<T>::to_float(element_traits<T>::from_float(quotient));
-    }
-  }
-
-  /// Floats as the nearest elements.
-  template <element T>
-  static void narrow(const float* values, std::size_t n, T* out) noexcept {
-    for (std::size_t i = 0; i < n; i += avx2::lanes) {
-      const std::size_t count = n - i < avx2::lanes ? n - i : avx2::lanes;
-      const __m256i x = avx2::load_first(values + i, count);
-      if constexpr (type_of<T> == element_type::float32) {
-        avx2::copy(out + i, &x, count * sizeof(T));
-      } else {
-        const __m128i found = narrowed<T>(_mm256_castsi256_ps(x));
-        if (count == avx2::lanes)
-          _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), found);
-        else
-          avx2::copy(out + i, &found, count * sizeof(T));
-      }
-    }
-  }
-
-  /// Adds to sums those of (x - y)^2, x^2, y^2 and x * y, and to max_abs the largest |x - y|. All are finite.
-  static void add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
-                         double& max_abs) noexcept {
-    __m256d errors = _mm256_setzero_pd();
-    __m256d xs = errors;
-    __m256d ys = errors;
-    __m256d products = errors;
-    __m256d largest = errors;
-    constexpr std::size_t step = 4;
-    for (std::size_t i = 0; i < n; i += step) {
-      const __m256d a =
-          _mm256_cvtps_pd(_mm256_castps256_ps128(avx2::floats(avx2::load_first(x + i, four_of(n - i)))));
-      const __m256d b =
-          _mm256_cvtps_pd(_mm256_castps256_ps128(avx2::floats(avx2::load_first(y + i, four_of(n - i)))));
-      const __m256d error = _mm256_sub_pd(a, b);
-      errors = _mm256_fmadd_pd(error, error, errors);
-      xs = _mm256_fmadd_pd(a, a, xs);
-      ys = _mm256_fmadd_pd(b, b, ys);
-      products = _mm256_fmadd_pd(a, b, products);
-      largest = _mm256_max_pd(largest, _mm256_andnot_pd(_mm256_set1_pd(-0.0), error));
-    }
-    sums[0] += sum_of(errors);
-    sums[1] += sum_of(xs);
-    sums[2] += sum_of(ys);
-    sums[3] += sum_of(products);
-    alignas(32) double found[step];
-    _mm256_store_pd(found, largest);
-    for (const double error : found) max_abs = error > max_abs ? error : max_abs;
-  }
-
- private:
-  template <element T>
-  static constexpr element_type type_of = element_traits<T>::type;
-
-  template <element T>
-  static const unsigned char* bytes_of(const T* values) noexcept {
-    return reinterpret_cast<const unsigned char*>(values);
-  }
-
-  static std::size_t four_of(std::size_t n) noexcept { return n < 4 ? n : 4; }
-
-  static double sum_of(__m256d x) noexcept {
-    alignas(32) double terms[4];
-    _mm256_store_pd(terms, x);
-    return (terms[0] + terms[1]) + (terms[2] + terms[3]);
-  }
-
-  template <element T>
-  [[gnu::always_inline]] static __m128i narrowed(__m256 x) noexcept {
-    using to = avx2::source<type_of<T>>;
-    const __m256i nan = avx2::nan_in(x);
-    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(nan), _mm256_extracti128_si256(nan, 1));
-    return _mm_blendv_epi8(to::narrowed(x), _mm_set1_epi16(to::stored::codec::nan_code), words);
-  }
-
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T, class Factors>
-  static void encode(const T* values, std::size_t n, const Factors& factors, typename D::storage* codes,
-                     bool streams) noexcept {
-    constexpr element_type rounding = RoundsQuotient ? type_of<T> : element_type::float32;
-    avx2::encode<D, How, type_of<T>, rounding>(bytes_of(values), n, factors, codes, streams);
-  }
-
-  template <dtype D, class Scales>
-  static void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
-                     bool streams) noexcept {
-    avx2::decode<D>(codes, n, scales, values, streams);
-  }
-};
-
-}  // namespace PTQ_BUILD
-}  // namespace kernels
-}  // namespace ptq::inline v0_1
-
-PTQ_TARGET_POP
-PTQ_PRECISE_POP
-
-#endif  // PTQ_NATIVE_X86
-#endif  // PTQ_KERNELS_X86_AVX2_HPP
-
-// ---- ptq/kernels/x86_avx512.hpp ----
-
-/// @file x86_avx512.hpp The kernels with AVX-512 F, BW, VL and DQ: the same bits as the portable ones.
-///
-/// Compilers replace plain float intrinsics as flags allow them to, and assume that there are no NaN. What
-/// names its rounding (`_round_`) they leave alone; it is also the same in every rounding mode.
-#ifndef PTQ_KERNELS_X86_AVX512_HPP
-#define PTQ_KERNELS_X86_AVX512_HPP
-
-#if PTQ_NATIVE_X86
-
-#include <immintrin.h>
-
-#include <bit>
-#include <concepts>
-#include <cstddef>
-#include <cstdint>
-
-PTQ_PRECISE_PUSH
-PTQ_TARGET_PUSH("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")
-
-namespace ptq::inline v0_1 {
-namespace kernels {
-inline namespace PTQ_BUILD {
-namespace avx512 {
-
-inline constexpr int to_nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-inline constexpr std::size_t lanes = 16;
-inline constexpr std::size_t block = 64;       // codes of one store
-inline constexpr std::size_t ahead = 2048;     // bytes
-inline constexpr int nan_classes = 0x81;       // of vfpclassps: quiet, signalling
-inline constexpr int smaller_magnitude = 0x2;  // of vrangeps: with the sign of the first; a NaN loses
-inline constexpr int larger_magnitude = 0x3;
-
-[[gnu::always_inline]] inline __m512i all(std::uint32_t bits) noexcept {
-  return _mm512_set1_epi32(static_cast<int>(bits));
-}
-[[gnu::always_inline]] inline __m512 all_floats(std::uint32_t bits) noexcept {
-  return _mm512_castsi512_ps(all(bits));
-}
-[[gnu::always_inline]] inline __mmask16 first_lanes(std::size_t n) noexcept {
-  return static_cast<__mmask16>(n >= lanes ? 0xffffu : (1u << n) - 1);
-}
-/// What a block has left for its vector number `vector`.
-[[gnu::always_inline]] inline __mmask16 lanes_of(std::uint64_t mask, int vector) noexcept {
-  return static_cast<__mmask16>(mask >> (16 * vector));
-}
-[[gnu::always_inline]] inline std::uint64_t first_of_block(std::size_t n) noexcept {
-  return n >= block ? ~std::uint64_t{0} : (std::uint64_t{1} << n) - 1;
-}
-[[gnu::always_inline]] inline __mmask16 nan_in(__m512 x) noexcept {
-  return _mm512_fpclass_ps_mask(x, nan_classes);
-}
-[[gnu::always_inline]] inline __m512i magnitudes(__m512 x) noexcept {
-  return _mm512_and_si512(_mm512_castps_si512(x), all(~detail::sign_bit));
-}
-[[gnu::always_inline]] inline void prefetch(const unsigned char* at) noexcept {
-  _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T0);
-}
-
-/// Elements of a type as floats. NaN stays some NaN.
-template <element_type Type>
-struct source;
-
-template <>
-struct source<element_type::float32> {
-  using stored = float;
-  [[gnu::always_inline]] static __m512 load(const unsigned char* from) noexcept {
-    return _mm512_loadu_ps(from);
-  }
-  [[gnu::always_inline]] static __m512 load(const unsigned char* from, __mmask16 mask) noexcept {
-    return _mm512_maskz_loadu_ps(mask, from);
-  }
-  [[gnu::always_inline]] static __m512 rounded(__m512 x) noexcept { return x; }
-};
-
-template <>
-struct source<element_type::float16> {
-  using stored = half;
-  [[gnu::always_inline]] static __m512 widened(__m256i x) noexcept {
-    return _mm512_cvt_roundph_ps(x, _MM_FROUND_NO_EXC);
-  }
-  [[gnu::always_inline]] static __m512 load(const unsigned char* from) noexcept {
-    return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
-  }
-  [[gnu::always_inline]] static __m512 load(const unsigned char* from, __mmask16 mask) noexcept {
-    return widened(_mm256_maskz_loadu_epi16(mask, from));
-  }
-  [[gnu::always_inline]] static __m256i narrowed(__m512 x) noexcept {
-    return _mm512_cvt_roundps_ph(x, to_nearest);
-  }
-  [[gnu::always_inline]] static __m512 rounded(__m512 x) noexcept { return widened(narrowed(x)); }
-};
-
-template <>
-struct source<element_type::bfloat16> {
-  using stored = bfloat16;
-  [[gnu::always_inline]] static __m512 widened(__m256i x) noexcept {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
-  }
-  [[gnu::always_inline]] static __m512 load(const unsigned char* from) noexcept {
-    return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
-  }
-  [[gnu::always_inline]] static __m512 load(const unsigned char* from, __mmask16 mask) noexcept {
-    return widened(_mm256_maskz_loadu_epi16(mask, from));
-  }
-  /// The upper halves of these bits are the nearest bfloat16, but for NaN.
-  [[gnu::always_inline]] static __m512i carried(__m512 x) noexcept {
-    const __m512i bits = _mm512_castps_si512(x);
-    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), all(1));
-    return _mm512_add_epi32(_mm512_add_epi32(bits, all(0x7fff)), odd);
-  }
-  [[gnu::always_inline]] static __m256i narrowed(__m512 x) noexcept {
-    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(carried(x), 16));
-  }
-  [[gnu::always_inline]] static __m512 rounded(__m512 x) noexcept {
-    return _mm512_castsi512_ps(_mm512_and_si512(carried(x), all(0xffff0000u)));
-  }
-};
-
-/// As the portable kernels have it: NaN of a half type is one pattern.
-template <element_type Type>
-[[gnu::always_inline]] inline __m512 exact(__m512 x) noexcept {
-  if constexpr (Type == element_type::float32) return x;
-  return _mm512_mask_mov_ps(x, nan_in(x), all_floats(detail::nan_bits));
-}
-
-/// What a vector of quotients is computed with.
-struct factor {
-  __m512 scale;    // or its reciprocal, to multiply by
-  __m512 inverse;  // of the scale, to divide by
-};
-
-template <arithmetic How>
-[[gnu::always_inline]] inline factor factor_by(__m512 scale) noexcept {
-  if constexpr (How == arithmetic::divide)
-    return {scale, _mm512_div_round_ps(all_floats(detail::one_bits), scale, to_nearest)};
-  return {scale, scale};
-}
-
-/// One ordinary factor for all.
-template <arithmetic How>
-struct one_factor {
-  factor same;
-  [[gnu::always_inline]] explicit one_factor(float value) noexcept
-      : same(factor_by<How>(_mm512_set1_ps(value))) {}
-  [[gnu::always_inline]] factor at(std::size_t) const noexcept { return same; }
-  [[gnu::always_inline]] factor at(std::size_t, __mmask16) const noexcept { return same; }
-};
-
-/// An ordinary factor an element.
-template <arithmetic How>
-struct each_factor {
-  const float* values;
-  [[gnu::always_inline]] factor at(std::size_t i) const noexcept {
-    return factor_by<How>(_mm512_loadu_ps(values + i));
-  }
-  [[gnu::always_inline]] factor at(std::size_t i, __mmask16 mask) const noexcept {
-    return factor_by<How>(_mm512_mask_loadu_ps(all_floats(detail::one_bits), mask, values + i));
-  }
-};
-
-/// The quotient, correctly rounded, of values that a dtype does not round to 0 or saturate; also the sign of
-/// zeros is right. The division is Markstein's: the residual of a product by the reciprocal corrects it.
-template <arithmetic How>
-[[gnu::always_inline]] inline __m512 quotient(__m512 x, const factor& by) noexcept {
-  const __m512 product = _mm512_mul_round_ps(x, by.inverse, to_nearest);
-  if constexpr (How == arithmetic::multiply_by_reciprocal) return product;
-  const __m512 residual = _mm512_fmsub_round_ps(product, by.scale, x, to_nearest);
-  return _mm512_fnmadd_round_ps(residual, by.inverse, product, to_nearest);
-}
-
-/// 64 codes of four vectors of values each in [-128, 127], or beyond and saturated.
-[[gnu::always_inline]] inline __m512i packed(__m512i low, __m512i high) noexcept {
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  return _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
-}
-
-/// How a dtype makes 64 codes of values, of which those without a factor are 0.
-template <dtype D>
-struct encoder;
-
-template <>
-struct encoder<int8> {
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m512i rounded(__m512 x, const factor& by) noexcept {
-    return _mm512_cvt_roundps_epi32(source<Rounding>::rounded(quotient<How>(x, by)), to_nearest);
-  }
-
-  /// The lowest integer stands for what is none: NaN is 0, the rest is saturated.
-  [[gnu::always_inline]] static __m512i mended(__m512 x, __m512i code) noexcept {
-    const __m512i sign = _mm512_srai_epi32(_mm512_castps_si512(x), 31);
-    const __m512i end = _mm512_xor_si512(sign, all(0x7fffffffu));
-    const auto numbers = static_cast<__mmask16>(~nan_in(x));
-    return _mm512_mask_mov_epi32(code, _mm512_cmpeq_epi32_mask(code, all(detail::sign_bit)),
-                                 _mm512_maskz_mov_epi32(numbers, end));
-  }
-
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m512i encode(__m512 x0, __m512 x1, __m512 x2, __m512 x3, const factor& f0,
-                                               const factor& f1, const factor& f2,
-                                               const factor& f3) noexcept {
-    const __m512i c0 = rounded<How, Rounding>(x0, f0);
-    const __m512i c1 = rounded<How, Rounding>(x1, f1);
-    const __m512i c2 = rounded<How, Rounding>(x2, f2);
-    const __m512i c3 = rounded<How, Rounding>(x3, f3);
-    const __m512i low = _mm512_packs_epi32(c0, c1);
-    const __m512i high = _mm512_packs_epi32(c2, c3);
-    const __m512i lowest = _mm512_min_epi16(low, high);
-    if (_mm512_cmpeq_epi16_mask(lowest, _mm512_set1_epi16(-0x8000)) != 0) [[unlikely]] {
-      return packed(_mm512_packs_epi32(mended(x0, c0), mended(x1, c1)),
-                    _mm512_packs_epi32(mended(x2, c2), mended(x3, c3)));
-    }
-    return packed(low, high);
-  }
-};
-
-/// A magnitude plus a power of two so large that the sum has only the format's bits below it is rounded by
-/// the addition. Below the smallest normal number the power stays the same.
-template <dtype D>
-struct fp8_encoder {
-  static constexpr int mantissa_bits = D::codec::mantissa_bits;
-  static constexpr int drop = 23 - mantissa_bits;
-  /// The float's exponent field of the smallest normal number.
-  static constexpr std::uint32_t first_normal_field = 129u - (1u << (6 - mantissa_bits));
-  /// What makes the low 7 bits of the sum, plus its exponent, the code. Whole powers, as ties look at the
-  /// last bit.
-  static constexpr std::uint32_t offset = (0u - ((first_normal_field + drop) << mantissa_bits)) & 0x7fu;
-  static constexpr auto up = static_cast<float>((1u << drop) + (offset >> mantissa_bits));
-
-  /// Codes as integers in [-128, 127]. NaN becomes some number.
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m512i rounded(__m512 x, const factor& by) noexcept {
-    const __m512 limit = _mm512_set1_ps(D::max_finite);
-    __m512 value = x;
-    if constexpr (How == arithmetic::divide) {
-      value = _mm512_range_ps(x, _mm512_mul_round_ps(by.scale, limit, to_nearest), smaller_magnitude);
-      value = source<Rounding>::rounded(quotient<How>(value, by));
-    } else {
-      value = source<Rounding>::rounded(quotient<How>(value, by));
-      value = _mm512_range_ps(value, limit, smaller_magnitude);
-    }
-    const __m512 normal = _mm512_range_ps(value, all_floats(first_normal_field << 23), larger_magnitude);
-    const __m512 power = _mm512_and_ps(normal, all_floats(0xff800000u));
-    const __m512i sum =
-        _mm512_castps_si512(_mm512_fmadd_round_ps(power, _mm512_set1_ps(up), value, to_nearest));
-    const __m512i code = _mm512_add_epi32(sum, _mm512_srli_epi32(sum, drop));
-    constexpr int select = 0xca;  // bits of the second where the first has them, else of the third
-    return _mm512_ternarylogic_epi32(all(0x7f), code, _mm512_srai_epi32(sum, 24), select);
-  }
-
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m512i encode(__m512 x0, __m512 x1, __m512 x2, __m512 x3, const factor& f0,
-                                               const factor& f1, const factor& f2,
-                                               const factor& f3) noexcept {
-    const __m512i low = _mm512_packs_epi32(rounded<How, Rounding>(x0, f0), rounded<How, Rounding>(x1, f1));
-    const __m512i high = _mm512_packs_epi32(rounded<How, Rounding>(x2, f2), rounded<How, Rounding>(x3, f3));
-    const __m512i codes = packed(low, high);
-    // A NaN makes the sum one.
-    const __m512 sum = _mm512_add_round_ps(_mm512_add_round_ps(x0, x1, to_nearest),
-                                           _mm512_add_round_ps(x2, x3, to_nearest), to_nearest);
-    if (nan_in(sum) != 0) [[unlikely]] {
-      const std::uint64_t nan = std::uint64_t{nan_in(x0)} | (std::uint64_t{nan_in(x1)} << 16) |
-                                (std::uint64_t{nan_in(x2)} << 32) | (std::uint64_t{nan_in(x3)} << 48);
-      return _mm512_mask_mov_epi8(codes, nan, _mm512_set1_epi8(static_cast<char>(D::codec::nan_code)));
-    }
-    return codes;
-  }
-};
-template <>
-struct encoder<fp8_e4m3fn> : fp8_encoder<fp8_e4m3fn> {};
-template <>
-struct encoder<fp8_e5m2> : fp8_encoder<fp8_e5m2> {};
-
-/// Up to 64 codes.
-template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
-[[gnu::noinline]] inline void encode_some(const unsigned char* values, std::size_t n, const Factors& factors,
-                                          std::size_t at, typename D::storage* codes) noexcept {
-  using from = source<Type>;
-  constexpr std::size_t size = lanes * sizeof(typename from::stored);
-  const std::uint64_t mask = first_of_block(n);
-  const __mmask16 m0 = lanes_of(mask, 0);
-  const __mmask16 m1 = lanes_of(mask, 1);
-  const __mmask16 m2 = lanes_of(mask, 2);
-  const __mmask16 m3 = lanes_of(mask, 3);
-  const __m512i found = encoder<D>::template encode<How, Rounding>(
-      from::load(values, m0), from::load(values + size, m1), from::load(values + 2 * size, m2),
-      from::load(values + 3 * size, m3), factors.at(at, m0), factors.at(at + lanes, m1),
-      factors.at(at + 2 * lanes, m2), factors.at(at + 3 * lanes, m3));
-  _mm512_mask_storeu_epi8(codes, mask, found);
-}
-
-[[gnu::always_inline]] inline void store(bool streams, void* to, __m512i value) noexcept {
-  if (streams)
-    _mm512_stream_si512(static_cast<__m512i*>(to), value);
-  else
-    _mm512_storeu_si512(to, value);
-}
-
-template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
-inline void encode(const unsigned char* values, std::size_t n, const Factors& factors,
-                   typename D::storage* codes, bool streams) noexcept {
-  using from = source<Type>;
-  constexpr std::size_t size = lanes * sizeof(typename from::stored);
-  std::size_t i = 0;
-  if (streams) {
-    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(codes)) % block;
-    i = head < n ? head : n;
-    if (i != 0) encode_some<D, How, Type, Rounding>(values, i, factors, 0, codes);
-  }
-  const unsigned char* x = values + i * sizeof(typename from::stored);
-  for (; i + block <= n; i += block, x += 4 * size) {
-    for (std::size_t line = 0; line < 4 * size; line += 64) prefetch(x + line);
-    store(streams, codes + i,
-          encoder<D>::template encode<How, Rounding>(
-              from::load(x), from::load(x + size), from::load(x + 2 * size), from::load(x + 3 * size),
-              factors.at(i), factors.at(i + lanes), factors.at(i + 2 * lanes), factors.at(i + 3 * lanes)));
-  }
-  if (i < n) encode_some<D, How, Type, Rounding>(x, n - i, factors, i, codes + i);
-}
-
-/// 32 codes as floats, up to a power of two.
-struct decoded {
-  __m512 low;
-  __m512 high;
-};
-
-template <dtype D>
-struct decoder;
-
-template <>
-struct decoder<int8> {
-  static constexpr float power = 1;
-  [[gnu::always_inline]] static __m512 widened(__m128i codes) noexcept {
-    return _mm512_cvt_roundepi32_ps(_mm512_cvtepi8_epi32(codes), to_nearest);
-  }
-  [[gnu::always_inline]] static decoded decode(__m256i codes) noexcept {
-    return {widened(_mm256_castsi256_si128(codes)), widened(_mm256_extracti128_si256(codes, 1))};
-  }
-};
-
-/// Through binary16, which has the mantissa bits of all and the exponents of some. All codes of NaN are one.
-[[gnu::always_inline]] inline decoded decode_halves(__m512i halves, __mmask32 nan) noexcept {
-  const __m512i numbers = _mm512_mask_mov_epi16(halves, nan, _mm512_set1_epi16(0x7e00));
-  return {source<element_type::float16>::widened(_mm512_castsi512_si256(numbers)),
-          source<element_type::float16>::widened(_mm512_extracti64x4_epi64(numbers, 1))};
-}
-
-template <>
-struct decoder<fp8_e4m3fn> {
-  static constexpr float power = 256;
-  [[gnu::always_inline]] static decoded decode(__m256i codes) noexcept {
-    const __m512i shifted = _mm512_slli_epi16(_mm512_cvtepi8_epi16(codes), 7);
-    const __m512i halves = _mm512_and_si512(shifted, _mm512_set1_epi16(static_cast<short>(0xbfff)));
-    const __m512i negative = _mm512_or_si512(shifted, all(0xc000c000u));
-    return decode_halves(halves,
-                         _mm512_cmpeq_epi16_mask(negative, _mm512_set1_epi16(static_cast<short>(0xff80))));
-  }
-};
-
-template <>
-struct decoder<fp8_e5m2> {
-  static constexpr float power = 1;
-  [[gnu::always_inline]] static decoded decode(__m256i codes) noexcept {
-    const __m512i halves = _mm512_slli_epi16(_mm512_cvtepu8_epi16(codes), 8);
-    const __m512i size = _mm512_and_si512(halves, all(0x7fff7fffu));
-    return decode_halves(halves, _mm512_cmpgt_epi16_mask(size, _mm512_set1_epi16(0x7c00)));
-  }
-};
-
-/// Scales times the decoder's power.
-template <dtype D>
-struct one_scale {
-  __m512 same;
-  [[gnu::always_inline]] explicit one_scale(float value) noexcept
-      : same(_mm512_set1_ps(value * decoder<D>::power)) {}
-  [[gnu::always_inline]] __m512 at(std::size_t) const noexcept { return same; }
-  [[gnu::always_inline]] __m512 at(std::size_t, __mmask16) const noexcept { return same; }
-};
-
-template <dtype D>
-struct each_scale {
-  const float* values;
-  [[gnu::always_inline]] __m512 at(std::size_t i) const noexcept {
-    return raised(_mm512_loadu_ps(values + i));
-  }
-  [[gnu::always_inline]] __m512 at(std::size_t i, __mmask16 mask) const noexcept {
-    return raised(_mm512_maskz_loadu_ps(mask, values + i));
-  }
-  [[gnu::always_inline]] static __m512 raised(__m512 scales) noexcept {
-    if constexpr (decoder<D>::power == 1) return scales;
-    return _mm512_mul_round_ps(scales, _mm512_set1_ps(decoder<D>::power), to_nearest);
-  }
-};
-
-/// Up to 32 values.
-template <dtype D, class Scales>
-[[gnu::noinline]] inline void decode_some(const typename D::storage* codes, std::size_t n,
-                                          const Scales& scales, std::size_t at, float* values) noexcept {
-  const auto mask = static_cast<__mmask32>(first_of_block(n));
-  const __mmask16 m0 = lanes_of(mask, 0);
-  const __mmask16 m1 = lanes_of(mask, 1);
-  const decoded found = decoder<D>::decode(_mm256_maskz_loadu_epi8(mask, codes));
-  _mm512_mask_storeu_ps(values, m0, _mm512_mul_round_ps(found.low, scales.at(at, m0), to_nearest));
-  _mm512_mask_storeu_ps(values + lanes, m1,
-                        _mm512_mul_round_ps(found.high, scales.at(at + lanes, m1), to_nearest));
-}
-
-template <dtype D, class Scales>
-inline void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
-                   bool streams) noexcept {
-  constexpr std::size_t step = 2 * lanes;
-  std::size_t i = 0;
-  if (streams) {
-    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(values)) / sizeof(float) % lanes;
-    i = head < n ? head : n;
-    if (i != 0) decode_some<D>(codes, i, scales, 0, values);
-  }
-  for (; i + step <= n; i += step) {
-    prefetch(reinterpret_cast<const unsigned char*>(codes + i));
-    const decoded found = decoder<D>::decode(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes + i)));
-    store(streams, values + i, _mm512_castps_si512(_mm512_mul_round_ps(found.low, scales.at(i), to_nearest)));
-    store(streams, values + i + lanes,
-          _mm512_castps_si512(_mm512_mul_round_ps(found.high, scales.at(i + lanes), to_nearest)));
-  }
-  if (i < n) decode_some<D>(codes + i, n - i, scales, i, values + i);
-}
-
-/// The largest of the magnitudes of 32 half numbers a vector: as numbers they have the order of integers.
-[[gnu::always_inline]] inline std::uint16_t amax_of_halves(const unsigned char* x, std::size_t n) noexcept {
-  const __m512i size = _mm512_set1_epi16(0x7fff);
-  __m512i a = _mm512_setzero_si512();
-  __m512i b = a;
-  std::size_t i = 0;
-  for (; i + 64 <= n; i += 64, x += 128) {
-    prefetch(x);
-    prefetch(x + 64);
-    a = _mm512_max_epu16(a, _mm512_and_si512(_mm512_loadu_si512(x), size));
-    b = _mm512_max_epu16(b, _mm512_and_si512(_mm512_loadu_si512(x + 64), size));
-  }
-  const std::uint64_t rest = first_of_block(n - i);
-  const auto low = static_cast<__mmask32>(rest);
-  const auto high = static_cast<__mmask32>(rest >> 32);
-  a = _mm512_max_epu16(a, _mm512_and_si512(_mm512_maskz_loadu_epi16(low, x), size));
-  b = _mm512_max_epu16(b, _mm512_and_si512(_mm512_maskz_loadu_epi16(high, x + 64), size));
-  const __m512i words = _mm512_max_epu16(a, b);
-  const __m512i pairs = _mm512_max_epu16(words, _mm512_srli_epi32(words, 16));
-  return static_cast<std::uint16_t>(_mm512_reduce_max_epu32(_mm512_and_si512(pairs, all(0xffffu))));
-}
-
-[[gnu::always_inline]] inline std::uint32_t amax_of_floats(const unsigned char* x, std::size_t n) noexcept {
-  using from = source<element_type::float32>;
-  __m512i a = _mm512_setzero_si512();
-  __m512i b = a;
-  __m512i c = a;
-  __m512i d = a;
-  std::size_t i = 0;
-  for (; i + 64 <= n; i += 64, x += 256) {
-    for (std::size_t line = 0; line < 256; line += 64) prefetch(x + line);
-    a = _mm512_max_epu32(a, magnitudes(from::load(x)));
-    b = _mm512_max_epu32(b, magnitudes(from::load(x + 64)));
-    c = _mm512_max_epu32(c, magnitudes(from::load(x + 128)));
-    d = _mm512_max_epu32(d, magnitudes(from::load(x + 192)));
-  }
-  for (; i < n; i += lanes, x += 64) a = _mm512_max_epu32(a, magnitudes(from::load(x, first_lanes(n - i))));
-  return _mm512_reduce_max_epu32(_mm512_max_epu32(_mm512_max_epu32(a, b), _mm512_max_epu32(c, d)));
-}
-
-/// The magnitudes of a row of 1 or more values, the larger of those that share a lane.
-template <element_type Type>
-[[gnu::always_inline]] inline __m512i row_amax(const unsigned char* x, std::size_t columns) noexcept {
-  constexpr std::size_t size = lanes * sizeof(typename source<Type>::stored);
-  __m512i seen = magnitudes(exact<Type>(source<Type>::load(x, first_lanes(columns))));
-  for (std::size_t i = lanes; i < columns; i += lanes) {
-    x += size;
-    seen = _mm512_max_epu32(seen, magnitudes(exact<Type>(source<Type>::load(x, first_lanes(columns - i)))));
-  }
-  return seen;
-}
-
-/// Four rows, one in each place of four.
-template <element_type Type>
-[[gnu::always_inline]] inline __m512i four_rows_amax(const unsigned char* x, std::size_t columns) noexcept {
-  const std::size_t row = columns * sizeof(typename source<Type>::stored);
-  const __m512i a = row_amax<Type>(x, columns);
-  const __m512i b = row_amax<Type>(x + row, columns);
-  const __m512i c = row_amax<Type>(x + 2 * row, columns);
-  const __m512i d = row_amax<Type>(x + 3 * row, columns);
-  const __m512i ab = _mm512_max_epu32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-  const __m512i cd = _mm512_max_epu32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
-  return _mm512_max_epu32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-}
-
-/// Halves the quarters of both: what they have is in the order of rows.
-[[gnu::always_inline]] inline __m512i larger_quarters(__m512i a, __m512i b) noexcept {
-  return _mm512_max_epu32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
-}
-
-template <element_type Type>
-inline void amax_of_rows(const unsigned char* x, std::size_t rows, std::size_t columns,
-                         float* amax) noexcept {
-  const std::size_t row = columns * sizeof(typename source<Type>::stored);
-  std::size_t r = 0;
-  for (; r + lanes <= rows; r += lanes, x += lanes * row) {
-    for (std::size_t line = 0; line < lanes * row; line += 64) prefetch(x + line);
-    const __m512i a = four_rows_amax<Type>(x, columns);
-    const __m512i b = four_rows_amax<Type>(x + 4 * row, columns);
-    const __m512i c = four_rows_amax<Type>(x + 8 * row, columns);
-    const __m512i d = four_rows_amax<Type>(x + 12 * row, columns);
-    const __m512i found = larger_quarters(larger_quarters(a, b), larger_quarters(c, d));
-    _mm512_storeu_si512(amax + r, _mm512_max_epu32(found, _mm512_loadu_si512(amax + r)));
-  }
-  for (; r < rows; ++r, x += row) {
-    const std::uint32_t found = _mm512_reduce_max_epu32(row_amax<Type>(x, columns));
-    if (found > detail::bits_of(amax[r])) amax[r] = detail::float_of(found);
-  }
-}
-
-/// Which lanes hold numbers from 2^-60 to 2^60.
-[[gnu::always_inline]] inline __mmask16 ordinary_in(__m512i bits) noexcept {
-  return _mm512_cmple_epu32_mask(_mm512_sub_epi32(bits, all(0x21800000u)), all(0x3c000000u));
-}
-
-/// numerators / denominators by integers, in the lanes of the mask.
-inline __m512i divided_strictly(__m512i quotients, __m512i numerators, __m512i denominators,
-                                __mmask16 mask) noexcept {
-  alignas(64) std::uint32_t x[lanes];
-  alignas(64) std::uint32_t y[lanes];
-  alignas(64) std::uint32_t q[lanes];
-  _mm512_store_si512(x, numerators);
-  _mm512_store_si512(y, denominators);
-  _mm512_store_si512(q, quotients);
-  for (std::size_t i = 0; i < lanes; ++i)
-    if ((mask >> i & 1) != 0) q[i] = detail::divide(x[i], y[i]);
-  return _mm512_load_si512(q);
-}
-
-/// numerators / denominators: by the hardware where no flag can touch it.
-[[gnu::always_inline]] inline __m512i divided(__m512i x, __m512i y, __mmask16 mask) noexcept {
-  const __m512i quotients =
-      _mm512_castps_si512(_mm512_div_round_ps(_mm512_castsi512_ps(x), _mm512_castsi512_ps(y), to_nearest));
-  const auto sure = static_cast<__mmask16>(ordinary_in(x) & ordinary_in(y) & ordinary_in(quotients));
-  const auto rest = static_cast<__mmask16>(mask & ~sure);
-  if (rest != 0) [[unlikely]]
-    return divided_strictly(quotients, x, y, rest);
-  return quotients;
-}
-
-template <element_type Type>
-inline void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
-  const __m512i divisor = all(detail::bits_of(numbers.divisor));
-  for (std::size_t i = 0; i < n; i += lanes) {
-    const __mmask16 mask = first_lanes(n - i);
-    __m512i scale = all(detail::one_bits);
-    if (detail::magnitude(detail::bits_of(numbers.divisor)) != 0) {
-      scale = divided(_mm512_maskz_loadu_epi32(mask, amax + i), divisor, mask);
-      if (Type != element_type::float32 && numbers.halves != half_rounding::nothing)
-        scale = _mm512_castps_si512(exact<Type>(source<Type>::rounded(_mm512_castsi512_ps(scale))));
-      scale = _mm512_and_si512(scale, all(~detail::sign_bit));
-      scale = _mm512_max_epu32(scale, all(detail::bits_of(numbers.floor)));
-      scale = _mm512_mask_mov_epi32(scale, _mm512_testn_epi32_mask(scale, scale), all(detail::infinity_bits));
-    }
-    _mm512_mask_storeu_epi32(amax + i, mask, scale);
-  }
-}
-
-}  // namespace avx512
-
-/// Kernels over contiguous elements of any alignment. Factors and scales of encode and decode are ordinary
-/// (2^-60 to 2^60). `streams` is for what is larger than the caches: codes and values go past them, and
-/// finish_streams() is to be called when all are written.
-struct x86_avx512 {
-  /// Whether the set has kernels for codes of a dtype, of elements of a type.
-  template <dtype D, element T>
-  static constexpr bool has =
-      (std::same_as<D, int8> || std::same_as<D, fp8_e4m3fn> || std::same_as<D, fp8_e5m2>) &&
-      element_traits<T>::type != element_type::float64;
-
-  /// The largest magnitude as float bits, starting from `seen`; NaN and infinity win.
-  template <element T>
-  static std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
-    using stored = typename avx512::source<type_of<T>>::stored;
-    std::uint32_t found = 0;
-    if constexpr (type_of<T> == element_type::float32)
-      found = avx512::amax_of_floats(bytes_of(values), n);
-    else
-      found = detail::bits_of(stored{avx512::amax_of_halves(bytes_of(values), n)}.to_float());
-    return found > seen ? found : seen;
-  }
-
-  /// amax[i] becomes the larger of amax[i] and |values[i]|, by their bits.
-  template <element T>
-  static void amax_each(const T* values, std::size_t n, float* amax) noexcept {
-    using from = avx512::source<type_of<T>>;
-    for (std::size_t i = 0; i < n; i += avx512::lanes) {
-      const unsigned char* x = bytes_of(values + i);
-      const __mmask16 mask = avx512::first_lanes(n - i);
-      avx512::prefetch(x);
-      const __m512i size = avx512::magnitudes(avx512::exact<type_of<T>>(from::load(x, mask)));
-      _mm512_mask_storeu_epi32(amax + i, mask,
-                               _mm512_max_epu32(size, _mm512_maskz_loadu_epi32(mask, amax + i)));
-    }
-  }
-
-  /// The same for rows of 1 to 63 values side by side: amax[r] of row r.
-  template <element T>
-  static void amax_rows(const T* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
-    avx512::amax_of_rows<type_of<T>>(bytes_of(values), rows, columns, amax);
-  }
-
-  /// Turns amax (finite, not negative) into the scales to encode by.
-  template <element T>
-  static void scales(float* amax_then_scales, std::size_t n, const recipe& numbers) noexcept {
-    avx512::scales<type_of<T>>(amax_then_scales, n, numbers);
-  }
-
-  /// Scales, or their reciprocals; whether all are ordinary.
-  template <arithmetic How>
-  static bool factors(const float* scales, std::size_t n, float* factors) noexcept {
-    bool ordinary = true;
-    for (std::size_t i = 0; i < n; i += avx512::lanes) {
-      const __mmask16 mask = avx512::first_lanes(n - i);
-      const __m512i one = avx512::all(detail::one_bits);
-      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
-      __m512i factor = _mm512_mask_loadu_epi32(one, mask, scales + i);
-      if constexpr (How == arithmetic::multiply_by_reciprocal) factor = avx512::divided(one, factor, mask);
-      ordinary = ordinary && avx512::ordinary_in(factor) == 0xffff;
-      _mm512_mask_storeu_epi32(factors + i, mask, factor);
-    }
-    return ordinary;
-  }
-
-  /// out[r * columns + c] = factors[r], for 1 to 63 columns. Writes up to 64 floats beyond the last.
-  static void repeat(const float* factors, std::size_t rows, std::size_t columns, float* out) noexcept {
-    for (std::size_t r = 0; r < rows; ++r, out += columns) {
-      const __m512 factor = _mm512_set1_ps(factors[r]);
-      for (std::size_t c = 0; c < columns; c += avx512::lanes) _mm512_storeu_ps(out + c, factor);
-    }
-  }
-
-  /// Codes by one factor. RoundsQuotient: quotients are rounded to T before.
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
-  static void encode_run(const T* values, std::size_t n, float factor, typename D::storage* codes,
-                         bool streams) noexcept {
-    encode<D, How, RoundsQuotient>(values, n, avx512::one_factor<How>(factor), codes, streams);
-  }
-
-  /// Codes by a factor an element.
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
-  static void encode_each(const T* values, std::size_t n, const float* factors, typename D::storage* codes,
-                          bool streams) noexcept {
-    encode<D, How, RoundsQuotient>(values, n, avx512::each_factor<How>{factors}, codes, streams);
-  }
-
-  /// Values by one scale.
-  template <dtype D>
-  static void decode_run(const typename D::storage* codes, std::size_t n, float scale, float* values,
-                         bool streams) noexcept {
-    decode<D>(codes, n, avx512::one_scale<D>(scale), values, streams);
-  }
-
-  /// Values by a scale an element.
-  template <dtype D>
-  static void decode_each(const typename D::storage* codes, std::size_t n, const float* scales, float* values,
-                          bool streams) noexcept {
-    decode<D>(codes, n, avx512::each_scale<D>{scales}, values, streams);
-  }
-
-  /// Makes what was streamed visible to other threads. It takes as long as some rows: once at the end.
-  static void finish_streams() noexcept { _mm_sfence(); }
-
-  /// Elements as floats.
-  template <element T>
-  static void widen(const T* values, std::size_t n, float* out) noexcept {
-    using from = avx512::source<type_of<T>>;
-    for (std::size_t i = 0; i < n; i += avx512::lanes) {
-      const __mmask16 mask = avx512::first_lanes(n - i);
-      _mm512_mask_storeu_ps(out + i, mask, avx512::exact<type_of<T>>(from::load(bytes_of(values + i), mask)));
-    }
-  }
-
-  /// Quotients rounded to T. `step` is 1 where there is a factor a value, 0 where there is one for all.
-  template <arithmetic How, element T>
-  static void round_quotients(const float* values, std::size_t n, const float* factors, std::size_t step,
-                              float* quotients) noexcept {
-    constexpr float beyond_halves = 0x1p60F;  // where quotients end: nothing is to overflow on the way
-    for (std::size_t i = 0; i < n; i += avx512::lanes) {
-      const __mmask16 mask = avx512::first_lanes(n - i);
-      const __m512 x = _mm512_maskz_loadu_ps(mask, values + i);
-      const avx512::factor by = step == 0 ? avx512::factor_by<How>(_mm512_set1_ps(factors[0]))
-                                          : avx512::each_factor<How>{factors}.at(i, mask);
-      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
-      __m512 limited = x;
-      if constexpr (How == arithmetic::divide)
-        limited = _mm512_range_ps(
-            x, _mm512_mul_round_ps(by.scale, _mm512_set1_ps(beyond_halves), avx512::to_nearest),
-            avx512::smaller_magnitude);
-      const __m512 rounded = avx512::source<type_of<T>>::rounded(avx512::quotient<How>(limited, by));
-      _mm512_mask_storeu_ps(quotients + i, mask, _mm512_mask_mov_ps(rounded, avx512::nan_in(x), x));
-    }
-  }
-
-  /// Floats as the nearest elements.
-  template <element T>
-  static void narrow(const float* values, std::size_t n, T* out) noexcept {
-    using to = avx512::source<type_of<T>>;
-    for (std::size_t i = 0; i < n; i += avx512::lanes) {
-      const __mmask16 mask = avx512::first_lanes(n - i);
-      const __m512 x = _mm512_maskz_loadu_ps(mask, values + i);
-      if constexpr (type_of<T> == element_type::float32) {
-        _mm512_mask_storeu_ps(out + i, mask, x);
-      } else {
-        const __m256i nan = _mm256_set1_epi16(to::stored::codec::nan_code);
-        _mm256_mask_storeu_epi16(out + i, mask,
-                                 _mm256_mask_mov_epi16(to::narrowed(x), avx512::nan_in(x), nan));
-      }
-    }
-  }
-
-  /// Adds to sums those of (x - y)^2, x^2, y^2 and x * y, and to max_abs the largest |x - y|. All are finite.
-  static void add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
-                         double& max_abs) noexcept {
-    __m512d errors = _mm512_setzero_pd();
-    __m512d xs = errors;
-    __m512d ys = errors;
-    __m512d products = errors;
-    __m512d largest = errors;
-    constexpr std::size_t step = 8;
-    for (std::size_t i = 0; i < n; i += step) {
-      const auto mask = static_cast<__mmask8>(avx512::first_lanes(n - i));
-      const __m512d a = _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, x + i));
-      const __m512d b = _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, y + i));
-      const __m512d error = _mm512_sub_pd(a, b);
-      errors = _mm512_fmadd_pd(error, error, errors);
-      xs = _mm512_fmadd_pd(a, a, xs);
-      ys = _mm512_fmadd_pd(b, b, ys);
-      products = _mm512_fmadd_pd(a, b, products);
-      largest = _mm512_max_pd(largest, _mm512_abs_pd(error));
-    }
-    sums[0] += _mm512_reduce_add_pd(errors);
-    sums[1] += _mm512_reduce_add_pd(xs);
-    sums[2] += _mm512_reduce_add_pd(ys);
-    sums[3] += _mm512_reduce_add_pd(products);
-    const double found = _mm512_reduce_max_pd(largest);
-    max_abs = found > max_abs ? found : max_abs;
-  }
-
- private:
-  template <element T>
-  static constexpr element_type type_of = element_traits<T>::type;
-
-  template <element T>
-  static const unsigned char* bytes_of(const T* values) noexcept {
-    return reinterpret_cast<const unsigned char*>(values);
-  }
-
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T, class Factors>
-  static void encode(const T* values, std::size_t n, const Factors& factors, typename D::storage* codes,
-                     bool streams) noexcept {
-    constexpr element_type rounding = RoundsQuotient ? type_of<T> : element_type::float32;
-    avx512::encode<D, How, type_of<T>, rounding>(bytes_of(values), n, factors, codes, streams);
-  }
-
-  template <dtype D, class Scales>
-  static void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
-                     bool streams) noexcept {
-    avx512::decode<D>(codes, n, scales, values, streams);
-  }
-};
-
-}  // namespace PTQ_BUILD
-}  // namespace kernels
-}  // namespace ptq::inline v0_1
-
-PTQ_TARGET_POP
-PTQ_PRECISE_POP
-
-#endif  // PTQ_NATIVE_X86
-#endif  // PTQ_KERNELS_X86_AVX512_HPP
-
-// ---- ptq/kernels/neon.hpp ----
-
-/// @file neon.hpp The kernels with NEON (Advanced SIMD), which every AArch64 has: the same bits as the
-/// portable ones.
-///
-/// Compilers replace float operations as flags allow them to, and assume that there are no NaN. So here
-/// floats are multiplied, fused and converted, and nothing else: what is compared, clamped or looked at are
-/// their bits.
-#ifndef PTQ_KERNELS_NEON_HPP
-#define PTQ_KERNELS_NEON_HPP
-
-#if PTQ_NATIVE_NEON
-
-#include <arm_neon.h>
-
-#include <concepts>
-#include <cstddef>
-#include <cstdint>
-
-PTQ_PRECISE_PUSH
-
-namespace ptq::inline v0_1 {
-namespace kernels {
-inline namespace PTQ_BUILD {
-namespace simd {
-
-inline constexpr std::size_t lanes = 4;
-inline constexpr std::size_t block = 16;  // codes of one store
-
-[[gnu::always_inline]] inline uint32x4_t all(std::uint32_t bits) noexcept {
-  return vdupq_n_u32(bits);
-}
-[[gnu::always_inline]] inline float32x4_t floats(uint32x4_t bits) noexcept {
-  return vreinterpretq_f32_u32(bits);
-}
-[[gnu::always_inline]] inline uint32x4_t bits(float32x4_t x) noexcept {
-  return vreinterpretq_u32_f32(x);
-}
-[[gnu::always_inline]] inline const unsigned char* bytes(const void* from) noexcept {
-  return static_cast<const unsigned char*>(from);
-}
-/// 16 bytes of any alignment.
-[[gnu::always_inline]] inline uint32x4_t load_bits(const void* from) noexcept {
-  return vreinterpretq_u32_u8(vld1q_u8(bytes(from)));
-}
-[[gnu::always_inline]] inline uint16x4_t load_words(const void* from) noexcept {
-  return vreinterpret_u16_u8(vld1_u8(bytes(from)));
-}
-[[gnu::always_inline]] inline uint16x8_t load_eight_words(const void* from) noexcept {
-  return vreinterpretq_u16_u8(vld1q_u8(bytes(from)));
-}
-[[gnu::always_inline]] inline void store(void* to, uint32x4_t value) noexcept {
-  vst1q_u8(static_cast<unsigned char*>(to), vreinterpretq_u8_u32(value));
-}
-[[gnu::always_inline]] inline void copy(void* to, const void* from, std::size_t n) noexcept {
-  __builtin_memcpy(to, from, n);
-}
-[[gnu::always_inline]] inline void store_first(float* to, std::size_t n, uint32x4_t value) noexcept {
-  if (n >= lanes)
-    store(to, value);
-  else
-    copy(to, &value, n * sizeof(float));
-}
-[[gnu::always_inline]] inline uint32x4_t magnitudes(float32x4_t x) noexcept {
-  return vandq_u32(bits(x), all(~detail::sign_bit));
-}
-/// All bits of the lanes that hold NaN.
-[[gnu::always_inline]] inline uint32x4_t nan_in(float32x4_t x) noexcept {
-  return vcgtq_u32(magnitudes(x), all(detail::infinity_bits));
-}
-
-/// x / y by an instruction that no flag replaces.
-[[gnu::always_inline]] inline float32x4_t hardware_quotient(float32x4_t x, float32x4_t y) noexcept {
-  float32x4_t result;  // NOLINT(cppcoreguidelines-init-variables): written by the assembly
-  __asm__("fdiv %0.4s, %1.4s, %2.4s" : "=w"(result) : "w"(x), "w"(y));
-  return result;
-}
-
-/// Elements of a type as floats. NaN stays some NaN.
-template <element_type Type>
-struct source;
-
-template <>
-struct source<element_type::float32> {
-  using stored = float;
-  [[gnu::always_inline]] static float32x4_t load(const unsigned char* from) noexcept {
-    return floats(load_bits(from));
-  }
-};
-
-template <>
-struct source<element_type::float16> {
-  using stored = half;
-  [[gnu::always_inline]] static float32x4_t widened(uint16x4_t x) noexcept {
-    return vcvt_f32_f16(vreinterpret_f16_u16(x));
-  }
-  [[gnu::always_inline]] static uint16x4_t narrowed(float32x4_t x) noexcept {
-    return vreinterpret_u16_f16(vcvt_f16_f32(x));
-  }
-  [[gnu::always_inline]] static float32x4_t load(const unsigned char* from) noexcept {
-    return widened(load_words(from));
-  }
-};
-
-template <>
-struct source<element_type::bfloat16> {
-  using stored = bfloat16;
-  [[gnu::always_inline]] static float32x4_t widened(uint16x4_t x) noexcept {
-    return floats(vshll_n_u16(x, 16));
-  }
-  /// To nearest even, but for NaN.
-  [[gnu::always_inline]] static uint16x4_t narrowed(float32x4_t x) noexcept {
-    const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits(x), 16), all(1));
-    return vshrn_n_u32(vaddq_u32(vaddq_u32(bits(x), all(0x7fff)), odd), 16);
-  }
-  [[gnu::always_inline]] static float32x4_t load(const unsigned char* from) noexcept {
-    return widened(load_words(from));
-  }
-};
-
-/// As the portable kernels have it: NaN of a half type is one pattern.
-template <element_type Type>
-[[gnu::always_inline]] inline float32x4_t exact(float32x4_t x) noexcept {
-  if constexpr (Type == element_type::float32) return x;
-  return floats(vbslq_u32(nan_in(x), all(detail::nan_bits), bits(x)));
-}
-
-/// The first n of 4 elements; 0 beyond.
-template <element_type Type>
-[[gnu::always_inline]] inline float32x4_t load_first(const unsigned char* from, std::size_t n) noexcept {
-  constexpr std::size_t size = sizeof(typename source<Type>::stored);
-  if (n >= lanes) return source<Type>::load(from);
-  unsigned char buffer[lanes * size] = {};
-  copy(buffer, from, n * size);
-  return source<Type>::load(buffer);
-}
-[[gnu::always_inline]] inline float32x4_t load_first(const float* from, std::size_t n) noexcept {
-  return load_first<element_type::float32>(bytes(from), n);
-}
-
-/// Calls f(index of the first, count) for every 4 of n elements, and for the rest.
-template <class F>
-[[gnu::always_inline]] inline void in_vectors(std::size_t n, const F& f) noexcept {
-  std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) f(i, lanes);
-  if (i < n) f(i, n - i);
-}
-
-/// What a vector of quotients is computed with.
-struct factor {
-  float32x4_t scale;    // to divide by
-  float32x4_t inverse;  // of the scale: rounded once, to divide, or as it is to be multiplied by
-};
-
-/// One ordinary factor for all.
-struct one_factor {
-  factor same;
-  [[gnu::always_inline]] factor at(std::size_t) const noexcept { return same; }
-  [[gnu::always_inline]] one_factor first_of(std::size_t, std::size_t, float*) const noexcept {
-    return *this;
-  }
-};
-
-/// An ordinary factor an element.
-struct each_factor {
-  const float* scales;
-  const float* inverses;
-  [[gnu::always_inline]] factor at(std::size_t i) const noexcept {
-    return {vld1q_f32(scales + i), vld1q_f32(inverses + i)};
-  }
-  /// Some of them, in a buffer of two blocks, with 1 behind them.
-  [[gnu::always_inline]] each_factor first_of(std::size_t at, std::size_t n, float* buffer) const noexcept {
-    for (std::size_t i = 0; i < 2 * block; ++i) buffer[i] = 1;
-    copy(buffer, scales + at, n * sizeof(float));
-    copy(buffer + block, inverses + at, n * sizeof(float));
-    return {buffer, buffer + block};
-  }
-};
-
-/// The quotient, correctly rounded, of values that a dtype does not round to 0 or saturate; NaN of NaN. The
-/// division is Markstein's: the residual of a product by the reciprocal corrects it. Of products beyond
-/// 2^60, which may be infinite, it is that of 2^60, so that the sum is no less and keeps its sign.
-template <arithmetic How>
-[[gnu::always_inline]] inline float32x4_t quotient(float32x4_t x, const factor& by) noexcept {
-  const float32x4_t product = vmulq_f32(x, by.inverse);
-  if constexpr (How == arithmetic::multiply_by_reciprocal) return product;
-  constexpr std::uint32_t most = 0x5d800000u;
-  const int32x4_t below = vminq_s32(vreinterpretq_s32_f32(product), vdupq_n_s32(most));
-  const float32x4_t guess = floats(vminq_u32(vreinterpretq_u32_s32(below), all(detail::sign_bit | most)));
-  const float32x4_t residual = vfmsq_f32(x, guess, by.scale);
-  return vfmaq_f32(guess, residual, by.inverse);
-}
-
-/// Four vectors of numbers.
-struct sixteen {
-  float32x4_t a, b, c, d;
-};
-
-/// The low bytes of four vectors.
-[[gnu::always_inline]] inline uint8x16_t low_bytes(uint32x4_t a, uint32x4_t b, uint32x4_t c,
-                                                   uint32x4_t d) noexcept {
-  const uint16x8_t ab = vuzp1q_u16(vreinterpretq_u16_u32(a), vreinterpretq_u16_u32(b));
-  const uint16x8_t cd = vuzp1q_u16(vreinterpretq_u16_u32(c), vreinterpretq_u16_u32(d));
-  return vuzp1q_u8(vreinterpretq_u8_u16(ab), vreinterpretq_u8_u16(cd));
-}
-
-/// The high bytes of four vectors.
-[[gnu::always_inline]] inline uint8x16_t high_bytes(const sixteen& x) noexcept {
-  const uint16x8_t ab = vuzp2q_u16(vreinterpretq_u16_f32(x.a), vreinterpretq_u16_f32(x.b));
-  const uint16x8_t cd = vuzp2q_u16(vreinterpretq_u16_f32(x.c), vreinterpretq_u16_f32(x.d));
-  return vuzp2q_u8(vreinterpretq_u8_u16(ab), vreinterpretq_u8_u16(cd));
-}
-
-/// Conversion to integers saturates, and makes 0 of NaN; so does the way from 32 to 8 bits.
-struct int8_encoder {
-  [[gnu::always_inline]] static uint8x16_t encode(const sixteen& /*values*/,
-                                                  const sixteen& quotients) noexcept {
-    const int16x8_t low =
-        vqmovn_high_s32(vqmovn_s32(vcvtnq_s32_f32(quotients.a)), vcvtnq_s32_f32(quotients.b));
-    const int16x8_t high =
-        vqmovn_high_s32(vqmovn_s32(vcvtnq_s32_f32(quotients.c)), vcvtnq_s32_f32(quotients.d));
-    return vreinterpretq_u8_s8(vqmovn_high_s16(vqmovn_s16(low), high));
-  }
-};
-
-/// A magnitude plus a power of two so large that the sum has only the format's bits below it is rounded by
-/// the addition. Below the smallest normal number the power stays the same.
-struct fp8_encoder {
-  uint32x4_t limit;         // the largest number
-  uint32x4_t first_normal;  // the power of two of the smallest normal number
-  float32x4_t up;  // the power of the sum by that of the magnitude, and what makes its low bits the code
-  int32x4_t drop;  // places to the right
-  uint8x16_t nan;
-
-  /// Codes in the low 7 bits, without their signs. NaN becomes the largest number.
-  [[gnu::always_inline]] uint32x4_t rounded(uint32x4_t size) const noexcept {
-    const uint32x4_t value = vminq_u32(size, limit);
-    const uint32x4_t power = vandq_u32(vmaxq_u32(value, first_normal), all(detail::infinity_bits));
-    const uint32x4_t sum = bits(vfmaq_f32(floats(value), floats(power), up));
-    return vaddq_u32(sum, vshlq_u32(sum, drop));
-  }
-
-  [[gnu::always_inline]] uint8x16_t encode(const sixteen& values, const sixteen& quotients) const noexcept {
-    const uint32x4_t a = magnitudes(quotients.a);
-    const uint32x4_t b = magnitudes(quotients.b);
-    const uint32x4_t c = magnitudes(quotients.c);
-    const uint32x4_t d = magnitudes(quotients.d);
-    const uint8x16_t sizes = low_bytes(rounded(a), rounded(b), rounded(c), rounded(d));
-    const uint8x16_t codes = vbslq_u8(vdupq_n_u8(0x80), high_bytes(values), sizes);
-    const uint32x4_t infinity = all(detail::infinity_bits);
-    return vbslq_u8(low_bytes(vcgtq_u32(a, infinity), vcgtq_u32(b, infinity), vcgtq_u32(c, infinity),
-                              vcgtq_u32(d, infinity)),
-                    nan, codes);
-  }
-};
-
-template <dtype D>
-[[gnu::always_inline]] inline fp8_encoder make_fp8_encoder() noexcept {
-  constexpr int mantissa_bits = D::codec::mantissa_bits;
-  constexpr int drop = 23 - mantissa_bits;
-  // The float's exponent field of the smallest normal number.
-  constexpr std::uint32_t first_normal_field = 129u - (1u << (6 - mantissa_bits));
-  // What makes the low 7 bits of the sum, plus its exponent, the code. Whole powers, as ties look at the last
-  // bit.
-  constexpr std::uint32_t offset = (0u - ((first_normal_field + drop) << mantissa_bits)) & 0x7fu;
-  constexpr auto up = static_cast<float>((1u << drop) + (offset >> mantissa_bits));
-  return {all(detail::bits_of(D::max_finite)), all(first_normal_field << 23), vdupq_n_f32(up),
-          vdupq_n_s32(-drop), vdupq_n_u8(D::codec::nan_code)};
-}
-
-template <dtype D>
-[[gnu::always_inline]] inline auto make_encoder() noexcept {
-  if constexpr (std::same_as<D, int8>)
-    return int8_encoder();
-  else
-    return make_fp8_encoder<D>();
-}
-
-/// 16 codes of 16 floats.
-template <arithmetic How, class Encoder, class Factors>
-[[gnu::always_inline]] inline uint8x16_t encode_block(const unsigned char* x, const Encoder& encoder,
-                                                      const Factors& factors, std::size_t at) noexcept {
-  using from = source<element_type::float32>;
-  const sixteen values{from::load(x), from::load(x + 16), from::load(x + 32), from::load(x + 48)};
-  const sixteen quotients{quotient<How>(values.a, factors.at(at)),
-                          quotient<How>(values.b, factors.at(at + lanes)),
-                          quotient<How>(values.c, factors.at(at + 2 * lanes)),
-                          quotient<How>(values.d, factors.at(at + 3 * lanes))};
-  return encoder.encode(values, quotients);
-}
-
-/// Codes of floats of any alignment. One body for all formats of 8 bits.
-template <arithmetic How, class Encoder, class Factors>
-[[gnu::noinline]] inline void encode(const unsigned char* values, std::size_t n, const Encoder& encoder_of,
-                                     const Factors& factors_of, unsigned char* codes) noexcept {
-  const Encoder encoder = encoder_of;  // in registers: codes might lie anywhere
-  const Factors factors = factors_of;
-  std::size_t i = 0;
-  for (; i + block <= n; i += block)
-    vst1q_u8(codes + i, encode_block<How>(values + i * sizeof(float), encoder, factors, i));
-  if (i == n) return;
-  alignas(16) unsigned char value_buffer[block * sizeof(float)] = {};
-  alignas(16) float factor_buffer[2 * block];
-  alignas(16) unsigned char code_buffer[block];
-  copy(value_buffer, values + i * sizeof(float), (n - i) * sizeof(float));
-  encode<How>(static_cast<const unsigned char*>(value_buffer), block, encoder,
-              factors.first_of(i, n - i, static_cast<float*>(factor_buffer)),
-              static_cast<unsigned char*>(code_buffer));
-  copy(codes + i, code_buffer, n - i);
-}
-
-/// 16 codes as floats.
-struct int8_decoder {
-  [[gnu::always_inline]] static sixteen decode(int8x16_t codes) noexcept {
-    const int16x8_t low = vmovl_s8(vget_low_s8(codes));
-    const int16x8_t high = vmovl_high_s8(codes);
-    return {vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))), vcvtq_f32_s32(vmovl_high_s16(low)),
-            vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))), vcvtq_f32_s32(vmovl_high_s16(high))};
-  }
-};
-
-/// Through binary16, which has the mantissa bits of all and the exponents of some, up to a power of two. All
-/// codes of NaN are one.
-struct fp8_decoder {
-  int16x8_t up;        // places to the left
-  uint16x8_t kept;     // less the second sign that comes of widening, where there is room for it
-  uint16x8_t largest;  // magnitude that is a number, or infinity
-
-  [[gnu::always_inline]] float16x8_t halves(int16x8_t codes) const noexcept {
-    const uint16x8_t numbers = vandq_u16(vreinterpretq_u16_s16(vshlq_s16(codes, up)), kept);
-    const uint16x8_t nan = vcgtq_u16(vandq_u16(numbers, vdupq_n_u16(0x7fff)), largest);
-    return vreinterpretq_f16_u16(vbslq_u16(nan, vdupq_n_u16(0x7e00), numbers));
-  }
-  [[gnu::always_inline]] sixteen decode(int8x16_t codes) const noexcept {
-    const float16x8_t low = halves(vmovl_s8(vget_low_s8(codes)));
-    const float16x8_t high = halves(vmovl_high_s8(codes));
-    return {vcvt_f32_f16(vget_low_f16(low)), vcvt_high_f32_f16(low), vcvt_f32_f16(vget_low_f16(high)),
-            vcvt_high_f32_f16(high)};
-  }
-};
-
-template <dtype D>
-[[gnu::always_inline]] inline auto make_decoder() noexcept {
-  if constexpr (std::same_as<D, int8>)
-    return int8_decoder();
-  else if constexpr (std::same_as<D, fp8_e4m3fn>)
-    return fp8_decoder{vdupq_n_s16(7), vdupq_n_u16(0xbfff), vdupq_n_u16(0x3f00)};
-  else
-    return fp8_decoder{vdupq_n_s16(8), vdupq_n_u16(0xffff), vdupq_n_u16(0x7c00)};
-}
-
-/// What the decoder's numbers are to be multiplied by.
-template <dtype D>
-inline constexpr float power = std::same_as<D, fp8_e4m3fn> ? 256.0F : 1.0F;
-
-/// A scale times the decoder's power.
-struct one_scale {
-  float32x4_t same;
-  [[gnu::always_inline]] float32x4_t at(std::size_t) const noexcept { return same; }
-  [[gnu::always_inline]] one_scale first_of(std::size_t, std::size_t, float*) const noexcept { return *this; }
-};
-
-/// A scale a code.
-struct each_scale {
-  const float* scales;
-  float32x4_t power;
-  [[gnu::always_inline]] float32x4_t at(std::size_t i) const noexcept {
-    return vmulq_f32(vld1q_f32(scales + i), power);
-  }
-  [[gnu::always_inline]] each_scale first_of(std::size_t at, std::size_t n, float* buffer) const noexcept {
-    for (std::size_t i = 0; i < block; ++i) buffer[i] = 1;
-    copy(buffer, scales + at, n * sizeof(float));
-    return {buffer, power};
-  }
-};
-
-template <class Decoder, class Scales>
-[[gnu::noinline]] inline void decode(const unsigned char* codes, std::size_t n, const Decoder& decoder_of,
-                                     const Scales& scales_of, float* values) noexcept {
-  const Decoder decoder = decoder_of;  // in registers, as above
-  const Scales scales = scales_of;
-  std::size_t i = 0;
-  for (; i + block <= n; i += block) {
-    const sixteen found = decoder.decode(vreinterpretq_s8_u8(vld1q_u8(codes + i)));
-    vst1q_f32(values + i, vmulq_f32(found.a, scales.at(i)));
-    vst1q_f32(values + i + lanes, vmulq_f32(found.b, scales.at(i + lanes)));
-    vst1q_f32(values + i + 2 * lanes, vmulq_f32(found.c, scales.at(i + 2 * lanes)));
-    vst1q_f32(values + i + 3 * lanes, vmulq_f32(found.d, scales.at(i + 3 * lanes)));
-  }
-  if (i == n) return;
-  alignas(16) unsigned char code_buffer[block] = {};
-  alignas(16) float scale_buffer[block];
-  alignas(16) float value_buffer[block];
-  copy(code_buffer, codes + i, n - i);
-  decode(static_cast<const unsigned char*>(code_buffer), block, decoder,
-         scales.first_of(i, n - i, static_cast<float*>(scale_buffer)), static_cast<float*>(value_buffer));
-  copy(values + i, value_buffer, (n - i) * sizeof(float));
-}
-
-/// The largest of the magnitudes of 8 half numbers a vector: as numbers they have the order of integers.
-[[gnu::always_inline]] inline std::uint16_t amax_of_halves(const unsigned char* x, std::size_t n) noexcept {
-  const uint16x8_t size = vdupq_n_u16(0x7fff);
-  uint16x8_t a = vdupq_n_u16(0);
-  uint16x8_t b = a;
-  std::size_t i = 0;
-  for (; i + 16 <= n; i += 16, x += 32) {
-    a = vmaxq_u16(a, vandq_u16(load_eight_words(x), size));
-    b = vmaxq_u16(b, vandq_u16(load_eight_words(x + 16), size));
-  }
-  alignas(16) unsigned char rest[32] = {};
-  copy(rest, x, (n - i) * sizeof(std::uint16_t));
-  a = vmaxq_u16(a, vandq_u16(load_eight_words(rest), size));
-  b = vmaxq_u16(b, vandq_u16(load_eight_words(rest + 16), size));
-  return vmaxvq_u16(vmaxq_u16(a, b));
-}
-
-[[gnu::always_inline]] inline std::uint32_t amax_of_floats(const unsigned char* x, std::size_t n) noexcept {
-  using from = source<element_type::float32>;
-  uint32x4_t a = all(0);
-  uint32x4_t b = a;
-  uint32x4_t c = a;
-  uint32x4_t d = a;
-  std::size_t i = 0;
-  for (; i + 16 <= n; i += 16, x += 64) {
-    a = vmaxq_u32(a, magnitudes(from::load(x)));
-    b = vmaxq_u32(b, magnitudes(from::load(x + 16)));
-    c = vmaxq_u32(c, magnitudes(from::load(x + 32)));
-    d = vmaxq_u32(d, magnitudes(from::load(x + 48)));
-  }
-  for (; i < n; i += lanes, x += 16)
-    a = vmaxq_u32(a, magnitudes(load_first<element_type::float32>(x, n - i)));
-  return vmaxvq_u32(vmaxq_u32(vmaxq_u32(a, b), vmaxq_u32(c, d)));
-}
-
-/// The magnitudes of a row of 1 or more values, the larger of those that share a lane.
-template <element_type Type>
-[[gnu::always_inline]] inline uint32x4_t row_amax(const unsigned char* x, std::size_t columns) noexcept {
-  using from = source<Type>;
-  constexpr std::size_t size = sizeof(typename from::stored);
-  if (columns < lanes) return magnitudes(exact<Type>(load_first<Type>(x, columns)));
-  // The last vector ends with the row, and may have some values of the one before again.
-  uint32x4_t seen = magnitudes(exact<Type>(from::load(x + (columns - lanes) * size)));
-  for (std::size_t i = 0; i + lanes < columns; i += lanes)
-    seen = vmaxq_u32(seen, magnitudes(exact<Type>(from::load(x + i * size))));
-  return seen;
-}
-
-template <element_type Type>
-inline void amax_of_rows(const unsigned char* x, std::size_t rows, std::size_t columns,
-                         float* amax) noexcept {
-  const std::size_t row = columns * sizeof(typename source<Type>::stored);
-  std::size_t r = 0;
-  for (; r + lanes <= rows; r += lanes, x += lanes * row) {
-    const uint32x4_t ab = vpmaxq_u32(row_amax<Type>(x, columns), row_amax<Type>(x + row, columns));
-    const uint32x4_t cd =
-        vpmaxq_u32(row_amax<Type>(x + 2 * row, columns), row_amax<Type>(x + 3 * row, columns));
-    store(amax + r, vmaxq_u32(vpmaxq_u32(ab, cd), load_bits(amax + r)));
-  }
-  for (; r < rows; ++r, x += row) {
-    const std::uint32_t found = vmaxvq_u32(row_amax<Type>(x, columns));
-    if (found > detail::bits_of(amax[r])) amax[r] = detail::float_of(found);
-  }
-}
-
-/// All bits of the lanes that hold numbers from 2^-60 to 2^60.
-[[gnu::always_inline]] inline uint32x4_t ordinary_in(uint32x4_t x) noexcept {
-  return vcleq_u32(vsubq_u32(x, all(0x21800000u)), all(0x3c000000u));
-}
-
-/// Whether the first n lanes of a mask are set.
-[[gnu::always_inline]] inline bool are_set(uint32x4_t mask, std::size_t n) noexcept {
-  const std::uint32_t numbers[lanes] = {0, 1, 2, 3};
-  const auto count = static_cast<std::uint32_t>(n < lanes ? n : lanes);
-  return vminvq_u32(vorrq_u32(mask, vcgeq_u32(vld1q_u32(numbers), all(count)))) != 0;
-}
-
-/// numerators / denominators by integers, in the first n lanes.
-inline uint32x4_t divided_strictly(uint32x4_t numerators, uint32x4_t denominators, std::size_t n) noexcept {
-  std::uint32_t x[lanes];
-  std::uint32_t y[lanes];
-  vst1q_u32(x, numerators);
-  vst1q_u32(y, denominators);
-  for (std::size_t i = 0; i < lanes && i < n; ++i) x[i] = detail::divide(x[i], y[i]);
-  return vld1q_u32(x);
-}
-
-/// numerators / denominators of the first n lanes.
-[[gnu::always_inline]] inline uint32x4_t divided(uint32x4_t x, uint32x4_t y, std::size_t n) noexcept {
-  const uint32x4_t quotients = bits(hardware_quotient(floats(x), floats(y)));
-  const uint32x4_t sure = vandq_u32(ordinary_in(quotients), vandq_u32(ordinary_in(x), ordinary_in(y)));
-  if (!are_set(sure, n)) [[unlikely]]
-    return divided_strictly(x, y, n);
-  return quotients;
-}
-
-/// 1 / x for an ordinary x.
-[[gnu::always_inline]] inline float32x4_t inverse_of(float32x4_t x) noexcept {
-  return hardware_quotient(floats(all(detail::one_bits)), x);
-}
-
-/// Rounded to a half type and back; NaN stays some NaN.
-template <element_type Type>
-[[gnu::always_inline]] inline float32x4_t rounded(float32x4_t x) noexcept {
-  if constexpr (Type == element_type::float32)
-    return x;
-  else
-    return source<Type>::widened(source<Type>::narrowed(x));
-}
-
-template <element_type Type>
-inline void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
-  const uint32x4_t divisor = all(detail::bits_of(numbers.divisor));
-  in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-    uint32x4_t scale = all(detail::one_bits);
-    if (detail::magnitude(detail::bits_of(numbers.divisor)) != 0) {
-      scale = divided(bits(load_first(amax + i, count)), divisor, count);
-      if (Type != element_type::float32 && numbers.halves != half_rounding::nothing)
-        scale = bits(exact<Type>(rounded<Type>(floats(scale))));
-      scale = vandq_u32(scale, all(~detail::sign_bit));
-      scale = vmaxq_u32(scale, all(detail::bits_of(numbers.floor)));
-      scale = vbslq_u32(vceqq_u32(scale, all(0)), all(detail::infinity_bits), scale);
-    }
-    store_first(amax + i, count, scale);
-  });
-}
-
-/// Sums of errors of two values at a time.
-struct error_sums {
-  float64x2_t errors = vdupq_n_f64(0);
-  float64x2_t xs = errors;
-  float64x2_t ys = errors;
-  float64x2_t products = errors;
-  float64x2_t largest = errors;
-
-  [[gnu::always_inline]] void add(float64x2_t x, float64x2_t y) noexcept {
-    const float64x2_t error = vsubq_f64(x, y);
-    errors = vfmaq_f64(errors, error, error);
-    xs = vfmaq_f64(xs, x, x);
-    ys = vfmaq_f64(ys, y, y);
-    products = vfmaq_f64(products, x, y);
-    largest = vmaxq_f64(largest, vabsq_f64(error));
-  }
-};
-
-}  // namespace simd
-
-/// Kernels over contiguous elements of any alignment. Factors and scales of encode and decode are ordinary
-/// (2^-60 to 2^60). `streams` says that what is written is larger than the caches; it makes no difference
-/// here.
-struct neon {
-  /// Whether the set has kernels for a dtype and an element type.
-  template <dtype D, element T>
-  static constexpr bool has =
-      (std::same_as<D, int8> || std::same_as<D, fp8_e4m3fn> || std::same_as<D, fp8_e5m2>) &&
-      element_traits<T>::type != element_type::float64;
-
-  /// The largest magnitude as float bits, starting from `seen`; NaN and infinity win.
-  template <element T>
-  static std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
-    using stored = typename simd::source<type_of<T>>::stored;
-    std::uint32_t found = 0;
-    if constexpr (type_of<T> == element_type::float32)
-      found = simd::amax_of_floats(simd::bytes(values), n);
-    else
-      found = detail::bits_of(stored{simd::amax_of_halves(simd::bytes(values), n)}.to_float());
-    return found > seen ? found : seen;
-  }
-
-  /// amax[i] becomes the larger of amax[i] and |values[i]|, by their bits.
-  template <element T>
-  static void amax_each(const T* values, std::size_t n, float* amax) noexcept {
-    simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-      const float32x4_t x = simd::load_first<type_of<T>>(simd::bytes(values + i), count);
-      const uint32x4_t seen = simd::bits(simd::load_first(amax + i, count));
-      simd::store_first(amax + i, count, vmaxq_u32(simd::magnitudes(simd::exact<type_of<T>>(x)), seen));
-    });
-  }
-
-  /// The same for rows of 1 to 63 values side by side: amax[r] of row r.
-  template <element T>
-  static void amax_rows(const T* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
-    simd::amax_of_rows<type_of<T>>(simd::bytes(values), rows, columns, amax);
-  }
-
-  /// Turns amax (finite, not negative) into the scales to encode by.
-  template <element T>
-  static void scales(float* amax_then_scales, std::size_t n, const recipe& numbers) noexcept {
-    simd::scales<type_of<T>>(amax_then_scales, n, numbers);
-  }
-
-  /// Scales, or their reciprocals; whether all are ordinary.
-  template <arithmetic How>
-  static bool factors(const float* scales, std::size_t n, float* factors) noexcept {
-    bool ordinary = true;
-    simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-      uint32x4_t factor = simd::bits(simd::load_first(scales + i, count));
-      if constexpr (How == arithmetic::multiply_by_reciprocal)
-        factor = simd::divided(simd::all(detail::one_bits), factor, count);
-      ordinary = ordinary && simd::are_set(simd::ordinary_in(factor), count);
-      simd::store_first(factors + i, count, factor);
-    });
-    return ordinary;
-  }
-
-  /// out[r * columns + c] = factors[r], for 1 to 63 columns. Writes up to 64 floats beyond the last.
-  static void repeat(const float* factors, std::size_t rows, std::size_t columns, float* out) noexcept {
-    for (std::size_t r = 0; r < rows; ++r, out += columns) {
-      const float32x4_t factor = vdupq_n_f32(factors[r]);
-      for (std::size_t c = 0; c < columns; c += simd::lanes) vst1q_f32(out + c, factor);
-    }
-  }
-
-  /// Codes by one factor. RoundsQuotient: never.
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
-  static void encode_run(const T* values, std::size_t n, float factor, typename D::storage* codes,
-                         bool /*streams*/) noexcept {
-    const float32x4_t scale = vdupq_n_f32(factor);
-    const simd::one_factor by{{scale, How == arithmetic::divide ? simd::inverse_of(scale) : scale}};
-    as_floats(values, n, [&](const unsigned char* floats, std::size_t first, std::size_t size) {
-      simd::encode<How>(floats, size, simd::make_encoder<D>(), by, bytes_of(codes + first));
-    });
-  }
-
-  /// Codes by a factor an element.
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
-  static void encode_each(const T* values, std::size_t n, const float* factors, typename D::storage* codes,
-                          bool /*streams*/) noexcept {
-    float inverses[at_once];
-    for (std::size_t at = 0; at < n; at += at_once) {
-      const std::size_t count = n - at < at_once ? n - at : at_once;
-      const float* by = factors + at;
-      if constexpr (How == arithmetic::divide) {
-        for (std::size_t i = 0; i < count; i += simd::lanes)
-          vst1q_f32(inverses + i, simd::inverse_of(simd::load_first(factors + at + i, count - i)));
-        by = static_cast<const float*>(inverses);
-      }
-      as_floats(values + at, count, [&](const unsigned char* floats, std::size_t, std::size_t size) {
-        simd::encode<How>(floats, size, simd::make_encoder<D>(), simd::each_factor{factors + at, by},
-                          bytes_of(codes + at));
-      });
-    }
-  }
-
-  /// Values by one scale.
-  template <dtype D>
-  static void decode_run(const typename D::storage* codes, std::size_t n, float scale, float* values,
-                         bool /*streams*/) noexcept {
-    const simd::one_scale by{vmulq_f32(vdupq_n_f32(scale), vdupq_n_f32(simd::power<D>))};
-    simd::decode(simd::bytes(codes), n, simd::make_decoder<D>(), by, values);
-  }
-
-  /// Values by a scale an element.
-  template <dtype D>
-  static void decode_each(const typename D::storage* codes, std::size_t n, const float* scales, float* values,
-                          bool /*streams*/) noexcept {
-    const simd::each_scale by{scales, vdupq_n_f32(simd::power<D>)};
-    simd::decode(simd::bytes(codes), n, simd::make_decoder<D>(), by, values);
-  }
-
-  /// Nothing is streamed here.
-  static void finish_streams() noexcept {}
-
-  /// Elements as floats.
-  template <element T>
-  static void widen(const T* values, std::size_t n, float* out) noexcept {
-    simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-      const float32x4_t x = simd::load_first<type_of<T>>(simd::bytes(values + i), count);
-      simd::store_first(out + i, count, simd::bits(simd::exact<type_of<T>>(x)));
-    });
-  }
-
-  /// Quotients rounded to T. `step` is 1 where there is a factor a value, 0 where there is one for all.
-  template <arithmetic How, element T>
-  static void round_quotients(const float* values, std::size_t n, const float* factors, std::size_t step,
-                              float* quotients) noexcept {
-    float32x4_t scale = vdupq_n_f32(factors[0]);
-    simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-      if (step != 0) scale = simd::load_first(factors + i, count);
-      const float32x4_t x = simd::load_first(values + i, count);
-      const simd::factor by{scale, How == arithmetic::divide ? simd::inverse_of(scale) : scale};
-      const float32x4_t found = simd::rounded<type_of<T>>(simd::quotient<How>(x, by));
-      const uint32x4_t with_sign = vbslq_u32(simd::all(detail::sign_bit), simd::bits(x), simd::bits(found));
-      simd::store_first(quotients + i, count, vbslq_u32(simd::nan_in(x), simd::bits(x), with_sign));
-    });
-  }
-
-  /// Floats as the nearest elements.
-  template <element T>
-  static void narrow(const float* values, std::size_t n, T* out) noexcept {
-    simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-      const float32x4_t x = simd::load_first(values + i, count);
-      if constexpr (type_of<T> == element_type::float32) {
-        simd::copy(out + i, &x, count * sizeof(T));
-      } else {
-        using to = simd::source<type_of<T>>;
-        const uint16x4_t nan = vdup_n_u16(to::stored::codec::nan_code);
-        const uint16x4_t found = vbsl_u16(vmovn_u32(simd::nan_in(x)), nan, to::narrowed(x));
-        simd::copy(out + i, &found, count * sizeof(T));
-      }
-    });
-  }
-
-  /// Adds to sums those of (x - y)^2, x^2, y^2 and x * y, and to max_abs the largest |x - y|. All are finite.
-  static void add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
-                         double& max_abs) noexcept {
-    simd::error_sums low;
-    simd::error_sums high;
-    simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-      const float32x4_t a = simd::load_first(x + i, count);
-      const float32x4_t b = simd::load_first(y + i, count);
-      low.add(vcvt_f64_f32(vget_low_f32(a)), vcvt_f64_f32(vget_low_f32(b)));
-      high.add(vcvt_high_f64_f32(a), vcvt_high_f64_f32(b));
-    });
-    sums[0] += vaddvq_f64(vaddq_f64(low.errors, high.errors));
-    sums[1] += vaddvq_f64(vaddq_f64(low.xs, high.xs));
-    sums[2] += vaddvq_f64(vaddq_f64(low.ys, high.ys));
-    sums[3] += vaddvq_f64(vaddq_f64(low.products, high.products));
-    const double largest = vmaxvq_f64(vmaxq_f64(low.largest, high.largest));
-    if (largest > max_abs) max_abs = largest;
-  }
-
- private:
-  static constexpr std::size_t at_once = 256;
-
-  template <element T>
-  static constexpr element_type type_of = element_traits<T>::type;
-
-  template <class Code>
-  static unsigned char* bytes_of(Code* codes) noexcept {
-    return reinterpret_cast<unsigned char*>(codes);
-  }
-
-  /// Calls f(floats, index of the first, count) with elements as floats: all at once, or through a buffer.
-  template <element T, class F>
-  static void as_floats(const T* values, std::size_t n, const F& f) noexcept {
-    if constexpr (type_of<T> == element_type::float32) {
-      f(simd::bytes(values), std::size_t{0}, n);
-    } else {
-      float buffer[at_once];
-      for (std::size_t first = 0; first < n; first += at_once) {
-        const std::size_t size = n - first < at_once ? n - first : at_once;
-        widen<T>(values + first, size, static_cast<float*>(buffer));
-        f(simd::bytes(buffer), first, size);
-      }
-    }
-  }
-};
-
-}  // namespace PTQ_BUILD
-}  // namespace kernels
-}  // namespace ptq::inline v0_1
-
-PTQ_PRECISE_POP
-
-#endif  // PTQ_NATIVE_NEON
-#endif  // PTQ_KERNELS_NEON_HPP
 
 // ---- ptq/kernels/dispatch.hpp ----
 
@@ -4823,13 +5006,13 @@ PTQ_PRECISE_POP
 #include <cstdint>
 #include <type_traits>
 
-#if PTQ_NATIVE_X86
-#elif PTQ_NATIVE_NEON
-#endif
-
 namespace ptq::inline v0_1 {
 namespace kernels {
 inline namespace PTQ_BUILD {
+
+/// What kernel sets call a dtype's codes by, if they have kernels for them.
+template <dtype D>
+struct set_codes;
 
 #if PTQ_NATIVE
 
@@ -4839,14 +5022,14 @@ constexpr bool with_set(isa which, const F& f) {
   switch (which) {
 #if PTQ_NATIVE_X86
     case isa::avx512:
-      f.template operator()<x86_avx512>();
+      f.template operator()<kernel_set<isa::avx512>>();
       return true;
     case isa::avx2:
-      f.template operator()<x86_avx2>();
+      f.template operator()<kernel_set<isa::avx2>>();
       return true;
 #else
     case isa::neon:
-      f.template operator()<neon>();
+      f.template operator()<kernel_set<isa::neon>>();
       return true;
 #endif
     default:
@@ -4854,14 +5037,37 @@ constexpr bool with_set(isa which, const F& f) {
   }
 }
 
+template <>
+struct set_codes<int8> {
+  template <class Set, class... Arguments>
+  static void encode(arithmetic how, Arguments... arguments) noexcept {
+    Set::encode_int8(how, arguments...);
+  }
+  template <class Set>
+  static constexpr auto decode = &Set::decode_int8;
+};
+template <>
+struct set_codes<fp8_e4m3fn> {
+  template <class Set, class... Arguments>
+  static void encode(arithmetic how, Arguments... arguments) noexcept {
+    Set::encode_e4m3fn(how, arguments...);
+  }
+  template <class Set>
+  static constexpr auto decode = &Set::decode_e4m3fn;
+};
+template <>
+struct set_codes<fp8_e5m2> {
+  template <class Set, class... Arguments>
+  static void encode(arithmetic how, Arguments... arguments) noexcept {
+    Set::encode_e5m2(how, arguments...);
+  }
+  template <class Set>
+  static constexpr auto decode = &Set::decode_e5m2;
+};
+
 /// Whether sets have kernels for codes D.
 template <dtype D>
-inline constexpr bool has_codes =
-#if PTQ_NATIVE_X86
-    x86_avx512::has<D, float>;
-#else
-    neon::has<D, float>;
-#endif
+inline constexpr bool has_codes = requires { sizeof(set_codes<D>); };
 
 /// Whether a set takes a run: there is one, the elements lie side by side, and it is not the compiler that
 /// computes.
@@ -4890,16 +5096,16 @@ constexpr bool with_active_set(const F& f) {
   return with_set(active_isa(), f);
 }
 
-/// Whether sets can load elements T: floats and halves, at any address.
+/// Whether sets can convert elements T.
 template <element T>
-inline constexpr bool has_elements = PTQ_NATIVE && element_traits<T>::type != element_type::float64;
+inline constexpr bool has_halves = PTQ_NATIVE && detail::is_half<T>;
 
 /// Elements of any type and step as floats that lie side by side.
 template <element T>
 constexpr void widen(const T* values, std::ptrdiff_t step, std::size_t n, float* floats) noexcept {
-  if constexpr (has_elements<T>)
+  if constexpr (has_halves<T>)
     if (is_for_a_set(step) &&
-        with_active_set([&]<class Set>() { Set::template widen<T>(values, n, floats); }))
+        with_active_set([&]<class Set>() { Set::widen(element_traits<T>::type, values, n, floats); }))
       return;
   for (std::size_t i = 0; i < n; ++i)
     floats[i] = element_traits<T>::to_float(values[static_cast<std::ptrdiff_t>(i) * step]);
@@ -4908,48 +5114,42 @@ constexpr void widen(const T* values, std::ptrdiff_t step, std::size_t n, float*
 /// Floats as the nearest elements, `step` apart.
 template <element T>
 constexpr void narrow(const float* floats, std::size_t n, std::ptrdiff_t step, T* values) noexcept {
-  if constexpr (has_elements<T>)
+  if constexpr (has_halves<T>)
     if (is_for_a_set(step) &&
-        with_active_set([&]<class Set>() { Set::template narrow<T>(floats, n, values); }))
+        with_active_set([&]<class Set>() { Set::narrow(element_traits<T>::type, floats, n, values); }))
       return;
   for (std::size_t i = 0; i < n; ++i)
     values[static_cast<std::ptrdiff_t>(i) * step] = element_traits<T>::from_float(floats[i]);
 }
 
+/// The largest magnitude as float bits, starting from `seen`; NaN and infinity win.
 template <element T>
 constexpr std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
-  if constexpr (has_elements<T>)
-    if (is_for_a_set(1) &&
-        with_active_set([&]<class Set>() { seen = Set::template amax_run<T>(values, n, seen); }))
-      return seen;
+  if constexpr (std::same_as<T, float>) {
+    std::uint32_t found = 0;
+    if (is_for_a_set(1) && with_active_set([&]<class Set>() { found = Set::amax(values, n); }))
+      return found > seen ? found : seen;
+  } else if constexpr (has_halves<T>) {
+    std::uint16_t found = 0;
+    if (is_for_a_set(1) && with_active_set([&]<class Set>() { found = Set::amax_halves(values, n); })) {
+      const std::uint32_t size = detail::bits_of(detail::plain_element<T>{found}.to_float());
+      return size > seen ? size : seen;
+    }
+  }
   return portable::amax_run<T>(values, n, seen);
 }
 
-template <element T>
-constexpr void amax_each(const T* values, std::size_t n, float* amax) noexcept {
-  if constexpr (has_elements<T>)
-    if (is_for_a_set(1) && with_active_set([&]<class Set>() { Set::template amax_each<T>(values, n, amax); }))
-      return;
-  portable::amax_each<T>(values, n, amax);
+constexpr void amax_each(const float* values, std::size_t n, float* amax) noexcept {
+  if (is_for_a_set(1) && with_active_set([&]<class Set>() { Set::amax_each(values, n, amax); })) return;
+  portable::amax_each(values, n, amax);
 }
 
 template <element T>
 constexpr void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
-  if constexpr (has_elements<T>)
-    if (is_for_a_set(1) && with_active_set([&]<class Set>() { Set::template scales<T>(amax, n, numbers); }))
-      return;
-  portable::scales<T>(amax, n, numbers);
-}
-
-/// What the arithmetic needs of each scale. Returns whether a set may compute by all of them.
-template <arithmetic How>
-constexpr bool factors(const float* scales, std::size_t n, float* factors) noexcept {
-  bool ordinary = false;
   if (is_for_a_set(1) &&
-      with_active_set([&]<class Set>() { ordinary = Set::template factors<How>(scales, n, factors); }))
-    return ordinary;
-  portable::factors<How>(scales, n, factors);
-  return false;
+      with_active_set([&]<class Set>() { Set::scales(amax, n, numbers, element_traits<T>::type); }))
+    return;
+  portable::scales<T>(amax, n, numbers);
 }
 
 /// Whether a set may compute by all of these factors.
@@ -4959,60 +5159,69 @@ constexpr bool are_ordinary(const float* factors, std::size_t n) noexcept {
   return true;
 }
 
+/// Reciprocals of scales, where the arithmetic needs them. Returns whether a set may compute by all factors.
+template <arithmetic How>
+constexpr bool invert(const float* scales, std::size_t n, float* inverses) noexcept {
+  bool ordinary = false;
+  if (is_for_a_set(1) &&
+      with_active_set([&]<class Set>() { ordinary = Set::invert(How, scales, n, inverses); }))
+    return ordinary;
+  // Where there are sets, another thread may choose one before the codes are made.
+  if (How == arithmetic::multiply_by_reciprocal || (PTQ_NATIVE && !std::is_constant_evaluated()))
+    for (std::size_t i = 0; i < n; ++i)
+      inverses[i] = factor_of<arithmetic::multiply_by_reciprocal>(scales[i]);
+  return false;
+}
+
 /// Quotients rounded to T, for recipes that ask for it. They need no further scaling.
 ///
-/// @param step 1 where there is a factor a value, 0 where there is one for all
+/// @param ordinary whether a set may compute by all of these factors
 template <arithmetic How, element T>
-constexpr void round_quotients(const float* values, std::size_t n, const float* factors, std::size_t step,
+constexpr void round_quotients(const float* values, std::size_t n, const factors& by, bool ordinary,
                                float* quotients) noexcept {
-  if constexpr (has_elements<T>)
-    if (is_for_a_set(1) && are_ordinary(factors, step == 0 ? 1 : n) && with_active_set([&]<class Set>() {
-          Set::template round_quotients<How, T>(values, n, factors, step, quotients);
+  if constexpr (has_halves<T>)
+    if (ordinary && is_for_a_set(1) && with_active_set([&]<class Set>() {
+          Set::round_quotients(element_traits<T>::type, How, values, n, by, quotients);
         }))
       return;
-  portable::round_quotients<How, T>(values, n, factors, step, quotients);
+  portable::round_quotients<How, T>(values, n, by.of(How), by.each ? 1 : 0, quotients);
 }
 
-/// Calls f(values, count, index of the first) with elements as floats: all at once, or through a buffer.
-template <element T, class F>
-constexpr void for_each_block(const T* values, std::size_t n, const F& f) {
-  if constexpr (std::same_as<T, float>) {
-    f(values, n, std::size_t{0});
-  } else {
-    constexpr std::size_t most = 256;
-    float buffer[most];
-    for (std::size_t first = 0; first < n; first += most) {
-      const std::size_t size = n - first < most ? n - first : most;
-      widen<T>(values + first, 1, size, static_cast<float*>(buffer));
-      f(static_cast<const float*>(buffer), size, first);
-    }
-  }
-}
-
-template <dtype D, arithmetic How, element T>
-constexpr void encode_run(const T* values, std::size_t n, const float& factor, typename D::storage* codes,
-                          bool streams) noexcept {
-  if constexpr (has_codes<D>)
-    if (is_for_a_set(1) && are_ordinary(&factor, 1) && with_active_set([&]<class Set>() {
-          Set::template encode_run<D, How, false, T>(values, n, factor, codes, streams);
-        }))
-      return;
-  for_each_block(values, n, [&](const float* block, std::size_t size, std::size_t first) {
-    portable::encode_run<D, How>(block, size, factor, codes + first);
-  });
-}
-
-template <dtype D, arithmetic How, element T>
-constexpr void encode_each(const T* values, std::size_t n, const float* factors, typename D::storage* codes,
-                           bool streams, bool ordinary) noexcept {
+/// Codes of values.
+///
+/// @param ordinary whether a set may compute by all of these factors
+template <dtype D, arithmetic How>
+constexpr void encode_run(const float* values, std::size_t n, const factors& by, bool ordinary,
+                          typename D::storage* codes, bool streams) noexcept {
   if constexpr (has_codes<D>)
     if (ordinary && is_for_a_set(1) && with_active_set([&]<class Set>() {
-          Set::template encode_each<D, How, false, T>(values, n, factors, codes, streams);
+          set_codes<D>::template encode<Set>(How, values, n, by, codes, streams);
         }))
       return;
-  for_each_block(values, n, [&](const float* block, std::size_t size, std::size_t first) {
-    portable::encode_each<D, How>(block, size, factors + first, codes + first);
-  });
+  if (by.each)
+    portable::encode_each<D, How>(values, n, by.of(How), codes);
+  else
+    portable::encode_run<D, How>(values, n, *by.of(How), codes);
+}
+
+/// The same of elements of another type: sets load halves by themselves.
+template <dtype D, arithmetic How, element T>
+  requires(!std::same_as<T, float>)
+constexpr void encode_run(const T* values, std::size_t n, const factors& by, bool ordinary,
+                          typename D::storage* codes, bool streams) noexcept {
+  if constexpr (has_codes<D> && has_halves<T>)
+    if (ordinary && is_for_a_set(1) && with_active_set([&]<class Set>() {
+          set_codes<D>::template encode<Set>(How, element_traits<T>::type, values, n, by, codes, streams);
+        }))
+      return;
+  constexpr std::size_t most = 256;
+  float buffer[most];
+  for (std::size_t first = 0; first < n; first += most) {
+    const std::size_t size = n - first < most ? n - first : most;
+    widen<T>(values + first, 1, size, static_cast<float*>(buffer));
+    encode_run<D, How>(static_cast<const float*>(buffer), size, by.from(first), ordinary, codes + first,
+                       streams);
+  }
 }
 
 /// Makes what was streamed visible to other threads: once, when a task has written all.
@@ -5020,22 +5229,25 @@ constexpr void finish_streams(bool streams) noexcept {
   if (streams && is_for_a_set(1)) with_active_set([]<class Set>() { Set::finish_streams(); });
 }
 
+/// Values of codes by one scale.
 template <dtype D>
 constexpr void decode_run(const typename D::storage* codes, std::size_t n, const float& scale, float* values,
                           bool streams) noexcept {
   if constexpr (has_codes<D>)
-    if (is_for_a_set(1) && are_ordinary(&scale, 1) &&
-        with_active_set([&]<class Set>() { Set::template decode_run<D>(codes, n, scale, values, streams); }))
+    if (is_for_a_set(1) && are_ordinary(&scale, 1) && with_active_set([&]<class Set>() {
+          (*set_codes<D>::template decode<Set>)(codes, n, &scale, false, values, streams);
+        }))
       return;
   portable::decode_run<D>(codes, n, scale, values);
 }
 
+/// Values of codes by a scale each.
 template <dtype D>
 constexpr void decode_each(const typename D::storage* codes, std::size_t n, const float* scales,
                            float* values, bool streams, bool ordinary) noexcept {
   if constexpr (has_codes<D>)
-    if (is_for_a_set(1) && ordinary && with_active_set([&]<class Set>() {
-          Set::template decode_each<D>(codes, n, scales, values, streams);
+    if (ordinary && is_for_a_set(1) && with_active_set([&]<class Set>() {
+          (*set_codes<D>::template decode<Set>)(codes, n, scales, true, values, streams);
         }))
       return;
   portable::decode_each<D>(codes, n, scales, values);
@@ -5111,13 +5323,12 @@ constexpr void as_floats(const T* source, const panel& p, const F& f) {
 /// @param found  one for each scale of the tensor
 constexpr void amax(const float* source, const panel& p, float* found) noexcept {
   found += p.scale;
-  if (has_short_rows(p) && with_active_set([&]<class Set>() {
-        Set::template amax_rows<float>(source + p.begin, p.rows, p.columns, found);
-      }))
+  if (has_short_rows(p) &&
+      with_active_set([&]<class Set>() { Set::amax_rows(source + p.begin, p.rows, p.columns, found); }))
     return;
   for (std::size_t r = 0; r < p.rows; ++r) {
     if (p.by == scaling::per_column) {
-      amax_each<float>(source + p.row(r), p.columns, found);
+      amax_each(source + p.row(r), p.columns, found);
     } else {
       float& seen = found[p.by == scaling::per_row ? r : 0];
       seen = detail::float_of(amax_run<float>(source + p.row(r), p.columns, detail::bits_of(seen)));
@@ -5131,51 +5342,60 @@ constexpr void amax_of(const T* source, const panel& p, float* found) noexcept {
   as_floats<T>(source, p, [&](const float* floats, const panel& part) { amax(floats, part, found); });
 }
 
-/// Writes the codes of a panel of elements that lie side by side in each row: floats, or what sets can load.
+/// Writes the codes of short rows: many at once, with a factor an element.
+template <dtype D, arithmetic How, element T>
+void encode_short_rows(const T* source, const panel& p, const float* scales, typename D::storage* codes,
+                       bool streams) noexcept {
+  float inverses[block_size];
+  repeated_factors repeated_scales;
+  repeated_factors repeated_inverses;
+  const std::size_t at_once = block_size / p.columns;
+  for (std::size_t r = 0; r < p.rows; r += at_once) {
+    const std::size_t rows = p.rows - r < at_once ? p.rows - r : at_once;
+    const T* const values = source + p.row(r);
+    if (invert<How>(scales + r, rows, static_cast<float*>(inverses))) {
+      const float* const each = repeated_inverses.of(static_cast<const float*>(inverses), rows, p.columns);
+      const bool divides = How == arithmetic::divide;
+      const factors by{divides ? repeated_scales.of(scales + r, rows, p.columns) : each, each, true};
+      encode_run<D, How>(values, rows * p.columns, by, true, codes + p.code_row(r), streams);
+    } else {  // rows of zeros, most of the time: they are not to slow down the others
+      for (std::size_t k = 0; k < rows; ++k) {
+        const factors by{scales + r + k, inverses + k, false};
+        encode_run<D, How>(values + k * p.columns, p.columns, by, are_ordinary(by.of(How), 1),
+                           codes + p.code_row(r + k), streams);
+      }
+    }
+  }
+}
+
+/// Writes the codes of a panel of elements that lie side by side in each row: floats, or halves.
 ///
 /// @param scales  to encode by, one for each scale of the tensor
 /// @param codes   of the whole tensor
 /// @param streams whether the codes are too many to stay in the cache
-template <dtype D, arithmetic How, element T = float>
+template <dtype D, arithmetic How, element T>
 constexpr void encode(const T* source, const panel& p, const float* scales, typename D::storage* codes,
                       bool streams) noexcept {
   scales += p.scale;
-  float factors[block_size];
+  if constexpr (has_codes<D>)
+    if (has_short_rows(p)) return encode_short_rows<D, How>(source, p, scales, codes, streams);
   const bool per_row = p.by == scaling::per_row;
   const bool per_column = p.by == scaling::per_column;
-  if (has_codes<D> && has_short_rows(p)) {
-    repeated_factors repeated;
-    const std::size_t at_once = block_size / p.columns;
-    for (std::size_t r = 0; r < p.rows; r += at_once) {
-      const std::size_t rows = p.rows - r < at_once ? p.rows - r : at_once;
-      const bool ordinary = kernels::factors<How>(scales + r, rows, static_cast<float*>(factors));
-      if (ordinary) {
-        const float* const each = repeated.of(static_cast<const float*>(factors), rows, p.columns);
-        encode_each<D, How, T>(source + p.row(r), rows * p.columns, each, codes + p.code_row(r), streams,
-                               true);
-      } else {  // rows of zeros, most of the time: they are not to slow down the others
-        for (std::size_t k = 0; k < rows; ++k)
-          encode_run<D, How, T>(source + p.row(r + k), p.columns, factors[k], codes + p.code_row(r + k),
-                                streams);
-      }
-    }
-    return;
-  }
+  float inverses[block_size];
   // Factors are prepared in blocks: of all rows, or of some columns for all rows.
   const std::size_t count = per_row ? p.rows : per_column ? p.columns : 1;
   for (std::size_t first = 0; first < count; first += block_size) {
     const std::size_t n = count - first < block_size ? count - first : block_size;
-    const bool ordinary = kernels::factors<How>(scales + first, n, static_cast<float*>(factors));
+    const bool all_ordinary = invert<How>(scales + first, n, static_cast<float*>(inverses));
     const std::size_t begin = per_row ? first : 0;
     const std::size_t end = per_row ? first + n : p.rows;
     for (std::size_t r = begin; r < end; ++r) {
-      const T* const row = source + p.row(r);
-      if (per_column)
-        encode_each<D, How, T>(row + first, n, static_cast<const float*>(factors),
-                               codes + p.code_row(r) + first, streams, ordinary);
-      else
-        encode_run<D, How, T>(row, p.columns, factors[per_row ? r - begin : 0], codes + p.code_row(r),
-                              streams);
+      const std::size_t own = per_row ? r - begin : 0;
+      const factors by{scales + first + own, static_cast<const float*>(inverses) + own, per_column};
+      const std::size_t column = per_column ? first : 0;
+      encode_run<D, How>(source + p.row(r) + column, per_column ? n : p.columns, by,
+                         all_ordinary || (per_row && are_ordinary(by.of(How), 1)),
+                         codes + p.code_row(r) + column, streams);
     }
   }
 }
@@ -5184,12 +5404,13 @@ constexpr void encode(const T* source, const panel& p, const float* scales, type
 template <arithmetic How, element T>
 constexpr void round_panel(const float* source, const panel& p, const float* scales,
                            float* quotients) noexcept {
-  float factors[block_size];
+  float inverses[block_size];
+  const bool each = p.by == scaling::per_column;
   for (std::size_t r = 0; r < p.rows; ++r) {
-    const bool each = p.by == scaling::per_column;
-    kernels::factors<How>(scales + p.scale_of(r, 0), each ? p.columns : 1, static_cast<float*>(factors));
-    round_quotients<How, T>(source + p.row(r), p.columns, static_cast<const float*>(factors), each ? 1 : 0,
-                            quotients + r * p.columns);
+    const float* const own = scales + p.scale_of(r, 0);
+    const bool ordinary = invert<How>(own, each ? p.columns : 1, static_cast<float*>(inverses));
+    round_quotients<How, T>(source + p.row(r), p.columns, {own, static_cast<const float*>(inverses), each},
+                            ordinary, quotients + r * p.columns);
   }
 }
 
@@ -6639,6 +6860,9 @@ inline namespace PTQ_BUILD {
 /// Elements of a slice: a second look finds them in the cache.
 inline constexpr std::size_t slice_size = std::size_t{16} << 10;
 
+/// Per column, the most slices, of neighbouring columns each, whose amax is found at once.
+inline constexpr std::size_t most_columns = 16;
+
 /// Whether tensors are cut at all: a single thread gains nothing by it with portable kernels.
 template <executor Executor>
 inline constexpr bool is_cut = PTQ_NATIVE || !std::same_as<Executor, serial>;
@@ -6668,9 +6892,8 @@ struct typed_quantization {
       kernels::encode<D, How>(floats, part, own, codes, streams);
     };
     const bool rounds = is_half<T> && numbers.halves == half_rounding::scale_and_quotient;
-    if constexpr (kernels::has_elements<T> && kernels::has_codes<D> && is_half<T>) {
-      // Sets load halves by themselves.
-      if (p.step == 1 && !rounds) return kernels::encode<D, How, T>(source.data, p, scales, codes, streams);
+    if constexpr (kernels::has_halves<T> && kernels::has_codes<D>) {
+      if (p.step == 1 && !rounds) return kernels::encode<D, How>(source.data, p, scales, codes, streams);
     }
     kernels::as_floats<T>(source.data, p, [&](const float* floats, const panel& part) {
       if constexpr (is_half<T>) {
@@ -6694,6 +6917,11 @@ constexpr bool streams_codes(const walk& path, const Quantization& of) noexcept 
   return path.size() > streamed_bytes / of.code_size();
 }
 
+/// A slice of columns has many rows, as each has the same factors.
+constexpr std::size_t size_of_slices(const walk& path) noexcept {
+  return path.run().is_channel ? 4 * slice_size : slice_size;
+}
+
 /// Writes the codes of a tensor by scales that are known.
 template <class Quantization, executor Executor>
 constexpr void encode_slices(const walk& path, const Quantization& of, std::span<const float> scales,
@@ -6704,7 +6932,7 @@ constexpr void encode_slices(const walk& path, const Quantization& of, std::span
   };
   if constexpr (is_cut<Executor>) {
     const bool streams = streams_codes(path, of);
-    const slices parts(path, slice_size);
+    const slices parts(path, size_of_slices(path), cut::anywhere);
     run(parts.count(), [&](std::size_t i) { encode(parts[i], streams); });
   } else {
     encode(path, false);
@@ -6716,7 +6944,7 @@ template <class Quantization, executor Executor>
 constexpr float amax_of_slices(const walk& path, const Quantization& of, const Executor& run) {
   float partial[most_partial] = {};
   const std::size_t fewest = path.size() / most_partial + 1;
-  const slices parts(path, fewest < slice_size ? slice_size : fewest);
+  const slices parts(path, fewest < slice_size ? slice_size : fewest, cut::anywhere);
   run(parts.count(), [&](std::size_t i) {
     float* const found = partial + i;
     const walk part = parts[i];
@@ -6752,15 +6980,35 @@ constexpr void quantize_by_one_scale(const walk& path, const Quantization& of, f
   scale = decoding_scale_of(scale);
 }
 
+/// Quantizes a tensor whose neighbours in memory have scales of their own: whole rows at a time, as memory
+/// likes it.
+template <class Quantization, executor Executor>
+constexpr void quantize_by_columns(const walk& path, const Quantization& of, std::span<float> scales,
+                                   const Executor& run) {
+  const bool is_one = std::same_as<Executor, serial>;
+  const slices columns(path, is_one ? path.size() : path.size() / most_columns, cut::between_scales);
+  for (float& scale : scales) scale = 0;
+  run(columns.count(), [&](std::size_t i) {
+    const walk part = columns[i];
+    for (const panel& p : panels(part)) of.amax(p, scales.data());
+  });
+  if (!are_finite(scales)) return;
+  of.scales(scales);
+  encode_slices(path, of, scales, run);
+  make_decoding_scales(scales);
+}
+
 /// Quantizes a tensor by scales from its own values: not_finite with the row-major index of the first NaN or
 /// infinity. Where slices do not share scales, each is looked at a second time while it is in the cache.
 template <class Quantization, executor Executor>
 constexpr status quantize_slices(const walk& path, const Quantization& of, std::span<float> scales,
                                  const Executor& run) {
   if constexpr (is_cut<Executor>) {
-    const slices parts(path, slice_size);
+    const slices parts(path, slice_size, cut::between_scales);
     if (parts.count() > 1 && scales.size() == 1) {
       quantize_by_one_scale(path, of, scales[0], run);
+    } else if (path.size() > slice_size && path.run().is_channel) {
+      quantize_by_columns(path, of, scales, run);
     } else if (parts.count() > 1) {
       const bool streams = streams_codes(path, of);
       run(parts.count(), [&](std::size_t i) {
@@ -6934,7 +7182,7 @@ constexpr void decode_slices(tensor_view<T> target, const walk& path, std::span<
   };
   if constexpr (is_cut<Executor>) {
     const bool streams = path.size() > streamed_bytes / sizeof(T);
-    const slices parts(path, slice_size);
+    const slices parts(path, slice_size, cut::anywhere);
     run(parts.count(), [&](std::size_t i) { decode(parts[i], streams); });
   } else {
     decode(path, false);

@@ -35,7 +35,7 @@ checksum() {
 
 # kernels FLAG...: tests the NEON kernels; those of histograms, which flags do not touch, once.
 kernels() {
-  local name="kernels $*" sources=("$tests"/kernels/{isa,kernel_sets}_test.cpp)
+  local name="kernels $*" sources=("$tests"/kernels/{isa,kernel_sets,set_doors}_test.cpp)
   [[ $* != -O2 ]] || sources+=("$tests/calibration/collector_test.cpp")
   "$foreign" $common $doctest -static "$@" "${sources[@]}" main.o -o "$name"
   "$run" "./$name" >"$name.txt" || { cat "$name.txt" && exit 255; }

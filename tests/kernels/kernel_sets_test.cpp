@@ -100,13 +100,11 @@ std::vector<typename D::storage> encoded(const std::vector<float>& values, float
                                          bool streams) {
   constexpr std::uint8_t guard = 0x5a;
   std::vector<typename D::storage> codes(values.size() + 64, static_cast<typename D::storage>(guard));
-  std::vector<float> factors(values.size(), scale);
-  const bool ordinary = kernels::factors<How>(factors.data(), factors.size(), factors.data());
-  if (each)
-    kernels::encode_each<D, How, float>(values.data(), values.size(), factors.data(), codes.data(), streams,
-                                        ordinary);
-  else
-    kernels::encode_run<D, How, float>(values.data(), values.size(), factors[0], codes.data(), streams);
+  const std::vector<float> scales(values.size(), scale);
+  std::vector<float> inverses(values.size());
+  const bool ordinary = kernels::invert<How>(scales.data(), scales.size(), inverses.data());
+  kernels::encode_run<D, How>(values.data(), values.size(), {scales.data(), inverses.data(), each}, ordinary,
+                              codes.data(), streams);
   return codes;
 }
 
@@ -203,12 +201,14 @@ void check_lengths() {
   constexpr float scale = 0.0371F;
   const std::vector<float> all = make_values(scale, 400);
   std::vector<typename D::storage> expected(all.size());
-  const float factor = kernels::factor_of<How>(scale);
+  const std::vector<float> scales(all.size(), scale);
+  const std::vector<float> inverses(all.size(),
+                                    kernels::factor_of<arithmetic::multiply_by_reciprocal>(scale));
+  const auto factors = [&](bool each) { return kernels::factors{scales.data(), inverses.data(), each}; };
   portably([&] {
-    kernels::encode_run<D, How, float>(all.data(), all.size(), factor, expected.data(), false);
+    kernels::encode_run<D, How>(all.data(), all.size(), factors(false), true, expected.data(), false);
     return 0;
   });
-  const std::vector<float> factors(all.size(), factor);
   alignas(64) std::array<float, 512> source{};
   alignas(64) std::array<typename D::storage, 512> codes{};
   for (std::size_t n = 0; n <= 300; ++n) {
@@ -217,10 +217,8 @@ void check_lengths() {
     const std::size_t at = n * 11 % 64;
     for (const bool each : {false, true}) {
       codes.fill(0x5a);
-      if (each)
-        kernels::encode_each<D, How, float>(values, n, factors.data(), codes.data() + at, n % 2 == 0, true);
-      else
-        kernels::encode_run<D, How, float>(values, n, factor, codes.data() + at, n % 2 == 0);
+      kernels::encode_run<D, How>(static_cast<const float*>(values), n, factors(each), true,
+                                  codes.data() + at, n % 2 == 0);
       CAPTURE(n);
       CHECK(std::equal(codes.data() + at, codes.data() + at + n, expected.data()));
       CHECK(std::count(codes.data(), codes.data() + at, 0x5a) == static_cast<std::ptrdiff_t>(at));
@@ -258,7 +256,7 @@ void check_amax() {
     CHECK(test::differences(run(), portably(run)) == 0);
     const auto each = [&] {
       std::vector<float> found(n + 64, 0.25F);
-      kernels::amax_each<T>(from, n, found.data());
+      kernels::amax_each(values.data() + first, n, found.data());
       return found;
     };
     CHECK(test::differences(each(), portably(each)) == 0);

@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "kernels/x86_sets.hpp"
+#include "kernels/sets.hpp"
 #include "ptq/dtypes.hpp"
 
 #if PTQ_NATIVE_X86
@@ -46,8 +46,8 @@ template <class Set, class D, arithmetic How>
 bool agrees(const std::vector<float>& values, const std::vector<typename D::storage>& expected,
             std::vector<typename D::storage>& codes) {
   if (!ptq::is_available(test::isa_of<Set>)) return true;
-  const float factor = How == arithmetic::divide ? scale : 1 / scale;
-  Set::template encode_run<D, How, false>(values.data(), values.size(), factor, codes.data(), false);
+  const float inverse = 1 / scale;
+  test::encode<Set, D>(How, values.data(), values.size(), {&scale, &inverse, false}, codes.data(), false);
   return codes == expected;
 }
 
@@ -64,8 +64,8 @@ std::uint32_t wrong_blocks() {
       const float inverse = 1 / scale;
       for (std::uint32_t i = 0; i < few; ++i)
         expected[i] = D::encode(How == arithmetic::divide ? values[i] / scale : values[i] * inverse);
-      if (!agrees<ptq::kernels::x86_avx2, D, How>(values, expected, codes)) ++wrong;
-      if (!agrees<ptq::kernels::x86_avx512, D, How>(values, expected, codes)) ++wrong;
+      if (!agrees<ptq::kernels::kernel_set<ptq::isa::avx2>, D, How>(values, expected, codes)) ++wrong;
+      if (!agrees<ptq::kernels::kernel_set<ptq::isa::avx512>, D, How>(values, expected, codes)) ++wrong;
     }
   });
   return wrong;
@@ -119,8 +119,9 @@ void check_hard_quotients() {
       expected.resize(values.size());
       codes.resize(values.size());
       for (std::size_t i = 0; i < values.size(); ++i) expected[i] = D::encode(values[i] / divisor);
-      Set::template encode_run<D, arithmetic::divide, false>(values.data(), values.size(), divisor,
-                                                             codes.data(), false);
+      const float inverse = 1 / divisor;
+      test::encode<Set, D>(arithmetic::divide, values.data(), values.size(), {&divisor, &inverse, false},
+                           codes.data(), false);
       if (codes != expected) ++wrong;
     }
   });
@@ -131,13 +132,13 @@ void check_hard_quotients() {
 
 TEST_CASE_TEMPLATE("all 2^32 floats", D, ptq::int8, ptq::fp8_e4m3fn, ptq::fp8_e5m2) {
   static_assert(PTQ_EXACT_DIVISION);
-  test::is_there<ptq::kernels::x86_avx2>();
-  test::is_there<ptq::kernels::x86_avx512>();
+  test::is_there<ptq::kernels::kernel_set<ptq::isa::avx2>>();
+  test::is_there<ptq::kernels::kernel_set<ptq::isa::avx512>>();
   CHECK(wrong_blocks<D, arithmetic::divide>() == 0);
   CHECK(wrong_blocks<D, arithmetic::multiply_by_reciprocal>() == 0);
 }
 
-TEST_CASE_TEMPLATE("the hardest quotients", Set, PTQ_X86_SETS) {
+TEST_CASE_TEMPLATE("the hardest quotients", Set, PTQ_KERNEL_SETS) {
   check_hard_quotients<Set, ptq::int8>();
   check_hard_quotients<Set, ptq::fp8_e4m3fn>();
   check_hard_quotients<Set, ptq::fp8_e5m2>();

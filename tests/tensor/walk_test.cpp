@@ -48,15 +48,16 @@ struct visits {
 /// What a walk must do, whatever it merges and however it is cut: visit each element once, with its channel
 /// and its place among the codes.
 void check_visits(const tensor_shape& shape, const tensor_strides& strides, ptq::granularity grain,
-                  std::size_t slice, std::size_t tile) {
+                  std::size_t slice, ptq::cut where, std::size_t tile) {
   const walk path(shape, strides, grain);
   const tensor_strides dense = dense_strides(shape, strides);
   visits seen(shape.size());
-  const ptq::slices parts(path, slice);
+  const ptq::slices parts(path, slice, where);
+  const bool shares_scales = where == ptq::cut::anywhere || !grain.is_per_channel();
   std::size_t channels = 0;
   for (std::size_t i = 0; i < parts.count(); ++i) {
     const walk part = parts[i];
-    CHECK(part.first_channel == (grain.is_per_channel() ? channels : 0));
+    if (!shares_scales) CHECK(part.first_channel == channels);
     channels += part.channels();
     for (const ptq::panel& p : ptq::panels(part))
       for (const ptq::panel& t : ptq::tiles(p, tile)) {
@@ -64,7 +65,7 @@ void check_visits(const tensor_shape& shape, const tensor_strides& strides, ptq:
         seen.add(t);
       }
   }
-  if (grain.is_per_channel() && path.channels() > 1) CHECK(channels == path.channels());
+  if (!shares_scales && path.channels() > 1) CHECK(channels == path.channels());
   for (std::size_t i = 0; i < shape.size(); ++i) {
     const auto code = static_cast<std::size_t>(test::place_of(i, shape, dense));
     CHECK(seen.source[code] == test::place_of(i, shape, strides));
@@ -76,7 +77,9 @@ void check_visits(const tensor_shape& shape, const tensor_strides& strides, ptq:
 
 void check_visits(const tensor_shape& shape, const tensor_strides& strides, ptq::granularity grain) {
   for (const std::size_t slice : {1u, 7u, 1000u})
-    for (const std::size_t tile : {1u, 4u, 1000u}) check_visits(shape, strides, grain, slice, tile);
+    for (const std::size_t tile : {1u, 4u, 1000u})
+      for (const ptq::cut where : {ptq::cut::anywhere, ptq::cut::between_scales})
+        check_visits(shape, strides, grain, slice, where, tile);
 }
 
 constexpr tensor_shape shape{4, 3, 5};

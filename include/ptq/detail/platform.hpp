@@ -4,12 +4,13 @@
 /// - PTQ_ASSERT(condition): a broken precondition. Define it before the first include to use your own; the
 ///   default traps, so that firmware needs no <cassert>.
 /// - PTQ_NATIVE: 1 where kernels of this machine's instruction sets are compiled beside the portable ones,
-/// and
-///   chosen at run time; else 0. Define PTQ_PORTABLE to go without them. PTQ_NATIVE_X86 and PTQ_NATIVE_NEON
-///   say which.
+///   and chosen at run time; else 0. Define PTQ_PORTABLE to go without them. PTQ_NATIVE_X86 and
+///   PTQ_NATIVE_NEON say which.
+/// - PTQ_SEPARATE_KERNELS: define it in every translation unit of a program, and PTQ_KERNEL_SOURCES before
+///   the includes of exactly one, and that one alone compiles those kernels: the others compile faster.
 /// - PTQ_BUILD: the inline namespace of every function that computes in floating point. It is named after
-/// what
-///   changes machine code, so that translation units built with different flags never share a body.
+///   what changes machine code, so that translation units built with different flags never share a body.
+///   PTQ_SET_BUILD: that of the kernels of instruction sets, whose bits no flag changes.
 /// - PTQ_PRECISE_PUSH / PTQ_PRECISE_POP: around float arithmetic that decides a code or a scale.
 /// - PTQ_TARGET_PUSH(features) / PTQ_TARGET_POP: around the kernels of an instruction set.
 #ifndef PTQ_DETAIL_PLATFORM_HPP
@@ -62,6 +63,20 @@
 #define PTQ_JOINED(math, machine, kernels) math##_##machine##_##kernels
 #define PTQ_JOIN(math, machine, kernels) PTQ_JOINED(math, machine, kernels)
 #define PTQ_BUILD PTQ_JOIN(PTQ_BUILD_MATH, PTQ_BUILD_MACHINE, PTQ_BUILD_KERNELS)
+
+#if defined(PTQ_KERNEL_SOURCES) && !defined(PTQ_SEPARATE_KERNELS)
+#error "PTQ_KERNEL_SOURCES is for programs that define PTQ_SEPARATE_KERNELS everywhere"
+#endif
+#if defined(PTQ_SEPARATE_KERNELS)
+#define PTQ_SET_BUILD separate
+#else
+#define PTQ_SET_BUILD PTQ_BUILD
+#endif
+#if defined(PTQ_SEPARATE_KERNELS) && !defined(PTQ_KERNEL_SOURCES)
+#define PTQ_HAS_SET_BODIES 0
+#else
+#define PTQ_HAS_SET_BODIES 1
+#endif
 
 // float_control: clang on x86 since 14, on aarch64 since 16, on riscv since 19; bare-metal ARM ignores it
 // with a warning.

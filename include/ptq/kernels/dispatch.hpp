@@ -14,20 +14,19 @@
 #include "ptq/detail/platform.hpp"
 #include "ptq/dtype/concept.hpp"
 #include "ptq/kernels/isa.hpp"
+#include "ptq/kernels/kernel_set.hpp"
 #include "ptq/kernels/portable.hpp"
+#include "ptq/kernels/set_doors.hpp"
 #include "ptq/tensor/element.hpp"
 #include "ptq/tensor/panels.hpp"
-
-#if PTQ_NATIVE_X86
-#include "ptq/kernels/x86_avx2.hpp"
-#include "ptq/kernels/x86_avx512.hpp"
-#elif PTQ_NATIVE_NEON
-#include "ptq/kernels/neon.hpp"
-#endif
 
 namespace ptq::inline v0_1 {
 namespace kernels {
 inline namespace PTQ_BUILD {
+
+/// What kernel sets call a dtype's codes by, if they have kernels for them.
+template <dtype D>
+struct set_codes;
 
 #if PTQ_NATIVE
 
@@ -37,14 +36,14 @@ constexpr bool with_set(isa which, const F& f) {
   switch (which) {
 #if PTQ_NATIVE_X86
     case isa::avx512:
-      f.template operator()<x86_avx512>();
+      f.template operator()<kernel_set<isa::avx512>>();
       return true;
     case isa::avx2:
-      f.template operator()<x86_avx2>();
+      f.template operator()<kernel_set<isa::avx2>>();
       return true;
 #else
     case isa::neon:
-      f.template operator()<neon>();
+      f.template operator()<kernel_set<isa::neon>>();
       return true;
 #endif
     default:
@@ -52,14 +51,37 @@ constexpr bool with_set(isa which, const F& f) {
   }
 }
 
+template <>
+struct set_codes<int8> {
+  template <class Set, class... Arguments>
+  static void encode(arithmetic how, Arguments... arguments) noexcept {
+    Set::encode_int8(how, arguments...);
+  }
+  template <class Set>
+  static constexpr auto decode = &Set::decode_int8;
+};
+template <>
+struct set_codes<fp8_e4m3fn> {
+  template <class Set, class... Arguments>
+  static void encode(arithmetic how, Arguments... arguments) noexcept {
+    Set::encode_e4m3fn(how, arguments...);
+  }
+  template <class Set>
+  static constexpr auto decode = &Set::decode_e4m3fn;
+};
+template <>
+struct set_codes<fp8_e5m2> {
+  template <class Set, class... Arguments>
+  static void encode(arithmetic how, Arguments... arguments) noexcept {
+    Set::encode_e5m2(how, arguments...);
+  }
+  template <class Set>
+  static constexpr auto decode = &Set::decode_e5m2;
+};
+
 /// Whether sets have kernels for codes D.
 template <dtype D>
-inline constexpr bool has_codes =
-#if PTQ_NATIVE_X86
-    x86_avx512::has<D, float>;
-#else
-    neon::has<D, float>;
-#endif
+inline constexpr bool has_codes = requires { sizeof(set_codes<D>); };
 
 /// Whether a set takes a run: there is one, the elements lie side by side, and it is not the compiler that
 /// computes.
@@ -88,16 +110,16 @@ constexpr bool with_active_set(const F& f) {
   return with_set(active_isa(), f);
 }
 
-/// Whether sets can load elements T: floats and halves, at any address.
+/// Whether sets can convert elements T.
 template <element T>
-inline constexpr bool has_elements = PTQ_NATIVE && element_traits<T>::type != element_type::float64;
+inline constexpr bool has_halves = PTQ_NATIVE && detail::is_half<T>;
 
 /// Elements of any type and step as floats that lie side by side.
 template <element T>
 constexpr void widen(const T* values, std::ptrdiff_t step, std::size_t n, float* floats) noexcept {
-  if constexpr (has_elements<T>)
+  if constexpr (has_halves<T>)
     if (is_for_a_set(step) &&
-        with_active_set([&]<class Set>() { Set::template widen<T>(values, n, floats); }))
+        with_active_set([&]<class Set>() { Set::widen(element_traits<T>::type, values, n, floats); }))
       return;
   for (std::size_t i = 0; i < n; ++i)
     floats[i] = element_traits<T>::to_float(values[static_cast<std::ptrdiff_t>(i) * step]);
@@ -106,48 +128,42 @@ constexpr void widen(const T* values, std::ptrdiff_t step, std::size_t n, float*
 /// Floats as the nearest elements, `step` apart.
 template <element T>
 constexpr void narrow(const float* floats, std::size_t n, std::ptrdiff_t step, T* values) noexcept {
-  if constexpr (has_elements<T>)
+  if constexpr (has_halves<T>)
     if (is_for_a_set(step) &&
-        with_active_set([&]<class Set>() { Set::template narrow<T>(floats, n, values); }))
+        with_active_set([&]<class Set>() { Set::narrow(element_traits<T>::type, floats, n, values); }))
       return;
   for (std::size_t i = 0; i < n; ++i)
     values[static_cast<std::ptrdiff_t>(i) * step] = element_traits<T>::from_float(floats[i]);
 }
 
+/// The largest magnitude as float bits, starting from `seen`; NaN and infinity win.
 template <element T>
 constexpr std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
-  if constexpr (has_elements<T>)
-    if (is_for_a_set(1) &&
-        with_active_set([&]<class Set>() { seen = Set::template amax_run<T>(values, n, seen); }))
-      return seen;
+  if constexpr (std::same_as<T, float>) {
+    std::uint32_t found = 0;
+    if (is_for_a_set(1) && with_active_set([&]<class Set>() { found = Set::amax(values, n); }))
+      return found > seen ? found : seen;
+  } else if constexpr (has_halves<T>) {
+    std::uint16_t found = 0;
+    if (is_for_a_set(1) && with_active_set([&]<class Set>() { found = Set::amax_halves(values, n); })) {
+      const std::uint32_t size = detail::bits_of(detail::plain_element<T>{found}.to_float());
+      return size > seen ? size : seen;
+    }
+  }
   return portable::amax_run<T>(values, n, seen);
 }
 
-template <element T>
-constexpr void amax_each(const T* values, std::size_t n, float* amax) noexcept {
-  if constexpr (has_elements<T>)
-    if (is_for_a_set(1) && with_active_set([&]<class Set>() { Set::template amax_each<T>(values, n, amax); }))
-      return;
-  portable::amax_each<T>(values, n, amax);
+constexpr void amax_each(const float* values, std::size_t n, float* amax) noexcept {
+  if (is_for_a_set(1) && with_active_set([&]<class Set>() { Set::amax_each(values, n, amax); })) return;
+  portable::amax_each(values, n, amax);
 }
 
 template <element T>
 constexpr void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
-  if constexpr (has_elements<T>)
-    if (is_for_a_set(1) && with_active_set([&]<class Set>() { Set::template scales<T>(amax, n, numbers); }))
-      return;
-  portable::scales<T>(amax, n, numbers);
-}
-
-/// What the arithmetic needs of each scale. Returns whether a set may compute by all of them.
-template <arithmetic How>
-constexpr bool factors(const float* scales, std::size_t n, float* factors) noexcept {
-  bool ordinary = false;
   if (is_for_a_set(1) &&
-      with_active_set([&]<class Set>() { ordinary = Set::template factors<How>(scales, n, factors); }))
-    return ordinary;
-  portable::factors<How>(scales, n, factors);
-  return false;
+      with_active_set([&]<class Set>() { Set::scales(amax, n, numbers, element_traits<T>::type); }))
+    return;
+  portable::scales<T>(amax, n, numbers);
 }
 
 /// Whether a set may compute by all of these factors.
@@ -157,60 +173,69 @@ constexpr bool are_ordinary(const float* factors, std::size_t n) noexcept {
   return true;
 }
 
+/// Reciprocals of scales, where the arithmetic needs them. Returns whether a set may compute by all factors.
+template <arithmetic How>
+constexpr bool invert(const float* scales, std::size_t n, float* inverses) noexcept {
+  bool ordinary = false;
+  if (is_for_a_set(1) &&
+      with_active_set([&]<class Set>() { ordinary = Set::invert(How, scales, n, inverses); }))
+    return ordinary;
+  // Where there are sets, another thread may choose one before the codes are made.
+  if (How == arithmetic::multiply_by_reciprocal || (PTQ_NATIVE && !std::is_constant_evaluated()))
+    for (std::size_t i = 0; i < n; ++i)
+      inverses[i] = factor_of<arithmetic::multiply_by_reciprocal>(scales[i]);
+  return false;
+}
+
 /// Quotients rounded to T, for recipes that ask for it. They need no further scaling.
 ///
-/// @param step 1 where there is a factor a value, 0 where there is one for all
+/// @param ordinary whether a set may compute by all of these factors
 template <arithmetic How, element T>
-constexpr void round_quotients(const float* values, std::size_t n, const float* factors, std::size_t step,
+constexpr void round_quotients(const float* values, std::size_t n, const factors& by, bool ordinary,
                                float* quotients) noexcept {
-  if constexpr (has_elements<T>)
-    if (is_for_a_set(1) && are_ordinary(factors, step == 0 ? 1 : n) && with_active_set([&]<class Set>() {
-          Set::template round_quotients<How, T>(values, n, factors, step, quotients);
+  if constexpr (has_halves<T>)
+    if (ordinary && is_for_a_set(1) && with_active_set([&]<class Set>() {
+          Set::round_quotients(element_traits<T>::type, How, values, n, by, quotients);
         }))
       return;
-  portable::round_quotients<How, T>(values, n, factors, step, quotients);
+  portable::round_quotients<How, T>(values, n, by.of(How), by.each ? 1 : 0, quotients);
 }
 
-/// Calls f(values, count, index of the first) with elements as floats: all at once, or through a buffer.
-template <element T, class F>
-constexpr void for_each_block(const T* values, std::size_t n, const F& f) {
-  if constexpr (std::same_as<T, float>) {
-    f(values, n, std::size_t{0});
-  } else {
-    constexpr std::size_t most = 256;
-    float buffer[most];
-    for (std::size_t first = 0; first < n; first += most) {
-      const std::size_t size = n - first < most ? n - first : most;
-      widen<T>(values + first, 1, size, static_cast<float*>(buffer));
-      f(static_cast<const float*>(buffer), size, first);
-    }
-  }
-}
-
-template <dtype D, arithmetic How, element T>
-constexpr void encode_run(const T* values, std::size_t n, const float& factor, typename D::storage* codes,
-                          bool streams) noexcept {
-  if constexpr (has_codes<D>)
-    if (is_for_a_set(1) && are_ordinary(&factor, 1) && with_active_set([&]<class Set>() {
-          Set::template encode_run<D, How, false, T>(values, n, factor, codes, streams);
-        }))
-      return;
-  for_each_block(values, n, [&](const float* block, std::size_t size, std::size_t first) {
-    portable::encode_run<D, How>(block, size, factor, codes + first);
-  });
-}
-
-template <dtype D, arithmetic How, element T>
-constexpr void encode_each(const T* values, std::size_t n, const float* factors, typename D::storage* codes,
-                           bool streams, bool ordinary) noexcept {
+/// Codes of values.
+///
+/// @param ordinary whether a set may compute by all of these factors
+template <dtype D, arithmetic How>
+constexpr void encode_run(const float* values, std::size_t n, const factors& by, bool ordinary,
+                          typename D::storage* codes, bool streams) noexcept {
   if constexpr (has_codes<D>)
     if (ordinary && is_for_a_set(1) && with_active_set([&]<class Set>() {
-          Set::template encode_each<D, How, false, T>(values, n, factors, codes, streams);
+          set_codes<D>::template encode<Set>(How, values, n, by, codes, streams);
         }))
       return;
-  for_each_block(values, n, [&](const float* block, std::size_t size, std::size_t first) {
-    portable::encode_each<D, How>(block, size, factors + first, codes + first);
-  });
+  if (by.each)
+    portable::encode_each<D, How>(values, n, by.of(How), codes);
+  else
+    portable::encode_run<D, How>(values, n, *by.of(How), codes);
+}
+
+/// The same of elements of another type: sets load halves by themselves.
+template <dtype D, arithmetic How, element T>
+  requires(!std::same_as<T, float>)
+constexpr void encode_run(const T* values, std::size_t n, const factors& by, bool ordinary,
+                          typename D::storage* codes, bool streams) noexcept {
+  if constexpr (has_codes<D> && has_halves<T>)
+    if (ordinary && is_for_a_set(1) && with_active_set([&]<class Set>() {
+          set_codes<D>::template encode<Set>(How, element_traits<T>::type, values, n, by, codes, streams);
+        }))
+      return;
+  constexpr std::size_t most = 256;
+  float buffer[most];
+  for (std::size_t first = 0; first < n; first += most) {
+    const std::size_t size = n - first < most ? n - first : most;
+    widen<T>(values + first, 1, size, static_cast<float*>(buffer));
+    encode_run<D, How>(static_cast<const float*>(buffer), size, by.from(first), ordinary, codes + first,
+                       streams);
+  }
 }
 
 /// Makes what was streamed visible to other threads: once, when a task has written all.
@@ -218,22 +243,25 @@ constexpr void finish_streams(bool streams) noexcept {
   if (streams && is_for_a_set(1)) with_active_set([]<class Set>() { Set::finish_streams(); });
 }
 
+/// Values of codes by one scale.
 template <dtype D>
 constexpr void decode_run(const typename D::storage* codes, std::size_t n, const float& scale, float* values,
                           bool streams) noexcept {
   if constexpr (has_codes<D>)
-    if (is_for_a_set(1) && are_ordinary(&scale, 1) &&
-        with_active_set([&]<class Set>() { Set::template decode_run<D>(codes, n, scale, values, streams); }))
+    if (is_for_a_set(1) && are_ordinary(&scale, 1) && with_active_set([&]<class Set>() {
+          (*set_codes<D>::template decode<Set>)(codes, n, &scale, false, values, streams);
+        }))
       return;
   portable::decode_run<D>(codes, n, scale, values);
 }
 
+/// Values of codes by a scale each.
 template <dtype D>
 constexpr void decode_each(const typename D::storage* codes, std::size_t n, const float* scales,
                            float* values, bool streams, bool ordinary) noexcept {
   if constexpr (has_codes<D>)
-    if (is_for_a_set(1) && ordinary && with_active_set([&]<class Set>() {
-          Set::template decode_each<D>(codes, n, scales, values, streams);
+    if (ordinary && is_for_a_set(1) && with_active_set([&]<class Set>() {
+          (*set_codes<D>::template decode<Set>)(codes, n, scales, true, values, streams);
         }))
       return;
   portable::decode_each<D>(codes, n, scales, values);

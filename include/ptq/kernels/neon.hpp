@@ -24,16 +24,17 @@
 #include "ptq/dtype/fp8_e4m3fn.hpp"
 #include "ptq/dtype/fp8_e5m2.hpp"
 #include "ptq/dtype/int8.hpp"
+#include "ptq/kernels/fp8_rounding.hpp"
+#include "ptq/kernels/kernel_set.hpp"
 #include "ptq/numeric/bfloat16.hpp"
 #include "ptq/numeric/element_type.hpp"
 #include "ptq/numeric/half.hpp"
-#include "ptq/tensor/element.hpp"
 
 PTQ_PRECISE_PUSH
 
 namespace ptq::inline v0_1 {
 namespace kernels {
-inline namespace PTQ_BUILD {
+inline namespace PTQ_SET_BUILD {
 namespace simd {
 
 inline constexpr std::size_t lanes = 4;
@@ -160,13 +161,15 @@ template <class F>
 
 /// What a vector of quotients is computed with.
 struct factor {
-  float32x4_t scale;    // to divide by
-  float32x4_t inverse;  // of the scale: rounded once, to divide, or as it is to be multiplied by
+  float32x4_t scale;
+  float32x4_t inverse;
 };
 
 /// One ordinary factor for all.
 struct one_factor {
   factor same;
+  [[gnu::always_inline]] explicit one_factor(const factors& by) noexcept
+      : same{vdupq_n_f32(*by.scales), vdupq_n_f32(*by.inverses)} {}
   [[gnu::always_inline]] factor at(std::size_t) const noexcept { return same; }
   [[gnu::always_inline]] one_factor first_of(std::size_t, std::size_t, float*) const noexcept {
     return *this;
@@ -177,6 +180,8 @@ struct one_factor {
 struct each_factor {
   const float* scales;
   const float* inverses;
+  [[gnu::always_inline]] explicit each_factor(const factors& by) noexcept
+      : scales(by.scales), inverses(by.inverses) {}
   [[gnu::always_inline]] factor at(std::size_t i) const noexcept {
     return {vld1q_f32(scales + i), vld1q_f32(inverses + i)};
   }
@@ -185,7 +190,7 @@ struct each_factor {
     for (std::size_t i = 0; i < 2 * block; ++i) buffer[i] = 1;
     copy(buffer, scales + at, n * sizeof(float));
     copy(buffer + block, inverses + at, n * sizeof(float));
-    return {buffer, buffer + block};
+    return each_factor({buffer, buffer + block, true});
   }
 };
 
@@ -235,14 +240,20 @@ struct int8_encoder {
   }
 };
 
-/// A magnitude plus a power of two so large that the sum has only the format's bits below it is rounded by
-/// the addition. Below the smallest normal number the power stays the same.
+/// The formats of 8 bits: see `fp8_rounding`.
 struct fp8_encoder {
-  uint32x4_t limit;         // the largest number
-  uint32x4_t first_normal;  // the power of two of the smallest normal number
-  float32x4_t up;  // the power of the sum by that of the magnitude, and what makes its low bits the code
-  int32x4_t drop;  // places to the right
+  uint32x4_t limit;
+  uint32x4_t first_normal;
+  float32x4_t up;
+  int32x4_t drop;  // to the left
   uint8x16_t nan;
+
+  [[gnu::always_inline]] explicit fp8_encoder(const fp8_rounding& by) noexcept
+      : limit(all(detail::bits_of(by.limit))),
+        first_normal(all(by.first_normal)),
+        up(vdupq_n_f32(by.up)),
+        drop(vdupq_n_s32(-static_cast<std::int32_t>(by.drop))),
+        nan(vdupq_n_u8(by.nan_code)) {}
 
   /// Codes in the low 7 bits, without their signs. NaN becomes the largest number.
   [[gnu::always_inline]] uint32x4_t rounded(uint32x4_t size) const noexcept {
@@ -265,28 +276,6 @@ struct fp8_encoder {
                     nan, codes);
   }
 };
-
-template <dtype D>
-[[gnu::always_inline]] inline fp8_encoder make_fp8_encoder() noexcept {
-  constexpr int mantissa_bits = D::codec::mantissa_bits;
-  constexpr int drop = 23 - mantissa_bits;
-  // The float's exponent field of the smallest normal number.
-  constexpr std::uint32_t first_normal_field = 129u - (1u << (6 - mantissa_bits));
-  // What makes the low 7 bits of the sum, plus its exponent, the code. Whole powers, as ties look at the last
-  // bit.
-  constexpr std::uint32_t offset = (0u - ((first_normal_field + drop) << mantissa_bits)) & 0x7fu;
-  constexpr auto up = static_cast<float>((1u << drop) + (offset >> mantissa_bits));
-  return {all(detail::bits_of(D::max_finite)), all(first_normal_field << 23), vdupq_n_f32(up),
-          vdupq_n_s32(-drop), vdupq_n_u8(D::codec::nan_code)};
-}
-
-template <dtype D>
-[[gnu::always_inline]] inline auto make_encoder() noexcept {
-  if constexpr (std::same_as<D, int8>)
-    return int8_encoder();
-  else
-    return make_fp8_encoder<D>();
-}
 
 /// 16 codes of 16 floats.
 template <arithmetic How, class Encoder, class Factors>
@@ -445,31 +434,24 @@ template <class Decoder, class Scales>
 }
 
 /// The magnitudes of a row of 1 or more values, the larger of those that share a lane.
-template <element_type Type>
-[[gnu::always_inline]] inline uint32x4_t row_amax(const unsigned char* x, std::size_t columns) noexcept {
-  using from = source<Type>;
-  constexpr std::size_t size = sizeof(typename from::stored);
-  if (columns < lanes) return magnitudes(exact<Type>(load_first<Type>(x, columns)));
+[[gnu::always_inline]] inline uint32x4_t row_amax(const float* x, std::size_t columns) noexcept {
+  if (columns < lanes) return magnitudes(load_first(x, columns));
   // The last vector ends with the row, and may have some values of the one before again.
-  uint32x4_t seen = magnitudes(exact<Type>(from::load(x + (columns - lanes) * size)));
+  uint32x4_t seen = magnitudes(vld1q_f32(x + (columns - lanes)));
   for (std::size_t i = 0; i + lanes < columns; i += lanes)
-    seen = vmaxq_u32(seen, magnitudes(exact<Type>(from::load(x + i * size))));
+    seen = vmaxq_u32(seen, magnitudes(vld1q_f32(x + i)));
   return seen;
 }
 
-template <element_type Type>
-inline void amax_of_rows(const unsigned char* x, std::size_t rows, std::size_t columns,
-                         float* amax) noexcept {
-  const std::size_t row = columns * sizeof(typename source<Type>::stored);
+inline void amax_of_rows(const float* x, std::size_t rows, std::size_t columns, float* amax) noexcept {
   std::size_t r = 0;
-  for (; r + lanes <= rows; r += lanes, x += lanes * row) {
-    const uint32x4_t ab = vpmaxq_u32(row_amax<Type>(x, columns), row_amax<Type>(x + row, columns));
-    const uint32x4_t cd =
-        vpmaxq_u32(row_amax<Type>(x + 2 * row, columns), row_amax<Type>(x + 3 * row, columns));
+  for (; r + lanes <= rows; r += lanes, x += lanes * columns) {
+    const uint32x4_t ab = vpmaxq_u32(row_amax(x, columns), row_amax(x + columns, columns));
+    const uint32x4_t cd = vpmaxq_u32(row_amax(x + 2 * columns, columns), row_amax(x + 3 * columns, columns));
     store(amax + r, vmaxq_u32(vpmaxq_u32(ab, cd), load_bits(amax + r)));
   }
-  for (; r < rows; ++r, x += row) {
-    const std::uint32_t found = vmaxvq_u32(row_amax<Type>(x, columns));
+  for (; r < rows; ++r, x += columns) {
+    const std::uint32_t found = vmaxvq_u32(row_amax(x, columns));
     if (found > detail::bits_of(amax[r])) amax[r] = detail::float_of(found);
   }
 }
@@ -505,11 +487,6 @@ inline uint32x4_t divided_strictly(uint32x4_t numerators, uint32x4_t denominator
   return quotients;
 }
 
-/// 1 / x for an ordinary x.
-[[gnu::always_inline]] inline float32x4_t inverse_of(float32x4_t x) noexcept {
-  return hardware_quotient(floats(all(detail::one_bits)), x);
-}
-
 /// Rounded to a half type and back; NaN stays some NaN.
 template <element_type Type>
 [[gnu::always_inline]] inline float32x4_t rounded(float32x4_t x) noexcept {
@@ -519,21 +496,13 @@ template <element_type Type>
     return source<Type>::widened(source<Type>::narrowed(x));
 }
 
-template <element_type Type>
-inline void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
-  const uint32x4_t divisor = all(detail::bits_of(numbers.divisor));
-  in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-    uint32x4_t scale = all(detail::one_bits);
-    if (detail::magnitude(detail::bits_of(numbers.divisor)) != 0) {
-      scale = divided(bits(load_first(amax + i, count)), divisor, count);
-      if (Type != element_type::float32 && numbers.halves != half_rounding::nothing)
-        scale = bits(exact<Type>(rounded<Type>(floats(scale))));
-      scale = vandq_u32(scale, all(~detail::sign_bit));
-      scale = vmaxq_u32(scale, all(detail::bits_of(numbers.floor)));
-      scale = vbslq_u32(vceqq_u32(scale, all(0)), all(detail::infinity_bits), scale);
-    }
-    store_first(amax + i, count, scale);
-  });
+/// The scale of a half type as one of its numbers; float32 is left as it is.
+[[gnu::always_inline]] inline uint32x4_t rounded_scale(element_type type, uint32x4_t scale) noexcept {
+  if (type == element_type::float16)
+    return bits(exact<element_type::float16>(rounded<element_type::float16>(floats(scale))));
+  if (type == element_type::bfloat16)
+    return bits(exact<element_type::bfloat16>(rounded<element_type::bfloat16>(floats(scale))));
+  return scale;
 }
 
 /// Sums of errors of two values at a time.
@@ -556,65 +525,55 @@ struct error_sums {
 
 }  // namespace simd
 
-/// Kernels over contiguous elements of any alignment. Factors and scales of encode and decode are ordinary
-/// (2^-60 to 2^60). `streams` says that what is written is larger than the caches; it makes no difference
-/// here.
+/// What `kernel_set<isa::neon>` calls. Nothing is streamed here.
 struct neon {
-  /// Whether the set has kernels for a dtype and an element type.
-  template <dtype D, element T>
-  static constexpr bool has =
-      (std::same_as<D, int8> || std::same_as<D, fp8_e4m3fn> || std::same_as<D, fp8_e5m2>) &&
-      element_traits<T>::type != element_type::float64;
-
-  /// The largest magnitude as float bits, starting from `seen`; NaN and infinity win.
-  template <element T>
-  static std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
-    using stored = typename simd::source<type_of<T>>::stored;
-    std::uint32_t found = 0;
-    if constexpr (type_of<T> == element_type::float32)
-      found = simd::amax_of_floats(simd::bytes(values), n);
-    else
-      found = detail::bits_of(stored{simd::amax_of_halves(simd::bytes(values), n)}.to_float());
-    return found > seen ? found : seen;
+  static std::uint32_t amax(const float* values, std::size_t n) noexcept {
+    return simd::amax_of_floats(simd::bytes(values), n);
   }
 
-  /// amax[i] becomes the larger of amax[i] and |values[i]|, by their bits.
-  template <element T>
-  static void amax_each(const T* values, std::size_t n, float* amax) noexcept {
+  static std::uint16_t amax_halves(const void* values, std::size_t n) noexcept {
+    return simd::amax_of_halves(simd::bytes(values), n);
+  }
+
+  static void amax_each(const float* values, std::size_t n, float* amax) noexcept {
     simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-      const float32x4_t x = simd::load_first<type_of<T>>(simd::bytes(values + i), count);
+      const uint32x4_t size = simd::magnitudes(simd::load_first(values + i, count));
       const uint32x4_t seen = simd::bits(simd::load_first(amax + i, count));
-      simd::store_first(amax + i, count, vmaxq_u32(simd::magnitudes(simd::exact<type_of<T>>(x)), seen));
+      simd::store_first(amax + i, count, vmaxq_u32(size, seen));
     });
   }
 
-  /// The same for rows of 1 to 63 values side by side: amax[r] of row r.
-  template <element T>
-  static void amax_rows(const T* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
-    simd::amax_of_rows<type_of<T>>(simd::bytes(values), rows, columns, amax);
+  static void amax_rows(const float* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
+    simd::amax_of_rows(values, rows, columns, amax);
   }
 
-  /// Turns amax (finite, not negative) into the scales to encode by.
-  template <element T>
-  static void scales(float* amax_then_scales, std::size_t n, const recipe& numbers) noexcept {
-    simd::scales<type_of<T>>(amax_then_scales, n, numbers);
+  static void scales(float* amax, std::size_t n, const recipe& numbers, element_type rounded) noexcept {
+    const uint32x4_t divisor = simd::all(detail::bits_of(numbers.divisor));
+    simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+      uint32x4_t scale = simd::all(detail::one_bits);
+      if (detail::magnitude(detail::bits_of(numbers.divisor)) != 0) {
+        scale = simd::divided(simd::bits(simd::load_first(amax + i, count)), divisor, count);
+        scale = simd::rounded_scale(rounded, scale);
+        scale = vandq_u32(scale, simd::all(~detail::sign_bit));
+        scale = vmaxq_u32(scale, simd::all(detail::bits_of(numbers.floor)));
+        scale = vbslq_u32(vceqq_u32(scale, simd::all(0)), simd::all(detail::infinity_bits), scale);
+      }
+      simd::store_first(amax + i, count, scale);
+    });
   }
 
-  /// Scales, or their reciprocals; whether all are ordinary.
-  template <arithmetic How>
-  static bool factors(const float* scales, std::size_t n, float* factors) noexcept {
+  static bool invert(arithmetic how, const float* scales, std::size_t n, float* inverses) noexcept {
     bool ordinary = true;
     simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-      uint32x4_t factor = simd::bits(simd::load_first(scales + i, count));
-      if constexpr (How == arithmetic::multiply_by_reciprocal)
-        factor = simd::divided(simd::all(detail::one_bits), factor, count);
+      const uint32x4_t scale = simd::bits(simd::load_first(scales + i, count));
+      const uint32x4_t inverse = simd::divided(simd::all(detail::one_bits), scale, count);
+      const uint32x4_t factor = how == arithmetic::divide ? scale : inverse;
       ordinary = ordinary && simd::are_set(simd::ordinary_in(factor), count);
-      simd::store_first(factors + i, count, factor);
+      simd::store_first(inverses + i, count, inverse);
     });
     return ordinary;
   }
 
-  /// out[r * columns + c] = factors[r], for 1 to 63 columns. Writes up to 64 floats beyond the last.
   static void repeat(const float* factors, std::size_t rows, std::size_t columns, float* out) noexcept {
     for (std::size_t r = 0; r < rows; ++r, out += columns) {
       const float32x4_t factor = vdupq_n_f32(factors[r]);
@@ -622,97 +581,63 @@ struct neon {
     }
   }
 
-  /// Codes by one factor. RoundsQuotient: never.
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
-  static void encode_run(const T* values, std::size_t n, float factor, typename D::storage* codes,
-                         bool /*streams*/) noexcept {
-    const float32x4_t scale = vdupq_n_f32(factor);
-    const simd::one_factor by{{scale, How == arithmetic::divide ? simd::inverse_of(scale) : scale}};
-    as_floats(values, n, [&](const unsigned char* floats, std::size_t first, std::size_t size) {
-      simd::encode<How>(floats, size, simd::make_encoder<D>(), by, bytes_of(codes + first));
-    });
-  }
-
-  /// Codes by a factor an element.
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
-  static void encode_each(const T* values, std::size_t n, const float* factors, typename D::storage* codes,
+  template <element_type Type, arithmetic How>
+  static void encode_int8(const unsigned char* values, std::size_t n, const factors& by, unsigned char* codes,
                           bool /*streams*/) noexcept {
-    float inverses[at_once];
-    for (std::size_t at = 0; at < n; at += at_once) {
-      const std::size_t count = n - at < at_once ? n - at : at_once;
-      const float* by = factors + at;
-      if constexpr (How == arithmetic::divide) {
-        for (std::size_t i = 0; i < count; i += simd::lanes)
-          vst1q_f32(inverses + i, simd::inverse_of(simd::load_first(factors + at + i, count - i)));
-        by = static_cast<const float*>(inverses);
-      }
-      as_floats(values + at, count, [&](const unsigned char* floats, std::size_t, std::size_t size) {
-        simd::encode<How>(floats, size, simd::make_encoder<D>(), simd::each_factor{factors + at, by},
-                          bytes_of(codes + at));
-      });
-    }
+    encode<Type, How>(values, n, simd::int8_encoder{}, by, codes);
+  }
+  template <element_type Type, arithmetic How>
+  static void encode_fp8(const fp8_rounding& format, const unsigned char* values, std::size_t n,
+                         const factors& by, unsigned char* codes, bool /*streams*/) noexcept {
+    encode<Type, How>(values, n, simd::fp8_encoder(format), by, codes);
   }
 
-  /// Values by one scale.
   template <dtype D>
-  static void decode_run(const typename D::storage* codes, std::size_t n, float scale, float* values,
-                         bool /*streams*/) noexcept {
-    const simd::one_scale by{vmulq_f32(vdupq_n_f32(scale), vdupq_n_f32(simd::power<D>))};
-    simd::decode(simd::bytes(codes), n, simd::make_decoder<D>(), by, values);
+  static void decode(const unsigned char* codes, std::size_t n, const float* scales, bool each, float* values,
+                     bool /*streams*/) noexcept {
+    const float32x4_t power = vdupq_n_f32(simd::power<D>);
+    if (each)
+      simd::decode(codes, n, simd::make_decoder<D>(), simd::each_scale{scales, power}, values);
+    else
+      simd::decode(codes, n, simd::make_decoder<D>(), simd::one_scale{vmulq_f32(vdupq_n_f32(*scales), power)},
+                   values);
   }
 
-  /// Values by a scale an element.
-  template <dtype D>
-  static void decode_each(const typename D::storage* codes, std::size_t n, const float* scales, float* values,
-                          bool /*streams*/) noexcept {
-    const simd::each_scale by{scales, vdupq_n_f32(simd::power<D>)};
-    simd::decode(simd::bytes(codes), n, simd::make_decoder<D>(), by, values);
-  }
-
-  /// Nothing is streamed here.
   static void finish_streams() noexcept {}
 
-  /// Elements as floats.
-  template <element T>
-  static void widen(const T* values, std::size_t n, float* out) noexcept {
+  template <element_type Type>
+  static void widen(const unsigned char* values, std::size_t n, float* floats) noexcept {
     simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-      const float32x4_t x = simd::load_first<type_of<T>>(simd::bytes(values + i), count);
-      simd::store_first(out + i, count, simd::bits(simd::exact<type_of<T>>(x)));
+      const float32x4_t x = simd::load_first<Type>(values + i * sizeof(std::uint16_t), count);
+      simd::store_first(floats + i, count, simd::bits(simd::exact<Type>(x)));
     });
   }
 
-  /// Quotients rounded to T. `step` is 1 where there is a factor a value, 0 where there is one for all.
-  template <arithmetic How, element T>
-  static void round_quotients(const float* values, std::size_t n, const float* factors, std::size_t step,
-                              float* quotients) noexcept {
-    float32x4_t scale = vdupq_n_f32(factors[0]);
+  template <element_type Type>
+  static void narrow(const float* floats, std::size_t n, unsigned char* values) noexcept {
+    using to = simd::source<Type>;
+    const uint16x4_t nan = vdup_n_u16(to::stored::codec::nan_code);
     simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-      if (step != 0) scale = simd::load_first(factors + i, count);
+      const float32x4_t x = simd::load_first(floats + i, count);
+      const uint16x4_t found = vbsl_u16(vmovn_u32(simd::nan_in(x)), nan, to::narrowed(x));
+      simd::copy(values + i * sizeof(std::uint16_t), &found, count * sizeof(std::uint16_t));
+    });
+  }
+
+  template <element_type Type, arithmetic How>
+  static void round_quotients(const float* values, std::size_t n, const factors& by,
+                              float* quotients) noexcept {
+    simd::factor factor = simd::one_factor(by).same;
+    simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+      if (by.each)
+        factor = {simd::load_first(by.scales + i, count), simd::load_first(by.inverses + i, count)};
       const float32x4_t x = simd::load_first(values + i, count);
-      const simd::factor by{scale, How == arithmetic::divide ? simd::inverse_of(scale) : scale};
-      const float32x4_t found = simd::rounded<type_of<T>>(simd::quotient<How>(x, by));
+      const float32x4_t found = simd::rounded<Type>(simd::quotient<How>(x, factor));
       const uint32x4_t with_sign = vbslq_u32(simd::all(detail::sign_bit), simd::bits(x), simd::bits(found));
       simd::store_first(quotients + i, count, vbslq_u32(simd::nan_in(x), simd::bits(x), with_sign));
     });
   }
 
-  /// Floats as the nearest elements.
-  template <element T>
-  static void narrow(const float* values, std::size_t n, T* out) noexcept {
-    simd::in_vectors(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-      const float32x4_t x = simd::load_first(values + i, count);
-      if constexpr (type_of<T> == element_type::float32) {
-        simd::copy(out + i, &x, count * sizeof(T));
-      } else {
-        using to = simd::source<type_of<T>>;
-        const uint16x4_t nan = vdup_n_u16(to::stored::codec::nan_code);
-        const uint16x4_t found = vbsl_u16(vmovn_u32(simd::nan_in(x)), nan, to::narrowed(x));
-        simd::copy(out + i, &found, count * sizeof(T));
-      }
-    });
-  }
-
-  /// Adds to sums those of (x - y)^2, x^2, y^2 and x * y, and to max_abs the largest |x - y|. All are finite.
   static void add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
                          double& max_abs) noexcept {
     simd::error_sums low;
@@ -734,31 +659,32 @@ struct neon {
  private:
   static constexpr std::size_t at_once = 256;
 
-  template <element T>
-  static constexpr element_type type_of = element_traits<T>::type;
-
-  template <class Code>
-  static unsigned char* bytes_of(Code* codes) noexcept {
-    return reinterpret_cast<unsigned char*>(codes);
-  }
-
-  /// Calls f(floats, index of the first, count) with elements as floats: all at once, or through a buffer.
-  template <element T, class F>
-  static void as_floats(const T* values, std::size_t n, const F& f) noexcept {
-    if constexpr (type_of<T> == element_type::float32) {
-      f(simd::bytes(values), std::size_t{0}, n);
+  /// Halves go through a buffer.
+  template <element_type Type, arithmetic How, class Encoder>
+  static void encode(const unsigned char* values, std::size_t n, const Encoder& encoder, const factors& by,
+                     unsigned char* codes) noexcept {
+    if constexpr (Type == element_type::float32) {
+      if (by.each)
+        simd::encode<How>(values, n, encoder, simd::each_factor(by), codes);
+      else
+        simd::encode<How>(values, n, encoder, simd::one_factor(by), codes);
     } else {
       float buffer[at_once];
       for (std::size_t first = 0; first < n; first += at_once) {
         const std::size_t size = n - first < at_once ? n - first : at_once;
-        widen<T>(values + first, size, static_cast<float*>(buffer));
-        f(simd::bytes(buffer), first, size);
+        widen<Type>(values + first * sizeof(std::uint16_t), size, static_cast<float*>(buffer));
+        encode<element_type::float32, How>(simd::bytes(buffer), size, encoder, by.from(first), codes + first);
       }
     }
   }
 };
 
-}  // namespace PTQ_BUILD
+template <>
+struct set_of<isa::neon> {
+  using type = neon;
+};
+
+}  // namespace PTQ_SET_BUILD
 }  // namespace kernels
 }  // namespace ptq::inline v0_1
 

@@ -69,13 +69,12 @@ constexpr void as_floats(const T* source, const panel& p, const F& f) {
 /// @param found  one for each scale of the tensor
 constexpr void amax(const float* source, const panel& p, float* found) noexcept {
   found += p.scale;
-  if (has_short_rows(p) && with_active_set([&]<class Set>() {
-        Set::template amax_rows<float>(source + p.begin, p.rows, p.columns, found);
-      }))
+  if (has_short_rows(p) &&
+      with_active_set([&]<class Set>() { Set::amax_rows(source + p.begin, p.rows, p.columns, found); }))
     return;
   for (std::size_t r = 0; r < p.rows; ++r) {
     if (p.by == scaling::per_column) {
-      amax_each<float>(source + p.row(r), p.columns, found);
+      amax_each(source + p.row(r), p.columns, found);
     } else {
       float& seen = found[p.by == scaling::per_row ? r : 0];
       seen = detail::float_of(amax_run<float>(source + p.row(r), p.columns, detail::bits_of(seen)));
@@ -89,51 +88,60 @@ constexpr void amax_of(const T* source, const panel& p, float* found) noexcept {
   as_floats<T>(source, p, [&](const float* floats, const panel& part) { amax(floats, part, found); });
 }
 
-/// Writes the codes of a panel of elements that lie side by side in each row: floats, or what sets can load.
+/// Writes the codes of short rows: many at once, with a factor an element.
+template <dtype D, arithmetic How, element T>
+void encode_short_rows(const T* source, const panel& p, const float* scales, typename D::storage* codes,
+                       bool streams) noexcept {
+  float inverses[block_size];
+  repeated_factors repeated_scales;
+  repeated_factors repeated_inverses;
+  const std::size_t at_once = block_size / p.columns;
+  for (std::size_t r = 0; r < p.rows; r += at_once) {
+    const std::size_t rows = p.rows - r < at_once ? p.rows - r : at_once;
+    const T* const values = source + p.row(r);
+    if (invert<How>(scales + r, rows, static_cast<float*>(inverses))) {
+      const float* const each = repeated_inverses.of(static_cast<const float*>(inverses), rows, p.columns);
+      const bool divides = How == arithmetic::divide;
+      const factors by{divides ? repeated_scales.of(scales + r, rows, p.columns) : each, each, true};
+      encode_run<D, How>(values, rows * p.columns, by, true, codes + p.code_row(r), streams);
+    } else {  // rows of zeros, most of the time: they are not to slow down the others
+      for (std::size_t k = 0; k < rows; ++k) {
+        const factors by{scales + r + k, inverses + k, false};
+        encode_run<D, How>(values + k * p.columns, p.columns, by, are_ordinary(by.of(How), 1),
+                           codes + p.code_row(r + k), streams);
+      }
+    }
+  }
+}
+
+/// Writes the codes of a panel of elements that lie side by side in each row: floats, or halves.
 ///
 /// @param scales  to encode by, one for each scale of the tensor
 /// @param codes   of the whole tensor
 /// @param streams whether the codes are too many to stay in the cache
-template <dtype D, arithmetic How, element T = float>
+template <dtype D, arithmetic How, element T>
 constexpr void encode(const T* source, const panel& p, const float* scales, typename D::storage* codes,
                       bool streams) noexcept {
   scales += p.scale;
-  float factors[block_size];
+  if constexpr (has_codes<D>)
+    if (has_short_rows(p)) return encode_short_rows<D, How>(source, p, scales, codes, streams);
   const bool per_row = p.by == scaling::per_row;
   const bool per_column = p.by == scaling::per_column;
-  if (has_codes<D> && has_short_rows(p)) {
-    repeated_factors repeated;
-    const std::size_t at_once = block_size / p.columns;
-    for (std::size_t r = 0; r < p.rows; r += at_once) {
-      const std::size_t rows = p.rows - r < at_once ? p.rows - r : at_once;
-      const bool ordinary = kernels::factors<How>(scales + r, rows, static_cast<float*>(factors));
-      if (ordinary) {
-        const float* const each = repeated.of(static_cast<const float*>(factors), rows, p.columns);
-        encode_each<D, How, T>(source + p.row(r), rows * p.columns, each, codes + p.code_row(r), streams,
-                               true);
-      } else {  // rows of zeros, most of the time: they are not to slow down the others
-        for (std::size_t k = 0; k < rows; ++k)
-          encode_run<D, How, T>(source + p.row(r + k), p.columns, factors[k], codes + p.code_row(r + k),
-                                streams);
-      }
-    }
-    return;
-  }
+  float inverses[block_size];
   // Factors are prepared in blocks: of all rows, or of some columns for all rows.
   const std::size_t count = per_row ? p.rows : per_column ? p.columns : 1;
   for (std::size_t first = 0; first < count; first += block_size) {
     const std::size_t n = count - first < block_size ? count - first : block_size;
-    const bool ordinary = kernels::factors<How>(scales + first, n, static_cast<float*>(factors));
+    const bool all_ordinary = invert<How>(scales + first, n, static_cast<float*>(inverses));
     const std::size_t begin = per_row ? first : 0;
     const std::size_t end = per_row ? first + n : p.rows;
     for (std::size_t r = begin; r < end; ++r) {
-      const T* const row = source + p.row(r);
-      if (per_column)
-        encode_each<D, How, T>(row + first, n, static_cast<const float*>(factors),
-                               codes + p.code_row(r) + first, streams, ordinary);
-      else
-        encode_run<D, How, T>(row, p.columns, factors[per_row ? r - begin : 0], codes + p.code_row(r),
-                              streams);
+      const std::size_t own = per_row ? r - begin : 0;
+      const factors by{scales + first + own, static_cast<const float*>(inverses) + own, per_column};
+      const std::size_t column = per_column ? first : 0;
+      encode_run<D, How>(source + p.row(r) + column, per_column ? n : p.columns, by,
+                         all_ordinary || (per_row && are_ordinary(by.of(How), 1)),
+                         codes + p.code_row(r) + column, streams);
     }
   }
 }
@@ -142,12 +150,13 @@ constexpr void encode(const T* source, const panel& p, const float* scales, type
 template <arithmetic How, element T>
 constexpr void round_panel(const float* source, const panel& p, const float* scales,
                            float* quotients) noexcept {
-  float factors[block_size];
+  float inverses[block_size];
+  const bool each = p.by == scaling::per_column;
   for (std::size_t r = 0; r < p.rows; ++r) {
-    const bool each = p.by == scaling::per_column;
-    kernels::factors<How>(scales + p.scale_of(r, 0), each ? p.columns : 1, static_cast<float*>(factors));
-    round_quotients<How, T>(source + p.row(r), p.columns, static_cast<const float*>(factors), each ? 1 : 0,
-                            quotients + r * p.columns);
+    const float* const own = scales + p.scale_of(r, 0);
+    const bool ordinary = invert<How>(own, each ? p.columns : 1, static_cast<float*>(inverses));
+    round_quotients<How, T>(source + p.row(r), p.columns, {own, static_cast<const float*>(inverses), each},
+                            ordinary, quotients + r * p.columns);
   }
 }
 

@@ -185,22 +185,16 @@ struct portable {
     return seen;
   }
 
-  /// The same for each element by itself.
-  template <element T>
-  static constexpr void amax_each(const T* values, std::size_t n, float* amax) noexcept {
+  /// The same for each value by itself.
+  static constexpr void amax_each(const float* values, std::size_t n, float* amax) noexcept {
     for (std::size_t i = 0; i < n; ++i)
-      amax[i] = detail::float_of(amax_run<T>(values + i, 1, detail::bits_of(amax[i])));
+      amax[i] = detail::float_of(amax_run<float>(values + i, 1, detail::bits_of(amax[i])));
   }
 
   /// Turns the largest magnitudes, all finite, into scales to encode by.
   template <element T>
   static constexpr void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
     for (std::size_t i = 0; i < n; ++i) amax[i] = encoding_scale_of<T>(amax[i], numbers);
-  }
-
-  template <arithmetic How>
-  static constexpr void factors(const float* scales, std::size_t n, float* factors) noexcept {
-    for (std::size_t i = 0; i < n; ++i) factors[i] = factor_of<How>(scales[i]);
   }
 };
 

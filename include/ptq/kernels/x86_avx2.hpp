@@ -14,7 +14,6 @@
 #include <immintrin.h>
 
 #include <bit>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 
@@ -24,17 +23,18 @@
 #include "ptq/dtype/fp8_e4m3fn.hpp"
 #include "ptq/dtype/fp8_e5m2.hpp"
 #include "ptq/dtype/int8.hpp"
+#include "ptq/kernels/fp8_rounding.hpp"
+#include "ptq/kernels/kernel_set.hpp"
 #include "ptq/numeric/bfloat16.hpp"
 #include "ptq/numeric/element_type.hpp"
 #include "ptq/numeric/half.hpp"
-#include "ptq/tensor/element.hpp"
 
 PTQ_PRECISE_PUSH
 PTQ_TARGET_PUSH("avx2,fma,f16c")
 
 namespace ptq::inline v0_1 {
 namespace kernels {
-inline namespace PTQ_BUILD {
+inline namespace PTQ_SET_BUILD {
 namespace avx2 {
 
 inline constexpr std::size_t lanes = 8;
@@ -88,21 +88,27 @@ inline constexpr std::size_t ahead = 2048;  // bytes
   return result;
 }
 
+/// The first n floats; 0 beyond.
+[[gnu::always_inline]] inline __m256 load_first(const float* from, std::size_t n) noexcept {
+  return floats(_mm256_maskload_epi32(reinterpret_cast<const int*>(from), first_lanes(n)));
+}
+[[gnu::always_inline]] inline void store_first(float* to, std::size_t n, __m256i value) noexcept {
+  _mm256_maskstore_epi32(reinterpret_cast<int*>(to), first_lanes(n), value);
+}
+
 /// Elements of a type as floats. NaN stays some NaN.
 template <element_type Type>
 struct source;
 
 template <>
 struct source<element_type::float32> {
-  using stored = float;
+  static constexpr std::size_t size = sizeof(float);
   [[gnu::always_inline]] static __m256 load(const unsigned char* from) noexcept {
     return floats(load_bits(from));
   }
-  /// The first n; 0 beyond.
   [[gnu::always_inline]] static __m256 load(const unsigned char* from, std::size_t n) noexcept {
     return floats(_mm256_maskload_epi32(reinterpret_cast<const int*>(from), first_lanes(n)));
   }
-  [[gnu::always_inline]] static __m256 rounded(__m256 x) noexcept { return x; }
 };
 
 /// The first n of 8 numbers of 16 bits; 0 beyond.
@@ -116,6 +122,7 @@ struct source<element_type::float32> {
 template <>
 struct source<element_type::float16> {
   using stored = half;
+  static constexpr std::size_t size = sizeof(std::uint16_t);
   [[gnu::always_inline]] static __m256 load(const unsigned char* from) noexcept {
     return _mm256_cvtph_ps(load_half_vector(from));
   }
@@ -131,6 +138,7 @@ struct source<element_type::float16> {
 template <>
 struct source<element_type::bfloat16> {
   using stored = bfloat16;
+  static constexpr std::size_t size = sizeof(std::uint16_t);
   [[gnu::always_inline]] static __m256 widened(__m128i x) noexcept {
     return floats(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
   }
@@ -155,49 +163,40 @@ struct source<element_type::bfloat16> {
 };
 
 /// As the portable kernels have it: NaN of a half type is one pattern.
-template <element_type Type>
-[[gnu::always_inline]] inline __m256 exact(__m256 x) noexcept {
-  if constexpr (Type == element_type::float32) return x;
+[[gnu::always_inline]] inline __m256 with_one_nan(__m256 x) noexcept {
   return floats(_mm256_blendv_epi8(bits(x), all(detail::nan_bits), nan_in(x)));
 }
 
 /// What a vector of quotients is computed with.
 struct factor {
-  __m256 scale;    // or its reciprocal, to multiply by
-  __m256 inverse;  // of the scale, to divide by
+  __m256 scale;
+  __m256 inverse;
 };
 
-template <arithmetic How>
-[[gnu::always_inline]] inline factor factor_by(__m256 scale) noexcept {
-  if constexpr (How == arithmetic::divide)
-    return {scale, hardware_quotient(floats(all(detail::one_bits)), scale)};
-  return {scale, scale};
-}
-
 /// One ordinary factor for all.
-template <arithmetic How>
 struct one_factor {
   factor same;
-  [[gnu::always_inline]] explicit one_factor(float value) noexcept
-      : same(factor_by<How>(_mm256_set1_ps(value))) {}
+  [[gnu::always_inline]] explicit one_factor(const factors& by) noexcept
+      : same{_mm256_set1_ps(*by.scales), _mm256_set1_ps(*by.inverses)} {}
   [[gnu::always_inline]] factor at(std::size_t) const noexcept { return same; }
-  [[gnu::always_inline]] const one_factor& first_of(std::size_t, std::size_t, float*) const noexcept {
-    return *this;
-  }
+  [[gnu::always_inline]] factor first_at(std::size_t, std::size_t) const noexcept { return same; }
 };
 
 /// An ordinary factor an element.
-template <arithmetic How>
 struct each_factor {
-  const float* values;
+  const float* scales;
+  const float* inverses;
+  [[gnu::always_inline]] explicit each_factor(const factors& by) noexcept
+      : scales(by.scales), inverses(by.inverses) {}
   [[gnu::always_inline]] factor at(std::size_t i) const noexcept {
-    return factor_by<How>(_mm256_loadu_ps(values + i));
+    return {_mm256_loadu_ps(scales + i), _mm256_loadu_ps(inverses + i)};
   }
-  /// Some of them, in a buffer of a block, with 1 behind them.
-  [[gnu::always_inline]] each_factor first_of(std::size_t at, std::size_t n, float* buffer) const noexcept {
-    for (std::size_t i = 0; i < block; ++i) buffer[i] = 1;
-    copy(buffer, values + at, n * sizeof(float));
-    return {buffer};
+  /// The first n, and 1 behind them.
+  [[gnu::always_inline]] factor first_at(std::size_t i, std::size_t n) const noexcept {
+    const __m256i wanted = first_lanes(n);
+    const __m256i one = all(detail::one_bits);
+    return {floats(_mm256_blendv_epi8(one, bits(load_first(scales + i, n)), wanted)),
+            floats(_mm256_blendv_epi8(one, bits(load_first(inverses + i, n)), wanted))};
   }
 };
 
@@ -217,14 +216,11 @@ template <arithmetic How>
   return _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
 }
 
-template <dtype D>
-struct encoder;
-
-template <>
-struct encoder<int8> {
-  template <arithmetic How, element_type Rounding>
+/// Makes 32 codes of four vectors.
+struct int8_encoder {
+  template <arithmetic How>
   [[gnu::always_inline]] static __m256i rounded(__m256 x, const factor& by) noexcept {
-    return _mm256_cvtps_epi32(source<Rounding>::rounded(quotient<How>(x, by)));
+    return _mm256_cvtps_epi32(quotient<How>(x, by));
   }
 
   /// The lowest integer stands for what is none: NaN is 0, the rest is saturated.
@@ -234,14 +230,13 @@ struct encoder<int8> {
                               _mm256_cmpeq_epi32(code, all(detail::sign_bit)));
   }
 
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m256i encode(__m256 x0, __m256 x1, __m256 x2, __m256 x3, const factor& f0,
-                                               const factor& f1, const factor& f2,
-                                               const factor& f3) noexcept {
-    const __m256i c0 = rounded<How, Rounding>(x0, f0);
-    const __m256i c1 = rounded<How, Rounding>(x1, f1);
-    const __m256i c2 = rounded<How, Rounding>(x2, f2);
-    const __m256i c3 = rounded<How, Rounding>(x3, f3);
+  template <arithmetic How>
+  [[gnu::always_inline]] __m256i encode(__m256 x0, __m256 x1, __m256 x2, __m256 x3, const factor& f0,
+                                        const factor& f1, const factor& f2, const factor& f3) const noexcept {
+    const __m256i c0 = rounded<How>(x0, f0);
+    const __m256i c1 = rounded<How>(x1, f1);
+    const __m256i c2 = rounded<How>(x2, f2);
+    const __m256i c3 = rounded<How>(x3, f3);
     const __m256i low = _mm256_packs_epi32(c0, c1);
     const __m256i high = _mm256_packs_epi32(c2, c3);
     if (is_any(_mm256_cmpeq_epi16(_mm256_min_epi16(low, high), all_words(0x8000)))) [[unlikely]] {
@@ -252,35 +247,35 @@ struct encoder<int8> {
   }
 };
 
-/// A magnitude plus a power of two so large that the sum has only the format's bits below it is rounded by
-/// the addition. Below the smallest normal number the power stays the same.
-template <dtype D>
+/// The same for the formats of 8 bits: see `fp8_rounding`.
 struct fp8_encoder {
-  static constexpr int mantissa_bits = D::codec::mantissa_bits;
-  static constexpr int drop = 23 - mantissa_bits;
-  /// The float's exponent field of the smallest normal number.
-  static constexpr std::uint32_t first_normal_field = 129u - (1u << (6 - mantissa_bits));
-  /// What makes the low 7 bits of the sum, plus its exponent, the code. Whole powers, as ties look at the
-  /// last bit.
-  static constexpr std::uint32_t offset = (0u - ((first_normal_field + drop) << mantissa_bits)) & 0x7fu;
-  static constexpr auto up = static_cast<float>((1u << drop) + (offset >> mantissa_bits));
+  __m256 limit;
+  __m256i first_normal;
+  __m256i drop;
+  __m256 up;
+  __m256i nan_code;
+
+  [[gnu::always_inline]] explicit fp8_encoder(const fp8_rounding& by) noexcept
+      : limit(_mm256_set1_ps(by.limit)),
+        first_normal(all(by.first_normal)),
+        drop(all(by.drop)),
+        up(_mm256_set1_ps(by.up)),
+        nan_code(all(by.nan_code * 0x01010101u)) {}
 
   /// Codes without their signs. NaN becomes some number.
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m256i rounded(__m256i size, const factor& by) noexcept {
-    const __m256 limit = _mm256_set1_ps(D::max_finite);
+  template <arithmetic How>
+  [[gnu::always_inline]] __m256i rounded(__m256i size, const factor& by) const noexcept {
     __m256 value = floats(size);
     if constexpr (How == arithmetic::divide) {
       value = floats(_mm256_min_epi32(size, bits(by.scale * limit)));
-      value = source<Rounding>::rounded(quotient<How>(value, by));
+      value = quotient<How>(value, by);
     } else {
-      value = source<Rounding>::rounded(quotient<How>(value, by));
-      value = floats(_mm256_min_epi32(bits(value), bits(limit)));
+      value = floats(_mm256_min_epi32(bits(quotient<How>(value, by)), bits(limit)));
     }
-    const __m256i normal = _mm256_max_epi32(bits(value), all(first_normal_field << 23));
+    const __m256i normal = _mm256_max_epi32(bits(value), first_normal);
     const __m256i power = _mm256_and_si256(normal, all(detail::infinity_bits));
-    const __m256i sum = bits(_mm256_fmadd_ps(floats(power), _mm256_set1_ps(up), value));
-    return _mm256_and_si256(_mm256_add_epi32(sum, _mm256_srli_epi32(sum, drop)), all(0x7f));
+    const __m256i sum = bits(_mm256_fmadd_ps(floats(power), up, value));
+    return _mm256_and_si256(_mm256_add_epi32(sum, _mm256_srlv_epi32(sum, drop)), all(0x7f));
   }
 
   /// Signs of four vectors, where their codes will be: saturation to integers keeps them.
@@ -290,56 +285,48 @@ struct fp8_encoder {
     return _mm256_and_si256(packs, all(0x80808080u));
   }
 
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m256i encode(__m256 x0, __m256 x1, __m256 x2, __m256 x3, const factor& f0,
-                                               const factor& f1, const factor& f2,
-                                               const factor& f3) noexcept {
+  template <arithmetic How>
+  [[gnu::always_inline]] __m256i encode(__m256 x0, __m256 x1, __m256 x2, __m256 x3, const factor& f0,
+                                        const factor& f1, const factor& f2, const factor& f3) const noexcept {
     const __m256i a0 = magnitudes(x0);
     const __m256i a1 = magnitudes(x1);
     const __m256i a2 = magnitudes(x2);
     const __m256i a3 = magnitudes(x3);
-    const __m256i low = _mm256_packs_epi32(rounded<How, Rounding>(a0, f0), rounded<How, Rounding>(a1, f1));
-    const __m256i high = _mm256_packs_epi32(rounded<How, Rounding>(a2, f2), rounded<How, Rounding>(a3, f3));
+    const __m256i low = _mm256_packs_epi32(rounded<How>(a0, f0), rounded<How>(a1, f1));
+    const __m256i high = _mm256_packs_epi32(rounded<How>(a2, f2), rounded<How>(a3, f3));
     const __m256i codes = _mm256_or_si256(packed(low, high), signs(x0, x1, x2, x3));
     const __m256i largest = _mm256_max_epi32(_mm256_max_epi32(a0, a1), _mm256_max_epi32(a2, a3));
     if (is_any(_mm256_cmpgt_epi32(largest, all(detail::infinity_bits)))) [[unlikely]] {
       const __m256i nan =
           packed(_mm256_packs_epi32(nan_in(x0), nan_in(x1)), _mm256_packs_epi32(nan_in(x2), nan_in(x3)));
-      return _mm256_blendv_epi8(codes, all(D::codec::nan_code * 0x01010101u), nan);
+      return _mm256_blendv_epi8(codes, nan_code, nan);
     }
     return codes;
   }
 };
-template <>
-struct encoder<fp8_e4m3fn> : fp8_encoder<fp8_e4m3fn> {};
-template <>
-struct encoder<fp8_e5m2> : fp8_encoder<fp8_e5m2> {};
 
-/// 32 codes of 32 values.
-template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
-[[gnu::always_inline]] inline __m256i encode_block(const unsigned char* x, const Factors& factors,
-                                                   std::size_t at) noexcept {
-  using from = source<Type>;
-  constexpr std::size_t size = lanes * sizeof(typename from::stored);
-  return encoder<D>::template encode<How, Rounding>(
-      from::load(x), from::load(x + size), from::load(x + 2 * size), from::load(x + 3 * size), factors.at(at),
-      factors.at(at + lanes), factors.at(at + 2 * lanes), factors.at(at + 3 * lanes));
+/// How many of n are left for the vector number `vector` of a block.
+[[gnu::always_inline]] inline std::size_t left_for(std::size_t vector, std::size_t n) noexcept {
+  return n > vector * lanes ? n - vector * lanes : 0;
 }
 
-/// Up to 31 codes, through buffers of a block.
-template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
-[[gnu::noinline]] inline void encode_some(const unsigned char* values, std::size_t n, const Factors& factors,
-                                          std::size_t at, typename D::storage* codes) noexcept {
-  constexpr std::size_t size = sizeof(typename source<Type>::stored);
-  alignas(32) unsigned char value_buffer[block * size] = {};
-  alignas(32) float factor_buffer[block];
-  alignas(32) unsigned char code_buffer[block];
-  copy(value_buffer, values, n * size);
-  const __m256i found =
-      encode_block<D, How, Type, Rounding>(static_cast<const unsigned char*>(value_buffer),
-                                           factors.first_of(at, n, static_cast<float*>(factor_buffer)), 0);
-  _mm256_store_si256(reinterpret_cast<__m256i*>(code_buffer), found);
-  copy(codes, code_buffer, n);
+/// Up to 31 codes.
+template <element_type Type, arithmetic How, class Encoder, class Factors>
+[[gnu::noinline]] inline void encode_some(const unsigned char* x, std::size_t n, const Factors& by,
+                                          std::size_t at, const Encoder& encoder,
+                                          unsigned char* codes) noexcept {
+  using from = source<Type>;
+  constexpr std::size_t size = lanes * from::size;
+  alignas(32) unsigned char buffer[block];
+  const std::size_t n1 = left_for(1, n);
+  const std::size_t n2 = left_for(2, n);
+  const std::size_t n3 = left_for(3, n);
+  const __m256i found = encoder.template encode<How>(
+      from::load(x, n), from::load(x + size, n1), from::load(x + 2 * size, n2), from::load(x + 3 * size, n3),
+      by.first_at(at, n), by.first_at(at + lanes, n1), by.first_at(at + 2 * lanes, n2),
+      by.first_at(at + 3 * lanes, n3));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(buffer), found);
+  copy(codes, buffer, n);
 }
 
 [[gnu::always_inline]] inline void store(bool streams, void* to, __m256i value) noexcept {
@@ -349,22 +336,26 @@ template <dtype D, arithmetic How, element_type Type, element_type Rounding, cla
     _mm256_storeu_si256(static_cast<__m256i*>(to), value);
 }
 
-template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
-inline void encode(const unsigned char* values, std::size_t n, const Factors& factors,
-                   typename D::storage* codes, bool streams) noexcept {
-  constexpr std::size_t size = sizeof(typename source<Type>::stored);
+template <element_type Type, arithmetic How, class Encoder, class Factors>
+inline void encode(const unsigned char* values, std::size_t n, const Factors& by, const Encoder& encoder,
+                   unsigned char* codes, bool streams) noexcept {
+  using from = source<Type>;
+  constexpr std::size_t size = lanes * from::size;
   std::size_t i = 0;
   if (streams) {
     const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(codes)) % block;
     i = head < n ? head : n;
-    if (i != 0) encode_some<D, How, Type, Rounding>(values, i, factors, 0, codes);
+    if (i != 0) encode_some<Type, How>(values, i, by, 0, encoder, codes);
   }
-  for (; i + block <= n; i += block) {
-    const unsigned char* x = values + i * size;
-    for (std::size_t line = 0; line < block * size; line += 64) prefetch(x + line);
-    store(streams, codes + i, encode_block<D, How, Type, Rounding>(x, factors, i));
+  const unsigned char* x = values + i * from::size;
+  for (; i + block <= n; i += block, x += 4 * size) {
+    for (std::size_t line = 0; line < 4 * size; line += 64) prefetch(x + line);
+    store(streams, codes + i,
+          encoder.template encode<How>(from::load(x), from::load(x + size), from::load(x + 2 * size),
+                                       from::load(x + 3 * size), by.at(i), by.at(i + lanes),
+                                       by.at(i + 2 * lanes), by.at(i + 3 * lanes)));
   }
-  if (i < n) encode_some<D, How, Type, Rounding>(values + i * size, n - i, factors, i, codes + i);
+  if (i < n) encode_some<Type, How>(x, n - i, by, i, encoder, codes + i);
 }
 
 /// 16 codes as floats, up to a power of two.
@@ -417,8 +408,8 @@ struct decoder<fp8_e5m2> {
 template <dtype D>
 struct one_scale {
   __m256 same;
-  [[gnu::always_inline]] explicit one_scale(float value) noexcept
-      : same(_mm256_set1_ps(value * decoder<D>::power)) {}
+  [[gnu::always_inline]] explicit one_scale(const float* scale) noexcept
+      : same(_mm256_set1_ps(*scale * decoder<D>::power)) {}
   [[gnu::always_inline]] __m256 at(std::size_t) const noexcept { return same; }
   [[gnu::always_inline]] const one_scale& first_of(std::size_t, std::size_t, float*) const noexcept {
     return *this;
@@ -428,6 +419,7 @@ struct one_scale {
 template <dtype D>
 struct each_scale {
   const float* values;
+  [[gnu::always_inline]] explicit each_scale(const float* scales) noexcept : values(scales) {}
   [[gnu::always_inline]] __m256 at(std::size_t i) const noexcept {
     const __m256 scales = _mm256_loadu_ps(values + i);
     if constexpr (decoder<D>::power == 1) return scales;
@@ -436,7 +428,7 @@ struct each_scale {
   [[gnu::always_inline]] each_scale first_of(std::size_t at, std::size_t n, float* buffer) const noexcept {
     for (std::size_t i = 0; i < 2 * lanes; ++i) buffer[i] = 1;
     copy(buffer, values + at, n * sizeof(float));
-    return {buffer};
+    return each_scale(buffer);
   }
 };
 
@@ -450,8 +442,8 @@ template <dtype D, class Scales>
 
 /// Up to 15 values, through buffers.
 template <dtype D, class Scales>
-[[gnu::noinline]] inline void decode_some(const typename D::storage* codes, std::size_t n,
-                                          const Scales& scales, std::size_t at, float* values) noexcept {
+[[gnu::noinline]] inline void decode_some(const unsigned char* codes, std::size_t n, const Scales& scales,
+                                          std::size_t at, float* values) noexcept {
   alignas(32) unsigned char code_buffer[2 * lanes] = {};
   alignas(32) float scale_buffer[2 * lanes];
   alignas(32) float value_buffer[2 * lanes];
@@ -462,7 +454,7 @@ template <dtype D, class Scales>
 }
 
 template <dtype D, class Scales>
-inline void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
+inline void decode(const unsigned char* codes, std::size_t n, const Scales& scales, float* values,
                    bool streams) noexcept {
   constexpr std::size_t step = 2 * lanes;
   std::size_t i = 0;
@@ -504,76 +496,59 @@ inline void decode(const typename D::storage* codes, std::size_t n, const Scales
   return static_cast<std::uint16_t>(largest_of(_mm256_and_si256(pairs, all(0xffffu))));
 }
 
-[[gnu::always_inline]] inline std::uint32_t amax_of_floats(const unsigned char* x, std::size_t n) noexcept {
-  using from = source<element_type::float32>;
+[[gnu::always_inline]] inline std::uint32_t amax_of_floats(const float* x, std::size_t n) noexcept {
   __m256i a = _mm256_setzero_si256();
   __m256i b = a;
   __m256i c = a;
   __m256i d = a;
   std::size_t i = 0;
-  for (; i + 32 <= n; i += 32, x += 128) {
+  for (; i + block <= n; i += block, x += block) {
     prefetch(x);
-    prefetch(x + 64);
-    a = _mm256_max_epu32(a, magnitudes(from::load(x)));
-    b = _mm256_max_epu32(b, magnitudes(from::load(x + 32)));
-    c = _mm256_max_epu32(c, magnitudes(from::load(x + 64)));
-    d = _mm256_max_epu32(d, magnitudes(from::load(x + 96)));
+    prefetch(x + 2 * lanes);
+    a = _mm256_max_epu32(a, magnitudes(_mm256_loadu_ps(x)));
+    b = _mm256_max_epu32(b, magnitudes(_mm256_loadu_ps(x + lanes)));
+    c = _mm256_max_epu32(c, magnitudes(_mm256_loadu_ps(x + 2 * lanes)));
+    d = _mm256_max_epu32(d, magnitudes(_mm256_loadu_ps(x + 3 * lanes)));
   }
-  for (; i < n; i += lanes, x += 32) a = _mm256_max_epu32(a, magnitudes(from::load(x, n - i)));
+  for (; i < n; i += lanes, x += lanes) a = _mm256_max_epu32(a, magnitudes(load_first(x, n - i)));
   return largest_of(_mm256_max_epu32(_mm256_max_epu32(a, b), _mm256_max_epu32(c, d)));
 }
 
 /// The magnitudes of a row of 1 or more values, the larger of those that share a lane.
-template <element_type Type>
-[[gnu::always_inline]] inline __m256i row_amax(const unsigned char* x, std::size_t columns) noexcept {
-  using from = source<Type>;
-  constexpr std::size_t size = sizeof(typename from::stored);
-  if (columns < lanes) return magnitudes(exact<Type>(from::load(x, columns)));
+[[gnu::always_inline]] inline __m256i row_amax(const float* x, std::size_t columns) noexcept {
+  if (columns < lanes) return magnitudes(load_first(x, columns));
   // The last vector ends with the row, and may have some values of the one before again.
-  __m256i seen = magnitudes(exact<Type>(from::load(x + (columns - lanes) * size)));
+  __m256i seen = magnitudes(_mm256_loadu_ps(x + (columns - lanes)));
   for (std::size_t i = 0; i + lanes < columns; i += lanes)
-    seen = _mm256_max_epu32(seen, magnitudes(exact<Type>(from::load(x + i * size))));
+    seen = _mm256_max_epu32(seen, magnitudes(_mm256_loadu_ps(x + i)));
   return seen;
 }
 
 /// Four rows, one in each place of four.
-template <element_type Type>
-[[gnu::always_inline]] inline __m256i four_rows_amax(const unsigned char* x, std::size_t columns) noexcept {
-  const std::size_t row = columns * sizeof(typename source<Type>::stored);
-  const __m256i a = row_amax<Type>(x, columns);
-  const __m256i b = row_amax<Type>(x + row, columns);
-  const __m256i c = row_amax<Type>(x + 2 * row, columns);
-  const __m256i d = row_amax<Type>(x + 3 * row, columns);
+[[gnu::always_inline]] inline __m256i four_rows_amax(const float* x, std::size_t columns) noexcept {
+  const __m256i a = row_amax(x, columns);
+  const __m256i b = row_amax(x + columns, columns);
+  const __m256i c = row_amax(x + 2 * columns, columns);
+  const __m256i d = row_amax(x + 3 * columns, columns);
   const __m256i ab = _mm256_max_epu32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
   const __m256i cd = _mm256_max_epu32(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
   return _mm256_max_epu32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
 }
 
-template <element_type Type>
-inline void amax_of_rows(const unsigned char* x, std::size_t rows, std::size_t columns,
-                         float* amax) noexcept {
-  const std::size_t row = columns * sizeof(typename source<Type>::stored);
+inline void amax_of_rows(const float* x, std::size_t rows, std::size_t columns, float* amax) noexcept {
   std::size_t r = 0;
-  for (; r + lanes <= rows; r += lanes, x += lanes * row) {
-    for (std::size_t line = 0; line < lanes * row; line += 64) prefetch(x + line);
-    const __m256i a = four_rows_amax<Type>(x, columns);
-    const __m256i b = four_rows_amax<Type>(x + 4 * row, columns);
+  for (; r + lanes <= rows; r += lanes, x += lanes * columns) {
+    for (std::size_t line = 0; line < lanes * columns; line += 2 * lanes) prefetch(x + line);
+    const __m256i a = four_rows_amax(x, columns);
+    const __m256i b = four_rows_amax(x + 4 * columns, columns);
     const __m256i found =
         _mm256_max_epu32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
     store(false, amax + r, _mm256_max_epu32(found, load_bits(amax + r)));
   }
-  for (; r < rows; ++r, x += row) {
-    const std::uint32_t found = largest_of(row_amax<Type>(x, columns));
+  for (; r < rows; ++r, x += columns) {
+    const std::uint32_t found = largest_of(row_amax(x, columns));
     if (found > detail::bits_of(amax[r])) amax[r] = detail::float_of(found);
   }
-}
-
-/// The first n floats, as bits.
-[[gnu::always_inline]] inline __m256i load_first(const float* from, std::size_t n) noexcept {
-  return bits(source<element_type::float32>::load(reinterpret_cast<const unsigned char*>(from), n));
-}
-[[gnu::always_inline]] inline void store_first(float* to, std::size_t n, __m256i value) noexcept {
-  _mm256_maskstore_epi32(reinterpret_cast<int*>(to), first_lanes(n), value);
 }
 
 /// All bits of the lanes that hold numbers from 2^-60 to 2^60.
@@ -609,92 +584,83 @@ inline __m256i divided_strictly(__m256i quotients, __m256i numerators, __m256i d
   return quotients;
 }
 
+/// The scale of a half type as one of its numbers; float32 is left as it is.
+[[gnu::always_inline]] inline __m256i rounded_scale(element_type type, __m256i scale) noexcept {
+  if (type == element_type::float16)
+    return bits(with_one_nan(source<element_type::float16>::rounded(floats(scale))));
+  if (type == element_type::bfloat16)
+    return bits(with_one_nan(source<element_type::bfloat16>::rounded(floats(scale))));
+  return scale;
+}
+
+/// As the nearest numbers of a half type.
 template <element_type Type>
-inline void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
-  const __m256i divisor = all(detail::bits_of(numbers.divisor));
-  for (std::size_t i = 0; i < n; i += lanes) {
-    __m256i scale = all(detail::one_bits);
-    if (detail::magnitude(detail::bits_of(numbers.divisor)) != 0) {
-      scale = divided(load_first(amax + i, n - i), divisor, n - i);
-      if (Type != element_type::float32 && numbers.halves != half_rounding::nothing)
-        scale = bits(exact<Type>(source<Type>::rounded(floats(scale))));
-      scale = _mm256_and_si256(scale, all(~detail::sign_bit));
-      scale = _mm256_max_epu32(scale, all(detail::bits_of(numbers.floor)));
-      const __m256i zero = _mm256_cmpeq_epi32(scale, _mm256_setzero_si256());
-      scale = _mm256_blendv_epi8(scale, all(detail::infinity_bits), zero);
-    }
-    store_first(amax + i, n - i, scale);
-  }
+[[gnu::always_inline]] inline __m128i narrowed(__m256 x) noexcept {
+  using to = source<Type>;
+  const __m256i nan = nan_in(x);
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(nan), _mm256_extracti128_si256(nan, 1));
+  return _mm_blendv_epi8(to::narrowed(x), _mm_set1_epi16(to::stored::codec::nan_code), words);
 }
 
 }  // namespace avx2
 
-/// Kernels over contiguous elements of any alignment. Factors and scales of encode and decode are ordinary
-/// (2^-60 to 2^60). `streams` is for what is larger than the caches: codes and values go past them, and
-/// finish_streams() is to be called when all are written.
+/// What `kernel_set<isa::avx2>` calls.
 struct x86_avx2 {
-  /// Whether the set has kernels for a dtype and an element type.
-  template <dtype D, element T>
-  static constexpr bool has =
-      (std::same_as<D, int8> || std::same_as<D, fp8_e4m3fn> || std::same_as<D, fp8_e5m2>) &&
-      element_traits<T>::type != element_type::float64;
-
-  /// The largest magnitude as float bits, starting from `seen`; NaN and infinity win.
-  template <element T>
-  static std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
-    using stored = typename avx2::source<type_of<T>>::stored;
-    std::uint32_t found = 0;
-    if constexpr (type_of<T> == element_type::float32)
-      found = avx2::amax_of_floats(bytes_of(values), n);
-    else
-      found = detail::bits_of(stored{avx2::amax_of_halves(bytes_of(values), n)}.to_float());
-    return found > seen ? found : seen;
+  static std::uint32_t amax(const float* values, std::size_t n) noexcept {
+    return avx2::amax_of_floats(values, n);
   }
 
-  /// amax[i] becomes the larger of amax[i] and |values[i]|, by their bits.
-  template <element T>
-  static void amax_each(const T* values, std::size_t n, float* amax) noexcept {
-    using from = avx2::source<type_of<T>>;
+  static std::uint16_t amax_halves(const void* values, std::size_t n) noexcept {
+    return avx2::amax_of_halves(static_cast<const unsigned char*>(values), n);
+  }
+
+  static void amax_each(const float* values, std::size_t n, float* amax) noexcept {
     std::size_t i = 0;
     for (; i + avx2::lanes <= n; i += avx2::lanes) {
       avx2::prefetch(values + i);
-      const __m256i size = avx2::magnitudes(avx2::exact<type_of<T>>(from::load(bytes_of(values + i))));
+      const __m256i size = avx2::magnitudes(_mm256_loadu_ps(values + i));
       avx2::store(false, amax + i, _mm256_max_epu32(size, avx2::load_bits(amax + i)));
     }
     if (i == n) return;
-    const __m256i size = avx2::magnitudes(avx2::exact<type_of<T>>(from::load(bytes_of(values + i), n - i)));
-    avx2::store_first(amax + i, n - i, _mm256_max_epu32(size, avx2::load_first(amax + i, n - i)));
+    const __m256i size = avx2::magnitudes(avx2::load_first(values + i, n - i));
+    const __m256i seen = avx2::bits(avx2::load_first(amax + i, n - i));
+    avx2::store_first(amax + i, n - i, _mm256_max_epu32(size, seen));
   }
 
-  /// The same for rows of 1 to 63 values side by side: amax[r] of row r.
-  template <element T>
-  static void amax_rows(const T* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
-    avx2::amax_of_rows<type_of<T>>(bytes_of(values), rows, columns, amax);
+  static void amax_rows(const float* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
+    avx2::amax_of_rows(values, rows, columns, amax);
   }
 
-  /// Turns amax (finite, not negative) into the scales to encode by.
-  template <element T>
-  static void scales(float* amax_then_scales, std::size_t n, const recipe& numbers) noexcept {
-    avx2::scales<type_of<T>>(amax_then_scales, n, numbers);
+  static void scales(float* amax, std::size_t n, const recipe& numbers, element_type rounded) noexcept {
+    const __m256i divisor = avx2::all(detail::bits_of(numbers.divisor));
+    for (std::size_t i = 0; i < n; i += avx2::lanes) {
+      __m256i scale = avx2::all(detail::one_bits);
+      if (detail::magnitude(detail::bits_of(numbers.divisor)) != 0) {
+        scale = avx2::divided(avx2::bits(avx2::load_first(amax + i, n - i)), divisor, n - i);
+        scale = avx2::rounded_scale(rounded, scale);
+        scale = _mm256_and_si256(scale, avx2::all(~detail::sign_bit));
+        scale = _mm256_max_epu32(scale, avx2::all(detail::bits_of(numbers.floor)));
+        const __m256i zero = _mm256_cmpeq_epi32(scale, _mm256_setzero_si256());
+        scale = _mm256_blendv_epi8(scale, avx2::all(detail::infinity_bits), zero);
+      }
+      avx2::store_first(amax + i, n - i, scale);
+    }
   }
 
-  /// Scales, or their reciprocals; whether all are ordinary.
-  template <arithmetic How>
-  static bool factors(const float* scales, std::size_t n, float* factors) noexcept {
+  static bool invert(arithmetic how, const float* scales, std::size_t n, float* inverses) noexcept {
     const __m256i one = avx2::all(detail::one_bits);
     bool ordinary = true;
     for (std::size_t i = 0; i < n; i += avx2::lanes) {
       const __m256i mask = avx2::first_lanes(n - i);
-      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
-      __m256i factor = avx2::load_first(scales + i, n - i);
-      if constexpr (How == arithmetic::multiply_by_reciprocal) factor = avx2::divided(one, factor, n - i);
+      const __m256i scale = avx2::bits(avx2::load_first(scales + i, n - i));
+      const __m256i inverse = avx2::divided(one, scale, n - i);
+      const __m256i factor = how == arithmetic::divide ? scale : inverse;
       ordinary = ordinary && !avx2::is_any(_mm256_andnot_si256(avx2::ordinary_in(factor), mask));
-      avx2::store_first(factors + i, n - i, factor);
+      avx2::store_first(inverses + i, n - i, inverse);
     }
     return ordinary;
   }
 
-  /// out[r * columns + c] = factors[r], for 1 to 63 columns. Writes up to 64 floats beyond the last.
   static void repeat(const float* factors, std::size_t rows, std::size_t columns, float* out) noexcept {
     for (std::size_t r = 0; r < rows; ++r, out += columns) {
       const __m256 factor = _mm256_set1_ps(factors[r]);
@@ -702,97 +668,57 @@ struct x86_avx2 {
     }
   }
 
-  /// Codes by one factor. RoundsQuotient: quotients are rounded to T before.
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
-  static void encode_run(const T* values, std::size_t n, float factor, typename D::storage* codes,
-                         bool streams) noexcept {
-    encode<D, How, RoundsQuotient>(values, n, avx2::one_factor<How>(factor), codes, streams);
-  }
-
-  /// Codes by a factor an element.
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
-  static void encode_each(const T* values, std::size_t n, const float* factors, typename D::storage* codes,
+  template <element_type Type, arithmetic How>
+  static void encode_int8(const unsigned char* values, std::size_t n, const factors& by, unsigned char* codes,
                           bool streams) noexcept {
-    encode<D, How, RoundsQuotient>(values, n, avx2::each_factor<How>{factors}, codes, streams);
+    encode<Type, How>(values, n, by, avx2::int8_encoder{}, codes, streams);
+  }
+  template <element_type Type, arithmetic How>
+  static void encode_fp8(const fp8_rounding& format, const unsigned char* values, std::size_t n,
+                         const factors& by, unsigned char* codes, bool streams) noexcept {
+    encode<Type, How>(values, n, by, avx2::fp8_encoder(format), codes, streams);
   }
 
-  /// Values by one scale.
   template <dtype D>
-  static void decode_run(const typename D::storage* codes, std::size_t n, float scale, float* values,
-                         bool streams) noexcept {
-    decode<D>(codes, n, avx2::one_scale<D>(scale), values, streams);
+  static void decode(const unsigned char* codes, std::size_t n, const float* scales, bool each, float* values,
+                     bool streams) noexcept {
+    if (each)
+      avx2::decode<D>(codes, n, avx2::each_scale<D>(scales), values, streams);
+    else
+      avx2::decode<D>(codes, n, avx2::one_scale<D>(scales), values, streams);
   }
 
-  /// Values by a scale an element.
-  template <dtype D>
-  static void decode_each(const typename D::storage* codes, std::size_t n, const float* scales, float* values,
-                          bool streams) noexcept {
-    decode<D>(codes, n, avx2::each_scale<D>{scales}, values, streams);
-  }
-
-  /// Makes what was streamed visible to other threads. It takes as long as some rows: once at the end.
   static void finish_streams() noexcept { _mm_sfence(); }
 
-  /// Elements as floats.
-  template <element T>
-  static void widen(const T* values, std::size_t n, float* out) noexcept {
-    using from = avx2::source<type_of<T>>;
+  template <element_type Type>
+  static void widen(const unsigned char* values, std::size_t n, float* floats) noexcept {
+    using from = avx2::source<Type>;
     std::size_t i = 0;
-    for (; i + avx2::lanes <= n; i += avx2::lanes)
-      _mm256_storeu_ps(out + i, avx2::exact<type_of<T>>(from::load(bytes_of(values + i))));
+    for (; i + avx2::lanes <= n; i += avx2::lanes, values += 2 * avx2::lanes)
+      _mm256_storeu_ps(floats + i, avx2::with_one_nan(from::load(values)));
     if (i == n) return;
-    const __m256 last = avx2::exact<type_of<T>>(from::load(bytes_of(values + i), n - i));
-    avx2::store_first(out + i, n - i, avx2::bits(last));
+    avx2::store_first(floats + i, n - i, avx2::bits(avx2::with_one_nan(from::load(values, n - i))));
   }
 
-  /// Quotients rounded to T. `step` is 1 where there is a factor a value, 0 where there is one for all.
-  template <arithmetic How, element T>
-  static void round_quotients(const float* values, std::size_t n, const float* factors, std::size_t step,
-                              float* quotients) noexcept {
-    const __m256 beyond_halves = _mm256_set1_ps(0x1p60F);  // where quotients end: nothing is to overflow
+  template <element_type Type>
+  static void narrow(const float* floats, std::size_t n, unsigned char* values) noexcept {
     std::size_t i = 0;
-    for (; i + avx2::lanes <= n; i += avx2::lanes) {
-      const __m256 x = _mm256_loadu_ps(values + i);
-      const avx2::factor by =
-          avx2::factor_by<How>(step == 0 ? _mm256_set1_ps(factors[0]) : _mm256_loadu_ps(factors + i));
-      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
-      __m256i size = avx2::magnitudes(x);
-      if constexpr (How == arithmetic::divide)
-        size = _mm256_min_epi32(size, avx2::bits(_mm256_mul_ps(by.scale, beyond_halves)));
-      const __m256 rounded = avx2::source<type_of<T>>::rounded(avx2::quotient<How>(avx2::floats(size), by));
-      const __m256i sign = _mm256_and_si256(avx2::bits(x), avx2::all(detail::sign_bit));
-      const __m256i found = _mm256_or_si256(avx2::magnitudes(rounded), sign);
-      _mm256_storeu_ps(quotients + i,
-                       avx2::floats(_mm256_blendv_epi8(found, avx2::bits(x), avx2::nan_in(x))));
-    }
-    for (; i < n; ++i) {
-      const std::uint32_t value = detail::bits_of(values[i]);
-      const std::uint32_t factor = detail::bits_of(factors[i * step]);
-      const float quotient = detail::float_of(How == arithmetic::divide ? detail::divide(value, factor)
-                                                                        : detail::multiply(value, factor));
-      quotients[i] = element_traits<T>::to_float(element_traits<T>::from_float(quotient));
-    }
+    for (; i + avx2::lanes <= n; i += avx2::lanes, values += 2 * avx2::lanes)
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(values), avx2::narrowed<Type>(_mm256_loadu_ps(floats + i)));
+    if (i == n) return;
+    const __m128i last = avx2::narrowed<Type>(avx2::load_first(floats + i, n - i));
+    avx2::copy(values, &last, (n - i) * sizeof(std::uint16_t));
   }
 
-  /// Floats as the nearest elements.
-  template <element T>
-  static void narrow(const float* values, std::size_t n, T* out) noexcept {
-    for (std::size_t i = 0; i < n; i += avx2::lanes) {
-      const std::size_t count = n - i < avx2::lanes ? n - i : avx2::lanes;
-      const __m256i x = avx2::load_first(values + i, count);
-      if constexpr (type_of<T> == element_type::float32) {
-        avx2::copy(out + i, &x, count * sizeof(T));
-      } else {
-        const __m128i found = narrowed<T>(_mm256_castsi256_ps(x));
-        if (count == avx2::lanes)
-          _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), found);
-        else
-          avx2::copy(out + i, &found, count * sizeof(T));
-      }
-    }
+  template <element_type Type, arithmetic How>
+  static void round_quotients(const float* values, std::size_t n, const factors& by,
+                              float* quotients) noexcept {
+    if (by.each)
+      round_quotients<Type, How>(values, n, avx2::each_factor(by), quotients);
+    else
+      round_quotients<Type, How>(values, n, avx2::one_factor(by), quotients);
   }
 
-  /// Adds to sums those of (x - y)^2, x^2, y^2 and x * y, and to max_abs the largest |x - y|. All are finite.
   static void add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
                          double& max_abs) noexcept {
     __m256d errors = _mm256_setzero_pd();
@@ -802,10 +728,8 @@ struct x86_avx2 {
     __m256d largest = errors;
     constexpr std::size_t step = 4;
     for (std::size_t i = 0; i < n; i += step) {
-      const __m256d a =
-          _mm256_cvtps_pd(_mm256_castps256_ps128(avx2::floats(avx2::load_first(x + i, four_of(n - i)))));
-      const __m256d b =
-          _mm256_cvtps_pd(_mm256_castps256_ps128(avx2::floats(avx2::load_first(y + i, four_of(n - i)))));
+      const __m256d a = first_doubles(x + i, n - i);
+      const __m256d b = first_doubles(y + i, n - i);
       const __m256d error = _mm256_sub_pd(a, b);
       errors = _mm256_fmadd_pd(error, error, errors);
       xs = _mm256_fmadd_pd(a, a, xs);
@@ -823,15 +747,10 @@ struct x86_avx2 {
   }
 
  private:
-  template <element T>
-  static constexpr element_type type_of = element_traits<T>::type;
-
-  template <element T>
-  static const unsigned char* bytes_of(const T* values) noexcept {
-    return reinterpret_cast<const unsigned char*>(values);
+  /// The first n of 4 values.
+  static __m256d first_doubles(const float* from, std::size_t n) noexcept {
+    return _mm256_cvtps_pd(_mm256_castps256_ps128(avx2::load_first(from, n < 4 ? n : 4)));
   }
-
-  static std::size_t four_of(std::size_t n) noexcept { return n < 4 ? n : 4; }
 
   static double sum_of(__m256d x) noexcept {
     alignas(32) double terms[4];
@@ -839,29 +758,40 @@ struct x86_avx2 {
     return (terms[0] + terms[1]) + (terms[2] + terms[3]);
   }
 
-  template <element T>
-  [[gnu::always_inline]] static __m128i narrowed(__m256 x) noexcept {
-    using to = avx2::source<type_of<T>>;
-    const __m256i nan = avx2::nan_in(x);
-    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(nan), _mm256_extracti128_si256(nan, 1));
-    return _mm_blendv_epi8(to::narrowed(x), _mm_set1_epi16(to::stored::codec::nan_code), words);
+  template <element_type Type, arithmetic How, class Encoder>
+  static void encode(const unsigned char* values, std::size_t n, const factors& by, const Encoder& encoder,
+                     unsigned char* codes, bool streams) noexcept {
+    if (by.each)
+      avx2::encode<Type, How>(values, n, avx2::each_factor(by), encoder, codes, streams);
+    else
+      avx2::encode<Type, How>(values, n, avx2::one_factor(by), encoder, codes, streams);
   }
 
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T, class Factors>
-  static void encode(const T* values, std::size_t n, const Factors& factors, typename D::storage* codes,
-                     bool streams) noexcept {
-    constexpr element_type rounding = RoundsQuotient ? type_of<T> : element_type::float32;
-    avx2::encode<D, How, type_of<T>, rounding>(bytes_of(values), n, factors, codes, streams);
-  }
-
-  template <dtype D, class Scales>
-  static void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
-                     bool streams) noexcept {
-    avx2::decode<D>(codes, n, scales, values, streams);
+  template <element_type Type, arithmetic How, class Factors>
+  static void round_quotients(const float* values, std::size_t n, const Factors& by,
+                              float* quotients) noexcept {
+    const __m256 beyond_halves = _mm256_set1_ps(0x1p60F);  // where quotients end: nothing is to overflow
+    for (std::size_t i = 0; i < n; i += avx2::lanes) {
+      const __m256 x = avx2::load_first(values + i, n - i);
+      const avx2::factor factor = by.first_at(i, n - i);
+      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
+      __m256i size = avx2::magnitudes(x);
+      if constexpr (How == arithmetic::divide)
+        size = _mm256_min_epi32(size, avx2::bits(_mm256_mul_ps(factor.scale, beyond_halves)));
+      const __m256 rounded = avx2::source<Type>::rounded(avx2::quotient<How>(avx2::floats(size), factor));
+      const __m256i sign = _mm256_and_si256(avx2::bits(x), avx2::all(detail::sign_bit));
+      const __m256i found = _mm256_or_si256(avx2::magnitudes(rounded), sign);
+      avx2::store_first(quotients + i, n - i, _mm256_blendv_epi8(found, avx2::bits(x), avx2::nan_in(x)));
+    }
   }
 };
 
-}  // namespace PTQ_BUILD
+template <>
+struct set_of<isa::avx2> {
+  using type = x86_avx2;
+};
+
+}  // namespace PTQ_SET_BUILD
 }  // namespace kernels
 }  // namespace ptq::inline v0_1
 

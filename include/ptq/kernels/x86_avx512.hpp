@@ -13,7 +13,6 @@
 #include <immintrin.h>
 
 #include <bit>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 
@@ -23,17 +22,18 @@
 #include "ptq/dtype/fp8_e4m3fn.hpp"
 #include "ptq/dtype/fp8_e5m2.hpp"
 #include "ptq/dtype/int8.hpp"
+#include "ptq/kernels/fp8_rounding.hpp"
+#include "ptq/kernels/kernel_set.hpp"
 #include "ptq/numeric/bfloat16.hpp"
 #include "ptq/numeric/element_type.hpp"
 #include "ptq/numeric/half.hpp"
-#include "ptq/tensor/element.hpp"
 
 PTQ_PRECISE_PUSH
 PTQ_TARGET_PUSH("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")
 
 namespace ptq::inline v0_1 {
 namespace kernels {
-inline namespace PTQ_BUILD {
+inline namespace PTQ_SET_BUILD {
 namespace avx512 {
 
 inline constexpr int to_nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
@@ -66,8 +66,8 @@ inline constexpr int larger_magnitude = 0x3;
 [[gnu::always_inline]] inline __m512i magnitudes(__m512 x) noexcept {
   return _mm512_and_si512(_mm512_castps_si512(x), all(~detail::sign_bit));
 }
-[[gnu::always_inline]] inline void prefetch(const unsigned char* at) noexcept {
-  _mm_prefetch(reinterpret_cast<const char*>(at + ahead), _MM_HINT_T0);
+[[gnu::always_inline]] inline void prefetch(const void* at) noexcept {
+  _mm_prefetch(static_cast<const char*>(at) + ahead, _MM_HINT_T0);
 }
 
 /// Elements of a type as floats. NaN stays some NaN.
@@ -76,19 +76,19 @@ struct source;
 
 template <>
 struct source<element_type::float32> {
-  using stored = float;
+  static constexpr std::size_t size = sizeof(float);
   [[gnu::always_inline]] static __m512 load(const unsigned char* from) noexcept {
     return _mm512_loadu_ps(from);
   }
   [[gnu::always_inline]] static __m512 load(const unsigned char* from, __mmask16 mask) noexcept {
     return _mm512_maskz_loadu_ps(mask, from);
   }
-  [[gnu::always_inline]] static __m512 rounded(__m512 x) noexcept { return x; }
 };
 
 template <>
 struct source<element_type::float16> {
   using stored = half;
+  static constexpr std::size_t size = sizeof(std::uint16_t);
   [[gnu::always_inline]] static __m512 widened(__m256i x) noexcept {
     return _mm512_cvt_roundph_ps(x, _MM_FROUND_NO_EXC);
   }
@@ -107,6 +107,7 @@ struct source<element_type::float16> {
 template <>
 struct source<element_type::bfloat16> {
   using stored = bfloat16;
+  static constexpr std::size_t size = sizeof(std::uint16_t);
   [[gnu::always_inline]] static __m512 widened(__m256i x) noexcept {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
   }
@@ -131,44 +132,37 @@ struct source<element_type::bfloat16> {
 };
 
 /// As the portable kernels have it: NaN of a half type is one pattern.
-template <element_type Type>
-[[gnu::always_inline]] inline __m512 exact(__m512 x) noexcept {
-  if constexpr (Type == element_type::float32) return x;
+[[gnu::always_inline]] inline __m512 with_one_nan(__m512 x) noexcept {
   return _mm512_mask_mov_ps(x, nan_in(x), all_floats(detail::nan_bits));
 }
 
 /// What a vector of quotients is computed with.
 struct factor {
-  __m512 scale;    // or its reciprocal, to multiply by
-  __m512 inverse;  // of the scale, to divide by
+  __m512 scale;
+  __m512 inverse;
 };
 
-template <arithmetic How>
-[[gnu::always_inline]] inline factor factor_by(__m512 scale) noexcept {
-  if constexpr (How == arithmetic::divide)
-    return {scale, _mm512_div_round_ps(all_floats(detail::one_bits), scale, to_nearest)};
-  return {scale, scale};
-}
-
 /// One ordinary factor for all.
-template <arithmetic How>
 struct one_factor {
   factor same;
-  [[gnu::always_inline]] explicit one_factor(float value) noexcept
-      : same(factor_by<How>(_mm512_set1_ps(value))) {}
+  [[gnu::always_inline]] explicit one_factor(const factors& by) noexcept
+      : same{_mm512_set1_ps(*by.scales), _mm512_set1_ps(*by.inverses)} {}
   [[gnu::always_inline]] factor at(std::size_t) const noexcept { return same; }
   [[gnu::always_inline]] factor at(std::size_t, __mmask16) const noexcept { return same; }
 };
 
 /// An ordinary factor an element.
-template <arithmetic How>
 struct each_factor {
-  const float* values;
+  const float* scales;
+  const float* inverses;
+  [[gnu::always_inline]] explicit each_factor(const factors& by) noexcept
+      : scales(by.scales), inverses(by.inverses) {}
   [[gnu::always_inline]] factor at(std::size_t i) const noexcept {
-    return factor_by<How>(_mm512_loadu_ps(values + i));
+    return {_mm512_loadu_ps(scales + i), _mm512_loadu_ps(inverses + i)};
   }
   [[gnu::always_inline]] factor at(std::size_t i, __mmask16 mask) const noexcept {
-    return factor_by<How>(_mm512_mask_loadu_ps(all_floats(detail::one_bits), mask, values + i));
+    const __m512 one = all_floats(detail::one_bits);
+    return {_mm512_mask_loadu_ps(one, mask, scales + i), _mm512_mask_loadu_ps(one, mask, inverses + i)};
   }
 };
 
@@ -188,15 +182,11 @@ template <arithmetic How>
   return _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
 }
 
-/// How a dtype makes 64 codes of values, of which those without a factor are 0.
-template <dtype D>
-struct encoder;
-
-template <>
-struct encoder<int8> {
-  template <arithmetic How, element_type Rounding>
+/// Makes 64 codes of values, of which those without a factor are 0.
+struct int8_encoder {
+  template <arithmetic How>
   [[gnu::always_inline]] static __m512i rounded(__m512 x, const factor& by) noexcept {
-    return _mm512_cvt_roundps_epi32(source<Rounding>::rounded(quotient<How>(x, by)), to_nearest);
+    return _mm512_cvt_roundps_epi32(quotient<How>(x, by), to_nearest);
   }
 
   /// The lowest integer stands for what is none: NaN is 0, the rest is saturated.
@@ -208,14 +198,13 @@ struct encoder<int8> {
                                  _mm512_maskz_mov_epi32(numbers, end));
   }
 
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m512i encode(__m512 x0, __m512 x1, __m512 x2, __m512 x3, const factor& f0,
-                                               const factor& f1, const factor& f2,
-                                               const factor& f3) noexcept {
-    const __m512i c0 = rounded<How, Rounding>(x0, f0);
-    const __m512i c1 = rounded<How, Rounding>(x1, f1);
-    const __m512i c2 = rounded<How, Rounding>(x2, f2);
-    const __m512i c3 = rounded<How, Rounding>(x3, f3);
+  template <arithmetic How>
+  [[gnu::always_inline]] __m512i encode(__m512 x0, __m512 x1, __m512 x2, __m512 x3, const factor& f0,
+                                        const factor& f1, const factor& f2, const factor& f3) const noexcept {
+    const __m512i c0 = rounded<How>(x0, f0);
+    const __m512i c1 = rounded<How>(x1, f1);
+    const __m512i c2 = rounded<How>(x2, f2);
+    const __m512i c3 = rounded<How>(x3, f3);
     const __m512i low = _mm512_packs_epi32(c0, c1);
     const __m512i high = _mm512_packs_epi32(c2, c3);
     const __m512i lowest = _mm512_min_epi16(low, high);
@@ -227,46 +216,44 @@ struct encoder<int8> {
   }
 };
 
-/// A magnitude plus a power of two so large that the sum has only the format's bits below it is rounded by
-/// the addition. Below the smallest normal number the power stays the same.
-template <dtype D>
+/// The same for the formats of 8 bits: see `fp8_rounding`.
 struct fp8_encoder {
-  static constexpr int mantissa_bits = D::codec::mantissa_bits;
-  static constexpr int drop = 23 - mantissa_bits;
-  /// The float's exponent field of the smallest normal number.
-  static constexpr std::uint32_t first_normal_field = 129u - (1u << (6 - mantissa_bits));
-  /// What makes the low 7 bits of the sum, plus its exponent, the code. Whole powers, as ties look at the
-  /// last bit.
-  static constexpr std::uint32_t offset = (0u - ((first_normal_field + drop) << mantissa_bits)) & 0x7fu;
-  static constexpr auto up = static_cast<float>((1u << drop) + (offset >> mantissa_bits));
+  __m512 limit;
+  __m512 first_normal;
+  __m512i drop;
+  __m512 up;
+  __m512i nan_code;
+
+  [[gnu::always_inline]] explicit fp8_encoder(const fp8_rounding& by) noexcept
+      : limit(_mm512_set1_ps(by.limit)),
+        first_normal(all_floats(by.first_normal)),
+        drop(all(by.drop)),
+        up(_mm512_set1_ps(by.up)),
+        nan_code(_mm512_set1_epi8(static_cast<char>(by.nan_code))) {}
 
   /// Codes as integers in [-128, 127]. NaN becomes some number.
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m512i rounded(__m512 x, const factor& by) noexcept {
-    const __m512 limit = _mm512_set1_ps(D::max_finite);
+  template <arithmetic How>
+  [[gnu::always_inline]] __m512i rounded(__m512 x, const factor& by) const noexcept {
     __m512 value = x;
     if constexpr (How == arithmetic::divide) {
       value = _mm512_range_ps(x, _mm512_mul_round_ps(by.scale, limit, to_nearest), smaller_magnitude);
-      value = source<Rounding>::rounded(quotient<How>(value, by));
+      value = quotient<How>(value, by);
     } else {
-      value = source<Rounding>::rounded(quotient<How>(value, by));
-      value = _mm512_range_ps(value, limit, smaller_magnitude);
+      value = _mm512_range_ps(quotient<How>(value, by), limit, smaller_magnitude);
     }
-    const __m512 normal = _mm512_range_ps(value, all_floats(first_normal_field << 23), larger_magnitude);
+    const __m512 normal = _mm512_range_ps(value, first_normal, larger_magnitude);
     const __m512 power = _mm512_and_ps(normal, all_floats(0xff800000u));
-    const __m512i sum =
-        _mm512_castps_si512(_mm512_fmadd_round_ps(power, _mm512_set1_ps(up), value, to_nearest));
-    const __m512i code = _mm512_add_epi32(sum, _mm512_srli_epi32(sum, drop));
+    const __m512i sum = _mm512_castps_si512(_mm512_fmadd_round_ps(power, up, value, to_nearest));
+    const __m512i code = _mm512_add_epi32(sum, _mm512_srlv_epi32(sum, drop));
     constexpr int select = 0xca;  // bits of the second where the first has them, else of the third
     return _mm512_ternarylogic_epi32(all(0x7f), code, _mm512_srai_epi32(sum, 24), select);
   }
 
-  template <arithmetic How, element_type Rounding>
-  [[gnu::always_inline]] static __m512i encode(__m512 x0, __m512 x1, __m512 x2, __m512 x3, const factor& f0,
-                                               const factor& f1, const factor& f2,
-                                               const factor& f3) noexcept {
-    const __m512i low = _mm512_packs_epi32(rounded<How, Rounding>(x0, f0), rounded<How, Rounding>(x1, f1));
-    const __m512i high = _mm512_packs_epi32(rounded<How, Rounding>(x2, f2), rounded<How, Rounding>(x3, f3));
+  template <arithmetic How>
+  [[gnu::always_inline]] __m512i encode(__m512 x0, __m512 x1, __m512 x2, __m512 x3, const factor& f0,
+                                        const factor& f1, const factor& f2, const factor& f3) const noexcept {
+    const __m512i low = _mm512_packs_epi32(rounded<How>(x0, f0), rounded<How>(x1, f1));
+    const __m512i high = _mm512_packs_epi32(rounded<How>(x2, f2), rounded<How>(x3, f3));
     const __m512i codes = packed(low, high);
     // A NaN makes the sum one.
     const __m512 sum = _mm512_add_round_ps(_mm512_add_round_ps(x0, x1, to_nearest),
@@ -274,31 +261,27 @@ struct fp8_encoder {
     if (nan_in(sum) != 0) [[unlikely]] {
       const std::uint64_t nan = std::uint64_t{nan_in(x0)} | (std::uint64_t{nan_in(x1)} << 16) |
                                 (std::uint64_t{nan_in(x2)} << 32) | (std::uint64_t{nan_in(x3)} << 48);
-      return _mm512_mask_mov_epi8(codes, nan, _mm512_set1_epi8(static_cast<char>(D::codec::nan_code)));
+      return _mm512_mask_mov_epi8(codes, nan, nan_code);
     }
     return codes;
   }
 };
-template <>
-struct encoder<fp8_e4m3fn> : fp8_encoder<fp8_e4m3fn> {};
-template <>
-struct encoder<fp8_e5m2> : fp8_encoder<fp8_e5m2> {};
 
 /// Up to 64 codes.
-template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
-[[gnu::noinline]] inline void encode_some(const unsigned char* values, std::size_t n, const Factors& factors,
-                                          std::size_t at, typename D::storage* codes) noexcept {
+template <element_type Type, arithmetic How, class Encoder, class Factors>
+[[gnu::noinline]] inline void encode_some(const unsigned char* x, std::size_t n, const Factors& by,
+                                          std::size_t at, const Encoder& encoder,
+                                          unsigned char* codes) noexcept {
   using from = source<Type>;
-  constexpr std::size_t size = lanes * sizeof(typename from::stored);
+  constexpr std::size_t size = lanes * from::size;
   const std::uint64_t mask = first_of_block(n);
   const __mmask16 m0 = lanes_of(mask, 0);
   const __mmask16 m1 = lanes_of(mask, 1);
   const __mmask16 m2 = lanes_of(mask, 2);
   const __mmask16 m3 = lanes_of(mask, 3);
-  const __m512i found = encoder<D>::template encode<How, Rounding>(
-      from::load(values, m0), from::load(values + size, m1), from::load(values + 2 * size, m2),
-      from::load(values + 3 * size, m3), factors.at(at, m0), factors.at(at + lanes, m1),
-      factors.at(at + 2 * lanes, m2), factors.at(at + 3 * lanes, m3));
+  const __m512i found = encoder.template encode<How>(
+      from::load(x, m0), from::load(x + size, m1), from::load(x + 2 * size, m2), from::load(x + 3 * size, m3),
+      by.at(at, m0), by.at(at + lanes, m1), by.at(at + 2 * lanes, m2), by.at(at + 3 * lanes, m3));
   _mm512_mask_storeu_epi8(codes, mask, found);
 }
 
@@ -309,26 +292,26 @@ template <dtype D, arithmetic How, element_type Type, element_type Rounding, cla
     _mm512_storeu_si512(to, value);
 }
 
-template <dtype D, arithmetic How, element_type Type, element_type Rounding, class Factors>
-inline void encode(const unsigned char* values, std::size_t n, const Factors& factors,
-                   typename D::storage* codes, bool streams) noexcept {
+template <element_type Type, arithmetic How, class Encoder, class Factors>
+inline void encode(const unsigned char* values, std::size_t n, const Factors& by, const Encoder& encoder,
+                   unsigned char* codes, bool streams) noexcept {
   using from = source<Type>;
-  constexpr std::size_t size = lanes * sizeof(typename from::stored);
+  constexpr std::size_t size = lanes * from::size;
   std::size_t i = 0;
   if (streams) {
     const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(codes)) % block;
     i = head < n ? head : n;
-    if (i != 0) encode_some<D, How, Type, Rounding>(values, i, factors, 0, codes);
+    if (i != 0) encode_some<Type, How>(values, i, by, 0, encoder, codes);
   }
-  const unsigned char* x = values + i * sizeof(typename from::stored);
+  const unsigned char* x = values + i * from::size;
   for (; i + block <= n; i += block, x += 4 * size) {
     for (std::size_t line = 0; line < 4 * size; line += 64) prefetch(x + line);
     store(streams, codes + i,
-          encoder<D>::template encode<How, Rounding>(
-              from::load(x), from::load(x + size), from::load(x + 2 * size), from::load(x + 3 * size),
-              factors.at(i), factors.at(i + lanes), factors.at(i + 2 * lanes), factors.at(i + 3 * lanes)));
+          encoder.template encode<How>(from::load(x), from::load(x + size), from::load(x + 2 * size),
+                                       from::load(x + 3 * size), by.at(i), by.at(i + lanes),
+                                       by.at(i + 2 * lanes), by.at(i + 3 * lanes)));
   }
-  if (i < n) encode_some<D, How, Type, Rounding>(x, n - i, factors, i, codes + i);
+  if (i < n) encode_some<Type, How>(x, n - i, by, i, encoder, codes + i);
 }
 
 /// 32 codes as floats, up to a power of two.
@@ -384,8 +367,8 @@ struct decoder<fp8_e5m2> {
 template <dtype D>
 struct one_scale {
   __m512 same;
-  [[gnu::always_inline]] explicit one_scale(float value) noexcept
-      : same(_mm512_set1_ps(value * decoder<D>::power)) {}
+  [[gnu::always_inline]] explicit one_scale(const float* scale) noexcept
+      : same(_mm512_set1_ps(*scale * decoder<D>::power)) {}
   [[gnu::always_inline]] __m512 at(std::size_t) const noexcept { return same; }
   [[gnu::always_inline]] __m512 at(std::size_t, __mmask16) const noexcept { return same; }
 };
@@ -393,6 +376,7 @@ struct one_scale {
 template <dtype D>
 struct each_scale {
   const float* values;
+  [[gnu::always_inline]] explicit each_scale(const float* scales) noexcept : values(scales) {}
   [[gnu::always_inline]] __m512 at(std::size_t i) const noexcept {
     return raised(_mm512_loadu_ps(values + i));
   }
@@ -407,8 +391,8 @@ struct each_scale {
 
 /// Up to 32 values.
 template <dtype D, class Scales>
-[[gnu::noinline]] inline void decode_some(const typename D::storage* codes, std::size_t n,
-                                          const Scales& scales, std::size_t at, float* values) noexcept {
+[[gnu::noinline]] inline void decode_some(const unsigned char* codes, std::size_t n, const Scales& scales,
+                                          std::size_t at, float* values) noexcept {
   const auto mask = static_cast<__mmask32>(first_of_block(n));
   const __mmask16 m0 = lanes_of(mask, 0);
   const __mmask16 m1 = lanes_of(mask, 1);
@@ -419,7 +403,7 @@ template <dtype D, class Scales>
 }
 
 template <dtype D, class Scales>
-inline void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
+inline void decode(const unsigned char* codes, std::size_t n, const Scales& scales, float* values,
                    bool streams) noexcept {
   constexpr std::size_t step = 2 * lanes;
   std::size_t i = 0;
@@ -429,7 +413,7 @@ inline void decode(const typename D::storage* codes, std::size_t n, const Scales
     if (i != 0) decode_some<D>(codes, i, scales, 0, values);
   }
   for (; i + step <= n; i += step) {
-    prefetch(reinterpret_cast<const unsigned char*>(codes + i));
+    prefetch(codes + i);
     const decoded found = decoder<D>::decode(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes + i)));
     store(streams, values + i, _mm512_castps_si512(_mm512_mul_round_ps(found.low, scales.at(i), to_nearest)));
     store(streams, values + i + lanes,
@@ -460,44 +444,38 @@ inline void decode(const typename D::storage* codes, std::size_t n, const Scales
   return static_cast<std::uint16_t>(_mm512_reduce_max_epu32(_mm512_and_si512(pairs, all(0xffffu))));
 }
 
-[[gnu::always_inline]] inline std::uint32_t amax_of_floats(const unsigned char* x, std::size_t n) noexcept {
-  using from = source<element_type::float32>;
+[[gnu::always_inline]] inline std::uint32_t amax_of_floats(const float* x, std::size_t n) noexcept {
   __m512i a = _mm512_setzero_si512();
   __m512i b = a;
   __m512i c = a;
   __m512i d = a;
   std::size_t i = 0;
-  for (; i + 64 <= n; i += 64, x += 256) {
-    for (std::size_t line = 0; line < 256; line += 64) prefetch(x + line);
-    a = _mm512_max_epu32(a, magnitudes(from::load(x)));
-    b = _mm512_max_epu32(b, magnitudes(from::load(x + 64)));
-    c = _mm512_max_epu32(c, magnitudes(from::load(x + 128)));
-    d = _mm512_max_epu32(d, magnitudes(from::load(x + 192)));
+  for (; i + block <= n; i += block, x += block) {
+    for (std::size_t line = 0; line < block; line += lanes) prefetch(x + line);
+    a = _mm512_max_epu32(a, magnitudes(_mm512_loadu_ps(x)));
+    b = _mm512_max_epu32(b, magnitudes(_mm512_loadu_ps(x + lanes)));
+    c = _mm512_max_epu32(c, magnitudes(_mm512_loadu_ps(x + 2 * lanes)));
+    d = _mm512_max_epu32(d, magnitudes(_mm512_loadu_ps(x + 3 * lanes)));
   }
-  for (; i < n; i += lanes, x += 64) a = _mm512_max_epu32(a, magnitudes(from::load(x, first_lanes(n - i))));
+  for (; i < n; i += lanes, x += lanes)
+    a = _mm512_max_epu32(a, magnitudes(_mm512_maskz_loadu_ps(first_lanes(n - i), x)));
   return _mm512_reduce_max_epu32(_mm512_max_epu32(_mm512_max_epu32(a, b), _mm512_max_epu32(c, d)));
 }
 
 /// The magnitudes of a row of 1 or more values, the larger of those that share a lane.
-template <element_type Type>
-[[gnu::always_inline]] inline __m512i row_amax(const unsigned char* x, std::size_t columns) noexcept {
-  constexpr std::size_t size = lanes * sizeof(typename source<Type>::stored);
-  __m512i seen = magnitudes(exact<Type>(source<Type>::load(x, first_lanes(columns))));
-  for (std::size_t i = lanes; i < columns; i += lanes) {
-    x += size;
-    seen = _mm512_max_epu32(seen, magnitudes(exact<Type>(source<Type>::load(x, first_lanes(columns - i)))));
-  }
+[[gnu::always_inline]] inline __m512i row_amax(const float* x, std::size_t columns) noexcept {
+  __m512i seen = magnitudes(_mm512_maskz_loadu_ps(first_lanes(columns), x));
+  for (std::size_t i = lanes; i < columns; i += lanes)
+    seen = _mm512_max_epu32(seen, magnitudes(_mm512_maskz_loadu_ps(first_lanes(columns - i), x + i)));
   return seen;
 }
 
 /// Four rows, one in each place of four.
-template <element_type Type>
-[[gnu::always_inline]] inline __m512i four_rows_amax(const unsigned char* x, std::size_t columns) noexcept {
-  const std::size_t row = columns * sizeof(typename source<Type>::stored);
-  const __m512i a = row_amax<Type>(x, columns);
-  const __m512i b = row_amax<Type>(x + row, columns);
-  const __m512i c = row_amax<Type>(x + 2 * row, columns);
-  const __m512i d = row_amax<Type>(x + 3 * row, columns);
+[[gnu::always_inline]] inline __m512i four_rows_amax(const float* x, std::size_t columns) noexcept {
+  const __m512i a = row_amax(x, columns);
+  const __m512i b = row_amax(x + columns, columns);
+  const __m512i c = row_amax(x + 2 * columns, columns);
+  const __m512i d = row_amax(x + 3 * columns, columns);
   const __m512i ab = _mm512_max_epu32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
   const __m512i cd = _mm512_max_epu32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
   return _mm512_max_epu32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
@@ -508,22 +486,19 @@ template <element_type Type>
   return _mm512_max_epu32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
 }
 
-template <element_type Type>
-inline void amax_of_rows(const unsigned char* x, std::size_t rows, std::size_t columns,
-                         float* amax) noexcept {
-  const std::size_t row = columns * sizeof(typename source<Type>::stored);
+inline void amax_of_rows(const float* x, std::size_t rows, std::size_t columns, float* amax) noexcept {
   std::size_t r = 0;
-  for (; r + lanes <= rows; r += lanes, x += lanes * row) {
-    for (std::size_t line = 0; line < lanes * row; line += 64) prefetch(x + line);
-    const __m512i a = four_rows_amax<Type>(x, columns);
-    const __m512i b = four_rows_amax<Type>(x + 4 * row, columns);
-    const __m512i c = four_rows_amax<Type>(x + 8 * row, columns);
-    const __m512i d = four_rows_amax<Type>(x + 12 * row, columns);
+  for (; r + lanes <= rows; r += lanes, x += lanes * columns) {
+    for (std::size_t line = 0; line < lanes * columns; line += lanes) prefetch(x + line);
+    const __m512i a = four_rows_amax(x, columns);
+    const __m512i b = four_rows_amax(x + 4 * columns, columns);
+    const __m512i c = four_rows_amax(x + 8 * columns, columns);
+    const __m512i d = four_rows_amax(x + 12 * columns, columns);
     const __m512i found = larger_quarters(larger_quarters(a, b), larger_quarters(c, d));
     _mm512_storeu_si512(amax + r, _mm512_max_epu32(found, _mm512_loadu_si512(amax + r)));
   }
-  for (; r < rows; ++r, x += row) {
-    const std::uint32_t found = _mm512_reduce_max_epu32(row_amax<Type>(x, columns));
+  for (; r < rows; ++r, x += columns) {
+    const std::uint32_t found = _mm512_reduce_max_epu32(row_amax(x, columns));
     if (found > detail::bits_of(amax[r])) amax[r] = detail::float_of(found);
   }
 }
@@ -558,91 +533,73 @@ inline __m512i divided_strictly(__m512i quotients, __m512i numerators, __m512i d
   return quotients;
 }
 
-template <element_type Type>
-inline void scales(float* amax, std::size_t n, const recipe& numbers) noexcept {
-  const __m512i divisor = all(detail::bits_of(numbers.divisor));
-  for (std::size_t i = 0; i < n; i += lanes) {
-    const __mmask16 mask = first_lanes(n - i);
-    __m512i scale = all(detail::one_bits);
-    if (detail::magnitude(detail::bits_of(numbers.divisor)) != 0) {
-      scale = divided(_mm512_maskz_loadu_epi32(mask, amax + i), divisor, mask);
-      if (Type != element_type::float32 && numbers.halves != half_rounding::nothing)
-        scale = _mm512_castps_si512(exact<Type>(source<Type>::rounded(_mm512_castsi512_ps(scale))));
-      scale = _mm512_and_si512(scale, all(~detail::sign_bit));
-      scale = _mm512_max_epu32(scale, all(detail::bits_of(numbers.floor)));
-      scale = _mm512_mask_mov_epi32(scale, _mm512_testn_epi32_mask(scale, scale), all(detail::infinity_bits));
-    }
-    _mm512_mask_storeu_epi32(amax + i, mask, scale);
-  }
+/// The scale of a half type as one of its numbers; float32 is left as it is.
+[[gnu::always_inline]] inline __m512i rounded_scale(element_type type, __m512i scale) noexcept {
+  const __m512 x = _mm512_castsi512_ps(scale);
+  if (type == element_type::float16)
+    return _mm512_castps_si512(with_one_nan(source<element_type::float16>::rounded(x)));
+  if (type == element_type::bfloat16)
+    return _mm512_castps_si512(with_one_nan(source<element_type::bfloat16>::rounded(x)));
+  return scale;
 }
 
 }  // namespace avx512
 
-/// Kernels over contiguous elements of any alignment. Factors and scales of encode and decode are ordinary
-/// (2^-60 to 2^60). `streams` is for what is larger than the caches: codes and values go past them, and
-/// finish_streams() is to be called when all are written.
+/// What `kernel_set<isa::avx512>` calls.
 struct x86_avx512 {
-  /// Whether the set has kernels for codes of a dtype, of elements of a type.
-  template <dtype D, element T>
-  static constexpr bool has =
-      (std::same_as<D, int8> || std::same_as<D, fp8_e4m3fn> || std::same_as<D, fp8_e5m2>) &&
-      element_traits<T>::type != element_type::float64;
-
-  /// The largest magnitude as float bits, starting from `seen`; NaN and infinity win.
-  template <element T>
-  static std::uint32_t amax_run(const T* values, std::size_t n, std::uint32_t seen) noexcept {
-    using stored = typename avx512::source<type_of<T>>::stored;
-    std::uint32_t found = 0;
-    if constexpr (type_of<T> == element_type::float32)
-      found = avx512::amax_of_floats(bytes_of(values), n);
-    else
-      found = detail::bits_of(stored{avx512::amax_of_halves(bytes_of(values), n)}.to_float());
-    return found > seen ? found : seen;
+  static std::uint32_t amax(const float* values, std::size_t n) noexcept {
+    return avx512::amax_of_floats(values, n);
   }
 
-  /// amax[i] becomes the larger of amax[i] and |values[i]|, by their bits.
-  template <element T>
-  static void amax_each(const T* values, std::size_t n, float* amax) noexcept {
-    using from = avx512::source<type_of<T>>;
+  static std::uint16_t amax_halves(const void* values, std::size_t n) noexcept {
+    return avx512::amax_of_halves(static_cast<const unsigned char*>(values), n);
+  }
+
+  static void amax_each(const float* values, std::size_t n, float* amax) noexcept {
     for (std::size_t i = 0; i < n; i += avx512::lanes) {
-      const unsigned char* x = bytes_of(values + i);
       const __mmask16 mask = avx512::first_lanes(n - i);
-      avx512::prefetch(x);
-      const __m512i size = avx512::magnitudes(avx512::exact<type_of<T>>(from::load(x, mask)));
+      avx512::prefetch(values + i);
+      const __m512i size = avx512::magnitudes(_mm512_maskz_loadu_ps(mask, values + i));
       _mm512_mask_storeu_epi32(amax + i, mask,
                                _mm512_max_epu32(size, _mm512_maskz_loadu_epi32(mask, amax + i)));
     }
   }
 
-  /// The same for rows of 1 to 63 values side by side: amax[r] of row r.
-  template <element T>
-  static void amax_rows(const T* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
-    avx512::amax_of_rows<type_of<T>>(bytes_of(values), rows, columns, amax);
+  static void amax_rows(const float* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
+    avx512::amax_of_rows(values, rows, columns, amax);
   }
 
-  /// Turns amax (finite, not negative) into the scales to encode by.
-  template <element T>
-  static void scales(float* amax_then_scales, std::size_t n, const recipe& numbers) noexcept {
-    avx512::scales<type_of<T>>(amax_then_scales, n, numbers);
+  static void scales(float* amax, std::size_t n, const recipe& numbers, element_type rounded) noexcept {
+    const __m512i divisor = avx512::all(detail::bits_of(numbers.divisor));
+    for (std::size_t i = 0; i < n; i += avx512::lanes) {
+      const __mmask16 mask = avx512::first_lanes(n - i);
+      __m512i scale = avx512::all(detail::one_bits);
+      if (detail::magnitude(detail::bits_of(numbers.divisor)) != 0) {
+        scale = avx512::divided(_mm512_maskz_loadu_epi32(mask, amax + i), divisor, mask);
+        scale = avx512::rounded_scale(rounded, scale);
+        scale = _mm512_and_si512(scale, avx512::all(~detail::sign_bit));
+        scale = _mm512_max_epu32(scale, avx512::all(detail::bits_of(numbers.floor)));
+        scale = _mm512_mask_mov_epi32(scale, _mm512_testn_epi32_mask(scale, scale),
+                                      avx512::all(detail::infinity_bits));
+      }
+      _mm512_mask_storeu_epi32(amax + i, mask, scale);
+    }
   }
 
-  /// Scales, or their reciprocals; whether all are ordinary.
-  template <arithmetic How>
-  static bool factors(const float* scales, std::size_t n, float* factors) noexcept {
+  static bool invert(arithmetic how, const float* scales, std::size_t n, float* inverses) noexcept {
+    const __m512i one = avx512::all(detail::one_bits);
     bool ordinary = true;
     for (std::size_t i = 0; i < n; i += avx512::lanes) {
       const __mmask16 mask = avx512::first_lanes(n - i);
-      const __m512i one = avx512::all(detail::one_bits);
-      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
-      __m512i factor = _mm512_mask_loadu_epi32(one, mask, scales + i);
-      if constexpr (How == arithmetic::multiply_by_reciprocal) factor = avx512::divided(one, factor, mask);
+      const __m512i scale = _mm512_mask_loadu_epi32(one, mask, scales + i);
+      const __m512i inverse = avx512::divided(one, scale, mask);
+      const __m512i factor = how == arithmetic::divide ? scale : inverse;
       ordinary = ordinary && avx512::ordinary_in(factor) == 0xffff;
-      _mm512_mask_storeu_epi32(factors + i, mask, factor);
+      _mm512_mask_storeu_epi32(inverses + i, mask, inverse);
     }
     return ordinary;
   }
 
-  /// out[r * columns + c] = factors[r], for 1 to 63 columns. Writes up to 64 floats beyond the last.
   static void repeat(const float* factors, std::size_t rows, std::size_t columns, float* out) noexcept {
     for (std::size_t r = 0; r < rows; ++r, out += columns) {
       const __m512 factor = _mm512_set1_ps(factors[r]);
@@ -650,86 +607,61 @@ struct x86_avx512 {
     }
   }
 
-  /// Codes by one factor. RoundsQuotient: quotients are rounded to T before.
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
-  static void encode_run(const T* values, std::size_t n, float factor, typename D::storage* codes,
-                         bool streams) noexcept {
-    encode<D, How, RoundsQuotient>(values, n, avx512::one_factor<How>(factor), codes, streams);
-  }
-
-  /// Codes by a factor an element.
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T>
-  static void encode_each(const T* values, std::size_t n, const float* factors, typename D::storage* codes,
+  template <element_type Type, arithmetic How>
+  static void encode_int8(const unsigned char* values, std::size_t n, const factors& by, unsigned char* codes,
                           bool streams) noexcept {
-    encode<D, How, RoundsQuotient>(values, n, avx512::each_factor<How>{factors}, codes, streams);
+    encode<Type, How>(values, n, by, avx512::int8_encoder{}, codes, streams);
+  }
+  template <element_type Type, arithmetic How>
+  static void encode_fp8(const fp8_rounding& format, const unsigned char* values, std::size_t n,
+                         const factors& by, unsigned char* codes, bool streams) noexcept {
+    encode<Type, How>(values, n, by, avx512::fp8_encoder(format), codes, streams);
   }
 
-  /// Values by one scale.
   template <dtype D>
-  static void decode_run(const typename D::storage* codes, std::size_t n, float scale, float* values,
-                         bool streams) noexcept {
-    decode<D>(codes, n, avx512::one_scale<D>(scale), values, streams);
+  static void decode(const unsigned char* codes, std::size_t n, const float* scales, bool each, float* values,
+                     bool streams) noexcept {
+    if (each)
+      avx512::decode<D>(codes, n, avx512::each_scale<D>(scales), values, streams);
+    else
+      avx512::decode<D>(codes, n, avx512::one_scale<D>(scales), values, streams);
   }
 
-  /// Values by a scale an element.
-  template <dtype D>
-  static void decode_each(const typename D::storage* codes, std::size_t n, const float* scales, float* values,
-                          bool streams) noexcept {
-    decode<D>(codes, n, avx512::each_scale<D>{scales}, values, streams);
-  }
-
-  /// Makes what was streamed visible to other threads. It takes as long as some rows: once at the end.
   static void finish_streams() noexcept { _mm_sfence(); }
 
-  /// Elements as floats.
-  template <element T>
-  static void widen(const T* values, std::size_t n, float* out) noexcept {
-    using from = avx512::source<type_of<T>>;
+  template <element_type Type>
+  static void widen(const unsigned char* values, std::size_t n, float* floats) noexcept {
+    std::size_t i = 0;
+    for (; i + avx512::lanes <= n; i += avx512::lanes, values += 2 * avx512::lanes) {
+      avx512::prefetch(values);
+      _mm512_storeu_ps(floats + i, avx512::with_one_nan(avx512::source<Type>::load(values)));
+    }
+    if (i == n) return;
+    const __mmask16 mask = avx512::first_lanes(n - i);
+    _mm512_mask_storeu_ps(floats + i, mask, avx512::with_one_nan(avx512::source<Type>::load(values, mask)));
+  }
+
+  template <element_type Type>
+  static void narrow(const float* floats, std::size_t n, unsigned char* values) noexcept {
+    using to = avx512::source<Type>;
+    const __m256i nan = _mm256_set1_epi16(to::stored::codec::nan_code);
     for (std::size_t i = 0; i < n; i += avx512::lanes) {
       const __mmask16 mask = avx512::first_lanes(n - i);
-      _mm512_mask_storeu_ps(out + i, mask, avx512::exact<type_of<T>>(from::load(bytes_of(values + i), mask)));
+      const __m512 x = _mm512_maskz_loadu_ps(mask, floats + i);
+      _mm256_mask_storeu_epi16(values + i * sizeof(std::uint16_t), mask,
+                               _mm256_mask_mov_epi16(to::narrowed(x), avx512::nan_in(x), nan));
     }
   }
 
-  /// Quotients rounded to T. `step` is 1 where there is a factor a value, 0 where there is one for all.
-  template <arithmetic How, element T>
-  static void round_quotients(const float* values, std::size_t n, const float* factors, std::size_t step,
+  template <element_type Type, arithmetic How>
+  static void round_quotients(const float* values, std::size_t n, const factors& by,
                               float* quotients) noexcept {
-    constexpr float beyond_halves = 0x1p60F;  // where quotients end: nothing is to overflow on the way
-    for (std::size_t i = 0; i < n; i += avx512::lanes) {
-      const __mmask16 mask = avx512::first_lanes(n - i);
-      const __m512 x = _mm512_maskz_loadu_ps(mask, values + i);
-      const avx512::factor by = step == 0 ? avx512::factor_by<How>(_mm512_set1_ps(factors[0]))
-                                          : avx512::each_factor<How>{factors}.at(i, mask);
-      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
-      __m512 limited = x;
-      if constexpr (How == arithmetic::divide)
-        limited = _mm512_range_ps(
-            x, _mm512_mul_round_ps(by.scale, _mm512_set1_ps(beyond_halves), avx512::to_nearest),
-            avx512::smaller_magnitude);
-      const __m512 rounded = avx512::source<type_of<T>>::rounded(avx512::quotient<How>(limited, by));
-      _mm512_mask_storeu_ps(quotients + i, mask, _mm512_mask_mov_ps(rounded, avx512::nan_in(x), x));
-    }
+    if (by.each)
+      round_quotients<Type, How>(values, n, avx512::each_factor(by), quotients);
+    else
+      round_quotients<Type, How>(values, n, avx512::one_factor(by), quotients);
   }
 
-  /// Floats as the nearest elements.
-  template <element T>
-  static void narrow(const float* values, std::size_t n, T* out) noexcept {
-    using to = avx512::source<type_of<T>>;
-    for (std::size_t i = 0; i < n; i += avx512::lanes) {
-      const __mmask16 mask = avx512::first_lanes(n - i);
-      const __m512 x = _mm512_maskz_loadu_ps(mask, values + i);
-      if constexpr (type_of<T> == element_type::float32) {
-        _mm512_mask_storeu_ps(out + i, mask, x);
-      } else {
-        const __m256i nan = _mm256_set1_epi16(to::stored::codec::nan_code);
-        _mm256_mask_storeu_epi16(out + i, mask,
-                                 _mm256_mask_mov_epi16(to::narrowed(x), avx512::nan_in(x), nan));
-      }
-    }
-  }
-
-  /// Adds to sums those of (x - y)^2, x^2, y^2 and x * y, and to max_abs the largest |x - y|. All are finite.
   static void add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
                          double& max_abs) noexcept {
     __m512d errors = _mm512_setzero_pd();
@@ -758,29 +690,41 @@ struct x86_avx512 {
   }
 
  private:
-  template <element T>
-  static constexpr element_type type_of = element_traits<T>::type;
-
-  template <element T>
-  static const unsigned char* bytes_of(const T* values) noexcept {
-    return reinterpret_cast<const unsigned char*>(values);
+  template <element_type Type, arithmetic How, class Encoder>
+  static void encode(const unsigned char* values, std::size_t n, const factors& by, const Encoder& encoder,
+                     unsigned char* codes, bool streams) noexcept {
+    if (by.each)
+      avx512::encode<Type, How>(values, n, avx512::each_factor(by), encoder, codes, streams);
+    else
+      avx512::encode<Type, How>(values, n, avx512::one_factor(by), encoder, codes, streams);
   }
 
-  template <dtype D, arithmetic How, bool RoundsQuotient, element T, class Factors>
-  static void encode(const T* values, std::size_t n, const Factors& factors, typename D::storage* codes,
-                     bool streams) noexcept {
-    constexpr element_type rounding = RoundsQuotient ? type_of<T> : element_type::float32;
-    avx512::encode<D, How, type_of<T>, rounding>(bytes_of(values), n, factors, codes, streams);
-  }
-
-  template <dtype D, class Scales>
-  static void decode(const typename D::storage* codes, std::size_t n, const Scales& scales, float* values,
-                     bool streams) noexcept {
-    avx512::decode<D>(codes, n, scales, values, streams);
+  template <element_type Type, arithmetic How, class Factors>
+  static void round_quotients(const float* values, std::size_t n, const Factors& by,
+                              float* quotients) noexcept {
+    constexpr float beyond_halves = 0x1p60F;  // where quotients end: nothing is to overflow on the way
+    for (std::size_t i = 0; i < n; i += avx512::lanes) {
+      const __mmask16 mask = avx512::first_lanes(n - i);
+      const __m512 x = _mm512_maskz_loadu_ps(mask, values + i);
+      const avx512::factor factor = by.at(i, mask);
+      // NOLINTNEXTLINE(misc-const-correctness): depends on the arithmetic
+      __m512 limited = x;
+      if constexpr (How == arithmetic::divide)
+        limited = _mm512_range_ps(
+            x, _mm512_mul_round_ps(factor.scale, _mm512_set1_ps(beyond_halves), avx512::to_nearest),
+            avx512::smaller_magnitude);
+      const __m512 rounded = avx512::source<Type>::rounded(avx512::quotient<How>(limited, factor));
+      _mm512_mask_storeu_ps(quotients + i, mask, _mm512_mask_mov_ps(rounded, avx512::nan_in(x), x));
+    }
   }
 };
 
-}  // namespace PTQ_BUILD
+template <>
+struct set_of<isa::avx512> {
+  using type = x86_avx512;
+};
+
+}  // namespace PTQ_SET_BUILD
 }  // namespace kernels
 }  // namespace ptq::inline v0_1
 

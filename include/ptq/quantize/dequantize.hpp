@@ -30,7 +30,7 @@ constexpr void decode_slices(tensor_view<T> target, const walk& path, std::span<
   };
   if constexpr (is_cut<Executor>) {
     const bool streams = path.size() > streamed_bytes / sizeof(T);
-    const slices parts(path, slice_size);
+    const slices parts(path, slice_size, cut::anywhere);
     run(parts.count(), [&](std::size_t i) { decode(parts[i], streams); });
   } else {
     decode(path, false);

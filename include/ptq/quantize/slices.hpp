@@ -27,6 +27,9 @@ inline namespace PTQ_BUILD {
 /// Elements of a slice: a second look finds them in the cache.
 inline constexpr std::size_t slice_size = std::size_t{16} << 10;
 
+/// Per column, the most slices, of neighbouring columns each, whose amax is found at once.
+inline constexpr std::size_t most_columns = 16;
+
 /// Whether tensors are cut at all: a single thread gains nothing by it with portable kernels.
 template <executor Executor>
 inline constexpr bool is_cut = PTQ_NATIVE || !std::same_as<Executor, serial>;
@@ -56,9 +59,8 @@ struct typed_quantization {
       kernels::encode<D, How>(floats, part, own, codes, streams);
     };
     const bool rounds = is_half<T> && numbers.halves == half_rounding::scale_and_quotient;
-    if constexpr (kernels::has_elements<T> && kernels::has_codes<D> && is_half<T>) {
-      // Sets load halves by themselves.
-      if (p.step == 1 && !rounds) return kernels::encode<D, How, T>(source.data, p, scales, codes, streams);
+    if constexpr (kernels::has_halves<T> && kernels::has_codes<D>) {
+      if (p.step == 1 && !rounds) return kernels::encode<D, How>(source.data, p, scales, codes, streams);
     }
     kernels::as_floats<T>(source.data, p, [&](const float* floats, const panel& part) {
       if constexpr (is_half<T>) {
@@ -82,6 +84,11 @@ constexpr bool streams_codes(const walk& path, const Quantization& of) noexcept 
   return path.size() > streamed_bytes / of.code_size();
 }
 
+/// A slice of columns has many rows, as each has the same factors.
+constexpr std::size_t size_of_slices(const walk& path) noexcept {
+  return path.run().is_channel ? 4 * slice_size : slice_size;
+}
+
 /// Writes the codes of a tensor by scales that are known.
 template <class Quantization, executor Executor>
 constexpr void encode_slices(const walk& path, const Quantization& of, std::span<const float> scales,
@@ -92,7 +99,7 @@ constexpr void encode_slices(const walk& path, const Quantization& of, std::span
   };
   if constexpr (is_cut<Executor>) {
     const bool streams = streams_codes(path, of);
-    const slices parts(path, slice_size);
+    const slices parts(path, size_of_slices(path), cut::anywhere);
     run(parts.count(), [&](std::size_t i) { encode(parts[i], streams); });
   } else {
     encode(path, false);
@@ -104,7 +111,7 @@ template <class Quantization, executor Executor>
 constexpr float amax_of_slices(const walk& path, const Quantization& of, const Executor& run) {
   float partial[most_partial] = {};
   const std::size_t fewest = path.size() / most_partial + 1;
-  const slices parts(path, fewest < slice_size ? slice_size : fewest);
+  const slices parts(path, fewest < slice_size ? slice_size : fewest, cut::anywhere);
   run(parts.count(), [&](std::size_t i) {
     float* const found = partial + i;
     const walk part = parts[i];
@@ -140,15 +147,35 @@ constexpr void quantize_by_one_scale(const walk& path, const Quantization& of, f
   scale = decoding_scale_of(scale);
 }
 
+/// Quantizes a tensor whose neighbours in memory have scales of their own: whole rows at a time, as memory
+/// likes it.
+template <class Quantization, executor Executor>
+constexpr void quantize_by_columns(const walk& path, const Quantization& of, std::span<float> scales,
+                                   const Executor& run) {
+  const bool is_one = std::same_as<Executor, serial>;
+  const slices columns(path, is_one ? path.size() : path.size() / most_columns, cut::between_scales);
+  for (float& scale : scales) scale = 0;
+  run(columns.count(), [&](std::size_t i) {
+    const walk part = columns[i];
+    for (const panel& p : panels(part)) of.amax(p, scales.data());
+  });
+  if (!are_finite(scales)) return;
+  of.scales(scales);
+  encode_slices(path, of, scales, run);
+  make_decoding_scales(scales);
+}
+
 /// Quantizes a tensor by scales from its own values: not_finite with the row-major index of the first NaN or
 /// infinity. Where slices do not share scales, each is looked at a second time while it is in the cache.
 template <class Quantization, executor Executor>
 constexpr status quantize_slices(const walk& path, const Quantization& of, std::span<float> scales,
                                  const Executor& run) {
   if constexpr (is_cut<Executor>) {
-    const slices parts(path, slice_size);
+    const slices parts(path, slice_size, cut::between_scales);
     if (parts.count() > 1 && scales.size() == 1) {
       quantize_by_one_scale(path, of, scales[0], run);
+    } else if (path.size() > slice_size && path.run().is_channel) {
+      quantize_by_columns(path, of, scales, run);
     } else if (parts.count() > 1) {
       const bool streams = streams_codes(path, of);
       run(parts.count(), [&](std::size_t i) {

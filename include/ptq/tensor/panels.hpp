@@ -176,17 +176,22 @@ class tiles {
   std::size_t rows_;
 };
 
-/// A tensor cut along one axis. Per channel it is cut along the channels, so that no two slices share a
-/// scale; per tensor along an axis that is long enough.
+/// Where a tensor may be cut.
+enum class cut : unsigned char {
+  anywhere,
+  between_scales,  ///< so that no two slices share a scale, where they have several
+};
+
+/// A tensor cut along one axis: that of the channels, or the outermost that is long enough.
 class slices {
  public:
   /// @param size elements of a slice, more or less
-  constexpr slices(const walk& whole, std::size_t size) noexcept : whole_(whole) {
+  constexpr slices(const walk& whole, std::size_t size, cut where) noexcept : whole_(whole) {
     if (whole.is_empty) return;  // then the product of the other extents may be anything
     std::size_t elements = 1;
     for (std::size_t k = 0; k < whole.rank; ++k) {
       elements *= whole.axes[k].extent;
-      if (is_better(k)) axis_ = k;
+      if (is_better(k, where)) axis_ = k;
     }
     const std::size_t extent = whole.axes[axis_].extent;
     const std::size_t wanted = size / (elements / extent) + 1;
@@ -204,12 +209,14 @@ class slices {
   }
 
  private:
-  static constexpr std::size_t shortest_run = 512;
+  static constexpr std::size_t shortest_run = 1024;
+  static constexpr std::size_t long_enough = 16;
 
-  constexpr bool is_better(std::size_t k) const noexcept {
+  constexpr bool is_better(std::size_t k, cut where) const noexcept {
     const walk::axis& now = whole_.axes[axis_];
     const walk::axis& other = whole_.axes[k];
-    return other.is_channel || (!now.is_channel && other.extent > now.extent);
+    if (where == cut::between_scales && (now.is_channel || other.is_channel)) return other.is_channel;
+    return now.extent < long_enough && other.extent > now.extent;
   }
 
   walk whole_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel sets of x86-64 against one value at a time on integers.
+// The kernel sets of this machine against one value at a time on integers.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -8,15 +8,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <string>
+#include <type_traits>
 #include <vector>
 
-#include "kernels/x86_sets.hpp"
+#include "kernels/sets.hpp"
 #include "ptq/dtypes.hpp"
 #include "ptq/kernels/portable.hpp"
-#include "ptq/tensor/any_view.hpp"
 #include "support/compare.hpp"
 #include "support/random.hpp"
+#include "support/subnormals.hpp"
 
 using ptq::arithmetic;
 using ptq::bfloat16;
@@ -26,8 +26,7 @@ using ptq::half_rounding;
 using ptq::detail::bits_of;
 using ptq::detail::float_of;
 
-#if PTQ_NATIVE_X86
-#include <xmmintrin.h>
+#if PTQ_NATIVE
 
 namespace {
 
@@ -39,11 +38,13 @@ float quotient(const float& value, const float& factor) {
                                             : ptq::detail::multiply(bits_of(value), bits_of(factor)));
 }
 
-template <class D, arithmetic How, bool Rounds, class T>
+template <class D, arithmetic How, class T>
 typename D::storage expected_code(const T& value, const float& factor) {
-  float found = quotient<How>(element_traits<T>::to_float(value), factor);
-  if (Rounds) found = element_traits<T>::to_float(element_traits<T>::from_float(found));
-  return D::encode(found);
+  return D::encode(quotient<How>(element_traits<T>::to_float(value), factor));
+}
+
+float inverse_of(const float& scale) {
+  return ptq::kernels::factor_of<arithmetic::multiply_by_reciprocal>(scale);
 }
 
 template <class T>
@@ -142,62 +143,70 @@ class guarded {
 /// With and without subnormals flushed to zero, as operands and as results.
 template <class F>
 void in_both_modes(F&& f) {
-  const unsigned before = _mm_getcsr();
+  const bool before = test::are_subnormals_flushed();
   f();
-  _mm_setcsr(before ^ 0x8040u);
+  test::flush_subnormals(!before);
   f();
-  _mm_setcsr(before);
+  test::flush_subnormals(before);
 }
 
 // ---- checks
 
-template <class Set, class D, arithmetic How, bool Rounds, class T>
+template <class Set, class D, arithmetic How, class T>
 void check_values(float scale) {
   CAPTURE(scale);
   const float factor = ptq::kernels::factor_of<How>(scale);
+  const float inverse = inverse_of(scale);
   const std::vector<T> values = values_for<D, T>(scale);
   std::vector<typename D::storage> expected;
-  for (const T& value : values) expected.push_back(expected_code<D, How, Rounds>(value, factor));
+  for (const T& value : values) expected.push_back(expected_code<D, How>(value, factor));
+  const std::vector<float> scales(values.size(), scale);
+  const std::vector<float> inverses(values.size(), inverse);
   in_both_modes([&] {
     std::vector<typename D::storage> codes(values.size());
-    Set::template encode_run<D, How, Rounds>(values.data(), values.size(), factor, codes.data(), false);
+    test::encode<Set, D>(How, values.data(), values.size(), {&scale, &inverse, false}, codes.data(), false);
     CHECK(test::differences(codes, expected) == 0);
-    const std::vector<float> factors(values.size(), factor);
     std::vector<typename D::storage> each(values.size());
-    Set::template encode_each<D, How, Rounds>(values.data(), values.size(), factors.data(), each.data(),
-                                              true);
+    test::encode<Set, D>(How, values.data(), values.size(), {scales.data(), inverses.data(), true},
+                         each.data(), true);
     CHECK(test::differences(each, expected) == 0);
   });
 }
 
 /// Every length at some distances from boundaries.
-template <class Set, class D, arithmetic How, bool Rounds, class T>
+template <class Set, class D, arithmetic How, class T>
 void check_lengths() {
   constexpr std::size_t longest = 300;
+  constexpr float scale = 0.0371F;
+  const float inverse = inverse_of(scale);
   std::vector<T> values;
-  std::vector<float> factors;
+  std::vector<float> scales;
+  std::vector<float> inverses;
   std::vector<typename D::storage> run;
   std::vector<typename D::storage> each;
   test::random_bits random(3);
   for (std::size_t i = 0; i < longest; ++i) {
     values.push_back(i % 97 == 96 ? element_of<T>(special[i / 97 + 7])
                                   : element_traits<T>::from_float(random.next_float(-8, 8)));
-    factors.push_back(float_of(bits_of(random.next_float(-3, 3)) & 0x7fffffffu));
-    run.push_back(expected_code<D, How, Rounds>(values[i], 0.0371F));
-    each.push_back(expected_code<D, How, Rounds>(values[i], factors[i]));
+    scales.push_back(float_of(bits_of(random.next_float(-3, 3)) & 0x7fffffffu));
+    inverses.push_back(inverse_of(scales[i]));
+    run.push_back(expected_code<D, How>(values[i], ptq::kernels::factor_of<How>(scale)));
+    each.push_back(expected_code<D, How>(values[i], ptq::kernels::factor_of<How>(scales[i])));
   }
   for (std::size_t n = 0; n <= longest; ++n) {
     CAPTURE(n);
     guarded<T> from(n, n * 5 % 64);
     from.set(values.data());
     guarded<float> by(n, n * 11 % 64 / 4 * 4);
-    by.set(factors.data());
+    by.set(scales.data());
+    guarded<float> by_inverses(n, n * 13 % 64 / 4 * 4);
+    by_inverses.set(inverses.data());
     for (const bool streams : {false, true}) {
       guarded<typename D::storage> codes(n, (n * 7 + (streams ? 29 : 0)) % 64);
-      Set::template encode_run<D, How, Rounds>(from.data(), n, 0.0371F, codes.data(), streams);
+      test::encode<Set, D>(How, from.data(), n, {&scale, &inverse, false}, codes.data(), streams);
       const bool run_is_right = codes.holds(run.data()) && codes.is_intact();
       CHECK(run_is_right);
-      Set::template encode_each<D, How, Rounds>(from.data(), n, by.data(), codes.data(), streams);
+      test::encode<Set, D>(How, from.data(), n, {by.data(), by_inverses.data(), true}, codes.data(), streams);
       Set::finish_streams();
       const bool each_is_right = codes.holds(each.data()) && codes.is_intact();
       CHECK(each_is_right);
@@ -205,22 +214,46 @@ void check_lengths() {
   }
 }
 
-template <class Set, class D, arithmetic How, bool Rounds, class T>
-void check_encoding() {
-  static_assert(Set::template has<D, T>);
-  for (const float scale : ordinary_scales(sizeof(T) == 2 ? 4 : 20))
-    check_values<Set, D, How, Rounds, T>(scale);
-  check_lengths<Set, D, How, Rounds, T>();
+/// Quotients rounded to a half type, by their codes: beyond all codes they may be any.
+template <class Set, class T, arithmetic How>
+void check_rounding() {
+  for (const float& scale : ordinary_scales(20)) {
+    CAPTURE(scale);
+    const float factor = ptq::kernels::factor_of<How>(scale);
+    const float inverse = inverse_of(scale);
+    std::vector<float> values;
+    std::vector<std::uint8_t> expected;
+    for (const T& value : values_for<ptq::fp8_e5m2, T>(scale))
+      values.push_back(element_traits<T>::to_float(value));
+    for (const float& value : values)
+      expected.push_back(ptq::fp8_e5m2::encode(
+          element_traits<T>::to_float(element_traits<T>::from_float(quotient<How>(value, factor)))));
+    const std::vector<float> scales(values.size(), scale);
+    const std::vector<float> inverses(values.size(), inverse);
+    in_both_modes([&] {
+      for (const std::size_t n : {std::size_t{0}, std::size_t{21}, values.size()}) {
+        for (const bool each : {false, true}) {
+          guarded<float> found(n, 4);
+          Set::round_quotients(element_traits<T>::type, How, values.data(), n,
+                               {scales.data(), inverses.data(), each}, found.data());
+          std::size_t wrong = found.is_intact() ? 0 : 1;
+          for (std::size_t i = 0; i < n; ++i)
+            wrong += ptq::fp8_e5m2::encode(found.data()[i]) != expected[i] ? 1u : 0u;
+          CHECK(wrong == 0);
+        }
+      }
+    });
+  }
 }
 
 template <class Set, class D, class T>
 void check_encoding_of() {
-  check_encoding<Set, D, arithmetic::divide, false, T>();
-  check_encoding<Set, D, arithmetic::multiply_by_reciprocal, false, T>();
-  if constexpr (sizeof(T) == 2) {
-    check_encoding<Set, D, arithmetic::divide, true, T>();
-    check_encoding<Set, D, arithmetic::multiply_by_reciprocal, true, T>();
+  for (const float scale : ordinary_scales(sizeof(T) == 2 ? 4 : 20)) {
+    check_values<Set, D, arithmetic::divide, T>(scale);
+    check_values<Set, D, arithmetic::multiply_by_reciprocal, T>(scale);
   }
+  check_lengths<Set, D, arithmetic::divide, T>();
+  check_lengths<Set, D, arithmetic::multiply_by_reciprocal, T>();
 }
 
 template <class Set, class D>
@@ -241,10 +274,10 @@ void check_decoding() {
         from.set(codes.data());
         for (const bool streams : {false, true}) {
           guarded<float> values(n, (n * 7 + (streams ? 29 : 0)) % 16 * 4);
-          Set::template decode_run<D>(from.data(), n, scale, values.data(), streams);
+          test::decode<Set, D>(from.data(), n, &scale, false, values.data(), streams);
           const bool run_is_right = values.holds(expected.data()) && values.is_intact();
           CHECK(run_is_right);
-          Set::template decode_each<D>(from.data(), n, scales.data(), values.data(), streams);
+          test::decode<Set, D>(from.data(), n, scales.data(), true, values.data(), streams);
           const bool each_is_right = values.holds(expected.data()) && values.is_intact();
           CHECK(each_is_right);
         }
@@ -257,8 +290,17 @@ std::uint32_t size_of_value(const float& value) {
   return bits_of(value) & 0x7fffffffu;
 }
 
+/// The largest magnitude as float bits.
 template <class Set, class T>
-void check_amax_run() {
+std::uint32_t amax_of(const T* values, std::size_t n) {
+  if constexpr (std::is_same_v<T, float>)
+    return Set::amax(values, n);
+  else
+    return bits_of(T{Set::amax_halves(values, n)}.to_float());
+}
+
+template <class Set, class T>
+void check_amax() {
   test::random_bits random(5);
   std::vector<T> values;
   for (int i = 0; i < 300; ++i) values.push_back(element_traits<T>::from_float(random.next_float(-20, 10)));
@@ -268,35 +310,32 @@ void check_amax_run() {
     if (n > 0) expected = std::max(expected, size_of_value(element_traits<T>::to_float(values[n - 1])));
     guarded<T> from(n, n * 5 % 64);
     from.set(values.data());
-    CHECK(Set::amax_run(from.data(), n, 0) == expected);
-    CHECK(Set::amax_run(from.data(), n, expected + 1) == expected + 1);
+    CHECK(amax_of<Set>(from.data(), n) == expected);
     if (n == 0) continue;
     // The largest in each place, of each kind.
     const T largest = element_of<T>(special[n % special.size()] | 0x7b000000u);
     std::memcpy(static_cast<void*>(from.data() + n * 31 % (n + 7) % n), &largest, sizeof(T));
-    CHECK(Set::amax_run(from.data(), n, 0) == size_of_value(element_traits<T>::to_float(largest)));
+    CHECK(amax_of<Set>(from.data(), n) == size_of_value(element_traits<T>::to_float(largest)));
   }
 }
 
-template <class Set, class T>
+template <class Set>
 void check_amax_of_many() {
   test::random_bits random(6);
-  std::vector<T> values;
+  std::vector<float> values;
   std::vector<float> before;
   for (std::size_t i = 0; i < 63 * 40; ++i)
-    values.push_back(i % 331 == 330 ? element_of<T>(special[i / 331 + 8])
-                                    : element_traits<T>::from_float(random.next_float(-20, 10)));
+    values.push_back(i % 331 == 330 ? element_of<float>(special[i / 331 + 8]) : random.next_float(-20, 10));
   for (std::size_t i = 0; i < 300; ++i)
     before.push_back(float_of(bits_of(random.next_float(-20, 10)) & 0x7fffffffu));
-  const auto larger = [](const float& amax, const T& value) {
-    const float x = element_traits<T>::to_float(value);
-    return size_of_value(x) > bits_of(amax) ? float_of(size_of_value(x)) : amax;
+  const auto larger = [](const float& amax, const float& value) {
+    return size_of_value(value) > bits_of(amax) ? float_of(size_of_value(value)) : amax;
   };
   std::vector<float> each = before;
   for (std::size_t i = 0; i < each.size(); ++i) each[i] = larger(each[i], values[i]);
   for (std::size_t n = 0; n <= each.size(); ++n) {
     CAPTURE(n);
-    guarded<T> from(n, n * 5 % 64);
+    guarded<float> from(n, n * 20 % 64);
     from.set(values.data());
     guarded<float> amax(n, n % 16 * 4);
     amax.set(before.data());
@@ -311,7 +350,7 @@ void check_amax_of_many() {
       expected[i / columns] = larger(expected[i / columns], values[i]);
     for (const std::size_t rows : {0u, 1u, 7u, 8u, 15u, 16u, 17u, 33u, 40u}) {
       CAPTURE(rows);
-      guarded<T> from(rows * columns, columns);
+      guarded<float> from(rows * columns, columns * 4 % 64);
       from.set(values.data());
       guarded<float> amax(rows, 4);
       amax.set(before.data());
@@ -344,7 +383,7 @@ void check_scales() {
           for (const std::size_t n : {std::size_t{0}, std::size_t{13}, amax.size()}) {
             guarded<float> scales(n, 8);
             scales.set(amax.data());
-            Set::template scales<T>(scales.data(), n, numbers);
+            Set::scales(scales.data(), n, numbers, element_traits<T>::type);
             const bool is_right = scales.holds(expected.data()) && scales.is_intact();
             CHECK(is_right);
           }
@@ -355,7 +394,7 @@ void check_scales() {
 }
 
 template <class Set, arithmetic How>
-void check_factors() {
+void check_inverses() {
   const std::vector<float> ordinary = ordinary_scales(200);
   for (const float last :
        {0x1p-60F, 0x1p60F, 0x1.fffffep-61F, 0x1.000002p60F, 0x1p-149F, float_of(0x7f800000u)}) {
@@ -364,13 +403,13 @@ void check_factors() {
     std::vector<float> expected;
     bool all_ordinary = true;
     for (const float& scale : scales) {
-      expected.push_back(ptq::kernels::factor_of<How>(scale));
-      all_ordinary = all_ordinary && ptq::detail::is_ordinary(bits_of(expected.back()));
+      expected.push_back(inverse_of(scale));
+      all_ordinary = all_ordinary && ptq::detail::is_ordinary(bits_of(ptq::kernels::factor_of<How>(scale)));
     }
     in_both_modes([&] {
-      guarded<float> factors(scales.size(), 4);
-      CHECK(Set::template factors<How>(scales.data(), scales.size(), factors.data()) == all_ordinary);
-      const bool is_right = factors.holds(expected.data()) && factors.is_intact();
+      guarded<float> inverses(scales.size(), 4);
+      CHECK(Set::invert(How, scales.data(), scales.size(), inverses.data()) == all_ordinary);
+      const bool is_right = inverses.holds(expected.data()) && inverses.is_intact();
       CHECK(is_right);
     });
   }
@@ -387,7 +426,7 @@ void check_conversions() {
   in_both_modes([&] {
     for (const std::size_t n : {std::size_t{0}, std::size_t{5}, std::size_t{31}, elements.size()}) {
       guarded<float> widened(n, 4);
-      Set::widen(elements.data(), n, widened.data());
+      Set::widen(element_traits<T>::type, elements.data(), n, widened.data());
       const bool is_right = widened.holds(floats.data()) && widened.is_intact();
       CHECK(is_right);
     }
@@ -404,7 +443,7 @@ void check_conversions() {
   for (const float& x : floats) elements.push_back(element_traits<T>::from_float(x));
   in_both_modes([&] {
     guarded<T> narrowed(floats.size(), 2);
-    Set::narrow(floats.data(), floats.size(), narrowed.data());
+    Set::narrow(element_traits<T>::type, floats.data(), floats.size(), narrowed.data());
     const bool is_right = narrowed.holds(elements.data()) && narrowed.is_intact();
     CHECK(is_right);
   });
@@ -412,7 +451,7 @@ void check_conversions() {
 
 }  // namespace
 
-#define PTQ_KERNEL_TEST(text) TEST_CASE_TEMPLATE(text, Set, PTQ_X86_SETS)
+#define PTQ_KERNEL_TEST(text) TEST_CASE_TEMPLATE(text, Set, PTQ_KERNEL_SETS)
 
 PTQ_KERNEL_TEST("codes are those of single values: int8") {
   if (!test::is_there<Set>()) return;
@@ -444,12 +483,10 @@ PTQ_KERNEL_TEST("values are those of single codes") {
 
 PTQ_KERNEL_TEST("the largest magnitudes") {
   if (!test::is_there<Set>()) return;
-  check_amax_run<Set, float>();
-  check_amax_run<Set, half>();
-  check_amax_run<Set, bfloat16>();
-  check_amax_of_many<Set, float>();
-  check_amax_of_many<Set, half>();
-  check_amax_of_many<Set, bfloat16>();
+  check_amax<Set, float>();
+  check_amax<Set, half>();
+  check_amax<Set, bfloat16>();
+  check_amax_of_many<Set>();
 }
 
 PTQ_KERNEL_TEST("scales and factors") {
@@ -457,8 +494,16 @@ PTQ_KERNEL_TEST("scales and factors") {
   check_scales<Set, float>();
   check_scales<Set, half>();
   check_scales<Set, bfloat16>();
-  check_factors<Set, arithmetic::divide>();
-  check_factors<Set, arithmetic::multiply_by_reciprocal>();
+  check_inverses<Set, arithmetic::divide>();
+  check_inverses<Set, arithmetic::multiply_by_reciprocal>();
+}
+
+PTQ_KERNEL_TEST("quotients as numbers of a half type") {
+  if (!test::is_there<Set>()) return;
+  check_rounding<Set, half, arithmetic::divide>();
+  check_rounding<Set, half, arithmetic::multiply_by_reciprocal>();
+  check_rounding<Set, bfloat16, arithmetic::divide>();
+  check_rounding<Set, bfloat16, arithmetic::multiply_by_reciprocal>();
 }
 
 PTQ_KERNEL_TEST("factors are repeated for each column") {
@@ -479,20 +524,6 @@ PTQ_KERNEL_TEST("half types become floats and floats half types") {
   if (!test::is_there<Set>()) return;
   check_conversions<Set, half>();
   check_conversions<Set, bfloat16>();
-}
-
-PTQ_KERNEL_TEST("any alignment has the same kernels") {
-  if (!test::is_there<Set>()) return;
-  const std::vector<float> values{1, -2, 3};
-  std::vector<unsigned char> bytes(13);
-  std::memcpy(bytes.data() + 1, values.data(), 12);
-  const auto* elements = reinterpret_cast<const ptq::unaligned<float>*>(bytes.data() + 1);
-  CHECK(Set::amax_run(elements, 3, 0) == bits_of(3.0F));
-  std::vector<std::int8_t> codes(3);
-  Set::template encode_run<ptq::int8, arithmetic::divide, false>(elements, 3, 1.0F, codes.data(), false);
-  CHECK(codes == std::vector<std::int8_t>{1, -2, 3});
-  CHECK(!Set::template has<ptq::int8, double>);
-  CHECK(!Set::template has<ptq::native, float>);
 }
 
 PTQ_KERNEL_TEST("sums of errors") {
@@ -527,7 +558,7 @@ PTQ_KERNEL_TEST("sums of errors") {
 
 #else
 
-TEST_CASE("kernel sets of x86-64") {
+TEST_CASE("kernel sets") {
   MESSAGE("this build has none");
 }
 
