@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """include_benchmark.py [COMPILER ...]: what including an umbrella and nothing else takes, beside nlohmann/json.
 
-Processor seconds of -fsyntax-only, medians of five, one header after the other in each turn. Without arguments: g++ and
-clang++-19.
+Processor seconds of -fsyntax-only, medians of five, one header after the other in each turn; of ours also where the kernels
+of instruction sets are compiled elsewhere (PTQ_SEPARATE_KERNELS). Without arguments: g++ and clang++-19.
 """
 import resource
 import statistics
@@ -12,23 +12,24 @@ import sys
 from pathlib import Path
 
 INCLUDE = Path(__file__).resolve().parents[2] / "include"
-HEADERS = ("ptq/core.hpp", "ptq/ptq.hpp", "nlohmann/json.hpp")
+SEPARATE = ("-DPTQ_SEPARATE_KERNELS",)
+HEADERS = (("ptq/core.hpp", ()), ("ptq/core.hpp", SEPARATE), ("ptq/ptq.hpp", ()), ("ptq/ptq.hpp", SEPARATE), ("nlohmann/json.hpp", ()))
 TURNS = 5
 
 
-def seconds(compiler, header):
+def seconds(compiler, header, flags):
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    subprocess.run([compiler, "-std=c++20", f"-I{INCLUDE}", "-fsyntax-only", "-x", "c++", "-"], input=f'#include "{header}"\n',
+    subprocess.run([compiler, "-std=c++20", f"-I{INCLUDE}", *flags, "-fsyntax-only", "-x", "c++", "-"], input=f'#include "{header}"\n',
                    text=True, check=True)
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
 
 
 def main(compilers):
     for compiler in compilers:
-        turns = [[seconds(compiler, header) for header in HEADERS] for _ in range(TURNS)]
+        turns = [[seconds(compiler, *header) for header in HEADERS] for _ in range(TURNS)]
         medians = [statistics.median(times) for times in zip(*turns)]
-        for header, median in zip(HEADERS, medians):
-            print(f"{compiler:12} {header:18} {median:5.2f} s, {median / medians[-1]:.2f} of {HEADERS[-1]}")
+        for (header, flags), median in zip(HEADERS, medians):
+            print(f"{compiler:12} {header:18} {median:5.2f} s, {median / medians[-1]:.2f} of {HEADERS[-1][0]} {' '.join(flags)}")
 
 
 if __name__ == "__main__":

@@ -512,7 +512,9 @@ using backends = list<torchao,  //
 #define PTQ_NATIVE_NEON 0
 #endif
 #define PTQ_NATIVE (PTQ_NATIVE_X86 || PTQ_NATIVE_NEON)
-#if PTQ_NATIVE
+#if PTQ_NATIVE && defined(PTQ_SEPARATE_KERNELS)
+#define PTQ_BUILD_KERNELS separate
+#elif PTQ_NATIVE
 #define PTQ_BUILD_KERNELS native
 #else
 #define PTQ_BUILD_KERNELS portable
@@ -759,10 +761,10 @@ constexpr std::size_t merged_bin(std::size_t i, int doublings) noexcept {
   return doublings < bits ? i >> doublings : 0;
 }
 
-template <std::size_t Bins, class Count>
-constexpr void merge_bins(std::array<Count, Bins>& counts, int doublings) noexcept {
+template <std::size_t Bins, class Counts>
+constexpr void merge_bins(Counts&& counts, int doublings) noexcept {
   for (std::size_t i = 0; i < Bins; ++i) {
-    const Count moving = counts[i];
+    const auto moving = counts[i];
     counts[i] = 0;
     counts[merged_bin<Bins>(i, doublings)] += moving;
   }
@@ -786,7 +788,7 @@ struct histogram {
     if (wanted <= exponent) return;
     const int doublings = wanted - exponent;
     exponent = wanted;
-    detail::merge_bins(counts, doublings);
+    detail::merge_bins<Bins>(counts, doublings);
   }
 
   /// Counts the magnitudes of values, all of them below 2^exponent.
@@ -855,20 +857,22 @@ struct histogram {
 
 #if PTQ_NATIVE
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
 namespace ptq::inline v0_1 {
 namespace kernels {
-inline namespace PTQ_BUILD {
+inline namespace PTQ_SET_BUILD {
 
 /// How many values a kernel looks at before it counts some: blocks are multiples of it.
 inline constexpr std::size_t bins_at_once = 32;
 
-/// Counts in four tables, so that equal values in a row wait less for each other's sums.
-template <std::size_t Bins>
-using count_tables = std::array<std::array<std::uint32_t, Bins>, 4>;
+/// Counts in four tables, one behind the other, so that equal values in a row wait less for each other's
+/// sums.
+struct count_tables {
+  std::uint32_t* counts;
+  std::size_t bins;  ///< of a table
+};
 
 /// Bins to count, a multiple of `bins_at_once`.
 struct bin_list {
@@ -883,18 +887,20 @@ struct binned_block {
   std::size_t zeros;   ///< how many values lie in bin 0, if the kernel knows
 };
 
-template <std::size_t Bins>
-[[gnu::always_inline]] inline void count_some(const std::uint16_t* bins,
-                                              count_tables<Bins>& tables) noexcept {
+[[gnu::always_inline]] inline void count_some(const std::uint16_t* bins, count_tables tables) noexcept {
+  std::uint32_t* const first = tables.counts;
+  std::uint32_t* const second = first + tables.bins;
+  std::uint32_t* const third = second + tables.bins;
+  std::uint32_t* const fourth = third + tables.bins;
   for (std::size_t i = 0; i < bins_at_once; i += 4) {
-    ++tables[0][bins[i]];
-    ++tables[1][bins[i + 1]];
-    ++tables[2][bins[i + 2]];
-    ++tables[3][bins[i + 3]];
+    ++first[bins[i]];
+    ++second[bins[i + 1]];
+    ++third[bins[i + 2]];
+    ++fourth[bins[i + 3]];
   }
 }
 
-}  // namespace PTQ_BUILD
+}  // namespace PTQ_SET_BUILD
 }  // namespace kernels
 }  // namespace ptq::inline v0_1
 
@@ -1028,74 +1034,6 @@ inline isa active_isa() noexcept {
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_KERNELS_ISA_HPP
-
-// ---- ptq/kernels/neon_histogram.hpp ----
-
-/// @file neon_histogram.hpp The bins of magnitudes by NEON: those of one block are found while those of the
-/// block before are counted, because the one work is of vectors and the other of addresses.
-#ifndef PTQ_KERNELS_NEON_HISTOGRAM_HPP
-#define PTQ_KERNELS_NEON_HISTOGRAM_HPP
-
-#if PTQ_NATIVE_NEON
-
-#include <arm_neon.h>
-
-#include <cstddef>
-#include <cstdint>
-
-namespace ptq::inline v0_1 {
-namespace kernels {
-inline namespace PTQ_BUILD {
-
-class neon_bins {
- public:
-  neon_bins(float factor, std::uint16_t* bins) noexcept
-      : factors_(vdupq_n_f32(factor)), largest_(vdupq_n_u32(0)), bins_(bins), end_(bins) {}
-
-  [[gnu::always_inline]] void bin(const float* values) noexcept {
-    for (std::size_t i = 0; i < bins_at_once; i += 8, end_ += 8)
-      vst1q_u16(end_, vmovn_high_u32(vmovn_u32(bin_four(values + i)), bin_four(values + i + 4)));
-  }
-
-  binned_block finish() const noexcept {
-    return {vmaxvq_u32(largest_), static_cast<std::size_t>(end_ - bins_), 0};
-  }
-
- private:
-  [[gnu::always_inline]] uint32x4_t bin_four(const float* values) noexcept {
-    const uint32x4_t x = vandq_u32(vreinterpretq_u32_f32(vld1q_f32(values)), vdupq_n_u32(0x7fffffffu));
-    largest_ = vmaxq_u32(largest_, x);
-    return vcvtq_u32_f32(vmulq_f32(vreinterpretq_f32_u32(x), factors_));
-  }
-
-  float32x4_t factors_;
-  uint32x4_t largest_;
-  std::uint16_t* bins_;
-  std::uint16_t* end_;
-};
-
-/// bins = trunc(|value| x factor) of `n` values, a multiple of `bins_at_once`. Counts `before` on the way.
-/// Without meaning where a bin is beyond 2^15 - 1. No zeros are skipped.
-template <std::size_t Bins>
-binned_block bin_block(isa /*set*/, bool /*skips_zeros*/, const float* values, std::size_t n, float factor,
-                       std::uint16_t* bins, bin_list before, count_tables<Bins>& tables) noexcept {
-  neon_bins found(factor, bins);
-  const std::size_t shared = n < before.size ? n : before.size;
-  for (std::size_t i = 0; i < shared; i += bins_at_once) {
-    found.bin(values + i);
-    count_some<Bins>(before.bins + i, tables);
-  }
-  for (std::size_t i = shared; i < n; i += bins_at_once) found.bin(values + i);
-  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some<Bins>(before.bins + i, tables);
-  return found.finish();
-}
-
-}  // namespace PTQ_BUILD
-}  // namespace kernels
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_NATIVE_NEON
-#endif  // PTQ_KERNELS_NEON_HISTOGRAM_HPP
 
 // ---- ptq/numeric/element_type.hpp ----
 
@@ -1305,14 +1243,24 @@ struct kernel_set {
   static void round_quotients(element_type type, arithmetic how, const float* values, std::size_t n,
                               const factors& by, float* quotients) noexcept;
 
+  /// bins = trunc(|value| x factor) of `n` values, a multiple of `bins_at_once`, with room for as many more.
+  /// Counts `before` on the way. Without meaning where a bin is beyond 2^15 - 1.
+  ///
+  /// @param skips_zeros leaves them out of the list, if the set can
+  static binned_block bin(bool skips_zeros, const float* values, std::size_t n, float factor,
+                          std::uint16_t* bins, bin_list before, count_tables tables) noexcept;
+
   /// Adds to sums those of (x - y)^2, x^2, y^2 and x * y, and to max_abs the largest |x - y|. All are finite.
   static void add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
                          double& max_abs) noexcept;
 };
 
-/// Its bodies, by the instruction set's own header.
+/// Its bodies, by the instruction set's own headers.
 template <isa Which>
 struct set_of;
+template <isa Which>
+binned_block bin_values(bool skips_zeros, const float* values, std::size_t n, float factor,
+                        std::uint16_t* bins, bin_list before, count_tables tables) noexcept;
 
 #endif  // PTQ_NATIVE
 
@@ -3462,6 +3410,181 @@ PTQ_PRECISE_POP
 #endif  // PTQ_NATIVE_X86
 #endif  // PTQ_KERNELS_X86_AVX512_HPP
 
+// ---- ptq/kernels/x86_histogram.hpp ----
+
+/// @file x86_histogram.hpp The bins of magnitudes by AVX-512 and AVX2: they find the bins of one block while
+/// they count those of the block before, because the one work is of vectors and the other of addresses.
+#ifndef PTQ_KERNELS_X86_HISTOGRAM_HPP
+#define PTQ_KERNELS_X86_HISTOGRAM_HPP
+
+#if PTQ_NATIVE_X86
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_SET_BUILD {
+
+/// Reads ahead of itself, by half a page: the counting hides the way to the memory.
+[[gnu::always_inline]] inline void fetch_ahead(const float* values) noexcept {
+  constexpr int ahead = 2048;  // bytes
+  const char* const at = reinterpret_cast<const char*>(values) + ahead;
+  _mm_prefetch(at, _MM_HINT_T0);
+  _mm_prefetch(at + 64, _MM_HINT_T0);
+}
+
+PTQ_TARGET_PUSH("avx512f,avx512bw,avx512vl,avx512dq")
+
+template <bool SkipsZeros>
+class avx512_bins {
+ public:
+  [[gnu::always_inline]] avx512_bins(float factor, std::uint16_t* bins) noexcept
+      : factors_(_mm512_set1_ps(factor)), largest_(_mm512_setzero_si512()), bins_(bins), end_(bins) {}
+
+  [[gnu::always_inline]] void bin(const float* values) noexcept {
+    const __m512i low = bin_half(values);
+    const __m512i high = bin_half(values + bins_at_once / 2);
+    if constexpr (SkipsZeros) {
+      add_some(low);
+      add_some(high);
+    } else {
+      const __m512i mixed = _mm512_packus_epi32(low, high);  // their order does not matter
+      zeros_ += static_cast<std::size_t>(__builtin_popcount(_mm512_testn_epi16_mask(mixed, mixed)));
+      _mm512_storeu_si512(end_, mixed);
+      end_ += bins_at_once;
+    }
+  }
+
+  [[gnu::always_inline]] binned_block finish(std::size_t n) noexcept {
+    const auto size = static_cast<std::size_t>(end_ - bins_);
+    if constexpr (SkipsZeros) _mm512_storeu_si512(end_, _mm512_setzero_si512());
+    return {_mm512_reduce_max_epu32(largest_), (size + bins_at_once - 1) / bins_at_once * bins_at_once,
+            SkipsZeros ? n - size : zeros_};
+  }
+
+ private:
+  [[gnu::always_inline]] __m512i bin_half(const float* values) noexcept {
+    const __m512i x = _mm512_and_si512(_mm512_set1_epi32(0x7fffffff), _mm512_loadu_si512(values));
+    largest_ = _mm512_max_epu32(largest_, x);
+    return _mm512_cvttps_epi32(_mm512_mul_ps(_mm512_castsi512_ps(x), factors_));
+  }
+
+  [[gnu::always_inline]] void add_some(__m512i bins) noexcept {
+    const __mmask16 some = _mm512_test_epi32_mask(bins, bins);
+    const __m256i narrow = _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(some, bins));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(end_), narrow);
+    end_ += __builtin_popcount(some);
+  }
+
+  __m512 factors_;
+  __m512i largest_;
+  std::uint16_t* bins_;
+  std::uint16_t* end_;
+  std::size_t zeros_ = 0;
+};
+
+/// bins = trunc(|value| x factor) of `n` values, a multiple of `bins_at_once`, with room for as many more.
+/// Counts `before` on the way. Without meaning where a bin is beyond 2^15 - 1.
+template <bool SkipsZeros>
+binned_block bin_avx512(const float* values, std::size_t n, float factor,
+                        std::uint16_t* bins,  // NOLINT(readability-non-const-parameter): the bins go there
+                        bin_list before, count_tables tables) noexcept {
+  avx512_bins<SkipsZeros> found(factor, bins);
+  const std::size_t shared = n < before.size ? n : before.size;
+  for (std::size_t i = 0; i < shared; i += bins_at_once) {
+    fetch_ahead(values + i);
+    found.bin(values + i);
+    count_some(before.bins + i, tables);
+  }
+  for (std::size_t i = shared; i < n; i += bins_at_once) found.bin(values + i);
+  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some(before.bins + i, tables);
+  return found.finish(n);
+}
+
+PTQ_TARGET_POP
+PTQ_TARGET_PUSH("avx2")
+
+class avx2_bins {
+ public:
+  [[gnu::always_inline]] avx2_bins(float factor, std::uint16_t* bins) noexcept
+      : factors_(_mm256_set1_ps(factor)), largest_(_mm256_setzero_si256()), bins_(bins), end_(bins) {}
+
+  [[gnu::always_inline]] void bin(const float* values) noexcept {
+    bin_half(values);
+    bin_half(values + bins_at_once / 2);
+  }
+
+  [[gnu::always_inline]] binned_block finish() noexcept {
+    alignas(32) std::uint32_t lanes[8];
+    _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), largest_);
+    std::uint32_t amax = 0;
+    for (const std::uint32_t lane : lanes) amax = lane > amax ? lane : amax;
+    return {amax, static_cast<std::size_t>(end_ - bins_), 0};
+  }
+
+ private:
+  [[gnu::always_inline]] void bin_half(const float* values) noexcept {
+    const auto* const at = reinterpret_cast<const __m256i*>(values);
+    const __m256i low = bin_quarter(_mm256_loadu_si256(at));
+    const __m256i high = bin_quarter(_mm256_loadu_si256(at + 1));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(end_), _mm256_packus_epi32(low, high));
+    end_ += bins_at_once / 2;
+  }
+
+  [[gnu::always_inline]] __m256i bin_quarter(__m256i values) noexcept {
+    const __m256i x = _mm256_and_si256(_mm256_set1_epi32(0x7fffffff), values);
+    largest_ = _mm256_max_epu32(largest_, x);
+    return _mm256_cvttps_epi32(_mm256_mul_ps(_mm256_castsi256_ps(x), factors_));
+  }
+
+  __m256 factors_;
+  __m256i largest_;
+  std::uint16_t* bins_;
+  std::uint16_t* end_;
+};
+
+/// As `bin_avx512`, which skips no zeros.
+inline binned_block bin_avx2(const float* values, std::size_t n, float factor, std::uint16_t* bins,
+                             bin_list before, count_tables tables) noexcept {
+  avx2_bins found(factor, bins);
+  const std::size_t shared = n < before.size ? n : before.size;
+  for (std::size_t i = 0; i < shared; i += bins_at_once) {
+    fetch_ahead(values + i);
+    found.bin(values + i);
+    count_some(before.bins + i, tables);
+  }
+  for (std::size_t i = shared; i < n; i += bins_at_once) found.bin(values + i);
+  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some(before.bins + i, tables);
+  return found.finish();
+}
+
+PTQ_TARGET_POP
+
+template <>
+inline binned_block bin_values<isa::avx512>(bool skips_zeros, const float* values, std::size_t n,
+                                            float factor, std::uint16_t* bins, bin_list before,
+                                            count_tables tables) noexcept {
+  return skips_zeros ? bin_avx512<true>(values, n, factor, bins, before, tables)
+                     : bin_avx512<false>(values, n, factor, bins, before, tables);
+}
+template <>
+inline binned_block bin_values<isa::avx2>(bool /*skips_zeros*/, const float* values, std::size_t n,
+                                          float factor, std::uint16_t* bins, bin_list before,
+                                          count_tables tables) noexcept {
+  return bin_avx2(values, n, factor, bins, before, tables);
+}
+
+}  // namespace PTQ_SET_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_NATIVE_X86
+
+#endif  // PTQ_KERNELS_X86_HISTOGRAM_HPP
+
 // ---- ptq/kernels/neon.hpp ----
 
 /// @file neon.hpp The kernels with NEON (Advanced SIMD), which every AArch64 has: the same bits as the
@@ -4144,6 +4267,73 @@ PTQ_PRECISE_POP
 #endif  // PTQ_NATIVE_NEON
 #endif  // PTQ_KERNELS_NEON_HPP
 
+// ---- ptq/kernels/neon_histogram.hpp ----
+
+/// @file neon_histogram.hpp The bins of magnitudes by NEON: those of one block are found while those of the
+/// block before are counted, because the one work is of vectors and the other of addresses.
+#ifndef PTQ_KERNELS_NEON_HISTOGRAM_HPP
+#define PTQ_KERNELS_NEON_HISTOGRAM_HPP
+
+#if PTQ_NATIVE_NEON
+
+#include <arm_neon.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_SET_BUILD {
+
+class neon_bins {
+ public:
+  neon_bins(float factor, std::uint16_t* bins) noexcept
+      : factors_(vdupq_n_f32(factor)), largest_(vdupq_n_u32(0)), bins_(bins), end_(bins) {}
+
+  [[gnu::always_inline]] void bin(const float* values) noexcept {
+    for (std::size_t i = 0; i < bins_at_once; i += 8, end_ += 8)
+      vst1q_u16(end_, vmovn_high_u32(vmovn_u32(bin_four(values + i)), bin_four(values + i + 4)));
+  }
+
+  binned_block finish() const noexcept {
+    return {vmaxvq_u32(largest_), static_cast<std::size_t>(end_ - bins_), 0};
+  }
+
+ private:
+  [[gnu::always_inline]] uint32x4_t bin_four(const float* values) noexcept {
+    const uint32x4_t x = vandq_u32(vreinterpretq_u32_f32(vld1q_f32(values)), vdupq_n_u32(0x7fffffffu));
+    largest_ = vmaxq_u32(largest_, x);
+    return vcvtq_u32_f32(vmulq_f32(vreinterpretq_f32_u32(x), factors_));
+  }
+
+  float32x4_t factors_;
+  uint32x4_t largest_;
+  std::uint16_t* bins_;
+  std::uint16_t* end_;
+};
+
+template <>
+inline binned_block bin_values<isa::neon>(bool /*skips_zeros*/, const float* values, std::size_t n,
+                                          float factor, std::uint16_t* bins, bin_list before,
+                                          count_tables tables) noexcept {
+  neon_bins found(factor, bins);
+  const std::size_t shared = n < before.size ? n : before.size;
+  for (std::size_t i = 0; i < shared; i += bins_at_once) {
+    found.bin(values + i);
+    count_some(before.bins + i, tables);
+  }
+  for (std::size_t i = shared; i < n; i += bins_at_once) found.bin(values + i);
+  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some(before.bins + i, tables);
+  return found.finish();
+}
+
+}  // namespace PTQ_SET_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_NATIVE_NEON
+#endif  // PTQ_KERNELS_NEON_HISTOGRAM_HPP
+
 // ---- ptq/kernels/set_doors.hpp ----
 
 /// @file set_doors.hpp The bodies of `kernel_set`: what is known at run time only is chosen here, once for
@@ -4330,6 +4520,12 @@ template <isa Which>
 void kernel_set<Which>::add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
                                    double& max_abs) noexcept {
   set_of<Which>::type::add_errors(x, y, n, sums, max_abs);
+}
+
+template <isa Which>
+binned_block kernel_set<Which>::bin(bool skips_zeros, const float* values, std::size_t n, float factor,
+                                    std::uint16_t* bins, bin_list before, count_tables tables) noexcept {
+  return bin_values<Which>(skips_zeros, values, n, factor, bins, before, tables);
 }
 
 #endif  // PTQ_HAS_SET_BODIES
@@ -5350,177 +5546,6 @@ constexpr void decode(T* target, const panel& p, const float* scales, const Deco
 
 #endif  // PTQ_KERNELS_PANEL_KERNELS_HPP
 
-// ---- ptq/kernels/x86_histogram.hpp ----
-
-/// @file x86_histogram.hpp The bins of magnitudes by AVX-512 and AVX2: they find the bins of one block while
-/// they count those of the block before, because the one work is of vectors and the other of addresses.
-#ifndef PTQ_KERNELS_X86_HISTOGRAM_HPP
-#define PTQ_KERNELS_X86_HISTOGRAM_HPP
-
-#if PTQ_NATIVE_X86
-
-#include <immintrin.h>
-
-#include <cstddef>
-#include <cstdint>
-
-namespace ptq::inline v0_1 {
-namespace kernels {
-inline namespace PTQ_BUILD {
-
-/// Reads ahead of itself, by half a page: the counting hides the way to the memory.
-[[gnu::always_inline]] inline void fetch_ahead(const float* values) noexcept {
-  constexpr int ahead = 2048;  // bytes
-  const char* const at = reinterpret_cast<const char*>(values) + ahead;
-  _mm_prefetch(at, _MM_HINT_T0);
-  _mm_prefetch(at + 64, _MM_HINT_T0);
-}
-
-PTQ_TARGET_PUSH("avx512f,avx512bw,avx512vl,avx512dq")
-
-template <bool SkipsZeros>
-class avx512_bins {
- public:
-  [[gnu::always_inline]] avx512_bins(float factor, std::uint16_t* bins) noexcept
-      : factors_(_mm512_set1_ps(factor)), largest_(_mm512_setzero_si512()), bins_(bins), end_(bins) {}
-
-  [[gnu::always_inline]] void bin(const float* values) noexcept {
-    const __m512i low = bin_half(values);
-    const __m512i high = bin_half(values + bins_at_once / 2);
-    if constexpr (SkipsZeros) {
-      add_some(low);
-      add_some(high);
-    } else {
-      const __m512i mixed = _mm512_packus_epi32(low, high);  // their order does not matter
-      zeros_ += static_cast<std::size_t>(__builtin_popcount(_mm512_testn_epi16_mask(mixed, mixed)));
-      _mm512_storeu_si512(end_, mixed);
-      end_ += bins_at_once;
-    }
-  }
-
-  [[gnu::always_inline]] binned_block finish(std::size_t n) noexcept {
-    const auto size = static_cast<std::size_t>(end_ - bins_);
-    if constexpr (SkipsZeros) _mm512_storeu_si512(end_, _mm512_setzero_si512());
-    return {_mm512_reduce_max_epu32(largest_), (size + bins_at_once - 1) / bins_at_once * bins_at_once,
-            SkipsZeros ? n - size : zeros_};
-  }
-
- private:
-  [[gnu::always_inline]] __m512i bin_half(const float* values) noexcept {
-    const __m512i x = _mm512_and_si512(_mm512_set1_epi32(0x7fffffff), _mm512_loadu_si512(values));
-    largest_ = _mm512_max_epu32(largest_, x);
-    return _mm512_cvttps_epi32(_mm512_mul_ps(_mm512_castsi512_ps(x), factors_));
-  }
-
-  [[gnu::always_inline]] void add_some(__m512i bins) noexcept {
-    const __mmask16 some = _mm512_test_epi32_mask(bins, bins);
-    const __m256i narrow = _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(some, bins));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(end_), narrow);
-    end_ += __builtin_popcount(some);
-  }
-
-  __m512 factors_;
-  __m512i largest_;
-  std::uint16_t* bins_;
-  std::uint16_t* end_;
-  std::size_t zeros_ = 0;
-};
-
-/// bins = trunc(|value| x factor) of `n` values, a multiple of `bins_at_once`, with room for as many more.
-/// Counts `before` on the way. Without meaning where a bin is beyond 2^15 - 1.
-template <bool SkipsZeros, std::size_t Bins>
-binned_block bin_avx512(const float* values, std::size_t n, float factor,
-                        std::uint16_t* bins,  // NOLINT(readability-non-const-parameter): the bins go there
-                        bin_list before, count_tables<Bins>& tables) noexcept {
-  avx512_bins<SkipsZeros> found(factor, bins);
-  const std::size_t shared = n < before.size ? n : before.size;
-  for (std::size_t i = 0; i < shared; i += bins_at_once) {
-    fetch_ahead(values + i);
-    found.bin(values + i);
-    count_some<Bins>(before.bins + i, tables);
-  }
-  for (std::size_t i = shared; i < n; i += bins_at_once) found.bin(values + i);
-  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some<Bins>(before.bins + i, tables);
-  return found.finish(n);
-}
-
-PTQ_TARGET_POP
-PTQ_TARGET_PUSH("avx2")
-
-class avx2_bins {
- public:
-  [[gnu::always_inline]] avx2_bins(float factor, std::uint16_t* bins) noexcept
-      : factors_(_mm256_set1_ps(factor)), largest_(_mm256_setzero_si256()), bins_(bins), end_(bins) {}
-
-  [[gnu::always_inline]] void bin(const float* values) noexcept {
-    bin_half(values);
-    bin_half(values + bins_at_once / 2);
-  }
-
-  [[gnu::always_inline]] binned_block finish() noexcept {
-    alignas(32) std::uint32_t lanes[8];
-    _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), largest_);
-    std::uint32_t amax = 0;
-    for (const std::uint32_t lane : lanes) amax = lane > amax ? lane : amax;
-    return {amax, static_cast<std::size_t>(end_ - bins_), 0};
-  }
-
- private:
-  [[gnu::always_inline]] void bin_half(const float* values) noexcept {
-    const auto* const at = reinterpret_cast<const __m256i*>(values);
-    const __m256i low = bin_quarter(_mm256_loadu_si256(at));
-    const __m256i high = bin_quarter(_mm256_loadu_si256(at + 1));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(end_), _mm256_packus_epi32(low, high));
-    end_ += bins_at_once / 2;
-  }
-
-  [[gnu::always_inline]] __m256i bin_quarter(__m256i values) noexcept {
-    const __m256i x = _mm256_and_si256(_mm256_set1_epi32(0x7fffffff), values);
-    largest_ = _mm256_max_epu32(largest_, x);
-    return _mm256_cvttps_epi32(_mm256_mul_ps(_mm256_castsi256_ps(x), factors_));
-  }
-
-  __m256 factors_;
-  __m256i largest_;
-  std::uint16_t* bins_;
-  std::uint16_t* end_;
-};
-
-/// As `bin_avx512`, which skips no zeros.
-template <std::size_t Bins>
-binned_block bin_avx2(const float* values, std::size_t n, float factor, std::uint16_t* bins, bin_list before,
-                      count_tables<Bins>& tables) noexcept {
-  avx2_bins found(factor, bins);
-  const std::size_t shared = n < before.size ? n : before.size;
-  for (std::size_t i = 0; i < shared; i += bins_at_once) {
-    fetch_ahead(values + i);
-    found.bin(values + i);
-    count_some<Bins>(before.bins + i, tables);
-  }
-  for (std::size_t i = shared; i < n; i += bins_at_once) found.bin(values + i);
-  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some<Bins>(before.bins + i, tables);
-  return found.finish();
-}
-
-PTQ_TARGET_POP
-
-/// By a set that the machine has. `skips_zeros` leaves those out of the list, if the set can.
-template <std::size_t Bins>
-binned_block bin_block(isa set, bool skips_zeros, const float* values, std::size_t n, float factor,
-                       std::uint16_t* bins, bin_list before, count_tables<Bins>& tables) noexcept {
-  if (set != isa::avx512) return bin_avx2<Bins>(values, n, factor, bins, before, tables);
-  return skips_zeros ? bin_avx512<true, Bins>(values, n, factor, bins, before, tables)
-                     : bin_avx512<false, Bins>(values, n, factor, bins, before, tables);
-}
-
-}  // namespace PTQ_BUILD
-}  // namespace kernels
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_NATIVE_X86
-
-#endif  // PTQ_KERNELS_X86_HISTOGRAM_HPP
-
 // ---- ptq/calibration/collector.hpp ----
 
 /// @file collector.hpp Takes in a tensor in one pass over the memory, where this machine has kernels for it.
@@ -5597,8 +5622,7 @@ class collector {
       for (const std::uint16_t& bin : std::span(list_).first(listed_)) ++counts[bin];
     } else {
       bin(nullptr, 0);
-      for (std::size_t i = 0; i < Bins; ++i)
-        counts[i] += std::uint64_t{tables_[0][i]} + tables_[1][i] + tables_[2][i] + tables_[3][i];
+      for (std::size_t i = 0; i < tables_.size(); ++i) counts[i % Bins] += tables_[i];
     }
   }
 
@@ -5649,7 +5673,11 @@ class collector {
     const float factor = float_of(static_cast<std::uint32_t>(127 + std::countr_zero(Bins) - exponent_) << 23);
     const kernels::bin_list before = pending_;
     pending_ = {};
-    return kernels::bin_block<Bins>(set_, skips_zeros_, values, n, factor, place(), before, tables_);
+    kernels::binned_block found{};
+    kernels::with_set(set_, [&]<class Set>() {
+      found = Set::bin(skips_zeros_, values, n, factor, place(), before, {tables_.data(), Bins});
+    });
+    return found;
   }
 
   void grow(int wanted) noexcept {
@@ -5658,11 +5686,12 @@ class collector {
     for (std::uint16_t& bin : std::span(list_).first(listed_))
       bin = static_cast<std::uint16_t>(merged_bin<Bins>(bin, doublings));
     if (is_listed_) return;
-    for (auto& table : tables_) merge_bins<Bins>(table, doublings);
+    for (std::size_t first = 0; first < tables_.size(); first += Bins)
+      merge_bins<Bins>(std::span(tables_).subspan(first), doublings);
   }
 
-  kernels::count_tables<Bins> tables_;    // NOLINT(*-member-init): where there is no list
-  std::array<float, most_waiting> rest_;  // NOLINT(*-member-init): written before read
+  std::array<std::uint32_t, 4 * Bins> tables_;  // NOLINT(*-member-init): where there is no list
+  std::array<float, most_waiting> rest_;        // NOLINT(*-member-init): written before read
   std::array<std::uint16_t, most_listed + 2 * at_once> list_;  // NOLINT(*-member-init): written before read
   std::size_t waiting_ = 0;                                    ///< values in the rest
   std::size_t listed_ = 0;

@@ -14,10 +14,9 @@
 #include "ptq/detail/platform.hpp"
 #include "ptq/detail/strict_float.hpp"
 #include "ptq/kernels/binning.hpp"
+#include "ptq/kernels/dispatch.hpp"
 #include "ptq/kernels/isa.hpp"
-#include "ptq/kernels/neon_histogram.hpp"
 #include "ptq/kernels/panel_kernels.hpp"
-#include "ptq/kernels/x86_histogram.hpp"
 #include "ptq/tensor/element.hpp"
 #include "ptq/tensor/panels.hpp"
 #include "ptq/tensor/view.hpp"
@@ -86,8 +85,7 @@ class collector {
       for (const std::uint16_t& bin : std::span(list_).first(listed_)) ++counts[bin];
     } else {
       bin(nullptr, 0);
-      for (std::size_t i = 0; i < Bins; ++i)
-        counts[i] += std::uint64_t{tables_[0][i]} + tables_[1][i] + tables_[2][i] + tables_[3][i];
+      for (std::size_t i = 0; i < tables_.size(); ++i) counts[i % Bins] += tables_[i];
     }
   }
 
@@ -138,7 +136,11 @@ class collector {
     const float factor = float_of(static_cast<std::uint32_t>(127 + std::countr_zero(Bins) - exponent_) << 23);
     const kernels::bin_list before = pending_;
     pending_ = {};
-    return kernels::bin_block<Bins>(set_, skips_zeros_, values, n, factor, place(), before, tables_);
+    kernels::binned_block found{};
+    kernels::with_set(set_, [&]<class Set>() {
+      found = Set::bin(skips_zeros_, values, n, factor, place(), before, {tables_.data(), Bins});
+    });
+    return found;
   }
 
   void grow(int wanted) noexcept {
@@ -147,11 +149,12 @@ class collector {
     for (std::uint16_t& bin : std::span(list_).first(listed_))
       bin = static_cast<std::uint16_t>(merged_bin<Bins>(bin, doublings));
     if (is_listed_) return;
-    for (auto& table : tables_) merge_bins<Bins>(table, doublings);
+    for (std::size_t first = 0; first < tables_.size(); first += Bins)
+      merge_bins<Bins>(std::span(tables_).subspan(first), doublings);
   }
 
-  kernels::count_tables<Bins> tables_;    // NOLINT(*-member-init): where there is no list
-  std::array<float, most_waiting> rest_;  // NOLINT(*-member-init): written before read
+  std::array<std::uint32_t, 4 * Bins> tables_;  // NOLINT(*-member-init): where there is no list
+  std::array<float, most_waiting> rest_;        // NOLINT(*-member-init): written before read
   std::array<std::uint16_t, most_listed + 2 * at_once> list_;  // NOLINT(*-member-init): written before read
   std::size_t waiting_ = 0;                                    ///< values in the rest
   std::size_t listed_ = 0;

@@ -28,10 +28,10 @@ constexpr std::size_t merged_bin(std::size_t i, int doublings) noexcept {
   return doublings < bits ? i >> doublings : 0;
 }
 
-template <std::size_t Bins, class Count>
-constexpr void merge_bins(std::array<Count, Bins>& counts, int doublings) noexcept {
+template <std::size_t Bins, class Counts>
+constexpr void merge_bins(Counts&& counts, int doublings) noexcept {
   for (std::size_t i = 0; i < Bins; ++i) {
-    const Count moving = counts[i];
+    const auto moving = counts[i];
     counts[i] = 0;
     counts[merged_bin<Bins>(i, doublings)] += moving;
   }
@@ -55,7 +55,7 @@ struct histogram {
     if (wanted <= exponent) return;
     const int doublings = wanted - exponent;
     exponent = wanted;
-    detail::merge_bins(counts, doublings);
+    detail::merge_bins<Bins>(counts, doublings);
   }
 
   /// Counts the magnitudes of values, all of them below 2^exponent.

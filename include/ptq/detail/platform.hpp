@@ -35,7 +35,9 @@
 #define PTQ_NATIVE_NEON 0
 #endif
 #define PTQ_NATIVE (PTQ_NATIVE_X86 || PTQ_NATIVE_NEON)
-#if PTQ_NATIVE
+#if PTQ_NATIVE && defined(PTQ_SEPARATE_KERNELS)
+#define PTQ_BUILD_KERNELS separate
+#elif PTQ_NATIVE
 #define PTQ_BUILD_KERNELS native
 #else
 #define PTQ_BUILD_KERNELS portable

@@ -10,20 +10,22 @@
 
 #if PTQ_NATIVE
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
 namespace ptq::inline v0_1 {
 namespace kernels {
-inline namespace PTQ_BUILD {
+inline namespace PTQ_SET_BUILD {
 
 /// How many values a kernel looks at before it counts some: blocks are multiples of it.
 inline constexpr std::size_t bins_at_once = 32;
 
-/// Counts in four tables, so that equal values in a row wait less for each other's sums.
-template <std::size_t Bins>
-using count_tables = std::array<std::array<std::uint32_t, Bins>, 4>;
+/// Counts in four tables, one behind the other, so that equal values in a row wait less for each other's
+/// sums.
+struct count_tables {
+  std::uint32_t* counts;
+  std::size_t bins;  ///< of a table
+};
 
 /// Bins to count, a multiple of `bins_at_once`.
 struct bin_list {
@@ -38,18 +40,20 @@ struct binned_block {
   std::size_t zeros;   ///< how many values lie in bin 0, if the kernel knows
 };
 
-template <std::size_t Bins>
-[[gnu::always_inline]] inline void count_some(const std::uint16_t* bins,
-                                              count_tables<Bins>& tables) noexcept {
+[[gnu::always_inline]] inline void count_some(const std::uint16_t* bins, count_tables tables) noexcept {
+  std::uint32_t* const first = tables.counts;
+  std::uint32_t* const second = first + tables.bins;
+  std::uint32_t* const third = second + tables.bins;
+  std::uint32_t* const fourth = third + tables.bins;
   for (std::size_t i = 0; i < bins_at_once; i += 4) {
-    ++tables[0][bins[i]];
-    ++tables[1][bins[i + 1]];
-    ++tables[2][bins[i + 2]];
-    ++tables[3][bins[i + 3]];
+    ++first[bins[i]];
+    ++second[bins[i + 1]];
+    ++third[bins[i + 2]];
+    ++fourth[bins[i + 3]];
   }
 }
 
-}  // namespace PTQ_BUILD
+}  // namespace PTQ_SET_BUILD
 }  // namespace kernels
 }  // namespace ptq::inline v0_1
 

@@ -10,6 +10,7 @@
 
 #include "ptq/backend/recipe.hpp"
 #include "ptq/detail/platform.hpp"
+#include "ptq/kernels/binning.hpp"
 #include "ptq/kernels/isa.hpp"
 #include "ptq/numeric/element_type.hpp"
 
@@ -98,14 +99,24 @@ struct kernel_set {
   static void round_quotients(element_type type, arithmetic how, const float* values, std::size_t n,
                               const factors& by, float* quotients) noexcept;
 
+  /// bins = trunc(|value| x factor) of `n` values, a multiple of `bins_at_once`, with room for as many more.
+  /// Counts `before` on the way. Without meaning where a bin is beyond 2^15 - 1.
+  ///
+  /// @param skips_zeros leaves them out of the list, if the set can
+  static binned_block bin(bool skips_zeros, const float* values, std::size_t n, float factor,
+                          std::uint16_t* bins, bin_list before, count_tables tables) noexcept;
+
   /// Adds to sums those of (x - y)^2, x^2, y^2 and x * y, and to max_abs the largest |x - y|. All are finite.
   static void add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
                          double& max_abs) noexcept;
 };
 
-/// Its bodies, by the instruction set's own header.
+/// Its bodies, by the instruction set's own headers.
 template <isa Which>
 struct set_of;
+template <isa Which>
+binned_block bin_values(bool skips_zeros, const float* values, std::size_t n, float factor,
+                        std::uint16_t* bins, bin_list before, count_tables tables) noexcept;
 
 #endif  // PTQ_NATIVE
 

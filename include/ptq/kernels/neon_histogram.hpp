@@ -15,10 +15,11 @@
 
 #include "ptq/kernels/binning.hpp"
 #include "ptq/kernels/isa.hpp"
+#include "ptq/kernels/kernel_set.hpp"
 
 namespace ptq::inline v0_1 {
 namespace kernels {
-inline namespace PTQ_BUILD {
+inline namespace PTQ_SET_BUILD {
 
 class neon_bins {
  public:
@@ -47,23 +48,22 @@ class neon_bins {
   std::uint16_t* end_;
 };
 
-/// bins = trunc(|value| x factor) of `n` values, a multiple of `bins_at_once`. Counts `before` on the way.
-/// Without meaning where a bin is beyond 2^15 - 1. No zeros are skipped.
-template <std::size_t Bins>
-binned_block bin_block(isa /*set*/, bool /*skips_zeros*/, const float* values, std::size_t n, float factor,
-                       std::uint16_t* bins, bin_list before, count_tables<Bins>& tables) noexcept {
+template <>
+inline binned_block bin_values<isa::neon>(bool /*skips_zeros*/, const float* values, std::size_t n,
+                                          float factor, std::uint16_t* bins, bin_list before,
+                                          count_tables tables) noexcept {
   neon_bins found(factor, bins);
   const std::size_t shared = n < before.size ? n : before.size;
   for (std::size_t i = 0; i < shared; i += bins_at_once) {
     found.bin(values + i);
-    count_some<Bins>(before.bins + i, tables);
+    count_some(before.bins + i, tables);
   }
   for (std::size_t i = shared; i < n; i += bins_at_once) found.bin(values + i);
-  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some<Bins>(before.bins + i, tables);
+  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some(before.bins + i, tables);
   return found.finish();
 }
 
-}  // namespace PTQ_BUILD
+}  // namespace PTQ_SET_BUILD
 }  // namespace kernels
 }  // namespace ptq::inline v0_1
 

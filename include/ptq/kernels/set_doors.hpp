@@ -22,8 +22,10 @@
 #if PTQ_HAS_SET_BODIES && PTQ_NATIVE_X86
 #include "ptq/kernels/x86_avx2.hpp"
 #include "ptq/kernels/x86_avx512.hpp"
+#include "ptq/kernels/x86_histogram.hpp"
 #elif PTQ_HAS_SET_BODIES && PTQ_NATIVE_NEON
 #include "ptq/kernels/neon.hpp"
+#include "ptq/kernels/neon_histogram.hpp"
 #endif
 
 namespace ptq::inline v0_1 {
@@ -196,6 +198,12 @@ template <isa Which>
 void kernel_set<Which>::add_errors(const float* x, const float* y, std::size_t n, double (&sums)[4],
                                    double& max_abs) noexcept {
   set_of<Which>::type::add_errors(x, y, n, sums, max_abs);
+}
+
+template <isa Which>
+binned_block kernel_set<Which>::bin(bool skips_zeros, const float* values, std::size_t n, float factor,
+                                    std::uint16_t* bins, bin_list before, count_tables tables) noexcept {
+  return bin_values<Which>(skips_zeros, values, n, factor, bins, before, tables);
 }
 
 #endif  // PTQ_HAS_SET_BODIES

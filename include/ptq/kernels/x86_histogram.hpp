@@ -15,10 +15,11 @@
 
 #include "ptq/kernels/binning.hpp"
 #include "ptq/kernels/isa.hpp"
+#include "ptq/kernels/kernel_set.hpp"
 
 namespace ptq::inline v0_1 {
 namespace kernels {
-inline namespace PTQ_BUILD {
+inline namespace PTQ_SET_BUILD {
 
 /// Reads ahead of itself, by half a page: the counting hides the way to the memory.
 [[gnu::always_inline]] inline void fetch_ahead(const float* values) noexcept {
@@ -80,19 +81,19 @@ class avx512_bins {
 
 /// bins = trunc(|value| x factor) of `n` values, a multiple of `bins_at_once`, with room for as many more.
 /// Counts `before` on the way. Without meaning where a bin is beyond 2^15 - 1.
-template <bool SkipsZeros, std::size_t Bins>
+template <bool SkipsZeros>
 binned_block bin_avx512(const float* values, std::size_t n, float factor,
                         std::uint16_t* bins,  // NOLINT(readability-non-const-parameter): the bins go there
-                        bin_list before, count_tables<Bins>& tables) noexcept {
+                        bin_list before, count_tables tables) noexcept {
   avx512_bins<SkipsZeros> found(factor, bins);
   const std::size_t shared = n < before.size ? n : before.size;
   for (std::size_t i = 0; i < shared; i += bins_at_once) {
     fetch_ahead(values + i);
     found.bin(values + i);
-    count_some<Bins>(before.bins + i, tables);
+    count_some(before.bins + i, tables);
   }
   for (std::size_t i = shared; i < n; i += bins_at_once) found.bin(values + i);
-  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some<Bins>(before.bins + i, tables);
+  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some(before.bins + i, tables);
   return found.finish(n);
 }
 
@@ -139,33 +140,37 @@ class avx2_bins {
 };
 
 /// As `bin_avx512`, which skips no zeros.
-template <std::size_t Bins>
-binned_block bin_avx2(const float* values, std::size_t n, float factor, std::uint16_t* bins, bin_list before,
-                      count_tables<Bins>& tables) noexcept {
+inline binned_block bin_avx2(const float* values, std::size_t n, float factor, std::uint16_t* bins,
+                             bin_list before, count_tables tables) noexcept {
   avx2_bins found(factor, bins);
   const std::size_t shared = n < before.size ? n : before.size;
   for (std::size_t i = 0; i < shared; i += bins_at_once) {
     fetch_ahead(values + i);
     found.bin(values + i);
-    count_some<Bins>(before.bins + i, tables);
+    count_some(before.bins + i, tables);
   }
   for (std::size_t i = shared; i < n; i += bins_at_once) found.bin(values + i);
-  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some<Bins>(before.bins + i, tables);
+  for (std::size_t i = shared; i < before.size; i += bins_at_once) count_some(before.bins + i, tables);
   return found.finish();
 }
 
 PTQ_TARGET_POP
 
-/// By a set that the machine has. `skips_zeros` leaves those out of the list, if the set can.
-template <std::size_t Bins>
-binned_block bin_block(isa set, bool skips_zeros, const float* values, std::size_t n, float factor,
-                       std::uint16_t* bins, bin_list before, count_tables<Bins>& tables) noexcept {
-  if (set != isa::avx512) return bin_avx2<Bins>(values, n, factor, bins, before, tables);
-  return skips_zeros ? bin_avx512<true, Bins>(values, n, factor, bins, before, tables)
-                     : bin_avx512<false, Bins>(values, n, factor, bins, before, tables);
+template <>
+inline binned_block bin_values<isa::avx512>(bool skips_zeros, const float* values, std::size_t n,
+                                            float factor, std::uint16_t* bins, bin_list before,
+                                            count_tables tables) noexcept {
+  return skips_zeros ? bin_avx512<true>(values, n, factor, bins, before, tables)
+                     : bin_avx512<false>(values, n, factor, bins, before, tables);
+}
+template <>
+inline binned_block bin_values<isa::avx2>(bool /*skips_zeros*/, const float* values, std::size_t n,
+                                          float factor, std::uint16_t* bins, bin_list before,
+                                          count_tables tables) noexcept {
+  return bin_avx2(values, n, factor, bins, before, tables);
 }
 
-}  // namespace PTQ_BUILD
+}  // namespace PTQ_SET_BUILD
 }  // namespace kernels
 }  // namespace ptq::inline v0_1
 
