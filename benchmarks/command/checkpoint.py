@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""checkpoint.py PTQ [MODEL] [--layers N] [--rounds N]: `ptq quantize` of a whole checkpoint beside `cp` of the same file.
+"""checkpoint.py PTQ [MODEL]: `ptq quantize` of a whole checkpoint beside `cp` of the same file.
 
-MODEL is a .safetensors file; else one of N layers (8) of 4096 x 4096 random floats is made. Whole processes, warm cache,
-interleaved: medians of the wall times, and the most anonymous memory that was resident in a run of its own.
+MODEL is a .safetensors file; else one of N layers of 4096 x 4096 random floats is made.
+Whole processes, warm cache, interleaved: medians of the wall times, and the most anonymous memory that was resident in a
+run of its own. ptq waits until all is on the disk, which cp does not: it is compared with a cp that does, too (cp, fsync).
+In a folder in memory (--folder /dev/shm) neither waits.
+
+--sparse GB: instead, the memory alone that a checkpoint of so many GB takes, in shards of holes that take no room.
 """
 import argparse
 import json
@@ -35,6 +39,24 @@ def make_checkpoint(path, layers):
             file.write(some)
 
 
+def make_sparse(folder, gigabytes):
+    """Shards of eight layers each, of which nothing but headers is stored."""
+    size, shards, names = 4 * SIDE * SIDE, max(1, round(gigabytes * 1e9 / (8 * 4 * SIDE * SIDE))), {}
+    for shard in range(shards):
+        name = f"model-{shard + 1:05}-of-{shards:05}.safetensors"
+        layers = [f"layers.{8 * shard + i}.proj.weight" for i in range(8)]
+        header = json.dumps({layer: {"dtype": "F32", "shape": [SIDE, SIDE], "data_offsets": [i * size, (i + 1) * size]}
+                             for i, layer in enumerate(layers)}).encode()
+        header += b" " * (-len(header) % 8)
+        names.update(dict.fromkeys(layers, name))
+        with open(f"{folder}/{name}", "wb") as file:
+            file.write(struct.pack("<Q", len(header)) + header)
+            file.truncate(8 + len(header) + 8 * size)
+    index = f"{folder}/model.safetensors.index.json"
+    Path(index).write_text(json.dumps({"metadata": {}, "weight_map": names}))
+    return index
+
+
 def command_of(ptq, model, dtype, folder):
     spec = Path(folder) / f"{dtype}.yaml"
     spec.write_text("quantize:\n  backend: torchao\n  mode: weight_only_ptq\n  layers:\n"
@@ -48,9 +70,12 @@ def run(command):
         sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stderr}")
 
 
-def seconds(command):
+def seconds(command, flushed=None):
     begin = time.perf_counter()
     run(command)
+    if flushed:
+        with open(flushed, "rb") as file:
+            os.fsync(file.fileno())
     return time.perf_counter() - begin
 
 
@@ -65,7 +90,8 @@ def anonymous_megabytes(command):
             break
         most = max([most, *(int(line.split()[1]) for line in text.splitlines() if line.startswith("RssAnon"))])
         time.sleep(0.003)
-    process.wait()
+    if process.wait():
+        sys.exit(f"{' '.join(map(str, command))} failed")
     return most / 1000
 
 
@@ -75,12 +101,21 @@ def main():
     parser.add_argument("model", nargs="?")
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", help="where all is written")
+    parser.add_argument("--sparse", type=float, metavar="GB")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        if given.sparse:
+            model = make_sparse(folder, given.sparse)
+            for dtype in DTYPES:
+                command = command_of(os.path.abspath(given.ptq), model, dtype, folder)
+                print(f"{dtype:12} of {given.sparse:g} GB: {anonymous_megabytes(command):.0f} MB anonymous at the most")
+                shutil.rmtree(f"{folder}/{dtype}")
+            return
         model = given.model or f"{folder}/model.safetensors"
         if not given.model:
             make_checkpoint(model, given.layers)
-        commands = {"cp": ["cp", model, f"{folder}/copy"],
+        commands = {"cp": ["cp", model, f"{folder}/copy"], "cp, fsync": ["cp", model, f"{folder}/copy"],
                     **{dtype: command_of(os.path.abspath(given.ptq), model, dtype, folder) for dtype in DTYPES}}
         taken = {name: [] for name in commands}
         for command in commands.values():
@@ -90,14 +125,15 @@ def main():
                 for old in ("copy", *DTYPES):  # each writes a new file
                     path = Path(folder) / old
                     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-                taken[name].append(seconds(command))
+                taken[name].append(seconds(command, f"{folder}/copy" if name == "cp, fsync" else None))
         medians = {name: statistics.median(times) for name, times in taken.items()}
         print(f"{os.path.getsize(model) / 1e6:.0f} MB, {os.cpu_count()} cores, median (least to most) of {given.rounds}")
         for name, times in taken.items():
-            line = f"{name:11} {1e3 * medians[name]:7.0f} ms ({1e3 * min(times):.0f} to {1e3 * max(times):.0f})"
-            if name != "cp":
-                line += f", {medians[name] / medians['cp']:.2f} times cp, {anonymous_megabytes(commands[name]):.0f} MB anonymous at the most"
-            print(line)
+            line = f"{name:12} {1e3 * medians[name]:7.0f} ms ({1e3 * min(times):.0f} to {1e3 * max(times):.0f})"
+            if name in DTYPES:
+                line += (f", {medians[name] / medians['cp']:.2f} times cp, {medians[name] / medians['cp, fsync']:.2f} times cp, fsync"
+                         f"; {anonymous_megabytes(commands[name]):.0f} MB anonymous at the most")
+            print(line, flush=True)
 
 
 if __name__ == "__main__":
