@@ -90,28 +90,46 @@ constexpr bool are_equal(const Storage& a, const Storage& b) noexcept {
     return false;
 }
 
-/// Whether a quotient that the hardware may get a little wrong is worth a look: see `encode_guessed`.
+/// Whether quotients that the hardware may get a little wrong are worth a look: see `encode_guessed`.
 template <dtype D, arithmetic How>
-constexpr bool can_guess(const float& factor) noexcept {
-  return has_small_range<D> && std::is_integral_v<typename D::storage> && !exact_division &&
-         How == arithmetic::divide && detail::is_ordinary(detail::bits_of(factor)) &&
-         !std::is_constant_evaluated();
+constexpr bool can_guess(const float* factors, std::size_t n) noexcept {
+  if (!has_small_range<D> || !std::is_integral_v<typename D::storage> || exact_division ||
+      How != arithmetic::divide || std::is_constant_evaluated())
+    return false;
+  for (std::size_t i = 0; i < n; ++i)
+    if (!detail::is_ordinary(detail::bits_of(factors[i]))) return false;
+  return true;
 }
 
-/// The code of a quotient that flags allow the compiler to get a little wrong: that of its neighbours on both
-/// sides where they agree, as codes are in the order of values; else that of the exact quotient.
-template <dtype D>
-constexpr typename D::storage encode_guessed(const float& value, const float& scale) noexcept {
+/// The codes of quotients that flags allow the compiler to get a little wrong: those of the neighbours on
+/// both sides where they agree, as codes are in the order of values; else those of the exact quotients.
+///
+/// @param scale_at f(i): the scale of a value
+template <dtype D, class ScaleAt>
+constexpr void encode_guessed(const float* values, std::size_t n, const ScaleAt& scale_at,
+                              typename D::storage* codes) noexcept {
   constexpr std::uint32_t doubt = 64;  // in the last place: far more than any approximation is off
-  const float guess = value / scale;
-  const std::uint32_t size = detail::magnitude(detail::bits_of(guess));
-  if (detail::is_finite(detail::bits_of(value)) && size < detail::infinity_bits - doubt) {
-    const std::uint32_t sign = detail::bits_of(value) & detail::sign_bit;
-    const auto low = D::encode(detail::float_of(sign | (size < doubt ? 0u : size - doubt)));
-    const auto high = D::encode(detail::float_of(sign | (size + doubt)));
-    if (are_equal(low, high)) return low;
+  constexpr std::size_t most = 64;
+  typename D::storage highest[most] = {};
+  for (std::size_t first = 0; first < n; first += most) {
+    const std::size_t size = n - first < most ? n - first : most;
+    for (std::size_t k = 0; k < size; ++k) {
+      const std::size_t i = first + k;
+      const std::uint32_t guess = detail::bits_of(values[i] / scale_at(i));
+      const std::uint32_t magnitude = detail::magnitude(guess);
+      const std::uint32_t sign = detail::bits_of(values[i]) & detail::sign_bit;
+      const bool is_number = magnitude < detail::infinity_bits - doubt;
+      const std::uint32_t low = is_number && magnitude > doubt ? magnitude - doubt : 0u;
+      const std::uint32_t high = is_number ? magnitude + doubt : detail::infinity_bits - 1;
+      codes[i] = D::encode(detail::float_of(sign | low));
+      highest[k] = D::encode(detail::float_of(sign | high));
+    }
+    for (std::size_t k = 0; k < size; ++k) {
+      const std::size_t i = first + k;
+      if (!are_equal(codes[i], highest[k]))
+        codes[i] = D::encode(apply_strictly<arithmetic::divide>(values[i], scale_at(i)));
+    }
   }
-  return D::encode(apply_strictly<arithmetic::divide>(value, scale));
 }
 
 /// value * scale, rounded once.
@@ -131,8 +149,8 @@ struct portable {
       for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(values[i]);
     } else if (can_apply_directly<D, How>(factor)) {
       for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_directly<How>(values[i], factor));
-    } else if (can_guess<D, How>(factor)) {
-      for (std::size_t i = 0; i < n; ++i) codes[i] = encode_guessed<D>(values[i], factor);
+    } else if (can_guess<D, How>(&factor, 1)) {
+      encode_guessed<D>(values, n, [&](std::size_t) -> const float& { return factor; }, codes);
     } else {
       for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_strictly<How>(values[i], factor));
     }
@@ -141,14 +159,14 @@ struct portable {
   template <dtype D, arithmetic How>
   static constexpr void encode_each(const float* values, std::size_t n, const float* factors,
                                     typename D::storage* codes) noexcept {
-    for (std::size_t i = 0; i < n; ++i) {
-      if (can_guess<D, How>(factors[i]))
-        codes[i] = encode_guessed<D>(values[i], factors[i]);
-      else
-        codes[i] =
-            D::encode(can_apply_directly<D, How>(factors[i]) ? apply_directly<How>(values[i], factors[i])
-                                                             : apply_strictly<How>(values[i], factors[i]));
+    if (can_guess<D, How>(factors, n)) {
+      encode_guessed<D>(values, n, [&](std::size_t i) -> const float& { return factors[i]; }, codes);
+      return;
     }
+    for (std::size_t i = 0; i < n; ++i)
+      codes[i] =
+          D::encode(can_apply_directly<D, How>(factors[i]) ? apply_directly<How>(values[i], factors[i])
+                                                           : apply_strictly<How>(values[i], factors[i]));
   }
 
   /// Quotients rounded to T, for recipes that ask for it; factors `step` apart (0: one for all).
