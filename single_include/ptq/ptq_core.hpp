@@ -3837,7 +3837,7 @@ struct fp8_encoder {
   uint32x4_t limit;
   uint32x4_t first_normal;
   float32x4_t up;
-  int32x4_t drop;  // to the left
+  int32x4_t drop;  // as places to the left
   uint8x16_t nan;
 
   [[gnu::always_inline]] explicit fp8_encoder(const fp8_rounding& by) noexcept

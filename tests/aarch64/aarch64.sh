@@ -12,8 +12,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 tests=$(dirname "$here")
 export tests
 export common="-std=c++20 -I $tests/../include -I $tests -DPTQ_GOLDEN_DIR=\"$tests/golden\""
-# Headers of other libraries come last: there are some of this machine among them.
-export doctest="-idirafter /usr/include -DDOCTEST_CONFIG_NO_EXCEPTIONS_BUT_WITH_ALL_ASSERTS"
 rm -rf "$folder"
 mkdir -p "$folder"
 cd "$folder"
@@ -24,35 +22,47 @@ here() {
   ./here >here.expected
 }
 
-# checksum FLAG...: what AArch64 prints; of a plain build also with subnormals flushed to zero (-ffast-math does that by itself)
-# and with the portable kernels.
+# checksum FLAG...: what AArch64 prints; also with subnormals flushed to zero (-ffast-math does that by itself), and with the
+# portable kernels.
 checksum() {
   local name="checksum $*" mode
   "$foreign" $common -static "$@" "$tests/same_bits/checksum.cpp" -o "$name"
   "$run" "./$name" >"$name.out"
-  [[ $* != -O2 ]] || for mode in flush portable; do "$run" "./$name" $mode >"$name $mode.out"; done
+  for mode in flush portable; do "$run" "./$name" $mode >"$name $mode.out"; done
 }
 
-# kernels FLAG...: tests the NEON kernels; those of histograms, which flags do not touch, once.
+# object FILE: compiles a part of the tests of the NEON kernels, without those. Headers of other libraries come last: there are
+# some of this machine among them.
+object() {
+  "$foreign" $common -O1 -DPTQ_SEPARATE_KERNELS -DDOCTEST_CONFIG_NO_EXCEPTIONS_BUT_WITH_ALL_ASSERTS -c "$tests/$1" \
+    -idirafter /usr/include
+}
+
+# kernels FLAG...: tests NEON kernels that are compiled with these flags.
 kernels() {
-  local name="kernels $*" sources=("$tests"/kernels/{isa,kernel_sets,set_doors}_test.cpp)
-  [[ $* != -O2 ]] || sources+=("$tests/calibration/collector_test.cpp")
-  "$foreign" $common $doctest -static "$@" "${sources[@]}" main.o -o "$name"
-  "$run" "./$name" >"$name.txt" || { cat "$name.txt" && exit 255; }
-  grep -q "has no neon" "$name.txt" && { echo "$name: there are no NEON kernels" && exit 255; }
+  local name="kernels $*"
+  "$foreign" $common -DPTQ_SEPARATE_KERNELS -static "$@" "$tests/support/kernels.cpp" ./*.o -o "$name"
+  "$run" "./$name" >"$name.txt" || { cat "$name.txt" && return 1; }
+  if grep "has no neon" "$name.txt"; then return 1; fi
   echo "$name: $(tail -n 2 "$name.txt" | head -n 1)"
 }
-export -f here checksum kernels
+export -f here checksum object
 
-"$foreign" $common $doctest -c "$tests/support/main.cpp" -o main.o
 xargs -P "$(nproc)" -I{} bash -euo pipefail -c '{}' <<END
-kernels -O3 -ffast-math
 checksum -O3 -ffast-math
-kernels -O2
-here "$compiler" -O1
-checksum -O3 -ffast-math -DPTQ_PORTABLE
+checksum -O2 -DPTQ_PORTABLE
+here "$compiler" -O0
 checksum -O2
+object kernels/kernel_sets_test.cpp
+object kernels/set_doors_test.cpp
+object kernels/isa_test.cpp
+object calibration/collector_test.cpp
+object support/main.cpp
 END
+
+kernels -O0
+kernels -O2
+kernels -O3 -ffast-math
 
 failed=0
 cat here.expected
