@@ -33,7 +33,7 @@ class exhaustive_search {
   /// The last candidate that is within 1e-12 nats of the least divergence of those before it.
   std::size_t find_kept(std::size_t first) {
     const uint128 slack = ptq::detail::multiply_wide(edges_.back().below, 406);
-    uint128 least{~std::uint64_t{0}, 0};
+    uint128 least{std::uint64_t{1} << 62, 0};
     std::size_t best = counts_.size();
     for (std::size_t kept = first; kept <= counts_.size(); ++kept) {
       if (count_of(kept - 1) == 0) continue;

@@ -153,7 +153,7 @@ class entropy_search {
   std::span<const std::uint64_t> counts_;
   level_cuts<MaxLevels> cuts_;
   std::array<edge, MaxBins + 1> edges_{};
-  uint128 least_{~std::uint64_t{0}, 0};  ///< of the divergences so far
+  uint128 least_{std::uint64_t{1} << 62, 0};  ///< of the divergences so far; sums with the first do not wrap
 };
 
 }  // namespace detail

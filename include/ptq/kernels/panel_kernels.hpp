@@ -31,6 +31,12 @@ constexpr bool has_short_rows(const panel& p) noexcept {
          is_for_a_set(p.step);
 }
 
+/// The same where the columns have scales of their own: factors then come again row by row.
+constexpr bool has_few_columns(const panel& p) noexcept {
+  return p.by == scaling::per_column && p.rows > 1 && p.columns < short_row && p.is_run() &&
+         is_for_a_set(p.step);
+}
+
 /// Factors of short rows as one factor an element. Sets write up to a row more.
 struct repeated_factors {
   float each[block_size + short_row];
@@ -72,6 +78,16 @@ constexpr void amax(const float* source, const panel& p, float* found) noexcept 
   if (has_short_rows(p) &&
       with_active_set([&]<class Set>() { Set::amax_rows(source + p.begin, p.rows, p.columns, found); }))
     return;
+  if (has_few_columns(p)) {
+    float seen[block_size] = {};
+    const std::size_t at_once = block_size / p.columns * p.columns;
+    const std::size_t all = p.rows * p.columns;
+    for (std::size_t i = 0; i < all; i += at_once)
+      amax_each(source + p.begin + i, all - i < at_once ? all - i : at_once, static_cast<float*>(seen));
+    for (std::size_t i = 0; i < at_once; i += p.columns)
+      amax_each(static_cast<const float*>(seen) + i, p.columns, found);
+    return;
+  }
   for (std::size_t r = 0; r < p.rows; ++r) {
     if (p.by == scaling::per_column) {
       amax_each(source + p.row(r), p.columns, found);
@@ -114,6 +130,27 @@ void encode_short_rows(const T* source, const panel& p, const float* scales, typ
   }
 }
 
+/// Writes the codes of rows of few columns: many at once. False, and nothing is done, where a factor is not
+/// ordinary.
+template <dtype D, arithmetic How, element T>
+bool encode_few_columns(const T* source, const panel& p, const float* scales, typename D::storage* codes,
+                        bool streams) noexcept {
+  float each_scale[block_size];
+  float each_inverse[block_size];
+  if (!invert<How>(scales, p.columns, static_cast<float*>(each_inverse))) return false;
+  const std::size_t at_once = block_size / p.columns * p.columns;
+  const std::size_t all = p.rows * p.columns;
+  for (std::size_t i = 0; i < at_once; ++i) {
+    each_scale[i] = scales[i % p.columns];
+    each_inverse[i] = each_inverse[i % p.columns];
+  }
+  const factors by{each_scale, each_inverse, true};
+  for (std::size_t i = 0; i < all; i += at_once)
+    encode_run<D, How>(source + p.begin + i, all - i < at_once ? all - i : at_once, by, true,
+                       codes + p.code + i, streams);
+  return true;
+}
+
 /// Writes the codes of a panel of elements that lie side by side in each row: floats, or halves.
 ///
 /// @param scales  to encode by, one for each scale of the tensor
@@ -125,6 +162,8 @@ constexpr void encode(const T* source, const panel& p, const float* scales, type
   scales += p.scale;
   if constexpr (has_codes<D>)
     if (has_short_rows(p)) return encode_short_rows<D, How>(source, p, scales, codes, streams);
+  if constexpr (has_codes<D>)
+    if (has_few_columns(p) && encode_few_columns<D, How>(source, p, scales, codes, streams)) return;
   const bool per_row = p.by == scaling::per_row;
   const bool per_column = p.by == scaling::per_column;
   float inverses[block_size];

@@ -28,7 +28,9 @@ class weight_parts {
     if (dense_strides(shape, weight.strides) != row_major(shape)) return;
     rows_ = shape[0];
     row_size_ = shape.size() / rows_;
-    step_ = std::clamp(codes_per_part / row_size_, std::size_t{1}, rows_);
+    // What is found of each part is kept until all that share a scale are done: there are not to be many.
+    const std::size_t fewest = shares_scale_ ? shape.size() / most_that_share : 0;
+    step_ = std::clamp((std::max)(codes_per_part, fewest) / row_size_, std::size_t{1}, rows_);
   }
 
   /// So many codes are better not held in memory.
@@ -54,6 +56,7 @@ class weight_parts {
  private:
   /// In the second cache of a core with their source.
   static constexpr std::size_t codes_per_part = std::size_t{1} << 16;
+  static constexpr std::size_t most_that_share = 64;
 
   std::size_t rows_in(std::size_t part) const noexcept { return (std::min)(step_, rows_ - part * step_); }
 

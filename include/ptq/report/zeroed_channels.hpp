@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ptq/backend/recipe.hpp"
+#include "ptq/detail/platform.hpp"
 #include "ptq/detail/strict_float.hpp"
 #include "ptq/kernels/panel_kernels.hpp"
 #include "ptq/model/any_floats.hpp"
@@ -46,6 +47,8 @@ struct channel_evidence {
 };
 
 }  // namespace detail
+
+inline namespace PTQ_BUILD {
 
 /// What was seen of the output channels of a layer, or of some of its rows. Scales underflow where weights
 /// are small: in float16 those of fp8_e5m2 below 0.0017. A scale of the whole tensor can be too coarse for
@@ -127,6 +130,7 @@ inline std::string zeroed_channels_text(const quantized_layer& q) {
   return zeroed_channels_text(q, find_zeroed_channels(q));
 }
 
+}  // namespace PTQ_BUILD
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_REPORT_ZEROED_CHANNELS_HPP

@@ -42,7 +42,8 @@ class tensor_copies {
   /// run(n, f), and between the parts as many pieces as there are for n of all parts. An executor, in effect.
   template <class Run, class F>
   void run_beside(std::size_t n, const Run& run, F&& f) {
-    const std::size_t count = (std::min)(pieces_, n >= parts_ ? pieces_ : (pieces_ / parts_ + 1) * n);
+    const std::size_t share = n >= parts_ ? pieces_ : (pieces_ / parts_ + 1) * n;
+    const std::size_t count = (std::min)({pieces_, share, most_at_once});
     parts_ -= (std::min)(n, parts_);
     const std::vector<piece> now = take(count);
     std::vector<part_outcome> outcomes(now.size());
@@ -61,10 +62,9 @@ class tensor_copies {
   /// @return cannot_write, of any piece
   template <class Run>
   result<void> finish(const Run& run) {
-    constexpr std::size_t at_once = 1024;
     while (pieces_ > 0 && copied_) {
       parts_ = 0;
-      const std::vector<piece> now = take((std::min)(pieces_, at_once));
+      const std::vector<piece> now = take((std::min)(pieces_, most_at_once));
       copied_ =
           run_parts(now.size(), run, [&](std::size_t i) { return writer_->fill(now[i].place, now[i].data); });
       release(now);
@@ -81,6 +81,8 @@ class tensor_copies {
 
   /// Nobody waits long for one.
   static constexpr std::size_t piece_size = std::size_t{1} << 17;
+  /// So much of the source stays in memory until it is released, and so long nobody is asked to stop.
+  static constexpr std::size_t most_at_once = 1024;
 
   tensor_copies(safetensors_writer& writer, const checkpoint& source) : writer_(&writer), source_(&source) {}
 

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file write_artifact.hpp Quantizes a checkpoint into a safetensors artifact, with one layer in memory at
-/// a time.
+/// @file write_artifact.hpp Quantizes a checkpoint into a safetensors artifact, with one part of a layer in
+/// memory for each thread.
 #ifndef PTQ_FORMATS_SAFETENSORS_WRITE_ARTIFACT_HPP
 #define PTQ_FORMATS_SAFETENSORS_WRITE_ARTIFACT_HPP
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <iterator>
 #include <optional>
 #include <span>
@@ -34,11 +32,9 @@
 #include "ptq/model/kernel_row.hpp"
 #include "ptq/model/layer.hpp"
 #include "ptq/model/plan.hpp"
-#include "ptq/model/weight_parts.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/quantize/scales.hpp"
 #include "ptq/result.hpp"
-#include "ptq/tensor/any_view.hpp"
 #include "ptq/version.hpp"
 
 namespace ptq::inline v0_1 {
