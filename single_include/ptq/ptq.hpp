@@ -5499,6 +5499,12 @@ constexpr bool has_short_rows(const panel& p) noexcept {
          is_for_a_set(p.step);
 }
 
+/// The same where the columns have scales of their own: factors then come again row by row.
+constexpr bool has_few_columns(const panel& p) noexcept {
+  return p.by == scaling::per_column && p.rows > 1 && p.columns < short_row && p.is_run() &&
+         is_for_a_set(p.step);
+}
+
 /// Factors of short rows as one factor an element. Sets write up to a row more.
 struct repeated_factors {
   float each[block_size + short_row];
@@ -5540,6 +5546,16 @@ constexpr void amax(const float* source, const panel& p, float* found) noexcept 
   if (has_short_rows(p) &&
       with_active_set([&]<class Set>() { Set::amax_rows(source + p.begin, p.rows, p.columns, found); }))
     return;
+  if (has_few_columns(p)) {
+    float seen[block_size] = {};
+    const std::size_t at_once = block_size / p.columns * p.columns;
+    const std::size_t all = p.rows * p.columns;
+    for (std::size_t i = 0; i < all; i += at_once)
+      amax_each(source + p.begin + i, all - i < at_once ? all - i : at_once, static_cast<float*>(seen));
+    for (std::size_t i = 0; i < at_once; i += p.columns)
+      amax_each(static_cast<const float*>(seen) + i, p.columns, found);
+    return;
+  }
   for (std::size_t r = 0; r < p.rows; ++r) {
     if (p.by == scaling::per_column) {
       amax_each(source + p.row(r), p.columns, found);
@@ -5582,6 +5598,27 @@ void encode_short_rows(const T* source, const panel& p, const float* scales, typ
   }
 }
 
+/// Writes the codes of rows of few columns: many at once. False, and nothing is done, where a factor is not
+/// ordinary.
+template <dtype D, arithmetic How, element T>
+bool encode_few_columns(const T* source, const panel& p, const float* scales, typename D::storage* codes,
+                        bool streams) noexcept {
+  float each_scale[block_size];
+  float each_inverse[block_size];
+  if (!invert<How>(scales, p.columns, static_cast<float*>(each_inverse))) return false;
+  const std::size_t at_once = block_size / p.columns * p.columns;
+  const std::size_t all = p.rows * p.columns;
+  for (std::size_t i = 0; i < at_once; ++i) {
+    each_scale[i] = scales[i % p.columns];
+    each_inverse[i] = each_inverse[i % p.columns];
+  }
+  const factors by{each_scale, each_inverse, true};
+  for (std::size_t i = 0; i < all; i += at_once)
+    encode_run<D, How>(source + p.begin + i, all - i < at_once ? all - i : at_once, by, true,
+                       codes + p.code + i, streams);
+  return true;
+}
+
 /// Writes the codes of a panel of elements that lie side by side in each row: floats, or halves.
 ///
 /// @param scales  to encode by, one for each scale of the tensor
@@ -5593,6 +5630,8 @@ constexpr void encode(const T* source, const panel& p, const float* scales, type
   scales += p.scale;
   if constexpr (has_codes<D>)
     if (has_short_rows(p)) return encode_short_rows<D, How>(source, p, scales, codes, streams);
+  if constexpr (has_codes<D>)
+    if (has_few_columns(p) && encode_few_columns<D, How>(source, p, scales, codes, streams)) return;
   const bool per_row = p.by == scaling::per_row;
   const bool per_column = p.by == scaling::per_column;
   float inverses[block_size];
@@ -6457,12 +6496,10 @@ class entropy_search {
   /// The number of bins that the best candidate keeps, at least `first`. Candidates whose divergences differ
   /// by no more than 1e-12 are tied, and of those the largest wins.
   constexpr std::size_t find_kept(std::size_t first) noexcept {
-    constexpr std::size_t stride = 128;  // a few candidates of all sizes make the others' sums short
-    for (std::size_t kept = candidate(first); kept <= counts_.size(); kept = candidate(kept + stride))
-      is_least(kept);
     std::size_t best = counts_.size();
-    for (std::size_t kept = candidate(first); kept <= counts_.size(); kept = candidate(kept + 1))
-      if (is_least(kept)) best = kept;
+    for (const std::size_t stride : {128u, 1u})  // a few candidates of all sizes make the others' sums short
+      for (std::size_t kept = candidate(first); kept <= counts_.size(); kept = candidate(kept + stride))
+        if (is_least(kept)) best = kept;
     return best;
   }
 
@@ -6552,7 +6589,7 @@ class entropy_search {
   std::span<const std::uint64_t> counts_;
   level_cuts<MaxLevels> cuts_;
   std::array<edge, MaxBins + 1> edges_{};
-  uint128 least_{~std::uint64_t{0}, 0};  ///< of the divergences so far
+  uint128 least_{std::uint64_t{1} << 62, 0};  ///< of the divergences so far; sums with the first do not wrap
 };
 
 }  // namespace detail

@@ -58,12 +58,10 @@ class entropy_search {
   /// The number of bins that the best candidate keeps, at least `first`. Candidates whose divergences differ
   /// by no more than 1e-12 are tied, and of those the largest wins.
   constexpr std::size_t find_kept(std::size_t first) noexcept {
-    constexpr std::size_t stride = 128;  // a few candidates of all sizes make the others' sums short
-    for (std::size_t kept = candidate(first); kept <= counts_.size(); kept = candidate(kept + stride))
-      is_least(kept);
     std::size_t best = counts_.size();
-    for (std::size_t kept = candidate(first); kept <= counts_.size(); kept = candidate(kept + 1))
-      if (is_least(kept)) best = kept;
+    for (const std::size_t stride : {128u, 1u})  // a few candidates of all sizes make the others' sums short
+      for (std::size_t kept = candidate(first); kept <= counts_.size(); kept = candidate(kept + stride))
+        if (is_least(kept)) best = kept;
     return best;
   }
 
