@@ -4,7 +4,8 @@
 
 Single-threaded, in memory that is there before (where the other program can write into it), interleaved: each round runs
 everybody; medians of the rounds, and whether the codes (or values) are the same. LIBRARY is what CMake's target
-ptq_peer makes. NumPy and ml_dtypes are needed; ONNX Runtime, PyTorch and TorchAO take part where they are installed.
+ptq_peer makes. NumPy and ml_dtypes are needed; ONNX Runtime, PyTorch and TorchAO take part where they are installed, and
+XNNPACK and Eigen where their libraries lie beside LIBRARY. Who does not is named.
 --check: small arrays, one round, and every code must be as it should.
 """
 import argparse
@@ -14,12 +15,19 @@ import statistics
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import ml_dtypes
 import numpy
 
 SIZES = {"L2": 512, "DRAM": 4096}  # square matrices: 1 MiB and 64 MiB of floats
-PEERS = ("NumPy, ml_dtypes", "ONNX Runtime", "PyTorch", "TorchAO")
+WHERE = {  # who takes part, and what has them
+    "NumPy, ml_dtypes": "PyPI's numpy and ml-dtypes", "ONNX Runtime": "PyPI's onnx and onnxruntime", "PyTorch": "PyPI's torch",
+    "TorchAO": "PyPI's torchao", "XNNPACK": "Debian 12's libxnnpack-dev and libpthreadpool-dev, and a new configuring",
+    "Eigen": "Debian's libeigen3-dev, and a new configuring"}
+GOALS = {**{(f"float32 → {fp8}", "NumPy, ml_dtypes"): 40 for fp8 in ("fp8_e4m3fn", "fp8_e5m2")},
+         **{(f"{fp8} → float32", "NumPy, ml_dtypes"): 13 for fp8 in ("fp8_e4m3fn", "fp8_e5m2")},
+         **{(f"weight → {dtype} per row, scales too", peer): 10 for dtype in ("int8", "fp8_e4m3fn") for peer in ("PyTorch", "TorchAO")}}
 CODES = {"int8": numpy.int8, "fp8_e4m3fn": ml_dtypes.float8_e4m3fn, "fp8_e5m2": ml_dtypes.float8_e5m2}
 LONG_ENOUGH = 5e-4  # seconds, to be timed
 LARGEST = {"int8": 127, "fp8_e4m3fn": 448, "fp8_e5m2": 57344}
@@ -42,23 +50,31 @@ if torch:
 warnings.simplefilter("ignore")  # what is to be removed some day is timed while it is there
 
 
-class Ptq:
-    """The library by its C functions."""
+class Library:
+    """C functions whose names begin like their library's."""
 
     def __init__(self, path):
-        self.library = ctypes.CDLL(path)
+        self.library, self.prefix = ctypes.CDLL(path), Path(path).stem.removeprefix("lib")
+
+    def function(self, name, *arguments):
+        """A function and its arguments, which are made for C once, not in each call."""
+        kinds = {str: lambda word: ctypes.c_char_p(word.encode()), numpy.ndarray: lambda array: ctypes.c_void_p(array.ctypes.data),
+                 int: ctypes.c_size_t, numpy.float32: ctypes.c_float, ctypes.c_void_p: lambda address: address}
+        return getattr(self.library, f"{self.prefix}_{name}"), [kinds[type(one)](one) for one in arguments]
 
     def call(self, name, *arguments):
-        """What calls a function with these arguments; they are made for C once, not in each call."""
-        kinds = {str: lambda word: ctypes.c_char_p(word.encode()), numpy.ndarray: lambda array: ctypes.c_void_p(array.ctypes.data),
-                 int: ctypes.c_size_t}
-        function, given = getattr(self.library, f"ptq_peer_{name}"), [kinds[type(one)](one) for one in arguments]
+        """What calls it."""
+        function, given = self.function(name, *arguments)
 
         def call():
             if function(*given) != 0:
-                sys.exit(f"ptq_peer_{name} refused")
+                raise RuntimeError(f"{self.prefix}_{name} refused")
         call.arguments = arguments  # C holds addresses alone
         return call
+
+
+class Ptq(Library):
+    """The library by its C functions."""
 
     def quantize(self, dtype, backend, values, codes, scales):
         """By the scales of the rows."""
@@ -70,6 +86,26 @@ class Ptq:
 
     def dequantize(self, dtype, codes, scale, values):
         return self.call("dequantize", dtype, codes, scale, *values.shape, values)
+
+
+class Xnnpack(Library):
+    """Its operators are made once."""
+
+    def made(self, name, source, scale, target):
+        function, given = self.function(name, source, source.size, scale, target)
+        function.restype = ctypes.c_void_p
+        operator = ctypes.c_void_p(function(*given))
+        if not operator:
+            raise RuntimeError(f"{self.prefix}_{name} refused")
+        call = self.call("run", operator)
+        call.arrays = source, target
+        return call
+
+
+def beside(path, kind, name):
+    """A library that was built with ptq's, or None."""
+    found = Path(path).with_name(f"lib{name}.so")
+    return kind(str(found)) if found.is_file() else None
 
 
 def onnx_call(operator, values, scale, target, code_type):
@@ -129,17 +165,17 @@ class Work:
         return float(numpy.mean(ours == theirs))
 
     def run(self, rounds):
-        """Medians. Each starts with what it needs in the caches, not with what its neighbour left there."""
+        """Seconds of each round. Each starts with what it needs in the caches, not with what its neighbour left there."""
         times = {name: [] for name in self.calls}
         repeats = {name: max(1, round(LONG_ENOUGH / max(seconds(call), 1e-6))) for name, call in self.calls.items()}
         for _ in range(rounds):
             for name, call in self.calls.items():
                 call()
                 times[name].append(seconds(call, repeats[name]))
-        return {name: statistics.median(taken) for name, taken in times.items()}
+        return times
 
 
-def encode_work(ptq, dtype, values, size):
+def encode_work(ptq, eigen, dtype, values, size):
     """Codes by a scale that is given: divide, round, saturate."""
     scale = numpy.float32(0.3 / LARGEST[dtype])
     scales = numpy.array([scale])
@@ -173,10 +209,25 @@ def encode_work(ptq, dtype, values, size):
         work.add("ONNX Runtime", lambda codes: onnx_call("QuantizeLinear", values, scale, codes, CODES[dtype]))
     if torch:
         work.add("PyTorch", by_torch)
+    if eigen and dtype == "int8":
+        work.add("Eigen", lambda codes: eigen.call("quantize", values, values.size, scale, codes))
     return work
 
 
-def decode_work(ptq, dtype, values, size):
+def reciprocal_work(ptq, xnnpack, eigen, values, size):
+    """int8 codes by the reciprocal of a scale that is given."""
+    scale = numpy.float32(0.3 / LARGEST["int8"])
+    scales = numpy.array([scale])
+    work = Work("float32 → int8, by reciprocal", size, values.size, numpy.zeros(values.shape, numpy.int8))
+    work.add("ptq", lambda codes: ptq.quantize_by("int8", "torchao", values, codes, scales))
+    if xnnpack:
+        work.add("XNNPACK", lambda codes: xnnpack.made("quantize", values, scale, codes))
+    if eigen:
+        work.add("Eigen", lambda codes: eigen.call("quantize_by_reciprocal", values, values.size, scale, codes))
+    return work
+
+
+def decode_work(ptq, xnnpack, eigen, dtype, values, size):
     scale = numpy.float32(0.3 / LARGEST[dtype])
     scales = numpy.array([scale])
     codes = numpy.zeros(values.shape, CODES[dtype])
@@ -199,6 +250,10 @@ def decode_work(ptq, dtype, values, size):
         work.add("ONNX Runtime", lambda target: onnx_call("DequantizeLinear", codes, scale, target, CODES[dtype]))
     if torch:
         work.add("PyTorch", by_torch)
+    if xnnpack and dtype == "int8":
+        work.add("XNNPACK", lambda target: xnnpack.made("dequantize", codes, scale, target))
+    if eigen and dtype == "int8":
+        work.add("Eigen", lambda target: eigen.call("dequantize", codes, codes.size, scale, target))
     return work
 
 
@@ -230,16 +285,29 @@ def weight_work(ptq, dtype, values, size):
     return work
 
 
-def works(ptq, sizes):
+def works(ptq, xnnpack, eigen, sizes):
     generator = numpy.random.default_rng(1)
     for size, side in sizes.items():
         values = (0.05 * generator.standard_normal((side, side))).astype(numpy.float32)
+        if xnnpack or eigen:
+            yield reciprocal_work(ptq, xnnpack, eigen, values, size)
         for dtype in CODES:
-            yield encode_work(ptq, dtype, values, size)
-            yield decode_work(ptq, dtype, values, size)
+            yield encode_work(ptq, eigen, dtype, values, size)
+            yield decode_work(ptq, xnnpack, eigen, dtype, values, size)
         if torch:
             for dtype in ("int8", "fp8_e4m3fn"):
                 yield weight_work(ptq, dtype, values, size)
+
+
+def cell(work, taken, name):
+    """How many times ptq is faster, with half the distance of the quartiles where it is wide, and the goal."""
+    if name not in taken:
+        return ""
+    ratios = sorted(theirs / ours for theirs, ours in zip(taken[name], taken["ptq"]))
+    middle, quarter = statistics.median(ratios), len(ratios) // 4
+    wide = (ratios[-1 - quarter] - ratios[quarter]) / 2 / middle
+    goal = GOALS.get((work.title, name))
+    return (f"{middle:.2g}" if middle < 9.95 else f"{middle:.0f}") + (f" ± {100 * wide:.0f} %" if wide >= 0.05 else "") + (f" (goal {goal})" if goal else "")
 
 
 def main():
@@ -248,16 +316,21 @@ def main():
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
+    ptq, xnnpack, eigen = Ptq(given.library), beside(given.library, Xnnpack, "xnnpack_peer"), beside(given.library, Library, "eigen_peer")
     there = [f"{module.__name__} {module.__version__}" for module in (numpy, ml_dtypes, onnxruntime, torch) if module]
     if torchao:
         there.append(f"torchao {importlib.import_module('torchao').__version__}")
-    print(f"{', '.join(there)}; one thread each\n\n| ptq is faster by | in | ptq, Gelem/s | {' | '.join(PEERS)} |")
-    print(f"| --- | --- | --- |{' --- |' * len(PEERS)}")
+    takes_part = dict(zip(WHERE, (numpy, onnx and onnxruntime, torch, torchao, xnnpack, eigen)))
+    for name in (name for name, part in takes_part.items() if not part):
+        print(f"{name} takes no part: it is {WHERE[name]}", file=sys.stderr)
+    peers = [name for name, part in takes_part.items() if part]
+    print(f"{', '.join(there)}; one thread each\n\n| ptq is faster by | in | ptq, Gelem/s | {' | '.join(peers)} |")
+    print(f"| --- | --- | --- |{' --- |' * len(peers)}")
     wrong = []
-    for work in works(Ptq(given.library), {"L1": 64} if given.check else SIZES):
+    for work in works(ptq, xnnpack, eigen, {"L1": 64} if given.check else SIZES):
         taken = work.run(1 if given.check else given.rounds)
-        cells = [f"{taken[name] / taken['ptq']:.2g}" if name in taken else "" for name in PEERS]
-        print(f"| {work.title} | {work.size} | {work.count / taken['ptq'] / 1e9:.3g} | {' | '.join(cells)} |", flush=True)
+        speed = work.count / statistics.median(taken["ptq"]) / 1e9
+        print(f"| {work.title} | {work.size} | {speed:.3g} | {' | '.join(cell(work, taken, name) for name in peers)} |", flush=True)
         wrong += [f"{work.title}, {work.size}: {100 * work.same(name):.4g} % of {name}'s codes are ptq's"
                   for name in taken if work.same(name) < 1]
     print("\n" + ("\n".join(wrong) or "All codes and values are the same."))
