@@ -33,8 +33,10 @@ namespace ptq::inline v0_1 {
 /// Weights by name, without a graph. A model of `open_model`.
 class checkpoint_model {
  public:
-  /// @param path absolute
-  checkpoint_model(std::string path, checkpoint file) : path_(std::move(path)), file_(std::move(file)) {
+  /// @param path  absolute
+  /// @param notes how the file was read
+  checkpoint_model(std::string path, checkpoint file, std::vector<std::string> notes = {})
+      : path_(std::move(path)), file_(std::move(file)), notes_(std::move(notes)) {
     name_classes({});
   }
 
@@ -42,11 +44,11 @@ class checkpoint_model {
   const checkpoint& file() const noexcept { return file_; }
   std::span<const mapped_file> files() const noexcept { return file_.files(); }
   std::span<const layer> layers() const noexcept { return layers_; }
-  static std::span<const std::string> notes() noexcept { return {}; }
+  std::span<const std::string> notes() const noexcept { return notes_; }
 
   std::uint64_t bytes() const noexcept {
     std::uint64_t bytes = 0;
-    for (const stored_tensor& tensor : file_.tensors()) bytes += tensor.data.size();
+    for (const stored_tensor& tensor : file_.tensors()) bytes += tensor.bytes();
     return bytes;
   }
 
@@ -72,6 +74,7 @@ class checkpoint_model {
  private:
   std::string path_;
   checkpoint file_;
+  std::vector<std::string> notes_;
   std::vector<layer> layers_;
 };
 
@@ -137,6 +140,7 @@ result<model_contents> contents_of(checkpoint_model&& model) {
   const auto file = std::make_shared<const checkpoint_model>(std::move(model));
   model_contents found;
   found.metadata = file->file().metadata();
+  found.notes.assign(file->notes().begin(), file->notes().end());
   artifact made;
   if (is_artifact(file->file())) {
     auto read = read_artifact<Policies>(file->file());
@@ -149,7 +153,7 @@ result<model_contents> contents_of(checkpoint_model&& model) {
       found.layers.push_back({one.name, one.class_name, one.inferred, one.origin, one.weight.shape, {}, {}});
   }
   for (const stored_tensor& tensor : file->file().tensors())
-    found.stored.push_back({tensor.name, tensor.type_name, tensor.shape, tensor.data.size()});
+    found.stored.push_back({tensor.name, tensor.type_name, tensor.shape, tensor.bytes()});
   found.tensors = detail::list_tensors(file->file(), made);
   found.files = file->files();
   found.owner = file;

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,19 +17,28 @@
 
 namespace ptq::inline v0_1 {
 
-/// Non-owning, row-major, little-endian. `shape` may be longer than `max_rank`: such a tensor is opaque.
+/// Non-owning, little-endian. `shape` may be longer than `max_rank`: such a tensor is opaque, and row-major.
 struct stored_tensor {
   std::string name;
   element_type type = element_type::unknown;
   const char* type_name = "";  ///< as the format calls it
   std::vector<std::size_t> shape;
-  std::span<const std::byte> data;
+  std::span<const std::byte> data;  ///< from its first element to its last
+  /// In elements, where it is not row-major or has gaps.
+  std::optional<tensor_strides> strides{};
+
+  /// Of its elements alone, as a row-major file has them.
+  std::size_t bytes() const noexcept {
+    return strides ? tensor_shape(std::span(shape)).size() * size_of(type) : data.size();
+  }
 
   /// For matching and quantizing. It has neither type, shape nor data where the rank is above `max_rank`.
   /// Files need not align their data: read it by `visit` (any_view.hpp), which takes care of that.
   any_view view() const noexcept {
     if (shape.size() > max_rank) return {};
-    return {data.data(), type, tensor_shape(std::span(shape)), type_name};
+    any_view seen(data.data(), type, tensor_shape(std::span(shape)), type_name);
+    if (strides) seen.strides = *strides;
+    return seen;
   }
 };
 

@@ -21,7 +21,7 @@
 #include "ptq/data/array.hpp"
 #include "ptq/data/data_file.hpp"
 #include "ptq/formats/numpy/npy.hpp"
-#include "ptq/formats/numpy/zip.hpp"
+#include "ptq/formats/zip.hpp"
 #include "ptq/result.hpp"
 
 namespace ptq::inline v0_1 {

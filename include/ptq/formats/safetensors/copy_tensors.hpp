@@ -12,9 +12,11 @@
 
 #include "ptq/error.hpp"
 #include "ptq/formats/checkpoint/checkpoint.hpp"
+#include "ptq/formats/checkpoint/row_major.hpp"
 #include "ptq/formats/checkpoint/stored_tensor.hpp"
 #include "ptq/formats/safetensors/run_parts.hpp"
 #include "ptq/formats/safetensors/writer.hpp"
+#include "ptq/numeric/element_type.hpp"
 #include "ptq/result.hpp"
 
 namespace ptq::inline v0_1 {
@@ -29,10 +31,10 @@ class tensor_copies {
                                       std::span<const stored_tensor* const> tensors, std::size_t parts) {
     tensor_copies made(writer, source);
     for (const stored_tensor* const tensor : tensors) {
-      const auto place = writer.claim(tensor->name, tensor->data.size());
+      const auto place = writer.claim(tensor->name, tensor->bytes());
       if (!place) return place.error();
-      made.left_.push_back({tensor->data, *place});
-      made.pieces_ += (tensor->data.size() + piece_size - 1) / piece_size;
+      made.left_.push_back({tensor, 0, tensor->bytes(), *place});
+      made.pieces_ += (tensor->bytes() + piece_size - 1) / piece_size;
     }
     std::reverse(made.left_.begin(), made.left_.end());
     made.parts_ = parts;
@@ -51,7 +53,7 @@ class tensor_copies {
     run(all, [&](std::size_t i) noexcept {
       const std::size_t before = i * now.size() / all;
       if (before == (i + 1) * now.size() / all) return f(i - before);
-      outcomes[before] = outcome_of([&] { return writer_->fill(now[before].place, now[before].data); });
+      outcomes[before] = outcome_of([&] { return copy(now[before]); });
     });
     release(now);
     if (copied_) copied_ = first_error(outcomes);
@@ -65,8 +67,7 @@ class tensor_copies {
     while (pieces_ > 0 && copied_) {
       parts_ = 0;
       const std::vector<piece> now = take((std::min)(pieces_, most_at_once));
-      copied_ =
-          run_parts(now.size(), run, [&](std::size_t i) { return writer_->fill(now[i].place, now[i].data); });
+      copied_ = run_parts(now.size(), run, [&](std::size_t i) { return copy(now[i]); });
       release(now);
       writer_->begin_flush();
     }
@@ -74,12 +75,20 @@ class tensor_copies {
   }
 
  private:
+  /// Some bytes of a tensor as a row-major file has it.
   struct piece {
-    std::span<const std::byte> data;
+    const stored_tensor* tensor;
+    std::size_t first;
+    std::size_t size;
     std::uint64_t place;  // in the file
+
+    /// The bytes that it is copied from, and maybe others.
+    std::span<const std::byte> source() const noexcept {
+      return tensor->strides ? tensor->data : tensor->data.subspan(first, size);
+    }
   };
 
-  /// Nobody waits long for one.
+  /// Nobody waits long for one. Elements are whole in it.
   static constexpr std::size_t piece_size = std::size_t{1} << 17;
   /// So much of the source stays in memory until it is released, and so long nobody is asked to stop.
   static constexpr std::size_t most_at_once = 1024;
@@ -91,22 +100,30 @@ class tensor_copies {
     pieces_ -= count;
     while (taken.size() < count) {
       piece& next = left_.back();
-      const std::size_t size = (std::min)(piece_size, next.data.size());
-      if (size > 0) taken.push_back({next.data.first(size), next.place});
-      next = {next.data.subspan(size), next.place + size};
-      if (next.data.empty()) left_.pop_back();
+      const std::size_t size = (std::min)(piece_size, next.size);
+      if (size > 0) taken.push_back({next.tensor, next.first, size, next.place});
+      next = {next.tensor, next.first + size, next.size - size, next.place + size};
+      if (next.size == 0) left_.pop_back();
     }
     return taken;
+  }
+
+  result<void> copy(const piece& one) const {
+    if (!one.tensor->strides) return writer_->fill(one.place, one.source());
+    std::vector<std::byte> gathered(one.size);
+    copy_row_major(one.tensor->view(), one.first / size_of(one.tensor->type), gathered);
+    return writer_->fill(one.place, gathered);
   }
 
   /// Neighbours go together.
   void release(std::span<const piece> done) const noexcept {
     std::span<const std::byte> part;
     for (const piece& next : done) {
-      if (part.data() + part.size() != next.data.data())
-        source_->release(std::exchange(part, next.data));
+      const std::span<const std::byte> data = next.source();
+      if (part.data() + part.size() != data.data())
+        source_->release(std::exchange(part, data));
       else
-        part = {part.data(), part.size() + next.data.size()};
+        part = {part.data(), part.size() + data.size()};
     }
     source_->release(part);
   }

@@ -171,7 +171,7 @@ inline result<std::vector<tensor_declaration>> declare_artifact(const checkpoint
 inline std::uint64_t tensor_bytes(const std::vector<const stored_tensor*>& copied,
                                   const std::vector<stored_layer>& layers) {
   std::uint64_t bytes = 0;
-  for (const stored_tensor* const tensor : copied) bytes += tensor->data.size();
+  for (const stored_tensor* const tensor : copied) bytes += tensor->bytes();
   for (const stored_layer& layer : layers)
     if (layer.codes != nullptr)
       bytes += layer.codes->stored_size(layer.shape.size()) +

@@ -3,8 +3,8 @@
 ///
 /// Source: PKWARE's APPNOTE 6.3, sections 4.3 to 4.5, ZIP64 included. Sizes come from the central directory,
 /// so entries with data descriptors need no special case. Entries may neither overlap nor leave the file.
-#ifndef PTQ_FORMATS_NUMPY_ZIP_HPP
-#define PTQ_FORMATS_NUMPY_ZIP_HPP
+#ifndef PTQ_FORMATS_ZIP_HPP
+#define PTQ_FORMATS_ZIP_HPP
 
 #include <algorithm>
 #include <cstddef>
@@ -145,6 +145,12 @@ inline std::optional<std::span<const std::byte>> zip_packed_bytes(const zip_byte
   return file.part(data, record.packed_size);
 }
 
+/// The name where an entry lies, which readers that go through an archive from its front take for true. Its
+/// packed bytes were found before.
+inline std::string_view zip_local_name(const zip_bytes& file, const zip_record& record) {
+  return file.text(record.local + 30, file.number(record.local + 26, 2));
+}
+
 /// An entry, or why it cannot be read.
 inline result<zip_entry> zip_entry_of(const zip_bytes& file, const zip_record& record,
                                       std::string_view where) {
@@ -166,15 +172,18 @@ inline result<zip_entry> zip_entry_of(const zip_bytes& file, const zip_record& r
                    static_cast<std::size_t>(record.size), *packed};
 }
 
-/// Entries that share bytes are how small archives unpack to huge ones.
-inline bool zip_entries_overlap(const std::vector<zip_entry>& entries) {
-  std::vector<std::span<const std::byte>> parts;
+/// An entry that another shares bytes with, which is how small archives unpack to huge ones; null
+/// if there is none.
+inline const zip_entry* find_zip_overlap(const std::vector<zip_entry>& entries) {
+  std::vector<const zip_entry*> parts;
   for (const zip_entry& entry : entries)
-    if (!entry.packed.empty()) parts.push_back(entry.packed);
-  std::sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.data() < b.data(); });
-  return std::adjacent_find(parts.begin(), parts.end(), [](const auto& a, const auto& b) {
-           return a.data() + a.size() > b.data();
-         }) != parts.end();
+    if (!entry.packed.empty()) parts.push_back(&entry);
+  std::sort(parts.begin(), parts.end(),
+            [](const auto* a, const auto* b) { return a->packed.data() < b->packed.data(); });
+  const auto found = std::adjacent_find(parts.begin(), parts.end(), [](const auto* a, const auto* b) {
+    return a->packed.data() + a->packed.size() > b->packed.data();
+  });
+  return found == parts.end() ? nullptr : *found;
 }
 
 }  // namespace detail
@@ -195,6 +204,7 @@ inline result<std::vector<zip_entry>> read_zip(std::span<const std::byte> archiv
   const error damaged(errc::wrong_format, where, "the directory of the ZIP archive is damaged.");
   if (!file.holds(directory->offset, directory->size)) return damaged;
   std::vector<zip_entry> entries;
+  std::optional<error> misnamed;
   std::uint64_t at = directory->offset;
   for (std::uint64_t i = 0; i < directory->entries; ++i) {
     const auto record = detail::zip_record::read(file, at);
@@ -203,13 +213,19 @@ inline result<std::vector<zip_entry>> read_zip(std::span<const std::byte> archiv
     if (record->name.ends_with('/')) continue;
     auto entry = detail::zip_entry_of(file, *record, where);
     if (!entry) return entry.error();
+    const std::string_view name = detail::zip_local_name(file, *record);
+    if (!misnamed && name != record->name)
+      misnamed = error(errc::wrong_format, std::string(where) + ": entry \"" + entry->name + "\"",
+                       "where it lies, it is called \"" + std::string(name) + "\". Get the file again.");
     entries.push_back(*std::move(entry));
   }
-  if (detail::zip_entries_overlap(entries))
-    return error(errc::wrong_format, where, "entries of the ZIP archive overlap.");
+  if (const zip_entry* const overlapped = detail::find_zip_overlap(entries))
+    return error(errc::wrong_format, where,
+                 "entries of the ZIP archive overlap: another begins within \"" + overlapped->name + "\".");
+  if (misnamed) return *misnamed;
   return entries;
 }
 
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_FORMATS_NUMPY_ZIP_HPP
+#endif  // PTQ_FORMATS_ZIP_HPP
