@@ -228,6 +228,49 @@ void check_lengths() {
   }
 }
 
+/// Long runs at every place in a cache line: sets first go to where one begins.
+template <ptq::dtype D, arithmetic How>
+void check_beginnings() {
+  constexpr std::size_t n = 1100;
+  constexpr std::size_t room = n + 64;
+  constexpr float scale = 0.0371F;
+  const std::vector<float> values = make_values(scale, n);
+  const std::vector<float> scales(n, scale);
+  const std::vector<float> inverses(n, kernels::factor_of<arithmetic::multiply_by_reciprocal>(scale));
+  std::vector<typename D::storage> all;
+  for (std::size_t i = 0; i < n; ++i) all.push_back(static_cast<typename D::storage>(i * 7));
+  const auto expected = portably([&] { return encoded<D, How>(values, scale, false, false); });
+  const auto expected_values = portably([&] {
+    std::vector<float> found(n);
+    kernels::decode_run<D>(all.data(), n, scale, found.data(), false);
+    return found;
+  });
+  alignas(64) std::array<float, room> source{};
+  alignas(64) std::array<float, room> target{};
+  alignas(64) std::array<typename D::storage, room> codes{};
+  for (std::size_t first = 0; first < 32; ++first) {
+    CAPTURE(first);
+    const bool each = first % 2 == 0;
+    const bool streams = first >= 16;
+    const std::size_t at = first % 16;
+    std::copy(values.begin(), values.end(), source.data() + at);
+    codes.fill(0x5a);
+    kernels::encode_run<D, How>(static_cast<const float*>(source.data()) + at, n,
+                                {scales.data(), inverses.data(), each}, true, codes.data() + first, streams);
+    CHECK(std::equal(codes.data() + first, codes.data() + first + n, expected.data()));
+    CHECK(std::all_of(codes.data(), codes.data() + first, [](auto c) { return c == 0x5a; }));
+    CHECK(std::all_of(codes.data() + first + n, codes.data() + room, [](auto c) { return c == 0x5a; }));
+    target.fill(0.5F);
+    if (each)
+      kernels::decode_each<D>(all.data(), n, scales.data(), target.data() + at, streams, true);
+    else
+      kernels::decode_run<D>(all.data(), n, scale, target.data() + at, streams);
+    CHECK(std::memcmp(target.data() + at, expected_values.data(), n * sizeof(float)) == 0);
+    CHECK(std::all_of(target.data(), target.data() + at, [](float x) { return x == 0.5F; }));
+    CHECK(std::all_of(target.data() + at + n, target.data() + room, [](float x) { return x == 0.5F; }));
+  }
+}
+
 /// Elements at any address.
 template <class T>
 void check_widening() {
@@ -247,8 +290,23 @@ void check_widening() {
 
 template <class T>
 void check_amax() {
-  std::vector<float> values = make_values(1.0F, 400);
+  std::vector<float> values = make_values(1.0F, 1400);
   std::vector<T> elements = as_elements<T>(values);
+  for (std::size_t first = 0; first < 32; ++first) {  // 0 to 13 are special, and others are sometimes
+    const auto run = [&] {
+      return std::vector<float>{float_of(kernels::amax_run<T>(elements.data() + first, 1100, 5))};
+    };
+    CHECK(test::differences(run(), portably(run)) == 0);
+    std::vector<T> zeros(1200, elements[0]);
+    for (const std::size_t last : {first, first + 1100}) {
+      zeros[last] = elements[5];
+      const auto in_zeros = [&] {
+        return std::vector<float>{float_of(kernels::amax_run<T>(zeros.data() + first, 1100, 0))};
+      };
+      CHECK(test::differences(in_zeros(), portably(in_zeros)) == 0);
+      zeros[last] = elements[0];
+    }
+  }
   for (std::size_t n = 0; n <= 300; ++n) {
     const std::size_t first = n % 3 == 0 ? 14 : n % 40;  // without and with NaN and infinity
     const T* const from = elements.data() + first;
@@ -262,7 +320,7 @@ void check_amax() {
     CHECK(test::differences(each(), portably(each)) == 0);
   }
   for (std::size_t columns = 1; columns < 80; ++columns) {
-    for (const std::size_t rows : {1u, 2u, 5u}) {
+    for (const std::size_t rows : {1u, 2u, 5u, 17u}) {
       ptq::panel p;
       p.rows = rows;
       p.columns = columns;
@@ -367,6 +425,8 @@ TEST_CASE_TEMPLATE("codes of runs of every length", D, ptq::int8, ptq::fp8_e4m3f
   for_each_set([] {
     check_lengths<D, arithmetic::multiply_by_reciprocal>();
     check_lengths<D, arithmetic::divide>();
+    check_beginnings<D, arithmetic::multiply_by_reciprocal>();
+    check_beginnings<D, arithmetic::divide>();
   });
 }
 

@@ -38,9 +38,11 @@ namespace avx512 {
 
 inline constexpr int to_nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 inline constexpr std::size_t lanes = 16;
-inline constexpr std::size_t block = 64;       // codes of one store
-inline constexpr std::size_t ahead = 2048;     // bytes
-inline constexpr int nan_classes = 0x81;       // of vfpclassps: quiet, signalling
+inline constexpr std::size_t block = 64;    // codes of one store
+inline constexpr std::size_t ahead = 2048;  // bytes
+inline constexpr std::size_t long_run =
+    1024;                                 // elements from which on it pays to begin at a line of the cache
+inline constexpr int nan_classes = 0x81;  // of vfpclassps: quiet, signalling
 inline constexpr int smaller_magnitude = 0x2;  // of vrangeps: with the sign of the first; a NaN loses
 inline constexpr int larger_magnitude = 0x3;
 
@@ -65,6 +67,11 @@ inline constexpr int larger_magnitude = 0x3;
 }
 [[gnu::always_inline]] inline __m512i magnitudes(__m512 x) noexcept {
   return _mm512_and_si512(_mm512_castps_si512(x), all(~detail::sign_bit));
+}
+/// How many elements lie before the first at a line of the cache; 0 where elements lie across lines.
+[[gnu::always_inline]] inline std::size_t before_line(const void* at, std::size_t size) noexcept {
+  const std::size_t bytes = (0 - std::bit_cast<std::uintptr_t>(at)) % 64;
+  return bytes % size == 0 ? bytes / size : 0;
 }
 [[gnu::always_inline]] inline void prefetch(const void* at) noexcept {
   _mm_prefetch(static_cast<const char*>(at) + ahead, _MM_HINT_T0);
@@ -297,12 +304,11 @@ inline void encode(const unsigned char* values, std::size_t n, const Factors& by
                    unsigned char* codes, bool streams) noexcept {
   using from = source<Type>;
   constexpr std::size_t size = lanes * from::size;
-  std::size_t i = 0;
-  if (streams) {
-    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(codes)) % block;
-    i = head < n ? head : n;
-    if (i != 0) encode_some<Type, How>(values, i, by, 0, encoder, codes);
-  }
+  const std::size_t head = streams         ? before_line(codes, 1)
+                           : n >= long_run ? before_line(values, from::size)
+                                           : 0;
+  std::size_t i = head < n ? head : n;
+  if (i != 0) encode_some<Type, How>(values, i, by, 0, encoder, codes);
   const unsigned char* x = values + i * from::size;
   for (; i + block <= n; i += block, x += 4 * size) {
     for (std::size_t line = 0; line < 4 * size; line += 64) prefetch(x + line);
@@ -320,6 +326,7 @@ struct decoded {
   __m512 high;
 };
 
+/// `decode` is for numbers; `decode_any` is for NaN, too, of which all codes are one.
 template <dtype D>
 struct decoder;
 
@@ -329,26 +336,45 @@ struct decoder<int8> {
   [[gnu::always_inline]] static __m512 widened(__m128i codes) noexcept {
     return _mm512_cvt_roundepi32_ps(_mm512_cvtepi8_epi32(codes), to_nearest);
   }
-  [[gnu::always_inline]] static decoded decode(__m256i codes) noexcept {
+  [[gnu::always_inline]] static bool has_nan(const unsigned char* /*codes*/) noexcept { return false; }
+  /// Two loads: to cut one in two takes longer.
+  [[gnu::always_inline]] static decoded decode(const unsigned char* codes) noexcept {
+    return {widened(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes))),
+            widened(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + lanes)))};
+  }
+  [[gnu::always_inline]] static decoded decode_any(__m256i codes) noexcept {
     return {widened(_mm256_castsi256_si128(codes)), widened(_mm256_extracti128_si256(codes, 1))};
   }
 };
 
-/// Through binary16, which has the mantissa bits of all and the exponents of some. All codes of NaN are one.
+/// Through binary16, which has the mantissa bits of all and the exponents of some.
+[[gnu::always_inline]] inline decoded decode_halves(__m512i halves) noexcept {
+  return {source<element_type::float16>::widened(_mm512_castsi512_si256(halves)),
+          source<element_type::float16>::widened(_mm512_extracti64x4_epi64(halves, 1))};
+}
 [[gnu::always_inline]] inline decoded decode_halves(__m512i halves, __mmask32 nan) noexcept {
-  const __m512i numbers = _mm512_mask_mov_epi16(halves, nan, _mm512_set1_epi16(0x7e00));
-  return {source<element_type::float16>::widened(_mm512_castsi512_si256(numbers)),
-          source<element_type::float16>::widened(_mm512_extracti64x4_epi64(numbers, 1))};
+  return decode_halves(_mm512_mask_mov_epi16(halves, nan, _mm512_set1_epi16(0x7e00)));
 }
 
 template <>
 struct decoder<fp8_e4m3fn> {
   static constexpr float power = 256;
-  [[gnu::always_inline]] static decoded decode(__m256i codes) noexcept {
+  [[gnu::always_inline]] static __m512i halves(__m256i codes) noexcept {
     const __m512i shifted = _mm512_slli_epi16(_mm512_cvtepi8_epi16(codes), 7);
-    const __m512i halves = _mm512_and_si512(shifted, _mm512_set1_epi16(static_cast<short>(0xbfff)));
-    const __m512i negative = _mm512_or_si512(shifted, all(0xc000c000u));
-    return decode_halves(halves,
+    return _mm512_and_si512(shifted, _mm512_set1_epi16(static_cast<short>(0xbfff)));
+  }
+  /// Of 64 codes.
+  [[gnu::always_inline]] static bool has_nan(const unsigned char* codes) noexcept {
+    const __m512i negative = _mm512_or_si512(_mm512_loadu_si512(codes), all(0x80808080u));
+    return _mm512_cmpeq_epi8_mask(negative, all(0xffffffffu)) != 0;
+  }
+  [[gnu::always_inline]] static decoded decode(const unsigned char* codes) noexcept {
+    return decode_halves(halves(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes))));
+  }
+  [[gnu::always_inline]] static decoded decode_any(__m256i codes) noexcept {
+    const __m512i found = halves(codes);
+    const __m512i negative = _mm512_or_si512(found, all(0xc000c000u));
+    return decode_halves(found,
                          _mm512_cmpeq_epi16_mask(negative, _mm512_set1_epi16(static_cast<short>(0xff80))));
   }
 };
@@ -356,10 +382,20 @@ struct decoder<fp8_e4m3fn> {
 template <>
 struct decoder<fp8_e5m2> {
   static constexpr float power = 1;
-  [[gnu::always_inline]] static decoded decode(__m256i codes) noexcept {
-    const __m512i halves = _mm512_slli_epi16(_mm512_cvtepu8_epi16(codes), 8);
-    const __m512i size = _mm512_and_si512(halves, all(0x7fff7fffu));
-    return decode_halves(halves, _mm512_cmpgt_epi16_mask(size, _mm512_set1_epi16(0x7c00)));
+  [[gnu::always_inline]] static __m512i halves(__m256i codes) noexcept {
+    return _mm512_slli_epi16(_mm512_cvtepu8_epi16(codes), 8);
+  }
+  [[gnu::always_inline]] static bool has_nan(const unsigned char* codes) noexcept {
+    const __m512i size = _mm512_and_si512(_mm512_loadu_si512(codes), all(0x7f7f7f7fu));
+    return _mm512_cmpgt_epi8_mask(size, all(0x7c7c7c7cu)) != 0;
+  }
+  [[gnu::always_inline]] static decoded decode(const unsigned char* codes) noexcept {
+    return decode_halves(halves(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes))));
+  }
+  [[gnu::always_inline]] static decoded decode_any(__m256i codes) noexcept {
+    const __m512i found = halves(codes);
+    const __m512i size = _mm512_and_si512(found, all(0x7fff7fffu));
+    return decode_halves(found, _mm512_cmpgt_epi16_mask(size, _mm512_set1_epi16(0x7c00)));
   }
 };
 
@@ -396,30 +432,42 @@ template <dtype D, class Scales>
   const auto mask = static_cast<__mmask32>(first_of_block(n));
   const __mmask16 m0 = lanes_of(mask, 0);
   const __mmask16 m1 = lanes_of(mask, 1);
-  const decoded found = decoder<D>::decode(_mm256_maskz_loadu_epi8(mask, codes));
+  const decoded found = decoder<D>::decode_any(_mm256_maskz_loadu_epi8(mask, codes));
   _mm512_mask_storeu_ps(values, m0, _mm512_mul_round_ps(found.low, scales.at(at, m0), to_nearest));
   _mm512_mask_storeu_ps(values + lanes, m1,
                         _mm512_mul_round_ps(found.high, scales.at(at + lanes, m1), to_nearest));
 }
 
+[[gnu::always_inline]] inline void store_scaled(bool streams, float* to, __m512 values,
+                                                __m512 scales) noexcept {
+  store(streams, to, _mm512_castps_si512(_mm512_mul_round_ps(values, scales, to_nearest)));
+}
+
 template <dtype D, class Scales>
 inline void decode(const unsigned char* codes, std::size_t n, const Scales& scales, float* values,
                    bool streams) noexcept {
-  constexpr std::size_t step = 2 * lanes;
+  constexpr std::size_t half = 2 * lanes;
   std::size_t i = 0;
-  if (streams) {
-    const std::size_t head = (0 - std::bit_cast<std::uintptr_t>(values)) / sizeof(float) % lanes;
+  if (streams || n >= long_run) {
+    const std::size_t head = before_line(values, sizeof(float));
     i = head < n ? head : n;
     if (i != 0) decode_some<D>(codes, i, scales, 0, values);
   }
-  for (; i + step <= n; i += step) {
+  for (; i + block <= n; i += block) {
     prefetch(codes + i);
-    const decoded found = decoder<D>::decode(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes + i)));
-    store(streams, values + i, _mm512_castps_si512(_mm512_mul_round_ps(found.low, scales.at(i), to_nearest)));
-    store(streams, values + i + lanes,
-          _mm512_castps_si512(_mm512_mul_round_ps(found.high, scales.at(i + lanes), to_nearest)));
+    if (decoder<D>::has_nan(codes + i)) [[unlikely]] {
+      decode_some<D>(codes + i, half, scales, i, values + i);
+      decode_some<D>(codes + i + half, half, scales, i + half, values + i + half);
+      continue;
+    }
+    const decoded first = decoder<D>::decode(codes + i);
+    const decoded second = decoder<D>::decode(codes + i + half);
+    store_scaled(streams, values + i, first.low, scales.at(i));
+    store_scaled(streams, values + i + lanes, first.high, scales.at(i + lanes));
+    store_scaled(streams, values + i + half, second.low, scales.at(i + half));
+    store_scaled(streams, values + i + half + lanes, second.high, scales.at(i + half + lanes));
   }
-  if (i < n) decode_some<D>(codes + i, n - i, scales, i, values + i);
+  for (; i < n; i += half) decode_some<D>(codes + i, n - i, scales, i, values + i);
 }
 
 /// The largest of the magnitudes of 32 half numbers a vector: as numbers they have the order of integers.
@@ -445,11 +493,12 @@ inline void decode(const unsigned char* codes, std::size_t n, const Scales& scal
 }
 
 [[gnu::always_inline]] inline std::uint32_t amax_of_floats(const float* x, std::size_t n) noexcept {
-  __m512i a = _mm512_setzero_si512();
-  __m512i b = a;
-  __m512i c = a;
-  __m512i d = a;
-  std::size_t i = 0;
+  std::size_t i = n >= long_run ? before_line(x, sizeof(float)) : 0;
+  __m512i a = magnitudes(_mm512_maskz_loadu_ps(first_lanes(i), x));
+  __m512i b = _mm512_setzero_si512();
+  __m512i c = b;
+  __m512i d = b;
+  x += i;
   for (; i + block <= n; i += block, x += block) {
     for (std::size_t line = 0; line < block; line += lanes) prefetch(x + line);
     a = _mm512_max_epu32(a, magnitudes(_mm512_loadu_ps(x)));
@@ -462,20 +511,28 @@ inline void decode(const unsigned char* codes, std::size_t n, const Scales& scal
   return _mm512_reduce_max_epu32(_mm512_max_epu32(_mm512_max_epu32(a, b), _mm512_max_epu32(c, d)));
 }
 
-/// The magnitudes of a row of 1 or more values, the larger of those that share a lane.
-[[gnu::always_inline]] inline __m512i row_amax(const float* x, std::size_t columns) noexcept {
-  __m512i seen = magnitudes(_mm512_maskz_loadu_ps(first_lanes(columns), x));
-  for (std::size_t i = lanes; i < columns; i += lanes)
-    seen = _mm512_max_epu32(seen, magnitudes(_mm512_maskz_loadu_ps(first_lanes(columns - i), x + i)));
+/// The magnitudes of a row, the larger of those that share a lane.
+///
+/// @param rest lanes of the last of its vectors
+template <std::size_t Vectors>
+[[gnu::always_inline]] inline __m512i row_amax(const float* x, __mmask16 rest) noexcept {
+  __m512i seen = magnitudes(_mm512_maskz_loadu_ps(rest, x + (Vectors - 1) * lanes));
+  prefetch(x);
+  for (std::size_t i = 0; i + 1 < Vectors; ++i) {
+    prefetch(x + (i + 1) * lanes);
+    seen = _mm512_max_epu32(seen, magnitudes(_mm512_loadu_ps(x + i * lanes)));
+  }
   return seen;
 }
 
 /// Four rows, one in each place of four.
-[[gnu::always_inline]] inline __m512i four_rows_amax(const float* x, std::size_t columns) noexcept {
-  const __m512i a = row_amax(x, columns);
-  const __m512i b = row_amax(x + columns, columns);
-  const __m512i c = row_amax(x + 2 * columns, columns);
-  const __m512i d = row_amax(x + 3 * columns, columns);
+template <std::size_t Vectors>
+[[gnu::always_inline]] inline __m512i four_rows_amax(const float* x, std::size_t columns,
+                                                     __mmask16 rest) noexcept {
+  const __m512i a = row_amax<Vectors>(x, rest);
+  const __m512i b = row_amax<Vectors>(x + columns, rest);
+  const __m512i c = row_amax<Vectors>(x + 2 * columns, rest);
+  const __m512i d = row_amax<Vectors>(x + 3 * columns, rest);
   const __m512i ab = _mm512_max_epu32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
   const __m512i cd = _mm512_max_epu32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
   return _mm512_max_epu32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
@@ -486,19 +543,21 @@ inline void decode(const unsigned char* codes, std::size_t n, const Scales& scal
   return _mm512_max_epu32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
 }
 
+/// Rows of 1 to 16 values a vector, 1 to 4 vectors.
+template <std::size_t Vectors>
 inline void amax_of_rows(const float* x, std::size_t rows, std::size_t columns, float* amax) noexcept {
+  const __mmask16 rest = first_lanes(columns - (Vectors - 1) * lanes);
   std::size_t r = 0;
   for (; r + lanes <= rows; r += lanes, x += lanes * columns) {
-    for (std::size_t line = 0; line < lanes * columns; line += lanes) prefetch(x + line);
-    const __m512i a = four_rows_amax(x, columns);
-    const __m512i b = four_rows_amax(x + 4 * columns, columns);
-    const __m512i c = four_rows_amax(x + 8 * columns, columns);
-    const __m512i d = four_rows_amax(x + 12 * columns, columns);
+    const __m512i a = four_rows_amax<Vectors>(x, columns, rest);
+    const __m512i b = four_rows_amax<Vectors>(x + 4 * columns, columns, rest);
+    const __m512i c = four_rows_amax<Vectors>(x + 8 * columns, columns, rest);
+    const __m512i d = four_rows_amax<Vectors>(x + 12 * columns, columns, rest);
     const __m512i found = larger_quarters(larger_quarters(a, b), larger_quarters(c, d));
     _mm512_storeu_si512(amax + r, _mm512_max_epu32(found, _mm512_loadu_si512(amax + r)));
   }
   for (; r < rows; ++r, x += columns) {
-    const std::uint32_t found = _mm512_reduce_max_epu32(row_amax(x, columns));
+    const std::uint32_t found = _mm512_reduce_max_epu32(row_amax<Vectors>(x, rest));
     if (found > detail::bits_of(amax[r])) amax[r] = detail::float_of(found);
   }
 }
@@ -566,7 +625,10 @@ struct x86_avx512 {
   }
 
   static void amax_rows(const float* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
-    avx512::amax_of_rows(values, rows, columns, amax);
+    if (columns <= avx512::lanes) return avx512::amax_of_rows<1>(values, rows, columns, amax);
+    if (columns <= 2 * avx512::lanes) return avx512::amax_of_rows<2>(values, rows, columns, amax);
+    if (columns <= 3 * avx512::lanes) return avx512::amax_of_rows<3>(values, rows, columns, amax);
+    avx512::amax_of_rows<4>(values, rows, columns, amax);
   }
 
   static void scales(float* amax, std::size_t n, const recipe& numbers, element_type rounded) noexcept {
