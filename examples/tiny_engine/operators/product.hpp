@@ -2,13 +2,16 @@
 /// @file product.hpp The sums of products behind Conv, Gemm and MatMul.
 ///
 /// Floats are summed in one order, from the first product to the last, whatever the batch, the alignment or
-/// the width of the machine's vectors; the vectors run across the outputs. Integers may be summed in any.
+/// the width of the machine's vectors; the vectors run across the outputs. Each product is rounded before it
+/// is summed, in every build: compilers that may join both (GCC with -march=native, any with
+/// -ffp-contract=fast) would join some and others not. Integers may be summed in any order.
 #ifndef TINY_ENGINE_OPERATORS_PRODUCT_HPP
 #define TINY_ENGINE_OPERATORS_PRODUCT_HPP
 
 #include <Eigen/Core>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "ptq/detail/platform.hpp"
 #include "ptq/kernels/isa.hpp"
@@ -26,28 +29,60 @@ struct factors {
   std::size_t m, k, n;
 };
 
-inline void multiply_portably(const factors& f) {
-  constexpr int width = 16;  // sums that stay in registers
-  using tile = Eigen::Array<float, 1, width>;
-  using rest = Eigen::Array<float, 1, Eigen::Dynamic, Eigen::RowMajor, 1, width>;
-  const auto fill = [&]<class Sums>(std::size_t column, Sums sums) {
-    for (std::size_t row = 0; row < f.m; ++row) {
-      sums.setZero();
-      for (std::size_t i = 0; i < f.k; ++i)
-        sums += f.a[row * f.k + i] * Eigen::Map<const Sums>(f.b + i * f.n + column, sums.size());
-      Eigen::Map<Sums>(f.y + row * f.n + column, sums.size()) = sums;
+using four_floats [[gnu::vector_size(16)]] = float;
+
+/// A product that no compiler joins with a sum. Machines that are not named here have one kernel only.
+template <class Product>
+[[gnu::always_inline]] inline Product rounded(Product product) {
+#if defined(__x86_64__)
+  __asm__("" : "+x"(product));
+#elif defined(__aarch64__)
+  __asm__("" : "+w"(product));
+#endif
+  return product;
+}
+
+// Sums are registers only where all loops over them are unrolled, which GCC does not think of at -O2.
+
+/// All rows of as many columns as `Count` times `Sum` holds.
+template <class Sum, std::size_t Count>
+void multiply_few_columns(const factors& f, std::size_t column) {
+  for (std::size_t row = 0; row < f.m; ++row) {
+    Sum sums[Count];
+#pragma GCC unroll 4
+    for (Sum& sum : sums) sum = Sum();
+    for (std::size_t i = 0; i < f.k; ++i) {
+      const float left = f.a[row * f.k + i];
+      const float* const b = f.b + i * f.n + column;
+#pragma GCC unroll 4
+      for (std::size_t v = 0; v < Count; ++v) {
+        Sum right;  // NOLINT(cppcoreguidelines-init-variables): copied into
+        std::memcpy(&right, b + v * (sizeof right / sizeof left), sizeof right);
+        sums[v] += rounded(left * right);
+      }
     }
-  };
+    float* const y = f.y + row * f.n + column;
+#pragma GCC unroll 4
+    for (std::size_t v = 0; v < Count; ++v)
+      std::memcpy(y + v * (sizeof sums[v] / sizeof *y), &sums[v], sizeof sums[v]);
+  }
+}
+
+inline void multiply_portably(const factors& f) {
   std::size_t column = 0;
-  for (; column + width <= f.n; column += width) fill(column, tile());
-  if (column < f.n) fill(column, rest(static_cast<Eigen::Index>(f.n - column)));
+  for (; column + 16 <= f.n; column += 16) multiply_few_columns<four_floats, 4>(f, column);
+  for (; column + 4 <= f.n; column += 4) multiply_few_columns<four_floats, 1>(f, column);
+  for (; column < f.n; ++column) multiply_few_columns<float, 1>(f, column);
 }
 
 #if PTQ_NATIVE_X86
 
 PTQ_TARGET_PUSH("avx2")
 
-// Sums are registers only where all loops over them are unrolled, which GCC does not think of at -O2.
+[[gnu::always_inline]] inline __m256 rounded(__m256 product) {
+  __asm__("" : "+x"(product));
+  return product;
+}
 
 /// The sums of `Rows` rows and 8 x `Vectors` columns, all of them in registers. Of the last vector the mask
 /// says which columns there are.
@@ -69,7 +104,7 @@ void multiply_tile(const factors& f, std::size_t row, std::size_t column, __m256
       const __m256 left = _mm256_set1_ps(f.a[(row + r) * f.k + i]);
 #pragma GCC unroll 8
       for (std::size_t v = 0; v < Vectors; ++v)
-        sums[r][v] = _mm256_add_ps(sums[r][v], _mm256_mul_ps(left, right[v]));
+        sums[r][v] = _mm256_add_ps(sums[r][v], rounded(_mm256_mul_ps(left, right[v])));
     }
   }
 #pragma GCC unroll 8
@@ -106,6 +141,11 @@ inline void multiply_by_avx2(const factors& f) {
 PTQ_TARGET_POP
 PTQ_TARGET_PUSH("avx512f")
 
+[[gnu::always_inline]] inline __m512 rounded(__m512 product) {
+  __asm__("" : "+v"(product));
+  return product;
+}
+
 /// As `multiply_tile`, 16 columns a vector.
 template <std::size_t Rows, std::size_t Vectors>
 void multiply_wide_tile(const factors& f, std::size_t row, std::size_t column, __mmask16 mask) {
@@ -123,10 +163,9 @@ void multiply_wide_tile(const factors& f, std::size_t row, std::size_t column, _
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < Rows; ++r) {
       const __m512 left = _mm512_set1_ps(f.a[(row + r) * f.k + i]);
-      // GCC would join the plain product with its sum, which then is rounded once instead of twice.
 #pragma GCC unroll 8
       for (std::size_t v = 0; v < Vectors; ++v)
-        sums[r][v] = _mm512_add_ps(sums[r][v], _mm512_mul_round_ps(left, right[v], _MM_FROUND_CUR_DIRECTION));
+        sums[r][v] = _mm512_add_ps(sums[r][v], rounded(_mm512_mul_ps(left, right[v])));
     }
   }
 #pragma GCC unroll 8
