@@ -4,11 +4,13 @@
 The shim (fault_shim.cpp) kills a run at its k-th such call, or lets that fail, for every k. Each time the folder must show
 files of one run only; and the next run, which fails by itself, must leave one run, whole, old or new, and nothing else.
 PTQ_PAIRS=200 runs that many pairs of runs at once (few are enough for every day).
+Waiting for the disk takes most of the time of a small run: what is flushed, and when, is written down here.
 """
 import errno
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -132,6 +134,44 @@ class EveryInstant(TransactionTest):
         shutil.rmtree(self.folder / "older")
         self.every_instant(["merge", "-o", "out/a.ptqcal", "a.ptqcal"], ["merge", "-o", "out/a.ptqcal", "a.ptqcal", "b.ptqcal"],
                            ["merge", "-o", "out/a.ptqcal", "model.safetensors"])
+
+
+class Flushes(TransactionTest):
+    """All that a run writes is on the disk before the plan has its name; every other flush is one between two states."""
+
+    def flushes_and_renames(self, *arguments):
+        calls = self.folder / "calls"
+        calls.unlink(missing_ok=True)
+        run = self.ptq(*arguments, env={**os.environ, "LD_PRELOAD": str(SHIM), "PTQ_CALLS": str(calls), "PTQ_FAULT_UNDER": "out",
+                                        "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0"})
+        self.assertEqual(run.returncode, 0, run.stderr)
+        said = re.sub(r"\.ptq-[0-9a-f]{16}\.partial", "PARTIAL", calls.read_text().replace(str(self.folder) + "/", ""))
+        return [line for line in said.splitlines() if line.split()[0] in ("fsync", "rename")]
+
+    def test_quantize(self):
+        files = ["quantized_model_torchao.safetensors", "quantize_report.json", "experiment.yaml"]
+        whole = [
+            "fsync out/.ptq-run/lock",
+            "fsync out/.ptq-run/PARTIAL", "rename out/.ptq-run/status.json", "rename out/status.json",
+            *[f"rename out/.ptq-run/new/{name}" for name in (*files, "status.json")],
+            *[f"fsync out/.ptq-run/new/{name}" for name in (*files, "status.json")],
+            "fsync out/.ptq-run/new", "fsync out",
+            "fsync out/.ptq-run/PARTIAL", "rename out/.ptq-run/plan", "fsync out/.ptq-run",
+            *[f"rename out/{name}" for name in files], "fsync out",
+            "rename out/status.json", "fsync out"]
+        self.assertEqual(self.flushes_and_renames(*self.arguments("int8", self.model)), whole)
+        at = whole.index(f"rename out/{files[0]}")
+        whole[at:at] = [*[f"rename out/.ptq-run/old/{name}" for name in files[1:]], "fsync out/.ptq-run/old"]
+        self.assertEqual(self.flushes_and_renames(*self.arguments("fp8_e4m3fn", self.model)), whole)
+
+    def test_calibrate(self):
+        (self.folder / "out").mkdir()
+        own = "out/.a.ptqcal.ptq-run"
+        self.assertEqual(self.flushes_and_renames(*self.statistics("a", 1, 2, 3, 4)), [
+            f"fsync {own}/lock",
+            f"rename {own}/new/a.ptqcal", f"fsync {own}/new/a.ptqcal", f"fsync {own}/new", "fsync out",
+            f"fsync {own}/PARTIAL", f"rename {own}/plan", f"fsync {own}",
+            "rename out/a.ptqcal", "fsync out"])
 
 
 class RunsAtOnce(TransactionTest):

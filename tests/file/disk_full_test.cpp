@@ -98,6 +98,9 @@ TEST_CASE("a full disk leaves no partial and keeps the older file: RLIMIT_FSIZE"
     const auto written = file->write(block);
     REQUIRE(!written);
     CHECK(written.error().code == ptq::errc::cannot_write);
+    CHECK(!file->check());
+    CHECK(!file->write(std::string_view("fits")));  // would leave a hole
+    CHECK(!file->commit());
   }
   CHECK(ptq::names_in(folder.path()) == std::vector<std::string>{"a"});
   CHECK(read_file(folder / "a") == "older");

@@ -67,6 +67,8 @@ inline error cannot_write(const std::string& path, int reason, std::uint64_t siz
 
 /// A run's own folder (run_folder.hpp), `/out/.ptq-run` say.
 inline constexpr std::string_view run_suffix = ".ptq-run";
+/// The folder in it of the run's new files.
+inline constexpr std::string_view fresh_suffix = ".ptq-run/new";
 
 /// What a folder holds reaches the disk.
 inline result<void> sync_folder(const std::string& folder) {
@@ -114,12 +116,16 @@ class output_file {
       : path_(std::move(other.path_)),
         partial_(std::exchange(other.partial_, {})),
         descriptor_(std::move(other.descriptor_)),
-        size_(other.size_) {}
+        size_(other.size_),
+        written_(other.written_.load()),
+        failure_(other.failure_.load()) {}
   output_file& operator=(output_file&& other) noexcept {
     std::swap(path_, other.path_);
     std::swap(partial_, other.partial_);
     std::swap(descriptor_, other.descriptor_);
     std::swap(size_, other.size_);
+    written_ = other.written_.exchange(written_);
+    failure_ = other.failure_.exchange(failure_);
     return *this;
   }
   ~output_file() {
@@ -145,31 +151,46 @@ class output_file {
   result<void> write(std::span<const std::byte> bytes) { return write_at(size_, bytes); }
   result<void> write(std::string_view text) { return write(std::as_bytes(std::span(text))); }
 
-  /// Writes anywhere; the file grows as needed. Where it need not, several threads may write at once.
+  /// Writes anywhere; the file grows as needed. Where it need not, several threads may write at once. After
+  /// one that fails none is tried any more.
   result<void> write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
     const std::uint64_t end = (std::max)(size_, offset + bytes.size());
-    if (detail::exceeds_limit(end)) return cannot_write(EFBIG, end);
-    if (const int reason = detail::write_at(descriptor_, offset, bytes); reason != 0)
-      return cannot_write(reason, end);
+    if (failure_ == 0)
+      if (const int reason = try_write(offset, bytes, end); reason != 0) failure_ = reason;
+    if (failure_ != 0) return cannot_write(failure_, end);
     if (end > size_) size_ = end;
+    const std::uint64_t before = written_.fetch_add(bytes.size(), std::memory_order_relaxed);
+    if (before / flush_every != (before + bytes.size()) / flush_every) begin_flush();
     return {};
   }
 
-  /// Lets the disk begin with what is written so far, so that `commit` waits less.
+  /// The error of a write that failed before, by any thread: what else is written is of no use.
+  result<void> check() const {
+    if (const int reason = failure_; reason != 0) return cannot_write(reason, size_);
+    return {};
+  }
+
+  /// Lets the disk begin with what is written so far, so that a flush waits less. A large file does so by
+  /// itself while it is written.
   void begin_flush() noexcept { detail::begin_flush(descriptor_); }
 
-  /// Flushes and renames: from here on the file is at its path, whole. Call it once.
+  /// Flushes and renames: from here on the file is at its path, whole. Call it once. Among the new files of a
+  /// run it only begins to flush: `run_folder::commit` waits for all of them at once.
   result<void> commit() {
+    if (auto sound = check(); !sound) return sound;
+    const std::string folder = folder_of(path_);
+    const bool is_in_run = folder.ends_with(detail::run_suffix);
+    const bool is_fresh = folder.ends_with(detail::fresh_suffix);
     detail::take_mode(partial_, path_);
-    if (const int reason = detail::flush(descriptor_); reason != 0) return cannot_write(reason, size_);
+    if (is_fresh) begin_flush();
+    if (const int reason = is_fresh ? 0 : detail::flush(descriptor_); reason != 0)
+      return cannot_write(reason, size_);
     descriptor_ = detail::descriptor();  // Windows does not rename open files
     if (const int reason = detail::move_over(partial_, path_); reason != 0)
       return cannot_write(reason, size_);
     partial_.clear();
-    const std::string folder = folder_of(path_);
-    const bool is_in_run = folder.find(std::string(detail::run_suffix) + "/") != std::string::npos ||
-                           folder.ends_with(detail::run_suffix);    // which syncs it once for all its files
-    if (!is_in_run) (void)detail::sync_folder(folder).has_value();  // the file is there, whatever comes of it
+    if (is_fresh || is_in_run) return {};           // the run syncs its folders itself
+    (void)detail::sync_folder(folder).has_value();  // the file is there, whatever comes of it
     return {};
   }
 
@@ -183,14 +204,23 @@ class output_file {
   output_file(std::string path, std::string partial, detail::descriptor file)
       : path_(std::move(path)), partial_(std::move(partial)), descriptor_(std::move(file)) {}
 
+  int try_write(std::uint64_t offset, std::span<const std::byte> bytes, std::uint64_t end) const noexcept {
+    return detail::exceeds_limit(end) ? EFBIG : detail::write_at(descriptor_, offset, bytes);
+  }
+
   error cannot_write(int reason, std::uint64_t size) const {
     return detail::cannot_write(path_, reason, size);
   }
+
+  /// The disk is busy while the rest is computed, and is asked rarely.
+  static constexpr std::uint64_t flush_every = std::uint64_t{1} << 23;
 
   std::string path_;
   std::string partial_;  // empty: none to remove
   detail::descriptor descriptor_;
   std::uint64_t size_ = 0;
+  std::atomic<std::uint64_t> written_ = 0;  // how much in all, by any thread
+  std::atomic<int> failure_ = 0;            // why a write failed
 };
 
 }  // namespace ptq::inline v0_1

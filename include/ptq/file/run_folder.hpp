@@ -9,9 +9,11 @@
 ///     old/  those that they replace, until the run is committed
 ///     plan  their names, written before the first of them changes place
 ///
-/// `commit` goes through these states, each on the disk before the next begins:
+/// `commit` goes through these states, each on the disk before the next begins. Whatever need not wait for
+/// each other goes to the disk together: a disk takes as long for one small file as for many.
 ///
-///     1  plan is written                                                visible: the old run
+///     0  everything in new/ is on the disk                              visible: the old run
+///     1  plan is written                                                the old run
 ///     2  old/ has every older file: the main ones by a second name,     the old run, then its main files
 ///        those about them moved                                         alone
 ///     3  the main files are moved into place, then those about them     new main files, then all
@@ -125,6 +127,13 @@ struct run_plan {
   };
   std::vector<entry> entries;
 
+  std::vector<std::string> names(std::string_view kind) const {
+    std::vector<std::string> found;
+    for (const entry& one : entries)
+      if (one.kind == kind) found.push_back(one.name);
+    return found;
+  }
+
   std::string text() const {
     std::string lines;
     for (const entry& one : entries)
@@ -191,6 +200,7 @@ class run_folder {
   }
   ~run_folder() {
     if (own_.empty() || !settle()) return;  // what cannot be settled now the next run settles
+    if (names_in(own_).size() > 1) return;  // nor what cannot be removed: by the lock it knows that it may
     ::unlink(in(own_, "lock").c_str());
     ::rmdir(own_.c_str());
   }
@@ -236,10 +246,13 @@ class run_folder {
   /// @return cannot_write
   result<void> commit(const run_files& files) {
     const auto placed = place(files);
-    const auto settled = settle();
-    if (placed) return {};
+    if (placed) {
+      remove_stale(files.stale);
+      ::unlink(in(own_, "plan").c_str());  // should it come back, the next run removes it
+      return {};
+    }
     error failed = seen_from_outside(placed.error());
-    if (!settled)
+    if (!settle())
       failed.what +=
           " Nor could the files of the run before be put back yet: the next run into this folder does that.";
     return failed;
@@ -339,18 +352,20 @@ class run_folder {
     return done ? 0 : errno;
   }
 
-  /// States 1 to 4.
+  /// States 0 to 4.
   result<void> place(const run_files& files) {
     if (auto planned = write_plan(files); !planned) return planned;
     for (const std::string& name : files.main)
       if (auto kept = set_aside(name, true); !kept) return kept;
     for (const std::string& name : files.about)
       if (auto kept = set_aside(name, false); !kept) return kept;
-    if (auto synced = detail::sync_folder(older({})); !synced) return synced;
+    if (!names_in(older({})).empty())
+      if (auto synced = detail::sync_folder(older({})); !synced) return synced;
     for (const auto* const names : {&files.main, &files.about})
       for (const std::string& name : *names)
         if (auto shown = move(fresh(name), visible(name)); !shown) return shown;
-    if (auto synced = detail::sync_folder(folder_); !synced) return synced;
+    if (!files.main.empty() || !files.about.empty())
+      if (auto synced = detail::sync_folder(folder_); !synced) return synced;
     if (auto shown = move(fresh(files.last), visible(files.last)); !shown) return shown;
     (void)detail::sync_folder(folder_).has_value();  // what has appeared stays, whatever comes of syncing it
     return {};
@@ -366,23 +381,45 @@ class run_folder {
     add("about", files.about);
     add("last", {files.last});
     add("stale", files.stale);
-    if (auto synced = detail::sync_folder(fresh({})); !synced) return synced;
-    for (const run_plan::entry& one : plan.entries) {
-      if (one.kind == "stale") continue;
+    const std::span<const run_plan::entry> placed(plan.entries.data(),
+                                                  plan.entries.size() - files.stale.size());
+    for (const run_plan::entry& one : placed) {
       if (detail::is_real_folder(visible(one.name))) return detail::cannot_write(visible(one.name), EISDIR);
       if (one.inode == 0) return detail::cannot_write(fresh(one.name), ENOENT);
+    }
+    auto file = begin_text(in(own_, "plan"), plan.text());
+    if (!file) return file.error();
+    for (const run_plan::entry& one : placed) {
+      if (auto flushed = flush(fresh(one.name)); !flushed) return flushed;
       detail::take_mode(fresh(one.name), visible(one.name));
     }
-    if (auto whole = write_text(in(own_, "plan"), plan.text()); !whole) return whole;
-    if (auto synced = detail::sync_folder(own_); !synced) return synced;
-    return detail::sync_folder(folder_);
+    for (const std::string& folder : {fresh({}), folder_})
+      if (auto synced = detail::sync_folder(folder); !synced) return synced;
+    if (auto whole = file->commit(); !whole) return whole;
+    return detail::sync_folder(own_);
+  }
+
+  static result<void> flush(const std::string& path) {
+    const detail::descriptor file = detail::open_to_read(path);
+    const int reason = !file ? errno : detail::flush(file);
+    std::uint64_t size = 0;
+    if (reason == 0) return {};
+    (void)detail::size_of(file, size);
+    return detail::cannot_write(path, reason, size);
+  }
+
+  /// On its way to the disk, not there yet.
+  static result<output_file> begin_text(const std::string& path, std::string_view text) {
+    auto file = output_file::create(path);
+    if (!file) return file.error();
+    if (auto written = file->write(text); !written) return written.error();
+    file->begin_flush();
+    return file;
   }
 
   static result<void> write_text(const std::string& path, std::string_view text) {
-    auto file = output_file::create(path);
-    if (!file) return file.error();
-    if (auto written = file->write(text); !written) return written;
-    return file->commit();
+    auto file = begin_text(path, text);
+    return file ? file->commit() : file.error();
   }
 
   /// @param stays it keeps its name, too, unless the file system has no second names
@@ -404,7 +441,10 @@ class run_folder {
       if (!file) return file.error();
       const std::span<const std::byte> bytes = file->bytes();
       const run_plan plan = run_plan::parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-      if (auto done = is_committed(plan) ? remove_stale(plan) : undo(plan); !done) return done;
+      if (is_committed(plan))
+        remove_stale(plan.names("stale"));
+      else if (auto undone = undo(plan); !undone)
+        return undone;
       if (::unlink(in(own_, "plan").c_str()) != 0) return detail::cannot_write(in(own_, "plan"), errno);
       if (auto synced = detail::sync_folder(own_); !synced) return synced;
     }
@@ -422,10 +462,8 @@ class run_folder {
     });
   }
 
-  result<void> remove_stale(const run_plan& plan) const {
-    for (const run_plan::entry& one : plan.entries)
-      if (one.kind == "stale") ::unlink(visible(one.name).c_str());
-    return {};
+  void remove_stale(std::span<const std::string> names) const {
+    for (const std::string& name : names) ::unlink(visible(name).c_str());
   }
 
   /// New files go before older ones come back.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Artifacts whose layers are quantized in parts, by one thread or many.
 #include <doctest/doctest.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <cmath>
 #include <cstddef>
@@ -194,6 +196,37 @@ TEST_CASE("a number that is not finite is found where it is, in whichever part")
   CHECK(seen.empty());
 }
 
+TEST_CASE("after a write that fails nothing more is quantized") {
+  const temporary_folder temporary;
+  source model(temporary.path());
+  const std::size_t size = model.layers[0].weight.size() * sizeof(float);
+  rlimit limit{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &limit) == 0);
+  for (const std::size_t first : {0u, 1u}) {  // a part of a weight and a piece of a copy: the other one fails
+    CAPTURE(first);
+    void* const weight = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(weight != MAP_FAILED);
+    model.layers[0].weight.data = weight;
+    const auto run = [&](std::size_t n, auto&& f) {
+      f(first);
+      rlimit none = limit;
+      none.rlim_cur = 0;
+      ::setrlimit(RLIMIT_FSIZE, &none);
+      f(1 - first);
+      ::mprotect(weight, size, PROT_NONE);  // who looks into it now crashes
+      for (std::size_t i = 2; i < n; ++i) f(i);
+      ::setrlimit(RLIMIT_FSIZE, &limit);
+    };
+    std::vector<count_parts::findings> seen;
+    std::vector<std::size_t> scales;
+    const auto failed = model.artifact("int8", ptq::per_channel(0), count_parts{&seen, &scales}, run);
+    ::munmap(weight, size);
+    REQUIRE(!failed);
+    CHECK(failed.error().code == ptq::errc::cannot_write);
+    CHECK(seen.empty());
+  }
+}
+
 TEST_CASE("many layers are stored together, and told of one after the other") {
   const temporary_folder temporary;
   std::vector<ptq::tensor_declaration> declared;
@@ -317,4 +350,23 @@ TEST_CASE("memory that a part does not get is missed by the caller") {
                                                  return {};
                                                }),
                   std::bad_alloc);
+}
+
+TEST_CASE("what findings throw comes out, on any executor") {
+  struct short_of_memory {
+    struct findings {
+      void add(const ptq::quantized_layer& part) {
+        if (part.source.name == "b") throw std::bad_alloc();
+      }
+      void merge(const findings&) {}
+    };
+    void operator()(const ptq::quantized_layer&, const findings&) const {}
+  };
+
+  const temporary_folder temporary;
+  const source model(temporary.path());
+  for (const std::size_t n : {1u, 3u})
+    CHECK_THROWS_AS(
+        (void)model.artifact("int8", ptq::per_channel(0), short_of_memory(), ptq::threads(n)).has_value(),
+        std::bad_alloc);
 }

@@ -69,7 +69,6 @@ class tensor_copies {
       const std::vector<piece> now = take((std::min)(pieces_, most_at_once));
       copied_ = run_parts(now.size(), run, [&](std::size_t i) { return copy(now[i]); });
       release(now);
-      writer_->begin_flush();
     }
     return std::move(copied_);
   }

@@ -136,11 +136,12 @@ status quantize_part_of(const begun_layer& begun, const any_view& weight, std::s
   return {};
 }
 
-/// Quantizes and stores a part of a layer, `first` being the index of its first element, and calls
-/// f(quantized_layer of the part).
+/// Quantizes and stores a part of a layer, unless a write has failed, `first` being the index of its first
+/// element, and calls f(quantized_layer of the part).
 template <class Run, class F>
 result<void> store_part(safetensors_writer& writer, const begun_layer& begun, const any_view& weight,
                         std::size_t first, std::span<float> scales, const Run& run, F&& f) {
+  if (auto sound = writer.check(); !sound) return sound;
   const layer_to_store& one = *begun.one;
   const dtype_row& dtype = one.how.dtype();
   const std::size_t size = weight.size() * dtype.code_size;
@@ -176,11 +177,13 @@ result<void> store_layer(safetensors_writer& writer, const layer_to_store& one, 
 }
 
 /// Stores layers, the parts of all of them at once and copies between them, and tells the sink of one after
-/// the other. Of the layers before one that fails it is told, as if they had been stored one after the other.
+/// the other. Of the layers before one that fails it is told, as if they had been stored one after the other;
+/// after a write that fails no part begins any more.
 template <part_sink OnLayer, class Run>
 result<void> store_together(safetensors_writer& writer, std::span<const layer_to_store> layers,
                             tensor_copies& copies, OnLayer& on_layer, const Run& run) {
   using findings = findings_of<OnLayer>;
+  if (auto sound = writer.check(); !sound) return sound;
   std::vector<begun_layer> begun;
   std::vector<std::size_t> ends;  // of the parts of each layer, among those of all
   for (const layer_to_store& one : layers) {

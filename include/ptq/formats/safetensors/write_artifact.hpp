@@ -233,7 +233,6 @@ result<pending_artifact> write_artifact(const std::string& path, const checkpoin
   for (std::span<const detail::layer_to_store> left = coded; !left.empty();) {
     const auto rest = detail::store_some(*writer, left, *copies, on_layer, run);
     if (!rest) return rest.error();
-    writer->begin_flush();
     for (const detail::layer_to_store& one : left.first(left.size() - rest->size()))
       if (const stored_tensor* const done = source.find(one.name())) source.release(*done);
     left = *rest;

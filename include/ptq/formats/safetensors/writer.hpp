@@ -114,8 +114,8 @@ class safetensors_writer {
     return file_.write_at(begin, bytes);
   }
 
-  /// As `output_file::begin_flush`.
-  void begin_flush() noexcept { file_.begin_flush(); }
+  /// As `output_file::check`: whether it is worth while to go on.
+  result<void> check() const { return file_.check(); }
 
   /// Makes the file appear at its path (`output_file::commit`).
   ///
