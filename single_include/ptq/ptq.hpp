@@ -3947,7 +3947,7 @@ inline binned_block bin_values<isa::avx2>(bool /*skips_zeros*/, const float* val
 ///
 /// Compilers replace float operations as flags allow them to, and assume that there are no NaN. So here
 /// floats are multiplied, fused and converted, and nothing else: what is compared, clamped or looked at are
-/// their bits.
+/// their bits. Flush-to-zero changes none of them; the alternative half format (FPCR.AHP) would.
 #ifndef PTQ_KERNELS_NEON_HPP
 #define PTQ_KERNELS_NEON_HPP
 
@@ -9130,9 +9130,11 @@ using findings_of = typename std::remove_cvref_t<Sink>::findings;
 ///
 /// | call                         | meaning                                                      |
 /// |------------------------------|--------------------------------------------------------------|
-/// | findings.add(part)           | some of the rows of a layer, or all; does not throw          |
+/// | findings.add(part)           | some of the rows of a layer, or all                          |
 /// | findings.merge(of_the_next)  | in the order of the rows                                     |
 /// | sink(layer, findings)        | answers as a `layer_sink`; `codes` of the layer may be empty |
+///
+/// What one of them throws, for lack of memory say, comes out of what the sink was given to, on any executor.
 template <class Sink>
 concept part_sink = std::default_initializable<detail::findings_of<Sink>> &&
                     requires(Sink& sink, const quantized_layer& q, detail::findings_of<Sink>& found,

@@ -4,7 +4,7 @@
 ///
 /// Compilers replace float operations as flags allow them to, and assume that there are no NaN. So here
 /// floats are multiplied, fused and converted, and nothing else: what is compared, clamped or looked at are
-/// their bits.
+/// their bits. Flush-to-zero changes none of them; the alternative half format (FPCR.AHP) would.
 #ifndef PTQ_KERNELS_NEON_HPP
 #define PTQ_KERNELS_NEON_HPP
 

@@ -93,9 +93,11 @@ using findings_of = typename std::remove_cvref_t<Sink>::findings;
 ///
 /// | call                         | meaning                                                      |
 /// |------------------------------|--------------------------------------------------------------|
-/// | findings.add(part)           | some of the rows of a layer, or all; does not throw          |
+/// | findings.add(part)           | some of the rows of a layer, or all                          |
 /// | findings.merge(of_the_next)  | in the order of the rows                                     |
 /// | sink(layer, findings)        | answers as a `layer_sink`; `codes` of the layer may be empty |
+///
+/// What one of them throws, for lack of memory say, comes out of what the sink was given to, on any executor.
 template <class Sink>
 concept part_sink = std::default_initializable<detail::findings_of<Sink>> &&
                     requires(Sink& sink, const quantized_layer& q, detail::findings_of<Sink>& found,
