@@ -41,12 +41,13 @@ object() {
 # kernels FLAG...: tests NEON kernels that are compiled with these flags.
 kernels() {
   local name="kernels $*"
-  "$foreign" $common -DPTQ_SEPARATE_KERNELS -static "$@" "$tests/support/kernels.cpp" ./*.o -o "$name"
+  "$foreign" $common -DPTQ_SEPARATE_KERNELS -static "$@" kernels.cpp ./*.o -o "$name"
   "$run" "./$name" >"$name.txt" || { cat "$name.txt" && return 1; }
   if grep "has no neon" "$name.txt"; then return 1; fi
   echo "$name: $(tail -n 2 "$name.txt" | head -n 1)"
 }
 export -f here checksum object
+printf '#define PTQ_KERNEL_SOURCES\n#include "ptq/core.hpp"\n' >kernels.cpp
 
 xargs -P "$(nproc)" -I{} bash -euo pipefail -c '{}' <<END
 checksum -O3 -ffast-math
