@@ -24,6 +24,7 @@ FOLDERS = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), "/usr/in
 MOST_OF_A_KIND = 60
 CALIBRATION_FILES = 128
 TEST_FILES = 400
+FILES_AT_LEVELS = 32  # of the test files: what each level of ONNX Runtime answers for each dtype
 FLOAT_INPUT = "{module_name: 'Conv*', activations: {dtype: native}}"
 # backend, mode, more rules, calibration algorithm, the least agreement in percent
 RUNS = (("torchao", "weight_only_ptq", "", "minmax", 97), ("modelopt", "static_ptq", "", "minmax", 95),
@@ -83,11 +84,10 @@ def main(folder):
     for backend, mode, inputs in (("torchao", "weight_only_ptq", None), ("modelopt", "static_ptq", folder / "calibration.npy")):
         for dtype in ("int8", "fp8_e4m3fn", "fp8_e5m2"):
             artifact, _ = quantize(MODEL, folder, backend, mode, inputs, dtype=dtype)
-            found = [np.array(identify(detector, session(artifact, level), files[CALIBRATION_FILES:])[0]) for level in LEVELS]
-            apart = [np.mean(one != found[0]) for one in found]
-            print(f"{backend:8} {dtype}: {100 * np.mean(found[0] == np.array(expected)):.2f} % get the same type; "
-                  f"{100 * max(apart):.2f} % another one at another level of ONNX Runtime")
-            assert max(apart) <= 1.5 / len(expected), (backend, dtype, apart)
+            found = [session(artifact, level).run(None, {"bytes": asked[:FILES_AT_LEVELS]})[0].argmax(1) for level in LEVELS]
+            apart = [np.sum(one != found[0]) for one in found]
+            print(f"{backend:8} {dtype}: {max(apart)} of {len(found[0])} get another type at another level of ONNX Runtime")
+            assert max(apart) <= 1, (backend, dtype, apart)
 
 
 if __name__ == "__main__":
