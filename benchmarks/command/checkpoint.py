@@ -3,8 +3,8 @@
 """checkpoint.py PTQ [MODEL]: `ptq quantize` of a whole checkpoint beside `cp` of the same file.
 
 MODEL is a .safetensors file; else one of N layers of 4096 x 4096 random floats is made.
-Whole processes, warm cache, interleaved: medians of the wall times, and the most anonymous memory that was resident in a
-run of its own. ptq waits until all is on the disk, which cp does not: it is compared with a cp that does, too (cp, fsync).
+Whole processes, warm cache, interleaved: medians of the wall times, with half the distance of the quartiles, and the most
+anonymous memory that was resident in a run of its own. ptq waits until all is on the disk, which cp does not: it is compared with a cp that does, too (cp, fsync).
 In a folder in memory (--folder /dev/shm) neither waits.
 
 --sparse GB: instead, the memory alone that a checkpoint of so many GB takes, in shards of holes that take no room.
@@ -24,6 +24,7 @@ from pathlib import Path
 
 SIDE = 4096
 DTYPES = ("int8", "fp8_e4m3fn")
+MOST_MEGABYTES = 64
 
 
 def make_checkpoint(path, layers):
@@ -95,6 +96,13 @@ def anonymous_megabytes(command):
     return most / 1000
 
 
+def times_text(times, others):
+    """How many times the others' it is, round by round."""
+    ratios, quarter = sorted(ours / theirs for ours, theirs in zip(times, others)), len(times) // 4
+    middle = statistics.median(ratios)
+    return f"{middle:.2f} ± {50 * (ratios[-1 - quarter] - ratios[quarter]) / middle:.0f} %"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("ptq")
@@ -109,7 +117,8 @@ def main():
             model = make_sparse(folder, given.sparse)
             for dtype in DTYPES:
                 command = command_of(os.path.abspath(given.ptq), model, dtype, folder)
-                print(f"{dtype:12} of {given.sparse:g} GB: {anonymous_megabytes(command):.0f} MB anonymous at the most")
+                print(f"{dtype} of {given.sparse:g} GB in shards: {anonymous_megabytes(command):.0f} MB anonymous at the most "
+                      f"(goal {MOST_MEGABYTES})", flush=True)
                 shutil.rmtree(f"{folder}/{dtype}")
             return
         model = given.model or f"{folder}/model.safetensors"
@@ -126,14 +135,14 @@ def main():
                     path = Path(folder) / old
                     shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
                 taken[name].append(seconds(command, f"{folder}/copy" if name == "cp, fsync" else None))
-        medians = {name: statistics.median(times) for name, times in taken.items()}
-        print(f"{os.path.getsize(model) / 1e6:.0f} MB, {os.cpu_count()} cores, median (least to most) of {given.rounds}")
+        size = os.path.getsize(model)
+        goal = 1.5 if size < 1e9 else 2
+        print(f"| {size / 1e6:.0f} MB | time | times cp (goal {goal}) | times cp, fsync | anonymous (goal {MOST_MEGABYTES} MB) |\n"
+              "| --- | --- | --- | --- | --- |")
         for name, times in taken.items():
-            line = f"{name:12} {1e3 * medians[name]:7.0f} ms ({1e3 * min(times):.0f} to {1e3 * max(times):.0f})"
-            if name in DTYPES:
-                line += (f", {medians[name] / medians['cp']:.2f} times cp, {medians[name] / medians['cp, fsync']:.2f} times cp, fsync"
-                         f"; {anonymous_megabytes(commands[name]):.0f} MB anonymous at the most")
-            print(line, flush=True)
+            cells = [times_text(times, taken["cp"]), times_text(times, taken["cp, fsync"]),
+                     f"{anonymous_megabytes(commands[name]):.0f} MB"] if name in DTYPES else ["", "", ""]
+            print(f"| {name} | {1e3 * statistics.median(times):.0f} ms | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@
 Whole processes, from the file to a file, interleaved, on all cores; medians, with half the distance of the quartiles. Of
 the others the quantizing alone is told, too: beside the whole process of ptq. Needs numpy; torch and torchao take part where
 they are installed. A FOLDER in memory keeps the disk out of it (ptq waits for one, the others do not).
+
+whole_checkpoint.py --make FILE: writes the checkpoint, and that is all.
 """
 import argparse
 import importlib.util
@@ -127,6 +129,8 @@ def told(times, ours):
 def main():
     if sys.argv[1:2] == ["--peer"]:
         return run_peer(*sys.argv[2:5], sys.argv[5] if len(sys.argv) > 5 else None)
+    if sys.argv[1:2] == ["--make"]:
+        return make_checkpoint(sys.argv[2])
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("ptq")
     parser.add_argument("--rounds", type=int, default=5)

@@ -37,6 +37,7 @@ struct claim {
   const char* name;
   const char* other_what;
   const char* other;
+  const char* goal = "-";    ///< how many times faster at least, by size
   const char* by_hand = "";  ///< the same as a raw loop, for the picture
 };
 
@@ -44,52 +45,55 @@ inline constexpr const char* copy_of_floats = "memcpy/-/float32/-/libc/1";
 
 inline constexpr claim claims[] = {
     {"float32 → int8, by reciprocal", "encode by reciprocal/int8/float32/tensor/*/1", "memcpy",
-     copy_of_floats},
+     copy_of_floats, "1.6 / 2.0 / 1.2"},
     {"float32 → int8, by division", "encode by division/int8/float32/tensor/*/1", "memcpy", copy_of_floats,
-     "encode by division/int8/float32/tensor/raw loop/1"},
+     "1.2 / 1.5 / 1.2", "encode by division/int8/float32/tensor/raw loop/1"},
     {"float32 → fp8_e4m3fn", "encode by division/fp8_e4m3fn/float32/tensor/*/1", "memcpy", copy_of_floats,
-     "encode by division/fp8_e4m3fn/float32/tensor/raw loop/1"},
+     "0.55 / 0.8 / 1.1", "encode by division/fp8_e4m3fn/float32/tensor/raw loop/1"},
     {"float32 → fp8_e5m2", "encode by division/fp8_e5m2/float32/tensor/*/1", "memcpy", copy_of_floats,
-     "encode by division/fp8_e5m2/float32/tensor/raw loop/1"},
-    {"int8 → float32", "decode/int8/float32/tensor/*/1", "memcpy", copy_of_floats,
+     "0.55 / 0.8 / 1.1", "encode by division/fp8_e5m2/float32/tensor/raw loop/1"},
+    {"int8 → float32", "decode/int8/float32/tensor/*/1", "memcpy", copy_of_floats, "2.2 / 1.4 / 1.5",
      "decode/int8/float32/tensor/raw loop/1"},
     {"fp8_e4m3fn → float32", "decode/fp8_e4m3fn/float32/tensor/*/1", "memcpy", copy_of_floats,
-     "decode/fp8_e4m3fn/float32/tensor/raw loop/1"},
-    {"fp8_e5m2 → float32", "decode/fp8_e5m2/float32/tensor/*/1", "memcpy", copy_of_floats,
+     "1.1 / 1.4 / 1.5", "decode/fp8_e4m3fn/float32/tensor/raw loop/1"},
+    {"fp8_e5m2 → float32", "decode/fp8_e5m2/float32/tensor/*/1", "memcpy", copy_of_floats, "1.1 / 1.4 / 1.5",
      "decode/fp8_e5m2/float32/tensor/raw loop/1"},
     {"bfloat16 → int8", "encode by reciprocal/int8/bfloat16/tensor/*/1", "float32 → int8",
-     "encode by reciprocal/int8/float32/tensor/*/1", "encode by division/int8/bfloat16/tensor/raw loop/1"},
+     "encode by reciprocal/int8/float32/tensor/*/1", "0.65 / 0.7 / 1.6",
+     "encode by division/int8/bfloat16/tensor/raw loop/1"},
     {"float16 → int8", "encode by reciprocal/int8/float16/tensor/*/1", "float32 → int8",
-     "encode by reciprocal/int8/float32/tensor/*/1", "encode by division/int8/float16/tensor/raw loop/1"},
+     "encode by reciprocal/int8/float32/tensor/*/1", "0.65 / 0.7 / 1.6",
+     "encode by division/int8/float16/tensor/raw loop/1"},
     {"largest magnitude", "amax/-/float32/tensor/*/1", "sum of the floats", "sum/-/float32/-/best vectors/1",
-     "amax/-/float32/-/raw loop/1"},
+     "0.7 / 0.8 / 1.1", "amax/-/float32/-/raw loop/1"},
     {"quantize, int8 per tensor", "quantize/int8/float32/tensor/*/1", "its codes alone",
-     "encode by reciprocal/int8/float32/tensor/*/1", "quantize/int8/float32/tensor/raw loop/1"},
+     "encode by reciprocal/int8/float32/tensor/*/1", "-", "quantize/int8/float32/tensor/raw loop/1"},
     {"quantize, int8 per row", "quantize/int8/float32/row/*/1", "its codes alone",
-     "quantize_by/int8/float32/row/*/1"},
+     "quantize_by/int8/float32/row/*/1", "0.5 in DRAM"},
     {"quantize, int8 per row of 27", "quantize/int8/float32/row of 27/*/1", "codes per tensor",
-     "encode by reciprocal/int8/float32/tensor/*/1"},
+     "encode by reciprocal/int8/float32/tensor/*/1", "0.3"},
     {"quantize, int8 per row of 9", "quantize/int8/float32/row of 9/*/1", "codes per tensor",
-     "encode by reciprocal/int8/float32/tensor/*/1"},
+     "encode by reciprocal/int8/float32/tensor/*/1", "0.15"},
     {"quantize, int8 per column", "quantize/int8/float32/column/*/1", "quantize per tensor",
-     "quantize/int8/float32/tensor/*/1"},
+     "quantize/int8/float32/tensor/*/1", "0.8 in DRAM"},
     {"quantize, fp8_e4m3fn per row", "quantize/fp8_e4m3fn/float32/row/*/1", "its codes alone",
-     "quantize_by/fp8_e4m3fn/float32/row/*/1"},
+     "quantize_by/fp8_e4m3fn/float32/row/*/1", "0.5 in DRAM"},
     {"statistics (histogram, amax)", "histogram/-/float32/tensor/*/1", "raw loop, range known",
-     "histogram/-/float32/-/raw loop/1", "histogram/-/float32/-/raw loop/1"},
+     "histogram/-/float32/-/raw loop/1", "- / 1.8 / 4.0", "histogram/-/float32/-/raw loop/1"},
 };
 
 /// What is in the table alone.
 inline constexpr claim more_claims[] = {
-    {"float32 → int8, AVX2", "encode by reciprocal/int8/float32/tensor/avx2/1", "memcpy", copy_of_floats},
+    {"float32 → int8, AVX2", "encode by reciprocal/int8/float32/tensor/avx2/1", "memcpy", copy_of_floats,
+     "- / 1.5 / -"},
     {"float32 → fp8_e4m3fn, AVX2", "encode by division/fp8_e4m3fn/float32/tensor/avx2/1", "memcpy",
-     copy_of_floats},
+     copy_of_floats, "- / 0.45 / -"},
     {"quantize, int8 per row, N threads", "quantize/int8/float32/row/*/N", "1 thread",
-     "quantize/int8/float32/row/*/1"},
+     "quantize/int8/float32/row/*/1", "1.7 in DRAM"},
     {"quantize, fp8_e4m3fn per tensor, N threads", "quantize/fp8_e4m3fn/float32/tensor/*/N", "1 thread",
-     "quantize/fp8_e4m3fn/float32/tensor/*/1"},
+     "quantize/fp8_e4m3fn/float32/tensor/*/1", "1.7 in DRAM"},
     {"dequantize, int8 per row, N threads", "dequantize/int8/float32/row/*/N", "1 thread",
-     "dequantize/int8/float32/row/*/1"},
+     "dequantize/int8/float32/row/*/1", "1.7 in DRAM"},
 };
 
 /// Names with what "*" and N stand for.
@@ -130,8 +134,8 @@ inline std::string ratio_text(const spread& ratio) {
 
 /// A table in Markdown.
 inline std::string summary_text(const std::vector<section>& sections, const speed_words& words) {
-  std::string head = "| work | times faster than |";
-  std::string rule = "| --- | --- |";
+  std::string head = "| work | times faster than | goal |";
+  std::string rule = "| --- | --- | --- |";
   for (const section& s : sections) {
     head += std::string(" in ") + s.size.name + " |";
     rule += " --- |";
@@ -151,7 +155,8 @@ inline std::string summary_text(const std::vector<section>& sections, const spee
                 (both ? ptq::short_text(ours->elements_per_second() / 1e9) : std::string("-"));
     }
     if (is_there)
-      text += "| " + words.what(c.what) + " | " + c.other_what + " |" + ratios + " " + speeds + " |\n";
+      text += "| " + words.what(c.what) + " | " + c.other_what + " | " + c.goal + " |" + ratios + " " +
+              speeds + " |\n";
   };
   for (const claim& c : claims) add(c);
   for (const claim& c : more_claims) add(c);
