@@ -2718,7 +2718,6 @@ PTQ_PRECISE_POP
 
 #include <immintrin.h>
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -2764,7 +2763,7 @@ inline constexpr int larger_magnitude = 0x3;
 }
 /// How many elements lie before the first at a line of the cache; 0 where elements lie across lines.
 [[gnu::always_inline]] inline std::size_t before_line(const void* at, std::size_t size) noexcept {
-  const std::size_t bytes = (0 - std::bit_cast<std::uintptr_t>(at)) % 64;
+  const std::size_t bytes = (0 - reinterpret_cast<std::uintptr_t>(at)) % 64;
   return bytes % size == 0 ? bytes / size : 0;
 }
 [[gnu::always_inline]] inline void prefetch(const void* at) noexcept {
@@ -3207,12 +3206,12 @@ inline void decode(const unsigned char* codes, std::size_t n, const Scales& scal
 
 /// The magnitudes of a row, the larger of those that share a lane.
 ///
-/// @param rest lanes of the last of its vectors
-template <std::size_t Vectors>
-[[gnu::always_inline]] inline __m512i row_amax(const float* x, __mmask16 rest) noexcept {
-  __m512i seen = magnitudes(_mm512_maskz_loadu_ps(rest, x + (Vectors - 1) * lanes));
+/// @param vectors known when it is inlined, as for all here
+/// @param rest    lanes of the last of them
+[[gnu::always_inline]] inline __m512i row_amax(const float* x, std::size_t vectors, __mmask16 rest) noexcept {
+  __m512i seen = magnitudes(_mm512_maskz_loadu_ps(rest, x + (vectors - 1) * lanes));
   prefetch(x);
-  for (std::size_t i = 0; i + 1 < Vectors; ++i) {
+  for (std::size_t i = 0; i + 1 < vectors; ++i) {
     prefetch(x + (i + 1) * lanes);
     seen = _mm512_max_epu32(seen, magnitudes(_mm512_loadu_ps(x + i * lanes)));
   }
@@ -3220,13 +3219,12 @@ template <std::size_t Vectors>
 }
 
 /// Four rows, one in each place of four.
-template <std::size_t Vectors>
-[[gnu::always_inline]] inline __m512i four_rows_amax(const float* x, std::size_t columns,
+[[gnu::always_inline]] inline __m512i four_rows_amax(const float* x, std::size_t columns, std::size_t vectors,
                                                      __mmask16 rest) noexcept {
-  const __m512i a = row_amax<Vectors>(x, rest);
-  const __m512i b = row_amax<Vectors>(x + columns, rest);
-  const __m512i c = row_amax<Vectors>(x + 2 * columns, rest);
-  const __m512i d = row_amax<Vectors>(x + 3 * columns, rest);
+  const __m512i a = row_amax(x, vectors, rest);
+  const __m512i b = row_amax(x + columns, vectors, rest);
+  const __m512i c = row_amax(x + 2 * columns, vectors, rest);
+  const __m512i d = row_amax(x + 3 * columns, vectors, rest);
   const __m512i ab = _mm512_max_epu32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
   const __m512i cd = _mm512_max_epu32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
   return _mm512_max_epu32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
@@ -3237,21 +3235,21 @@ template <std::size_t Vectors>
   return _mm512_max_epu32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
 }
 
-/// Rows of 1 to 16 values a vector, 1 to 4 vectors.
-template <std::size_t Vectors>
-inline void amax_of_rows(const float* x, std::size_t rows, std::size_t columns, float* amax) noexcept {
-  const __mmask16 rest = first_lanes(columns - (Vectors - 1) * lanes);
+/// Rows of 1 to 4 vectors, the last of which may be short.
+[[gnu::always_inline]] inline void amax_of_rows(const float* x, std::size_t rows, std::size_t columns,
+                                                std::size_t vectors, float* amax) noexcept {
+  const __mmask16 rest = first_lanes(columns - (vectors - 1) * lanes);
   std::size_t r = 0;
   for (; r + lanes <= rows; r += lanes, x += lanes * columns) {
-    const __m512i a = four_rows_amax<Vectors>(x, columns, rest);
-    const __m512i b = four_rows_amax<Vectors>(x + 4 * columns, columns, rest);
-    const __m512i c = four_rows_amax<Vectors>(x + 8 * columns, columns, rest);
-    const __m512i d = four_rows_amax<Vectors>(x + 12 * columns, columns, rest);
+    const __m512i a = four_rows_amax(x, columns, vectors, rest);
+    const __m512i b = four_rows_amax(x + 4 * columns, columns, vectors, rest);
+    const __m512i c = four_rows_amax(x + 8 * columns, columns, vectors, rest);
+    const __m512i d = four_rows_amax(x + 12 * columns, columns, vectors, rest);
     const __m512i found = larger_quarters(larger_quarters(a, b), larger_quarters(c, d));
     _mm512_storeu_si512(amax + r, _mm512_max_epu32(found, _mm512_loadu_si512(amax + r)));
   }
   for (; r < rows; ++r, x += columns) {
-    const std::uint32_t found = _mm512_reduce_max_epu32(row_amax<Vectors>(x, rest));
+    const std::uint32_t found = _mm512_reduce_max_epu32(row_amax(x, vectors, rest));
     if (found > detail::bits_of(amax[r])) amax[r] = detail::float_of(found);
   }
 }
@@ -3319,10 +3317,10 @@ struct x86_avx512 {
   }
 
   static void amax_rows(const float* values, std::size_t rows, std::size_t columns, float* amax) noexcept {
-    if (columns <= avx512::lanes) return avx512::amax_of_rows<1>(values, rows, columns, amax);
-    if (columns <= 2 * avx512::lanes) return avx512::amax_of_rows<2>(values, rows, columns, amax);
-    if (columns <= 3 * avx512::lanes) return avx512::amax_of_rows<3>(values, rows, columns, amax);
-    avx512::amax_of_rows<4>(values, rows, columns, amax);
+    if (columns <= avx512::lanes) return avx512::amax_of_rows(values, rows, columns, 1, amax);
+    if (columns <= 2 * avx512::lanes) return avx512::amax_of_rows(values, rows, columns, 2, amax);
+    if (columns <= 3 * avx512::lanes) return avx512::amax_of_rows(values, rows, columns, 3, amax);
+    avx512::amax_of_rows(values, rows, columns, 4, amax);
   }
 
   static void scales(float* amax, std::size_t n, const recipe& numbers, element_type rounded) noexcept {
