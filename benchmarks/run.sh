@@ -50,7 +50,11 @@ fi
 if [[ -n $python ]]; then
   part peers.md "$python" benchmarks/peers/peers.py "$build/benchmarks/peers/libptq_peer.so" --rounds "$rounds"
   part whole_checkpoint.md "$python" benchmarks/peers/whole_checkpoint.py "$build/ptq" --rounds "$few" --folder "$memory"
-  part static_models.md "$python" benchmarks/calibration/static_models.py "$build/ptq" "$few"
+  if "$python" -c 'import onnx, onnxruntime' 2>/dev/null; then
+    part static_models.md "$python" benchmarks/calibration/static_models.py "$build/ptq" "$few"
+  else
+    echo "Static quantization is not compared: $python has no onnx and onnxruntime"
+  fi
   "$python" benchmarks/peers/whole_checkpoint.py --make "$scratch/small.safetensors"
   part checkpoint.md python3 benchmarks/command/checkpoint.py "$build/ptq" "$scratch/small.safetensors" --folder "$memory" --rounds "$rounds"
 else
