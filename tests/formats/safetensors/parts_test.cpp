@@ -128,6 +128,17 @@ struct source {
   std::string folder_;
 };
 
+/// doctest's own check of what is thrown does nothing here: tests of the core have no exceptions.
+template <class F>
+bool lacks_memory(const F& f) {
+  try {
+    f();
+  } catch (const std::bad_alloc&) {
+    return true;
+  }
+  return false;
+}
+
 constexpr auto no_sink = [](const ptq::quantized_layer&) {};
 constexpr auto backwards = [](std::size_t n, auto&& f) {
   while (n > 0) f(--n);
@@ -344,12 +355,12 @@ TEST_CASE("the first layer that fails, or at which the sink stops, ends a run, w
 }
 
 TEST_CASE("memory that a part does not get is missed by the caller") {
-  CHECK_THROWS_AS((void)ptq::detail::run_parts(5, ptq::threads(3),
-                                               [](std::size_t i) -> ptq::result<void> {
-                                                 if (i == 3) throw std::bad_alloc();
-                                                 return {};
-                                               }),
-                  std::bad_alloc);
+  CHECK(lacks_memory([] {
+    (void)ptq::detail::run_parts(5, ptq::threads(3), [](std::size_t i) -> ptq::result<void> {
+      if (i == 3) throw std::bad_alloc();
+      return {};
+    });
+  }));
 }
 
 TEST_CASE("what findings throw comes out, on any executor") {
@@ -366,7 +377,6 @@ TEST_CASE("what findings throw comes out, on any executor") {
   const temporary_folder temporary;
   const source model(temporary.path());
   for (const std::size_t n : {1u, 3u})
-    CHECK_THROWS_AS(
-        (void)model.artifact("int8", ptq::per_channel(0), short_of_memory(), ptq::threads(n)).has_value(),
-        std::bad_alloc);
+    CHECK(lacks_memory(
+        [&] { (void)model.artifact("int8", ptq::per_channel(0), short_of_memory(), ptq::threads(n)); }));
 }
