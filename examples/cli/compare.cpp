@@ -16,6 +16,7 @@
 #include "command.hpp"
 #include "output.hpp"
 #include "ptq/formats.hpp"
+#include "ptq/formats/checkpoint/row_major.hpp"
 #include "ptq/quantize/error_metrics.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/text/table.hpp"
@@ -26,11 +27,29 @@ namespace {
 
 /// Formats name one type differently.
 bool has_type_of(const ptq::model_tensor& a, const ptq::model_tensor& b) {
-  return a.type == b.type || (!a.weights && !b.weights && a.view.has_floats() && a.view.type == b.view.type);
+  return a.type == b.type ||
+         (!a.weights && !b.weights && ptq::bits_of(a.view.type) > 0 && a.view.type == b.view.type);
+}
+
+/// Files may hold views of transposed tensors.
+bool is_row_major(const ptq::model_tensor& tensor) {
+  return tensor.view.strides == ptq::row_major(tensor.view.shape);
+}
+
+std::vector<std::byte> row_major_bytes(const ptq::model_tensor& tensor) {
+  if (is_row_major(tensor)) return {tensor.data.begin(), tensor.data.end()};
+  std::vector<std::byte> bytes(tensor.view.size() * ptq::size_of(tensor.view.type));
+  ptq::copy_row_major(tensor.view, 0, bytes);
+  return bytes;
+}
+
+bool has_bytes_of(const ptq::model_tensor& a, const ptq::model_tensor& b) {
+  if (is_row_major(a) && is_row_major(b)) return std::ranges::equal(a.data, b.data);
+  return row_major_bytes(a) == row_major_bytes(b);
 }
 
 bool is_stored_as(const ptq::model_tensor& a, const ptq::model_tensor& b) {
-  return has_type_of(a, b) && a.shape == b.shape && std::ranges::equal(a.data, b.data) &&
+  return has_type_of(a, b) && a.shape == b.shape && has_bytes_of(a, b) &&
          a.weights.has_value() == b.weights.has_value() &&
          (!a.weights || std::ranges::equal(a.weights->scales, b.weights->scales));
 }
@@ -45,8 +64,12 @@ std::optional<std::vector<float>> values_of(const ptq::model_tensor& tensor) {
   if (!tensor.view.has_floats()) return {};
   std::vector<float> values(tensor.view.size());
   ptq::visit(tensor.view, [&]<class T>(ptq::tensor_view<const T> typed) {
-    for (std::size_t i = 0; i < values.size(); ++i)
-      values[i] = ptq::element_traits<T>::to_float(typed.data[i]);
+    const bool is_dense = is_row_major(tensor);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const auto at = static_cast<std::ptrdiff_t>(i);
+      values[i] = ptq::element_traits<T>::to_float(
+          typed.data[is_dense ? at : ptq::offset_of(i, typed.shape, typed.strides)]);
+    }
   });
   return values;
 }

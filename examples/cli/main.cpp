@@ -85,7 +85,7 @@ CLI::App* add_spec_command(CLI::App& app, const char* name, const char* text, cl
 }
 
 constexpr const char* checkpoints_help =
-    "Checkpoints (.safetensors, .safetensors.index.json), ONNX models (.onnx), or artifacts of ptq";
+    "Checkpoints (.safetensors, .safetensors.index.json, .pth), ONNX models (.onnx), or artifacts of ptq";
 
 /// @param files how many; -1: one or more
 CLI::App* add_file_command(CLI::App& app, const char* name, const char* text, cli::options& given, int files,
@@ -226,7 +226,8 @@ Tensor data is not read, and nothing is written. "Linear?" is a class inferred f
   CLI::App* inspect = add_file_command(
       app, "inspect", "List what is in a checkpoint, an ONNX model, an artifact or a file of statistics",
       given, 1, "FILE",
-      "A checkpoint (.safetensors, .safetensors.index.json), an ONNX model (.onnx), an artifact of ptq, or "
+      "A checkpoint (.safetensors, .safetensors.index.json, .pth), an ONNX model (.onnx), an artifact of "
+      "ptq, or "
       "statistics "
       "(.ptqcal)",
       R"(Examples:

@@ -259,7 +259,9 @@ int quantize(const options& given, const ptq::spec& spec) {
     return done;
   }
   const auto shown = [](const std::string& path) { return ptq::printable(ptq::absolute_path(path)) + "\n"; };
+  const std::string note(model->artifact_note());
   print(ptq::to_text(report) + "\nartifact: " + shown(artifact_path(spec)) +
+        (note.empty() ? "" : "          (" + note + ")\n") +
         "report:   " + shown(result_path(spec, "quantize_report.json")));
   return done;
 }

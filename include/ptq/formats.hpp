@@ -10,12 +10,15 @@
 #include "ptq/formats/onnx/format.hpp"
 #include "ptq/formats/safetensors/data.hpp"
 #include "ptq/formats/safetensors/format.hpp"
+#include "ptq/formats/torch/format.hpp"
 
 namespace ptq::inline v0_1 {
 
-/// Of models and artifacts. The first opens what none recognises, or says what it is.
+/// Of models and artifacts. The last that recognises a file opens it: those that look into files come behind
+/// those that go by names. The first opens what none recognises, or says what it is.
 using model_formats = list<safetensors_format,  //
-                           onnx_format>;
+                           onnx_format,         //
+                           torch_format>;
 
 /// A model or artifact of any of them.
 using model_file = basic_model_file<model_formats>;

@@ -176,12 +176,16 @@ TEST_CASE("the section ptq") {
   const ptq::spec made = good(
       "quantize: {}\nptq:\n  module_types: {up: ConvTranspose2d, a.b: Linear}\n  calibration: {algorithm: "
       "percentile, percentile: "
-      "99.9, bins: 1024, statistics: a.ptqcal}\n");
+      "99.9, bins: 1024, statistics: a.ptqcal}\n  checkpoint: {key: ema.module}\n");
   CHECK(made.ptq.module_types.at("a.b") == "Linear");
   CHECK(made.ptq.calibration.algorithm == "percentile");
   CHECK(made.ptq.calibration.percentile == 99.9);
   CHECK(made.ptq.calibration.bins == 1024);
   CHECK(made.ptq.calibration.statistics == "a.ptqcal");
+  CHECK(made.ptq.checkpoint.key == "ema.module");
+  CHECK(good("quantize: {}\nptq: {checkpoint: {key: }}").ptq.checkpoint.key.empty());
+  CHECK(message("quantize: {}\nptq: {checkpoint: {keys: x}}").find("Did you mean \"key\"?") !=
+        std::string::npos);
 }
 
 TEST_CASE("module types from a file, in JSON or YAML") {

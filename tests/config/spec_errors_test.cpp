@@ -167,7 +167,8 @@ TEST_CASE("unknown keys") {
         "spec.yaml:5:17: quantize.layers[0].weights.dtyp: unknown key. Allowed: dtype, quant_axis. Did you "
         "mean \"dtype\"?");
   CHECK(message("quantize: {}\nptq: {moduletypes: a}\n") ==
-        "spec.yaml:2:7: ptq.moduletypes: unknown key. Allowed: module_types, calibration, data. Did you mean "
+        "spec.yaml:2:7: ptq.moduletypes: unknown key. Allowed: module_types, calibration, data, checkpoint. "
+        "Did you mean "
         "\"module_types\"?");
   CHECK(
       message("quantize: {}\nptq: {calibration: {zzz: a}}\n") ==

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -117,7 +118,24 @@ using formats = decltype(tuple_of(ptq::model_formats{}));
 
 template <class F>
 std::string network() {
-  return std::string(PTQ_MODELS_DIR "/lenet-digits/model") + F::suffix;
+  const bool is_torch = std::is_same_v<F, ptq::torch_format>;
+  return std::string(PTQ_MODELS_DIR "/lenet-digits/model") + (is_torch ? ".pth" : F::suffix);
+}
+
+/// The format of its artifacts: another one, where it says so.
+template <class F>
+struct artifact_format {
+  using type = F;
+};
+template <class F>
+  requires requires { typename F::artifact_format; }
+struct artifact_format<F> {
+  using type = typename F::artifact_format;
+};
+
+template <class F>
+auto open_artifact_of(const std::string& path) {
+  return artifact_format<F>::type::open(path);
 }
 
 template <class F>
@@ -187,7 +205,7 @@ decoded_weights written_weights(const typename F::model& model, const ptq::plan&
 
 template <class F>
 decoded_weights stored_weights(const std::string& path) {
-  auto artifact = F::open(path);
+  auto artifact = open_artifact_of<F>(path);
   INFO(artifact.error().what);
   REQUIRE(artifact);
   const auto contents = F::template contents<own_policies>(*std::move(artifact));
@@ -249,7 +267,7 @@ TEST_CASE_TEMPLATE_DEFINE("an artifact appears when it is committed, with the co
     CHECK(ptq::names_in(folder.path()) == std::vector<std::string>{"q" + std::string(F::suffix)});
     CHECK(stored_weights<F>(path) == made);
     CHECK(made.size() == 4);
-    auto artifact = F::open(path);
+    auto artifact = open_artifact_of<F>(path);
     REQUIRE(artifact);
     CHECK(F::check_origin(*artifact, model));
     if (dtype == "int8")
@@ -357,7 +375,7 @@ TEST_CASE_TEMPLATE_DEFINE("the range that a sink gets is the one that is stored"
   INFO(artifact.error().what);
   REQUIRE(artifact);
   REQUIRE(artifact->commit());
-  auto written = F::open(path);
+  auto written = open_artifact_of<F>(path);
   REQUIRE(written);
   const auto contents = F::contents(*std::move(written));
   REQUIRE(contents);
@@ -458,4 +476,23 @@ TEST_CASE("a file of no format is told what it looks like, and which are taken")
                          ".onnx. Models are checkpoints (.safetensors, .safetensors.index.json, or a folder "
                          "with one), artifacts of ptq, "));
   CHECK(said.find(ptq::onnx_format::files) != std::string::npos);
+}
+
+TEST_CASE("a checkpoint of PyTorch is known by its content, whatever its name; the others are not nested") {
+  const temporary_folder folder;
+  for (const char* const name : {"model.bin", "model.safetensors", "model.onnx", "model"}) {
+    const std::string path = folder / name;
+    std::filesystem::copy_file(network<ptq::torch_format>(), path);
+    const auto opened = ptq::model_file::open(path);
+    INFO(opened.error().what);
+    REQUIRE(opened);
+    CHECK(opened->layers().size() == 4);
+    CHECK(ptq::model_file::artifact_suffix(path) == ".safetensors");
+  }
+  const auto refused = ptq::model_file::open(network<ptq::safetensors_format>(), {"ema"});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().what ==
+        "ptq.checkpoint.key: a model of the format safetensors is not nested, so there is no \"ema\" to look "
+        "for. "
+        "Leave the setting out.");
 }

@@ -38,19 +38,21 @@ namespace ptq::inline v0_1 {
 template <class Formats>
 class basic_model_file;
 
-/// @tparam Formats a list such as `model_formats` (formats.hpp); the first takes what none recognises
+/// @tparam Formats a list such as `model_formats` (formats.hpp); the last that recognises a file opens it,
+/// and
+///   the first takes what none recognises
 template <model_format... Formats>
 class basic_model_file<list<Formats...>> {
  public:
   /// Opens a model or an artifact.
   ///
   /// @return what the format's `open` returns; of a file that is of none of the formats, what it looks like
-  ///         and which are taken
-  static result<basic_model_file> open(const std::string& path) {
+  ///         and which are taken; invalid_value: `how` says something that the format does not ask
+  static result<basic_model_file> open(const std::string& path, const checkpoint_config& how = {}) {
     const std::size_t format = format_of(path);
     std::optional<result<basic_model_file>> opened;
     std::size_t i = 0;
-    (void)((i++ == format && (static_cast<void>(opened = open_as<Formats>(path)), true)) || ...);
+    (void)((i++ == format && (static_cast<void>(opened = open_as<Formats>(path, how)), true)) || ...);
     return *std::move(opened);
   }
 
@@ -58,7 +60,7 @@ class basic_model_file<list<Formats...>> {
   ///
   /// @return as above; unsupported: weights that a rule quantizes hold codes already
   static result<basic_model_file> open_for(const spec& wanted) {
-    auto opened = open(wanted.quantize.model_path);
+    auto opened = open(wanted.quantize.model_path, wanted.ptq.checkpoint);
     if (!opened) return opened;
     if (auto floats = opened->expect_floats(wanted.quantize); !floats) return floats.error();
     opened->name_classes(wanted.ptq.module_types);
@@ -107,6 +109,18 @@ class basic_model_file<list<Formats...>> {
   }
   result<void> expect_floats(const quantize_config& config) {
     return std::visit([&](auto& held) { return held.model.expect_floats(config); }, opened_);
+  }
+
+  /// What is worth saying of the artifacts that `write` makes; empty where nothing is.
+  std::string_view artifact_note() const {
+    return std::visit(
+        []<class F>(const holder<F>&) -> std::string_view {
+          if constexpr (requires { F::artifact_note; })
+            return F::artifact_note;
+          else
+            return {};
+        },
+        opened_);
   }
 
   /// Gives the model away for what it holds.
@@ -177,15 +191,29 @@ class basic_model_file<list<Formats...>> {
   /// Its place in the list.
   static std::size_t format_of(const std::string& path) {
     std::size_t place = 0;
-    const bool is_known = ((Formats::recognises(path) || (++place, false)) || ...);
-    return is_known ? place : 0;
+    std::size_t last = 0;
+    ((last = Formats::recognises(path) ? place : last, ++place), ...);
+    return last;
   }
 
   template <class F>
-  static result<basic_model_file> open_as(const std::string& path) {
-    auto opened = F::open(path);
+  static result<basic_model_file> open_as(const std::string& path, const checkpoint_config& how) {
+    auto opened = open_with<F>(path, how);
     if (opened) return basic_model_file(holder<F>{*std::move(opened)});
     return F::denies(opened.error()) ? describe<F>(path, opened.error()) : opened.error();
+  }
+
+  template <class F>
+  static result<typename F::model> open_with(const std::string& path, const checkpoint_config& how) {
+    if constexpr (requires { F::open(path, how); }) {
+      return F::open(path, how);
+    } else {
+      auto opened = F::open(path);
+      if (!opened || how.key.empty()) return opened;
+      return error(errc::invalid_value, "ptq.checkpoint.key",
+                   std::string("a model of the format ") + F::name + " is not nested, so there is no \"" +
+                       how.key + "\" to look for. Leave the setting out.");
+    }
   }
 
   /// Of a file that is none of a format: what it is, and which are taken.

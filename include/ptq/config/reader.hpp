@@ -92,9 +92,10 @@ class spec_reader {
       "num_workers",     "pin_memory",  "pipeline",     "root_dir",       "sampler",       "shuffle",
       "split",           "transforms",  "type",         "workers"};
   static constexpr std::string_view answer_keys[] = {"labels", "task", "class_axis"};
-  static constexpr std::string_view ptq_keys[] = {"module_types", "calibration", "data"};
+  static constexpr std::string_view ptq_keys[] = {"module_types", "calibration", "data", "checkpoint"};
   static constexpr std::string_view calibration_keys[] = {"algorithm", "percentile", "bins", "statistics"};
   static constexpr std::string_view layout_keys[] = {"batch_axis"};
+  static constexpr std::string_view checkpoint_keys[] = {"key"};
 
   // Sections
 
@@ -311,6 +312,7 @@ class spec_reader {
       if (value.key == "module_types") read_module_types(value, path);
       if (value.key == "calibration") read_calibration(value, path);
       if (value.key == "data") read_layout(value, path);
+      if (value.key == "checkpoint") read_checkpoint(value, path);
     });
   }
 
@@ -343,6 +345,13 @@ class spec_reader {
         if (axis.is_null() || (axis.is_word() && axis.word == "none")) return;
         read_parsed(axis, at, "an axis (0, 1, ...) or none", out.emplace());
       });
+    });
+  }
+
+  void read_checkpoint(const tree& map, const std::string& path) {
+    if (map.is_null()) return;
+    each_member(map, path, {checkpoint_keys}, [&](const tree& value, const std::string& field) {
+      read_text(value, field, spec_.ptq.checkpoint.key, "the key of a dict");
     });
   }
 

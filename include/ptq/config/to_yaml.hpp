@@ -139,6 +139,8 @@ inline std::string yaml_ptq(const ptq_config& config) {
   for (const auto& [input, axis] : config.data.batch_axis)
     axes += (axes.empty() ? "" : ", ") + yaml_word(input) + ": " + (axis ? std::to_string(*axis) : "none");
   if (!axes.empty()) text += "  data: {batch_axis: {" + axes + "}}\n";
+  if (!config.checkpoint.key.empty())
+    text += "  checkpoint: {key: " + yaml_word(config.checkpoint.key) + "}\n";
   return "ptq:\n" + text;
 }
 

@@ -84,8 +84,8 @@ struct any_layer_sink {
 /// | suffix                  | of its artifacts                                                          |
 /// | files                   | the files that it takes, as a list in words                               |
 /// | kind                    | what `kind_of_file` calls one                                             |
-/// | recognises(path)        | whether it is to open a file or folder: by its name                       |
-/// | open(path)              | a `model`, which is an `open_model`                                       |
+/// | recognises(path)        | whether it is to open a file or folder: by its name or content            |
+/// | open(path)              | a `model`, which is an `open_model`. It may take a `checkpoint_config`    |
 /// | denies(error)           | whether that error of `open` means that the file is no such file at all   |
 /// | contents(model)         | what it holds, codes and scales of layers among it (coded weights)        |
 /// | check(model, planned)   | whether `write` will refuse, found out before any work                    |
@@ -94,6 +94,8 @@ struct any_layer_sink {
 /// |                         | behind the sink                                                           |
 /// | check_origin(artifact, model) | whether an artifact may be of a model, as far as the files tell     |
 /// | is_part_of(artifact, name)    | whether a file beside an artifact holds a part of it, or of an older |
+///
+/// It may have an `artifact_note`: what is worth saying of its artifacts.
 ///
 /// What every format must do (the granularity of the plan, errors of the sink, missing ranges, dtypes of the
 /// user) is tested over the list in formats.hpp.

@@ -55,14 +55,16 @@ struct model_tensor {
   std::string title;  ///< the layer's name, if it is a layer's weight; else its own
   std::string type;   ///< as the format calls it; of quantized weights the dtype
   std::vector<std::size_t> shape;
-  std::span<const std::byte> data;  ///< as they are stored: codes of quantized weights
+  std::span<const std::byte> data;  ///< as they are stored: codes of quantized weights; `view` has the order
   any_view view;
   std::optional<artifact_weights> weights;  ///< codes and scales, where it is quantized
   std::uint64_t copy = 0;                   ///< bytes of the floats that stay beside them
 
   /// Of all that is stored for it.
   std::uint64_t bytes() const noexcept {
-    return data.size() + (weights ? weights->scales.size_bytes() : 0) + copy;
+    const std::size_t own =
+        view.strides == row_major(view.shape) ? data.size() : view.size() * size_of(view.type);
+    return own + (weights ? weights->scales.size_bytes() : 0) + copy;
   }
 };
 

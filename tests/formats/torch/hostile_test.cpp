@@ -206,7 +206,8 @@ TEST_CASE("archives that lie") {
   refused({{"m/data.pkl", good}, {"m/data/0", data, "m/data/0", 24, 12}}, "compression method 12");
   refused({{"m/data.pkl", good}, {"m/data/0", data}, {"m/byteorder", "big"}}, "not little-endian");
   refused({{"m/data.pkl", good}, {"m/constants.pkl", ""}}, "TorchScript");
-  refused({{"a.npy", ""}}, "no checkpoint of PyTorch: it has no <folder>/data.pkl");
+  refused({{"a.txt", ""}}, "no checkpoint of PyTorch: it has no <folder>/data.pkl");
+  refused({{"a.npy", ""}}, "no checkpoint of PyTorch: it looks like a zip archive");
   refused({{"data.pkl", good}}, "no <folder>/data.pkl");
   // Names of entries are looked up in the archive alone, never as paths.
   check_words(failure_of(archive(pickle_of({.key = "../../etc/passwd"}))),

@@ -50,6 +50,7 @@ TEST_CASE("both containers, all element types") {
 TEST_CASE("views: transposed, sliced, shared, expanded; parameters and subclasses") {
   check_twins(golden + "views.pth", golden + "views.safetensors");
   check_twins(golden + "views_legacy.pth", golden + "views.safetensors");
+  check_twins(golden + "strided.pth", golden + "strided.safetensors");
 }
 
 TEST_CASE("a trained model in three containers") {

@@ -62,6 +62,10 @@ views["with_attribute"] = subclass
 views["nine_axes"] = torch.randn(1, 2, 1, 1, 2, 1, 1, 1, 2)
 write("views", views, views)
 
+strided = {"fc.weight": torch.randn(6, 4).t(), "fc.bias": torch.randn(8)[::2], "table": torch.randn(3, 2).t(),
+           "conv.weight": torch.randn(4, 3, 3, 3).to(memory_format=torch.channels_last)}
+write("strided", strided, strided, legacy=False)
+
 model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3))
 weights = model.state_dict()
 optimizer = torch.optim.Adam(model.parameters())

@@ -50,7 +50,7 @@ inline result<std::string> find_torch_root(const torch_entries& entries, const s
   if (found.empty())
     return error(errc::wrong_format, where,
                  "this ZIP archive is no checkpoint of PyTorch: it has no <folder>/data.pkl. Save one with "
-                 "torch.save(model.state_dict(), path); arrays of NumPy (.npz) are data, not models.");
+                 "torch.save(model.state_dict(), path).");
   return error(errc::wrong_format, where,
                "the ZIP archive has \"" + found[0] + "data.pkl\" and \"" + found[1] +
                    "data.pkl\", where checkpoints have one. Save it again with torch.save.");

@@ -34,8 +34,10 @@ enum class torch_container_kind : unsigned char { none, zip, legacy };
 
 inline torch_container_kind torch_container_of(std::span<const std::byte> file) noexcept {
   const detail::zip_bytes bytes(file);
-  if (bytes.is_signature(0, 0x04034b50) || bytes.is_signature(0, 0x06054b50))
-    return torch_container_kind::zip;
+  if (bytes.is_signature(0, 0x04034b50) && bytes.holds(0, 30) && bytes.holds(30, bytes.number(26, 2))) {
+    const bool is_npz = bytes.text(30, bytes.number(26, 2)).ends_with(".npy");  // its first entry
+    return is_npz ? torch_container_kind::none : torch_container_kind::zip;
+  }
   const bool is_pickle = bytes.holds(0, 2) && bytes.number(0, 1) == 0x80 && bytes.number(1, 1) <= 5;
   return is_pickle ? torch_container_kind::legacy : torch_container_kind::none;
 }

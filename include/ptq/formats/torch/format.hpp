@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file format.hpp Checkpoints of PyTorch as a format of models. Their artifacts are safetensors files.
+#ifndef PTQ_FORMATS_TORCH_FORMAT_HPP
+#define PTQ_FORMATS_TORCH_FORMAT_HPP
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "ptq/config/spec.hpp"
+#include "ptq/error.hpp"
+#include "ptq/file/mapped_file.hpp"
+#include "ptq/file/path.hpp"
+#include "ptq/formats/checkpoint/model.hpp"
+#include "ptq/formats/concept.hpp"
+#include "ptq/formats/contents.hpp"
+#include "ptq/formats/pending_artifact.hpp"
+#include "ptq/formats/safetensors/format.hpp"
+#include "ptq/formats/safetensors/types.hpp"
+#include "ptq/formats/torch/open.hpp"
+#include "ptq/kernels/executor.hpp"
+#include "ptq/model/activation_range.hpp"
+#include "ptq/model/apply.hpp"
+#include "ptq/model/plan.hpp"
+#include "ptq/policies.hpp"
+#include "ptq/result.hpp"
+
+namespace ptq::inline v0_1 {
+
+/// What torch.save writes: .pth, .pt, .bin, .ckpt, .pth.tar, by content. A `model_format`.
+struct torch_format {
+  using model = checkpoint_model;
+  using artifact_format = safetensors_format;
+
+  static constexpr const char* name = "PyTorch";
+  static constexpr const char* suffix = artifact_format::suffix;
+  static constexpr const char* files = "checkpoints of PyTorch (.pth, .pt, .bin, .ckpt: torch.save)";
+  static constexpr const char* kind = "a checkpoint of PyTorch";
+
+  static constexpr const char* artifact_note =
+      "a safetensors file, also where the model is a checkpoint of PyTorch: .pth is read, not written";
+
+  static bool recognises(const std::string& path) {
+    if (is_folder(path)) return false;
+    const auto file = mapped_file::open(path);
+    return file && torch_container_of(file->bytes()) != torch_container_kind::none;
+  }
+
+  /// What it recognises it explains, too.
+  static bool denies(const error&) noexcept { return false; }
+
+  static result<model> open(const std::string& path, const checkpoint_config& how = {}) {
+    auto opened = open_torch(path, how.key);
+    if (!opened) return opened.error();
+    return model(absolute_path(path), std::move(opened->file), std::move(opened->notes));
+  }
+
+  template <class Policies = builtin>
+  static result<model_contents> contents(model&& opened) {
+    return contents_of<Policies>(std::move(opened));
+  }
+
+  /// @return unsupported: a tensor that the artifact has no element type for
+  template <class Policies = builtin>
+  static result<void> check(const model& opened, const plan&) {
+    for (const stored_tensor& tensor : opened.file().tensors())
+      if (!safetensors_place(tensor.type))
+        return error(
+            errc::unsupported, opened.path() + ": tensor \"" + tensor.name + "\"",
+            std::string("it is of ") + tensor.type_name +
+                ", which the artifact, a safetensors file, has no type for. Save the checkpoint without it, "
+                "or as torch.view_as_real(x).");
+    return {};
+  }
+
+  template <class Policies = builtin, layer_sink Sink, executor Run = serial>
+  static result<pending_artifact> write(const std::string& path, const model& opened, const plan& planned,
+                                        std::span<const activation_range> ranges, Sink&& sink,
+                                        const Run& run = {}) {
+    if (auto checked = check(opened, planned); !checked) return checked.error();
+    return artifact_format::write<Policies>(path, opened, planned, ranges, sink, run);
+  }
+
+  /// Weights alone do not tell.
+  static result<void> check_origin(const model&, const model&) { return {}; }
+
+  static bool is_part_of(std::string_view, std::string_view) noexcept { return false; }
+};
+
+static_assert(model_format<torch_format>);
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FORMATS_TORCH_FORMAT_HPP
