@@ -9594,12 +9594,20 @@ struct layout_config {
   friend bool operator==(const layout_config&, const layout_config&) = default;
 };
 
+/// `ptq.checkpoint`: how a checkpoint is read that holds more than weights.
+struct checkpoint_config {
+  std::string key;  ///< of the dict that has the weights: "ema.module"; empty: by the format's rule
+
+  friend bool operator==(const checkpoint_config&, const checkpoint_config&) = default;
+};
+
 /// The `ptq:` section: settings that TAO does not know.
 struct ptq_config {
   std::map<std::string, std::string> module_types;  ///< layer name -> class name
   std::string module_types_file;
   calibration_config calibration;
   layout_config data;
+  checkpoint_config checkpoint;
 
   friend bool operator==(const ptq_config&, const ptq_config&) = default;
 };

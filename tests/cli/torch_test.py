@@ -38,8 +38,9 @@ class Torch(CommandTest):
         _, weights = self.artifact(GOLDEN / "nested.pth")
         _, average = self.artifact(GOLDEN / "nested.pth", "ptq.checkpoint.key=ema.module")
         self.assertNotEqual(weights, average)
-        self.assertIn('checkpoint: {key: "ema.module"}', (self.folder / "out" / "experiment.yaml").read_text())
-        for key, said in (("emo", 'Did you mean "ema"?'), ("ema", "there are no tensors"), ("ema.modul", 'Did you mean "module"?')):
+        self.assertEqual(self.artifact(GOLDEN / "nested.pth", "ptq.checkpoint.key=ema")[1], average)
+        self.assertIn('checkpoint: {key: "ema"}', (self.folder / "out" / "experiment.yaml").read_text())
+        for key, said in (("emo", 'Did you mean "ema"?'), ("optimizer", "there are no tensors"), ("ema.modul", 'Did you mean "module"?')):
             run = self.ptq("plan", "-e", WEIGHT_ONLY, f"model_path={GOLDEN / 'nested.pth'}", f"ptq.checkpoint.key={key}")
             self.assertFails(run, 1, "nested.pth", said)
         run = self.ptq("plan", "-e", WEIGHT_ONLY, f"model_path={LENET}", "ptq.checkpoint.key=ema")

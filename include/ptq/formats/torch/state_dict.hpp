@@ -64,6 +64,8 @@ class state_dict_finder {
     return nothing_found();
   }
 
+  /// By the rule, from where a path leads on, if there are no tensors there.
+  ///
   /// @param path keys with points between them; a key may have points, too
   result<torch_state_dict> find(std::string_view path) {
     for (std::string_view left = path; !left.empty();) {
@@ -80,7 +82,7 @@ class state_dict_finder {
       enter(key);
       left.remove_prefix((std::min)(left.size(), key.size() + 1));
     }
-    if (!has_tensors(found_.dict)) return nothing_found();
+    if (!has_tensors(found_.dict)) return find();
     list_left_out();
     return std::move(found_);
   }
