@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints of PyTorch: the artifact is that of the same tensors in a safetensors file, byte for byte."""
-from command import CommandTest, EXAMPLES, LENET, WEIGHT_ONLY, main
+import struct
+
+from command import CommandTest, EXAMPLES, LENET, WEIGHT_ONLY, floats, main
 
 GOLDEN = EXAMPLES.parent / "tests" / "golden" / "torch"
 ALL = 'quantize.layers=[{module_name: "*", weights: {dtype: int8}}]'
@@ -45,6 +47,36 @@ class Torch(CommandTest):
             self.assertFails(run, 1, "nested.pth", said)
         run = self.ptq("plan", "-e", WEIGHT_ONLY, f"model_path={LENET}", "ptq.checkpoint.key=ema")
         self.assertFails(run, 1, "ptq.checkpoint.key", "Leave the setting out.")
+
+    def test_more_than_4_gb(self):
+        """ZIP64, a hole of 5 GB in front of a weight: only what is looked at is read."""
+        def counts(*values):
+            return b"(" + b"".join(b"\x8a\x08" + struct.pack("<Q", value) for value in values) + b"t"
+
+        def tensor(key, count, *shape):
+            return (b"ctorch._utils\n_rebuild_tensor_v2\n((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" + key + b"X\3\0\0\0cpu"
+                    + counts(count)[1:-1] + b"tQK\0" + counts(*shape) + counts(*shape[1:], 1) + b"\x89)tR")
+
+        pickled = (b"\x80\2}(X\3\0\0\0big" + tensor(b"0", 1_250_000_000, 1_250_000_000)
+                   + b"X\x0b\0\0\0last.weight" + tensor(b"1", 6, 2, 3) + b"u.")
+        path = self.folder / "big.pth"
+        directory = b""
+        with open(path, "wb") as file:
+            for name, size, data in ((b"m/data.pkl", len(pickled), pickled), (b"m/data/0", 5_000_000_000, b""),
+                                     (b"m/data/1", 24, floats(1, 2, 3, 4, 5, 6))):
+                directory += struct.pack("<IHHHHHHIIIHHHHHII", 0x02014b50, 45, 45, 0, 0, 0, 0, 0, 0xffffffff, 0xffffffff, len(name), 28,
+                                         0, 0, 0, 0, 0xffffffff) + name + struct.pack("<HHQQQ", 1, 24, size, size, file.tell())
+                file.write(struct.pack("<IHHHHHIIIHH", 0x04034b50, 45, 0, 0, 0, 0, 0, 0, 0, len(name), 0) + name + data)
+                file.seek(size - len(data), 1)
+            at = file.tell()
+            file.write(directory + struct.pack("<IQHHIIQQQQ", 0x06064b50, 44, 45, 45, 0, 0, 3, 3, len(directory), at)
+                       + struct.pack("<IIQI", 0x07064b50, 0, at + len(directory), 1)
+                       + struct.pack("<IHHHHIIH", 0x06054b50, 0, 0, 0xffff, 0xffff, 0xffffffff, 0xffffffff, 0))
+        run = self.ptq("inspect", path)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn("2 tensors, 5.0 GB", run.stdout)
+        run = self.ptq("plan", "-e", WEIGHT_ONLY, f"model_path={path}", ALL)
+        self.assertIn("would quantize 1 of 1 layer", run.stdout)
 
     def test_what_cannot_be_read(self):
         run = self.quantize(WEIGHT_ONLY, ALL, model=GOLDEN / "types.pth")

@@ -119,7 +119,7 @@ constexpr std::optional<std::size_t> find_torch_global(std::string_view module,
                                                        std::string_view name) noexcept {
   if (module == "builtins") module = "__builtin__";
   for (std::size_t i = 0; i < std::size(torch_globals); ++i)
-    if (torch_globals[i].module == module && torch_globals[i].name == name) return i;
+    if (torch_globals[i].name == name && torch_globals[i].module == module) return i;
   return {};
 }
 

@@ -28,7 +28,7 @@ inline constexpr std::string_view plain_checkpoint_remedy =
     " Nothing was run. If you trust the file, load it with PyTorch and save its tensors alone: "
     "torch.save(model.state_dict(), path).";
 
-/// The bounds of a pickle: room for some 90,000 tensors, in less than a second.
+/// The bounds of a pickle: room for some 80,000 tensors, in less than a second.
 struct pickle_limits {
   static constexpr std::size_t bytes = std::size_t{64} << 20;   ///< of the pickle
   static constexpr std::size_t steps = std::size_t{1} << 22;    ///< opcodes
@@ -140,8 +140,9 @@ class pickle_machine {
   }
   /// The last values of the stack become the items of a new object on it.
   bool make(kind what, std::size_t count) {
-    if (!needs(count) || !spend(sizeof(std::vector<pickle_value>) + count * sizeof(pickle_value)))
-      return false;
+    constexpr std::size_t block = 16;  // what the system needs for a piece of memory
+    const std::size_t items = count == 0 ? 0 : block + count * sizeof(pickle_value);
+    if (!needs(count) || !spend(sizeof(std::vector<pickle_value>) + items)) return false;
     if (what == kind::dict && count % 2 != 0) return damaged("a dict has a key without a value");
     const auto first = stack_.end() - static_cast<std::ptrdiff_t>(count);
     graph_.objects.emplace_back(first, stack_.end());
@@ -236,6 +237,7 @@ class pickle_machine {
                                          std::string(plain_checkpoint_remedy));
   }
   bool push_global(std::string_view module, std::string_view name) {
+    steps_ += 16;  // a list is searched
     const auto known = find_torch_global(module, name);
     if (!known) return refuse_global(module, name);
     return push(pickle_value(kind::global, static_cast<std::int64_t>(*known)));
