@@ -124,31 +124,28 @@ inline result<stored_tensor> view_of_storage(std::span<const std::byte> bytes, e
                                              std::span<const std::size_t> strides) {
   const std::size_t size = size_of(type);
   const std::size_t held = bytes.size() / size;
-  const auto times = [](std::size_t a, std::size_t b) -> std::optional<std::size_t> {
-    if (b != 0 && a > (std::numeric_limits<std::size_t>::max)() / 2 / b) return {};
-    return a * b;
-  };
-  bool is_dense = true;                     // row-major, without gaps
-  std::optional<std::size_t> count = 1;     // elements
-  std::optional<std::size_t> last = first;  // the last of them in the storage
-  for (std::size_t axis = shape.size(); axis-- > 0; count = count ? times(*count, shape[axis]) : count) {
+  constexpr std::size_t most = (std::numeric_limits<std::size_t>::max)() / 2;  // stands for all that is more
+  const auto times = [](std::size_t a, std::size_t b) { return b != 0 && a > most / b ? most : a * b; };
+  bool is_dense = true;      // row-major, without gaps
+  std::size_t count = 1;     // elements
+  std::size_t last = first;  // the last of them in the storage
+  for (std::size_t axis = shape.size(); axis-- > 0; count = times(count, shape[axis])) {
     if (shape[axis] < 2) continue;
-    is_dense = is_dense && count && strides[axis] == *count;
-    const auto step = times(shape[axis] - 1, strides[axis]);
-    last = last && step && *last <= held ? std::optional(*last + *step) : std::nullopt;
+    is_dense = is_dense && strides[axis] == count;
+    last = (std::min)(last + times(shape[axis] - 1, strides[axis]), most);
   }
   const bool is_empty = std::find(shape.begin(), shape.end(), std::size_t{0}) != shape.end();
   stored_tensor made{{}, type, torch_word(type), std::move(shape), {}, {}};
   if (is_empty) return made;
-  if (!last || *last >= held)
+  if (last >= held)
     return error(errc::size_mismatch, {},
                  "shape " + extents_text(made.shape) + " with strides " + extents_text(strides) +
                      " from element " + std::to_string(first) + " on reaches beyond its storage of " +
                      std::to_string(held) + " elements. Get the file again.");
-  if (!count || !times(*count, size))
+  if (times(count, size) == most)
     return error(errc::validation_overflow, {},
                  "shape " + extents_text(made.shape) + " takes more bytes than can be counted.");
-  made.data = bytes.subspan(first * size, (is_dense ? *count : *last - first + 1) * size);
+  made.data = bytes.subspan(first * size, (is_dense ? count : last - first + 1) * size);
   if (is_dense) return made;
   if (made.shape.size() > max_rank)
     return error(
