@@ -31,7 +31,7 @@ diff -u here.out there.out
 echo "the same bits on s390x: $(head -n 1 there.out)"
 
 "$foreign" "${flags[@]}" -fsyntax-only -x c++ - <<<'#include "ptq/ptq.hpp"'  # which reads no files
-for header in ptq/formats/{numpy/npy,numpy/zip,safetensors/data,checkpoint/stored_tensor}.hpp; do
+for header in ptq/formats/{numpy/npy,zip,safetensors/data,checkpoint/stored_tensor,torch/tensors}.hpp; do
   if "$foreign" "${flags[@]}" -fsyntax-only -x c++ - <<<"#include \"$header\"" 2>words.txt; then
     echo "$header compiles for a big-endian machine, where it would read files wrongly"
     exit 1
