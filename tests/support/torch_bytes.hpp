@@ -12,9 +12,9 @@
 
 namespace torch_bytes {
 
-inline std::string little(std::uint64_t value, int width) {
+inline std::string little(std::uint64_t value, int width) {  // of any width: zeros follow
   std::string text;
-  for (int i = 0; i < width; ++i) text += static_cast<char>(value >> (8 * i) & 0xff);
+  for (int i = 0; i < width; ++i, value >>= 8) text += static_cast<char>(value & 0xff);
   return text;
 }
 
