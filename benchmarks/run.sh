@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# benchmarks/run.sh [MODEL]: the figures of the README, in about ten minutes and the building: kernels beside memcpy, what each
+# benchmarks/run.sh [MODEL]: the figures of the README, in about five minutes and the building: kernels beside memcpy, what each
 # dtype costs MODEL (a small one of examples/), calibration beside plain loops, other programs on the same arrays and the same
 # checkpoint, the command beside cp, and static quantization beside ONNX Runtime. Goals and spreads stand beside what is seen.
 # All that it prints and two pictures are left in build/figures/. Measure while the machine does nothing else.

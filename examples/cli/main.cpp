@@ -227,9 +227,7 @@ Tensor data is not read, and nothing is written. "Linear?" is a class inferred f
       app, "inspect", "List what is in a checkpoint, an ONNX model, an artifact or a file of statistics",
       given, 1, "FILE",
       "A checkpoint (.safetensors, .safetensors.index.json, .pth), an ONNX model (.onnx), an artifact of "
-      "ptq, or "
-      "statistics "
-      "(.ptqcal)",
+      "ptq, or statistics (.ptqcal)",
       R"(Examples:
   ptq inspect model.safetensors
   ptq inspect out/quantized_model_torchao.safetensors)");

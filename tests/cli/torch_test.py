@@ -45,6 +45,11 @@ class Torch(CommandTest):
         for key, said in (("emo", 'Did you mean "ema"?'), ("optimizer", "there are no tensors"), ("ema.modul", 'Did you mean "module"?')):
             run = self.ptq("plan", "-e", WEIGHT_ONLY, f"model_path={GOLDEN / 'nested.pth'}", f"ptq.checkpoint.key={key}")
             self.assertFails(run, 1, "nested.pth", said)
+        flat = LENET.with_name("model.pth")
+        for model, key, said in ((flat, "ema", "It has none: leave ptq.checkpoint.key out."),
+                                 (GOLDEN / "nested.pth", "state_dict.x", "It has none: ptq.checkpoint.key=state_dict.")):
+            run = self.ptq("plan", "-e", WEIGHT_ONLY, f"model_path={model}", f"ptq.checkpoint.key={key}")
+            self.assertFails(run, 1, model.name, said)
         run = self.ptq("plan", "-e", WEIGHT_ONLY, f"model_path={LENET}", "ptq.checkpoint.key=ema")
         self.assertFails(run, 1, "ptq.checkpoint.key", "Leave the setting out.")
 

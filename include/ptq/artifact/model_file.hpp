@@ -38,9 +38,8 @@ namespace ptq::inline v0_1 {
 template <class Formats>
 class basic_model_file;
 
-/// @tparam Formats a list such as `model_formats` (formats.hpp); the last that recognises a file opens it,
-/// and
-///   the first takes what none recognises
+/// @tparam Formats a list such as `model_formats` (formats.hpp). The last that recognises a file opens it;
+///   the first takes what none recognises.
 template <model_format... Formats>
 class basic_model_file<list<Formats...>> {
  public:

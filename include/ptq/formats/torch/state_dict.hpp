@@ -74,9 +74,13 @@ class state_dict_finder {
         key = key.substr(0, key.rfind('.'));
       if (child(key) == nullptr) {
         const std::vector<std::string_view> known = dict_keys();
+        const std::string remedy = !known.empty() ? "Name one as ptq.checkpoint.key."
+                                   : found_.key.empty()
+                                       ? "It has none: leave ptq.checkpoint.key out."
+                                       : "It has none: ptq.checkpoint.key=" + found_.key + ".";
         return error(errc::unknown_word, {},
                      "there is no dict \"" + std::string(left) + "\" in " + name_of_dict() + ". " +
-                         list_text("Its dicts", known) + "Name one as ptq.checkpoint.key.",
+                         list_text("Its dicts", known) + remedy,
                      nearest_word(left, known));
       }
       enter(key);
