@@ -44,6 +44,23 @@ class checkpoint {
     return {};
   }
 
+  /// Takes all files of another one.
+  ///
+  /// @return duplicate_key if both have a tensor of one name; nothing is taken then
+  result<void> add(checkpoint other) {
+    for (const stored_tensor& tensor : other.tensors_)
+      if (find(tensor.name) != nullptr)
+        return error(errc::duplicate_key, absolute_path(other.files_.front().path()),
+                     "tensor \"" + tensor.name + "\" is in another file of this model too.");
+    for (stored_tensor& tensor : other.tensors_) {
+      index_.emplace(tensor.name, tensors_.size());
+      tensors_.push_back(std::move(tensor));
+    }
+    for (mapped_file& file : other.files_) files_.push_back(std::move(file));
+    metadata_.merge(other.metadata_);
+    return {};
+  }
+
   /// In the order of the files, and within each as it lists them.
   std::span<const stored_tensor> tensors() const noexcept { return tensors_; }
   const metadata_map& metadata() const noexcept { return metadata_; }

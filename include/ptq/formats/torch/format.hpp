@@ -18,6 +18,7 @@
 #include "ptq/formats/pending_artifact.hpp"
 #include "ptq/formats/safetensors/format.hpp"
 #include "ptq/formats/safetensors/types.hpp"
+#include "ptq/formats/torch/folder.hpp"
 #include "ptq/formats/torch/open.hpp"
 #include "ptq/kernels/executor.hpp"
 #include "ptq/model/activation_range.hpp"
@@ -28,7 +29,8 @@
 
 namespace ptq::inline v0_1 {
 
-/// What torch.save writes: .pth, .pt, .bin, .ckpt, .pth.tar, by content. A `model_format`.
+/// What torch.save writes: .pth, .pt, .bin, .ckpt, .pth.tar, by content; pytorch_model.bin.index.json, and
+/// folders with one or the other. A `model_format`.
 struct torch_format {
   using model = checkpoint_model;
   using artifact_format = safetensors_format;
@@ -42,6 +44,7 @@ struct torch_format {
       "a safetensors file, also where the model is a checkpoint of PyTorch: .pth is read, not written";
 
   static bool recognises(const std::string& path) {
+    if (names_torch_files(path)) return true;
     if (is_folder(path)) return false;
     const auto file = mapped_file::open(path);
     return file && torch_container_of(file->bytes()) != torch_container_kind::none;
@@ -51,7 +54,7 @@ struct torch_format {
   static bool denies(const error&) noexcept { return false; }
 
   static result<model> open(const std::string& path, const checkpoint_config& how = {}) {
-    auto opened = open_torch(path, how.key);
+    auto opened = open_torch_files(path, how.key);
     if (!opened) return opened.error();
     return model(absolute_path(path), std::move(opened->file), std::move(opened->notes));
   }
