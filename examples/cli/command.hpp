@@ -21,9 +21,10 @@ struct options {
   std::string spec_file;
   std::vector<std::string> overrides;  // key.path=value
   std::vector<std::string> files;
-  std::string output;       // of calibrate and merge
-  std::string statistics;   // for quantize: ptq.calibration.statistics
-  std::size_t threads = 0;  // 0: one for each core
+  std::string output;                 // of calibrate and merge
+  std::string statistics;             // for quantize: ptq.calibration.statistics
+  ptq::checkpoint_config checkpoint;  // for inspect and compare: how the first file is read
+  std::size_t threads = 0;            // 0: one for each core
   bool json = false;
   bool strict = false;
   bool wait = false;  // for another run into the same place

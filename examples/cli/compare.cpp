@@ -77,8 +77,8 @@ std::optional<std::vector<float>> values_of(const ptq::model_tensor& tensor) {
 /// One side, and its tensors by their names.
 class side {
  public:
-  static ptq::result<side> open(const std::string& path) {
-    auto file = ptq::model_file::open(path);
+  static ptq::result<side> open(const std::string& path, const ptq::checkpoint_config& how = {}) {
+    auto file = ptq::model_file::open(path, how);
     if (!file) return file.error();
     auto contents = (*std::move(file)).contents();
     if (!contents) return contents.error();
@@ -249,7 +249,7 @@ void print_comparison(const comparison& found) {
 }  // namespace
 
 int run_compare(const options& given) {
-  const auto a = side::open(given.files[0]);
+  const auto a = side::open(given.files[0], given.checkpoint);
   if (!a) return fail(given, a.error(), failed);
   const auto b = side::open(given.files[1]);
   if (!b) return fail(given, b.error(), failed);

@@ -157,7 +157,7 @@ int inspect_statistics(const options& given) {
 }  // namespace
 
 int run_inspect(const options& given) {
-  auto file = ptq::model_file::open(given.files[0]);
+  auto file = ptq::model_file::open(given.files[0], given.checkpoint);
   if (!file) return fail(given, file.error(), failed);
   const auto found = (*std::move(file)).contents();
   if (!found) return fail(given, found.error(), failed);

@@ -96,6 +96,19 @@ CLI::App* add_file_command(CLI::App& app, const char* name, const char* text, cl
   return command;
 }
 
+/// For what opens a checkpoint without a specification.
+void add_checkpoint(CLI::App& command, cli::options& given, const std::string& file) {
+  command
+      .add_option("--key", given.checkpoint.key,
+                  "ptq.checkpoint.key: which dict of " + file + " has the weights (ema.module)")
+      ->type_name("KEY");
+  command
+      .add_option("--strip-prefix", given.checkpoint.strip_prefix,
+                  "ptq.checkpoint.strip_prefix: what the names of tensors in " + file + " lose (module.)")
+      ->expected(1)
+      ->type_name("PREFIX");
+}
+
 /// For what writes files.
 void add_wait(CLI::App& command, cli::options& given) {
   command.add_flag("--wait", given.wait,
@@ -231,11 +244,13 @@ Tensor data is not read, and nothing is written. "Linear?" is a class inferred f
       R"(Examples:
   ptq inspect model.safetensors
   ptq inspect out/quantized_model_torchao.safetensors)");
+  add_checkpoint(*inspect, given, "the file");
   CLI::App* compare =
       add_file_command(app, "compare", "Compare two models, or a model and its artifact, layer by layer",
                        given, 2, "A B", checkpoints_help, R"(Example:
   ptq compare model.safetensors out/quantized_model_torchao.safetensors
 SQNR, cosine and largest error of each layer that differs, worst first.)");
+  add_checkpoint(*compare, given, "A");
   CLI::App* evaluate = add_spec_command(
       app, "evaluate",
       "Run the model and its artifact on the evaluation data; say how much accuracy was kept", given,

@@ -5,6 +5,7 @@
 
 #include "ptq/artifact/model_file.hpp"
 #include "ptq/detail/type_list.hpp"
+#include "ptq/formats/numpy/format.hpp"
 #include "ptq/formats/numpy/npy.hpp"
 #include "ptq/formats/numpy/npz.hpp"
 #include "ptq/formats/onnx/format.hpp"
@@ -18,7 +19,8 @@ namespace ptq::inline v0_1 {
 /// those that go by names. The first opens what none recognises, or says what it is.
 using model_formats = list<safetensors_format,  //
                            onnx_format,         //
-                           torch_format>;
+                           torch_format,        //
+                           npz_format>;
 
 /// A model or artifact of any of them.
 using model_file = basic_model_file<model_formats>;

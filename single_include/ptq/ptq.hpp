@@ -9594,9 +9594,10 @@ struct layout_config {
   friend bool operator==(const layout_config&, const layout_config&) = default;
 };
 
-/// `ptq.checkpoint`: how a checkpoint is read that holds more than weights.
+/// `ptq.checkpoint`: how a checkpoint is read that holds more than weights, or calls them otherwise.
 struct checkpoint_config {
   std::string key;  ///< of the dict that has the weights: "ema.module"; empty: by the format's rule
+  std::vector<std::string> strip_prefix{};  ///< what names of tensors lose, one after the other: "module."
 
   friend bool operator==(const checkpoint_config&, const checkpoint_config&) = default;
 };

@@ -176,14 +176,19 @@ TEST_CASE("the section ptq") {
   const ptq::spec made = good(
       "quantize: {}\nptq:\n  module_types: {up: ConvTranspose2d, a.b: Linear}\n  calibration: {algorithm: "
       "percentile, percentile: "
-      "99.9, bins: 1024, statistics: a.ptqcal}\n  checkpoint: {key: ema.module}\n");
+      "99.9, bins: 1024, statistics: a.ptqcal}\n  checkpoint: {key: ema.module, strip_prefix: module.}\n");
   CHECK(made.ptq.module_types.at("a.b") == "Linear");
   CHECK(made.ptq.calibration.algorithm == "percentile");
   CHECK(made.ptq.calibration.percentile == 99.9);
   CHECK(made.ptq.calibration.bins == 1024);
   CHECK(made.ptq.calibration.statistics == "a.ptqcal");
   CHECK(made.ptq.checkpoint.key == "ema.module");
+  CHECK(made.ptq.checkpoint.strip_prefix == std::vector<std::string>{"module."});
   CHECK(good("quantize: {}\nptq: {checkpoint: {key: }}").ptq.checkpoint.key.empty());
+  const ptq::spec several = good("quantize: {}\nptq: {checkpoint: {strip_prefix: [module., model., ]}}");
+  CHECK(several.ptq.checkpoint.strip_prefix == std::vector<std::string>{"module.", "model."});
+  CHECK(message("quantize: {}\nptq: {checkpoint: {strip_prefix: {a: b}}}").find("expected a word") !=
+        std::string::npos);
   CHECK(message("quantize: {}\nptq: {checkpoint: {keys: x}}").find("Did you mean \"key\"?") !=
         std::string::npos);
 }

@@ -23,6 +23,7 @@
 #include "ptq/model/layers_of.hpp"
 #include "support/files.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/torch_bytes.hpp"
 
 namespace {
 
@@ -116,8 +117,25 @@ template <class... Formats>
 std::tuple<Formats...> tuple_of(ptq::list<Formats...>);
 using formats = decltype(tuple_of(ptq::model_formats{}));
 
+/// The checkpoint that is shipped, as np.savez would write it.
+const std::string& npz_network() {
+  static const temporary_folder folder;
+  static const std::string path = [] {
+    const auto model = ptq::open_safetensors(PTQ_MODELS_DIR "/lenet-digits/model.safetensors");
+    std::vector<torch_bytes::entry> entries;
+    for (const ptq::stored_tensor& tensor : model->tensors()) {
+      CHECK(ptq::write_npy(folder / "array", tensor.view()));
+      entries.push_back({tensor.name + ".npy", read_file(folder / "array")});
+    }
+    write_file(folder / "model.npz", torch_bytes::zip(entries));
+    return folder / "model.npz";
+  }();
+  return path;
+}
+
 template <class F>
 std::string network() {
+  if (std::is_same_v<F, ptq::npz_format>) return npz_network();
   const bool is_torch = std::is_same_v<F, ptq::torch_format>;
   return std::string(PTQ_MODELS_DIR "/lenet-digits/model") + (is_torch ? ".pth" : F::suffix);
 }

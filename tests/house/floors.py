@@ -86,8 +86,9 @@ THROWS = "config/yaml.hpp"
 # owns memory brings the containers that most do without.
 BY_NAME = "model/model_hash.hpp model/quantized_tensor.hpp model/weight_parts.hpp"
 
-# The list of formats brings what each of them brings; all other headers bring one third party at most.
-OF_MANY = "formats.hpp"
+# The list of formats brings what each of them brings, and so does a format that reads one container and writes another; all
+# other headers bring one third party at most.
+OF_MANY = "formats.hpp formats/numpy/format.hpp"
 
 # A list, and the folder that has its policies: the files that give themselves a name.
 LISTS = {"dtypes.hpp": "dtype", "backends.hpp": "backend", "calibrators.hpp": "calibration"}
@@ -192,7 +193,7 @@ def wrong_includes(house, header):
                 yield f"{header}: includes <{name}>, which is for {owners_of(name)}; take what the room file has"
         elif name not in system_headers(floor) | taken and not own_container:
             yield f"{header}: floor {floor} may not include <{name}>"
-    if header != OF_MANY and len(house.third_parties(header)) > 1:
+    if not fits(header, OF_MANY) and len(house.third_parties(header)) > 1:
         yield f"{header}: brings {' and '.join(sorted(house.third_parties(header)))}; one third party a header"
 
 
@@ -200,7 +201,7 @@ def wrong_owners(house, header_sets):
     """core.hpp has floors 0 to 3; ptq.hpp has those to 5 and the room model, what these include, and no third party; optional
     targets have what needs one. The rest is included by name."""
     owned = {tuple(line.split()) for line in header_sets.splitlines()}
-    brought = {(party, header) for header in house.text if header != OF_MANY for party in house.third_parties(header)}
+    brought = {(party, header) for header in house.text if not fits(header, OF_MANY) for party in house.third_parties(header)}
     for party, header in sorted(brought - owned):
         yield f"{header}: brings {party}; name it in ptq_optional({party} ...) of CMakeLists.txt"
     of_others = {header for _, header in owned | brought}

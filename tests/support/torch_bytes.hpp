@@ -60,6 +60,16 @@ inline std::string pickle_of(const tensor& one, std::string_view name = "a") {
 
 // ---- the zip container
 
+/// CRC-32, bit by bit.
+inline std::uint32_t crc_of(std::string_view bytes) {
+  std::uint32_t crc = 0xffffffff;
+  for (const char byte : bytes) {
+    crc ^= static_cast<unsigned char>(byte);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc % 2 == 0 ? 0 : 0xedb88320);
+  }
+  return ~crc;
+}
+
 struct entry {
   std::string name;
   std::string data;
@@ -72,9 +82,9 @@ inline std::string zip(const std::vector<entry>& entries) {
   std::string file;
   std::string directory;
   for (const entry& one : entries) {
-    directory += "PK\1\2" + little(0, 6) + little(static_cast<std::uint64_t>(one.method), 2) + little(0, 8) +
-                 little(one.size, 4) + little(one.size, 4) + little(one.name.size(), 2) + little(0, 12) +
-                 little(file.size(), 4) + one.name;
+    directory += "PK\1\2" + little(0, 6) + little(static_cast<std::uint64_t>(one.method), 2) + little(0, 4) +
+                 little(crc_of(one.data), 4) + little(one.size, 4) + little(one.size, 4) +
+                 little(one.name.size(), 2) + little(0, 12) + little(file.size(), 4) + one.name;
     file += "PK\3\4" + little(0, 22) + little(one.local_name.size(), 2) + little(0, 2) + one.local_name +
             one.data;
   }

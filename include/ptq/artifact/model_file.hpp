@@ -21,6 +21,7 @@
 #include "ptq/file/file_kind.hpp"
 #include "ptq/file/mapped_file.hpp"
 #include "ptq/file/path.hpp"
+#include "ptq/formats/checkpoint/settings.hpp"
 #include "ptq/formats/concept.hpp"
 #include "ptq/formats/contents.hpp"
 #include "ptq/formats/pending_artifact.hpp"
@@ -207,11 +208,9 @@ class basic_model_file<list<Formats...>> {
     if constexpr (requires { F::open(path, how); }) {
       return F::open(path, how);
     } else {
-      auto opened = F::open(path);
-      if (!opened || how.key.empty()) return opened;
-      return error(errc::invalid_value, "ptq.checkpoint.key",
-                   std::string("a model of the format ") + F::name + " is not nested, so there is no \"" +
-                       how.key + "\" to look for. Leave the setting out.");
+      if (auto flat = refuse_key(how, F::name); !flat) return flat.error();
+      if (auto named = refuse_prefixes(how, F::name); !named) return named.error();
+      return F::open(path);
     }
   }
 

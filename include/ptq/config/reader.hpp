@@ -95,7 +95,7 @@ class spec_reader {
   static constexpr std::string_view ptq_keys[] = {"module_types", "calibration", "data", "checkpoint"};
   static constexpr std::string_view calibration_keys[] = {"algorithm", "percentile", "bins", "statistics"};
   static constexpr std::string_view layout_keys[] = {"batch_axis"};
-  static constexpr std::string_view checkpoint_keys[] = {"key"};
+  static constexpr std::string_view checkpoint_keys[] = {"key", "strip_prefix"};
 
   // Sections
 
@@ -351,7 +351,8 @@ class spec_reader {
   void read_checkpoint(const tree& map, const std::string& path) {
     if (map.is_null()) return;
     each_member(map, path, {checkpoint_keys}, [&](const tree& value, const std::string& field) {
-      read_text(value, field, spec_.ptq.checkpoint.key, "the key of a dict");
+      if (value.key == "key") read_text(value, field, spec_.ptq.checkpoint.key, "the key of a dict");
+      if (value.key == "strip_prefix") read_words(value, field, spec_.ptq.checkpoint.strip_prefix);
     });
   }
 
@@ -370,6 +371,17 @@ class spec_reader {
                   "the mandatory value is missing: \"???\" stands in its place.");
     spec_.places[path] = position_of(value.at);
     out = value.word;
+  }
+
+  /// A word or a list of words; empty ones are left out.
+  void read_words(const tree& value, const std::string& path, std::vector<std::string>& out) {
+    out.clear();
+    const auto add = [&](const tree& word, const std::string& at) {
+      read_text(word, at, out.emplace_back(), "a word");
+      if (out.back().empty()) out.pop_back();
+    };
+    if (!value.is_list()) return add(value, path);
+    each_item(value, path, add);
   }
 
   /// A pattern in brackets that is not in quotes is a list.

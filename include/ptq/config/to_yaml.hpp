@@ -123,6 +123,15 @@ inline std::string yaml_data(const data_config& data, const std::string& indent)
   return text;
 }
 
+inline std::string yaml_checkpoint(const checkpoint_config& config) {
+  std::string fields;
+  if (!config.key.empty()) fields = "key: " + yaml_word(config.key);
+  std::vector<std::string> prefixes;
+  for (const std::string& prefix : config.strip_prefix) prefixes.push_back(yaml_word(prefix));
+  if (!prefixes.empty()) fields += (fields.empty() ? "" : ", ") + ("strip_prefix: " + yaml_list(prefixes));
+  return fields.empty() ? "" : "  checkpoint: {" + fields + "}\n";
+}
+
 inline std::string yaml_ptq(const ptq_config& config) {
   std::string text;
   if (!config.module_types_file.empty())
@@ -139,8 +148,7 @@ inline std::string yaml_ptq(const ptq_config& config) {
   for (const auto& [input, axis] : config.data.batch_axis)
     axes += (axes.empty() ? "" : ", ") + yaml_word(input) + ": " + (axis ? std::to_string(*axis) : "none");
   if (!axes.empty()) text += "  data: {batch_axis: {" + axes + "}}\n";
-  if (!config.checkpoint.key.empty())
-    text += "  checkpoint: {key: " + yaml_word(config.checkpoint.key) + "}\n";
+  text += yaml_checkpoint(config.checkpoint);
   return "ptq:\n" + text;
 }
 

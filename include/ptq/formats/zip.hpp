@@ -188,6 +188,14 @@ inline const zip_entry* find_zip_overlap(const std::vector<zip_entry>& entries) 
 
 }  // namespace detail
 
+/// The name of the entry that an archive begins with; nothing where a file begins otherwise.
+inline std::optional<std::string_view> first_zip_name(std::span<const std::byte> file) noexcept {
+  const detail::zip_bytes bytes(file);
+  if (!bytes.is_signature(0, 0x04034b50) || !bytes.holds(0, 30) || !bytes.holds(30, bytes.number(26, 2)))
+    return {};
+  return bytes.text(30, bytes.number(26, 2));
+}
+
 /// Lists the files of a ZIP archive (folders are left out). Nothing is unpacked.
 ///
 /// @param archive the whole file; the entries refer to it

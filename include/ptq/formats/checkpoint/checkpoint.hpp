@@ -57,8 +57,25 @@ class checkpoint {
       tensors_.push_back(std::move(tensor));
     }
     for (mapped_file& file : other.files_) files_.push_back(std::move(file));
+    keep(std::move(other.unpacked_));
     metadata_.merge(other.metadata_);
     return {};
+  }
+
+  /// Takes memory that tensors look into, as files do that are packed.
+  void keep(std::vector<std::vector<std::byte>> unpacked) {
+    for (std::vector<std::byte>& memory : unpacked) unpacked_.push_back(std::move(memory));
+  }
+
+  /// Gives every tensor another name.
+  ///
+  /// @param names in the order of the tensors; no two are the same
+  void rename(std::vector<std::string> names) {
+    index_.clear();
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      index_.emplace(names[i], i);
+      tensors_[i].name = std::move(names[i]);
+    }
   }
 
   /// In the order of the files, and within each as it lists them.
@@ -84,6 +101,7 @@ class checkpoint {
  private:
   const char* (*word_)(element_type) noexcept;
   std::vector<mapped_file> files_;
+  std::vector<std::vector<std::byte>> unpacked_;
   std::vector<stored_tensor> tensors_;
   metadata_map metadata_;
   std::map<std::string, std::size_t, std::less<>> index_;

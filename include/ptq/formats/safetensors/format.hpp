@@ -8,10 +8,13 @@
 #include <string_view>
 #include <utility>
 
+#include "ptq/config/spec.hpp"
 #include "ptq/detail/platform.hpp"
 #include "ptq/error.hpp"
 #include "ptq/file/path.hpp"
 #include "ptq/formats/checkpoint/model.hpp"
+#include "ptq/formats/checkpoint/named_model.hpp"
+#include "ptq/formats/checkpoint/settings.hpp"
 #include "ptq/formats/concept.hpp"
 #include "ptq/formats/contents.hpp"
 #include "ptq/formats/pending_artifact.hpp"
@@ -44,10 +47,11 @@ struct safetensors_format {
     return refused.code == errc::header_too_large || refused.code == errc::invalid_header_length;
   }
 
-  static result<model> open(const std::string& path) {
+  static result<model> open(const std::string& path, const checkpoint_config& how = {}) {
+    if (auto flat = refuse_key(how, name); !flat) return flat.error();
     auto file = open_safetensors(path);
     if (!file) return file.error();
-    return model(absolute_path(path), *std::move(file));
+    return named_model(absolute_path(path), *std::move(file), how);
   }
 
   template <class Policies = builtin>

@@ -13,6 +13,7 @@
 #include "ptq/file/mapped_file.hpp"
 #include "ptq/file/path.hpp"
 #include "ptq/formats/checkpoint/model.hpp"
+#include "ptq/formats/checkpoint/named_model.hpp"
 #include "ptq/formats/concept.hpp"
 #include "ptq/formats/contents.hpp"
 #include "ptq/formats/pending_artifact.hpp"
@@ -56,7 +57,7 @@ struct torch_format {
   static result<model> open(const std::string& path, const checkpoint_config& how = {}) {
     auto opened = open_torch_files(path, how.key);
     if (!opened) return opened.error();
-    return model(absolute_path(path), std::move(opened->file), std::move(opened->notes));
+    return named_model(absolute_path(path), std::move(opened->file), how, std::move(opened->notes));
   }
 
   template <class Policies = builtin>

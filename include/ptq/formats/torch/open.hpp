@@ -17,6 +17,7 @@
 #include "ptq/file/mapped_file.hpp"
 #include "ptq/file/path.hpp"
 #include "ptq/formats/checkpoint/checkpoint.hpp"
+#include "ptq/formats/checkpoint/left_out.hpp"
 #include "ptq/formats/checkpoint/stored_tensor.hpp"
 #include "ptq/formats/torch/archive.hpp"
 #include "ptq/formats/torch/container.hpp"
@@ -24,7 +25,6 @@
 #include "ptq/formats/torch/state_dict.hpp"
 #include "ptq/formats/torch/tensors.hpp"
 #include "ptq/result.hpp"
-#include "ptq/text/phrases.hpp"
 #include "ptq/text/utf8.hpp"
 
 namespace ptq::inline v0_1 {
@@ -33,11 +33,11 @@ namespace ptq::inline v0_1 {
 enum class torch_container_kind : unsigned char { none, zip, legacy };
 
 inline torch_container_kind torch_container_of(std::span<const std::byte> file) noexcept {
-  const detail::zip_bytes bytes(file);
-  if (bytes.is_signature(0, 0x04034b50) && bytes.holds(0, 30) && bytes.holds(30, bytes.number(26, 2))) {
-    const bool is_npz = bytes.text(30, bytes.number(26, 2)).ends_with(".npy");  // its first entry
+  if (const auto first = first_zip_name(file)) {
+    const bool is_npz = first->ends_with(".npy");
     return is_npz ? torch_container_kind::none : torch_container_kind::zip;
   }
+  const detail::zip_bytes bytes(file);
   const bool is_pickle = bytes.holds(0, 2) && bytes.number(0, 1) == 0x80 && bytes.number(1, 1) <= 5;
   return is_pickle ? torch_container_kind::legacy : torch_container_kind::none;
 }
@@ -108,15 +108,6 @@ inline result<void> check_expansion(std::span<const stored_tensor> tensors, std:
   return {};
 }
 
-/// "\"ema\", \"optimizer\" and 3 more"
-inline std::string some_of(std::span<const std::string> names) {
-  constexpr std::size_t most = 8;
-  std::string text;
-  for (std::size_t i = 0; i < (std::min)(most, names.size()); ++i)
-    text.append(i == 0 ? "" : ", ").append(names[i]);
-  return names.size() > most ? text + " and " + std::to_string(names.size() - most) + " more" : text;
-}
-
 inline std::vector<std::string> notes_of(const torch_state_dict& found) {
   std::vector<std::string> notes;
   if (!found.key.empty())
@@ -127,8 +118,7 @@ inline std::vector<std::string> notes_of(const torch_state_dict& found) {
     notes.push_back(
         "the weights are those of the checkpoint itself; ptq.checkpoint.key names a dict in it: " +
         some_of(found.others) + ".");
-  if (!found.left_out.empty())
-    notes.push_back("left out of the checkpoint, as no weights: " + some_of(found.left_out) + ".");
+  if (!found.left_out.empty()) notes.push_back(left_out_note("checkpoint", found.left_out));
   return notes;
 }
 

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file format.hpp NumPy's .npz files as a format of models: arrays by the names of tensors. Their
+/// artifacts are safetensors files.
+#ifndef PTQ_FORMATS_NUMPY_FORMAT_HPP
+#define PTQ_FORMATS_NUMPY_FORMAT_HPP
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "ptq/config/spec.hpp"
+#include "ptq/error.hpp"
+#include "ptq/file/mapped_file.hpp"
+#include "ptq/file/path.hpp"
+#include "ptq/formats/checkpoint/model.hpp"
+#include "ptq/formats/checkpoint/named_model.hpp"
+#include "ptq/formats/checkpoint/settings.hpp"
+#include "ptq/formats/concept.hpp"
+#include "ptq/formats/contents.hpp"
+#include "ptq/formats/numpy/checkpoint.hpp"
+#include "ptq/formats/pending_artifact.hpp"
+#include "ptq/formats/safetensors/format.hpp"
+#include "ptq/formats/zip.hpp"
+#include "ptq/kernels/executor.hpp"
+#include "ptq/model/activation_range.hpp"
+#include "ptq/model/apply.hpp"
+#include "ptq/model/plan.hpp"
+#include "ptq/policies.hpp"
+#include "ptq/result.hpp"
+
+namespace ptq::inline v0_1 {
+
+/// What np.savez writes, by content. A `model_format`.
+struct npz_format {
+  using model = checkpoint_model;
+  using artifact_format = safetensors_format;
+
+  static constexpr const char* name = "NPZ";
+  static constexpr const char* suffix = artifact_format::suffix;
+  static constexpr const char* files = "archives of arrays (.npz)";
+  static constexpr const char* kind = "an .npz archive";
+
+  static constexpr const char* artifact_note =
+      "a safetensors file, also where the model is an .npz archive: .npz is read, not written";
+
+  static bool recognises(const std::string& path) {
+    if (is_folder(path)) return false;
+    const auto file = mapped_file::open(path);
+    return file && first_zip_name(file->bytes()).value_or("").ends_with(".npy");
+  }
+
+  /// What it recognises it explains, too.
+  static bool denies(const error&) noexcept { return false; }
+
+  static result<model> open(const std::string& path, const checkpoint_config& how = {}) {
+    if (auto flat = refuse_key(how, name); !flat) return flat.error();
+    auto opened = open_npz(path);
+    if (!opened) return opened.error();
+    return named_model(absolute_path(path), std::move(opened->file), how, std::move(opened->notes));
+  }
+
+  template <class Policies = builtin>
+  static result<model_contents> contents(model&& opened) {
+    return contents_of<Policies>(std::move(opened));
+  }
+
+  template <class Policies = builtin>
+  static result<void> check(const model&, const plan&) {
+    return {};
+  }
+
+  template <class Policies = builtin, layer_sink Sink, executor Run = serial>
+  static result<pending_artifact> write(const std::string& path, const model& opened, const plan& planned,
+                                        std::span<const activation_range> ranges, Sink&& sink,
+                                        const Run& run = {}) {
+    return artifact_format::write<Policies>(path, opened, planned, ranges, sink, run);
+  }
+
+  /// Weights alone do not tell.
+  static result<void> check_origin(const model&, const model&) { return {}; }
+
+  static bool is_part_of(std::string_view, std::string_view) noexcept { return false; }
+};
+
+static_assert(model_format<npz_format>);
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FORMATS_NUMPY_FORMAT_HPP
