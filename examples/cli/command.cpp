@@ -12,7 +12,9 @@
 #include "ptq/file/path.hpp"
 #include "ptq/formats.hpp"
 #include "ptq/formats/json.hpp"
+#include "ptq/text/nearest_word.hpp"
 #include "ptq/text/phrases.hpp"
+#include "ptq/text/printable.hpp"
 #include "ptq/text/table.hpp"
 #include "terminal.hpp"
 
@@ -97,13 +99,28 @@ std::string result_path(const ptq::spec& spec, const std::string& name) {
   return folder + (folder.ends_with('/') ? "" : "/") + name;
 }
 
-std::string artifact_name(const ptq::spec& spec) {
-  return "quantized_model_" + spec.quantize.backend +
-         std::string(ptq::model_file::artifact_suffix(spec.quantize.model_path));
+std::string artifact_name(const ptq::spec& spec, const std::string& format) {
+  return ptq::model_file::artifact_file_name(spec.quantize.model_path, format, spec.quantize.backend);
 }
 
-std::string artifact_path(const ptq::spec& spec) {
-  return result_path(spec, artifact_name(spec));
+std::string artifact_path(const ptq::spec& spec, const std::string& format) {
+  return result_path(spec, artifact_name(spec, format));
+}
+
+std::string format_names() {
+  std::string all;
+  for (const std::string_view name : ptq::model_file::artifact_names)
+    all.append(all.empty() ? "" : ", ").append(name);
+  return all;
+}
+
+ptq::result<void> check_format(const std::string& format) {
+  constexpr auto& names = ptq::model_file::artifact_names;
+  if (format.empty() || std::ranges::count(names, format) > 0) return {};
+  return ptq::error(
+      ptq::errc::unknown_word, "--format",
+      "there is no format \"" + ptq::printable(format) + "\". There are: " + format_names() + ".",
+      ptq::nearest_word(format, std::span(names)));
 }
 
 std::string json_text(const nlohmann::json& value) {

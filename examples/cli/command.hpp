@@ -22,6 +22,7 @@ struct options {
   std::vector<std::string> overrides;  // key.path=value
   std::vector<std::string> files;
   std::string output;                 // of calibrate and merge
+  std::string format;                 // of the artifact; empty: the model's own
   std::string statistics;             // for quantize: ptq.calibration.statistics
   ptq::checkpoint_config checkpoint;  // for inspect and compare: how the first file is read
   std::size_t threads = 0;            // 0: one for each core
@@ -73,10 +74,18 @@ int give_up(const options& given, std::optional<ptq::run_folder> run, const ptq:
 std::string result_path(const ptq::spec& spec, const std::string& name);
 
 /// What `quantize` calls the artifact.
-std::string artifact_name(const ptq::spec& spec);
+///
+/// @param format one of `model_file::artifact_names`; empty: the model's own
+std::string artifact_name(const ptq::spec& spec, const std::string& format = {});
 
 /// Where `quantize` writes the artifact, and `evaluate` looks for it.
-std::string artifact_path(const ptq::spec& spec);
+std::string artifact_path(const ptq::spec& spec, const std::string& format = {});
+
+/// "safetensors, onnx": what `--format` may be.
+std::string format_names();
+
+/// A `--format` must be one that there is.
+ptq::result<void> check_format(const std::string& format);
 
 /// Indented, with a line break; text that is not UTF-8 is replaced.
 std::string json_text(const nlohmann::json& value);

@@ -262,6 +262,10 @@ Every output is compared by what it seems to hold, which is said. To say it your
   evaluate.class_axis={logits: 2}        the axis of the classes)");
 
   quantize
+      ->add_option("--format", given.format,
+                   "The form of the artifact: " + cli::format_names() + "; else the model's own")
+      ->type_name("NAME");
+  quantize
       ->add_option(
           "--statistics", given.statistics,
           "ptq.calibration.statistics: take the ranges of activations from this file of calibrate or merge; "

@@ -20,7 +20,8 @@ int run_plan(const options& given) {
   auto planned = ptq::match_model(*spec, *model);
   if (!planned) return fail(given, planned.error(), bad_usage);
   ptq::plan& plan = *planned;
-  if (const auto moves = model->check(plan); !moves) return fail(given, moves.error(), failed);
+  if (const auto moves = model->check(model->own_form(), plan); !moves)
+    return fail(given, moves.error(), failed);
   judge_data(*spec, plan);
   if (const auto named = expect_data(*spec, *model, plan); !named)
     plan.warnings.push_back(named.error().what);

@@ -51,9 +51,9 @@ bool holds(const std::string& path, std::string_view text) {
 }
 
 /// The other files of artifacts that this run replaces: external data.
-std::vector<std::string> older_data(const ptq::spec& spec) {
+std::vector<std::string> older_data(const options& given, const ptq::spec& spec) {
   std::vector<std::string> names = ptq::names_in(spec.quantize.results_dir);
-  std::erase_if(names, [artifact = artifact_name(spec)](const std::string& name) {
+  std::erase_if(names, [artifact = artifact_name(spec, given.format)](const std::string& name) {
     return !ptq::model_file::is_part_of(artifact, name);
   });
   return names;
@@ -63,9 +63,10 @@ std::vector<std::string> older_data(const ptq::spec& spec) {
 ptq::result<void> keep_sources(const options& given, const ptq::spec& spec,
                                const std::vector<source>& sources) {
   const std::string resolved = result_path(spec, "experiment.yaml");
-  std::vector<std::string> written{artifact_path(spec), resolved, result_path(spec, "quantize_report.json"),
+  std::vector<std::string> written{artifact_path(spec, given.format), resolved,
+                                   result_path(spec, "quantize_report.json"),
                                    result_path(spec, "status.json")};
-  for (const std::string& name : older_data(spec)) written.push_back(result_path(spec, name));
+  for (const std::string& name : older_data(given, spec)) written.push_back(result_path(spec, name));
   if (auto kept = keep(sources, written); !kept) return kept;
   if (auto kept = keep_out_of(ptq::run_folder::own_path(spec.quantize.results_dir), sources); !kept)
     return kept;
@@ -155,15 +156,15 @@ std::string report_text(const ptq::quantize_report& report) {
 }
 
 /// The other files of a run, whose artifact is written; then all of them appear.
-ptq::result<void> finish(const ptq::spec& spec, const ptq::quantize_report& report, ptq::run_folder& run,
-                         std::vector<std::string> artifact) {
+ptq::result<void> finish(const options& given, const ptq::spec& spec, const ptq::quantize_report& report,
+                         ptq::run_folder& run, std::vector<std::string> artifact) {
   const std::pair<const char*, std::string> texts[] = {
       {"quantize_report.json", report_text(report)},
       {"experiment.yaml", resolved_text(spec)},
       {"status.json", status_text("SUCCESS", "the artifact is written")}};
   for (const auto& [name, text] : texts)
     if (auto written = run.write(name, text); !written) return written;
-  std::vector<std::string> stale = older_data(spec);
+  std::vector<std::string> stale = older_data(given, spec);
   std::erase_if(stale, [&](const std::string& name) { return std::ranges::count(artifact, name) > 0; });
   if (is_interrupted()) return ptq::error(ptq::errc::stopped, {}, "interrupted.");
   return run.commit(
@@ -177,17 +178,22 @@ ptq::error of_model(const ptq::error& refused, const std::string& model_path) {
   return is_about_model ? refused.in(model_path) : refused;
 }
 
+std::string_view form_of(const options& given, const ptq::model_file& model) {
+  return given.format.empty() ? model.own_form() : std::string_view(given.format);
+}
+
 ptq::result<void> write(const options& given, const ptq::spec& spec, const ptq::model_file& model,
                         const ptq::plan& plan, std::span<const ptq::activation_range> inputs,
                         ptq::quantize_report& report, ptq::run_folder& run) {
-  const auto path = run.path_of(artifact_name(spec));
+  const auto path = run.path_of(artifact_name(spec, given.format));
   if (!path) return path.error();
-  auto artifact = model.write(*path, plan, inputs, on_layer(plan, report), ptq::threads(given.threads));
+  auto artifact = model.write(form_of(given, model), *path, plan, inputs, on_layer(plan, report),
+                              ptq::threads(given.threads));
   if (!artifact) return of_model(artifact.error(), model.path());
   if (auto written = artifact->commit(); !written) return written;
   report.bytes_after = artifact->bytes();
   report.notes.insert(report.notes.end(), artifact->notes().begin(), artifact->notes().end());
-  return finish(spec, report, run, artifact->names());
+  return finish(given, spec, report, run, artifact->names());
 }
 
 /// The ranges of activations, if the plan quantizes any: from statistics, if they are there already.
@@ -228,7 +234,8 @@ int quantize(const options& given, const ptq::spec& spec) {
   auto planned = ptq::match_model(spec, *model);
   if (!planned) return fail(given, planned.error(), bad_usage);
   ptq::plan& plan = *planned;
-  if (const auto moves = model->check(plan); !moves) return give_up(given, spec, moves.error());
+  if (const auto moves = model->check(form_of(given, *model), plan); !moves)
+    return give_up(given, spec, moves.error());
   judge_data(spec, plan);
   judge_loaders(*model, plan);
   print_notes(plan.notes);
@@ -259,8 +266,8 @@ int quantize(const options& given, const ptq::spec& spec) {
     return done;
   }
   const auto shown = [](const std::string& path) { return ptq::printable(ptq::absolute_path(path)) + "\n"; };
-  const std::string note(model->artifact_note());
-  print(ptq::to_text(report) + "\nartifact: " + shown(artifact_path(spec)) +
+  const std::string note(given.format.empty() ? model->artifact_note() : "");
+  print(ptq::to_text(report) + "\nartifact: " + shown(artifact_path(spec, given.format)) +
         (note.empty() ? "" : "          (" + note + ")\n") +
         "report:   " + shown(result_path(spec, "quantize_report.json")));
   return done;
@@ -269,6 +276,7 @@ int quantize(const options& given, const ptq::spec& spec) {
 }  // namespace
 
 int run_quantize(const options& given) {
+  if (const auto known = check_format(given.format); !known) return fail(given, known.error(), bad_usage);
   auto spec = ptq::read_spec(given.spec_file, given.overrides);
   if (!spec) return fail(given, spec.error(), bad_usage);
   if (!given.statistics.empty()) spec->ptq.calibration.statistics = given.statistics;

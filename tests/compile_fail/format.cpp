@@ -28,8 +28,32 @@ struct no_model {
   ptq::result<void> expect_floats(const ptq::quantize_config&) { return {}; }
 };
 
+struct no_artifact {
+  static constexpr const char* name = "nothing";
+  template <class F>
+  static constexpr bool takes = true;
+  template <class F>
+  static std::string file_name(const std::string&) {
+    return {};
+  }
+  static bool is_part_of(std::string_view, std::string_view) { return false; }
+  template <class Policies, class F>
+  static ptq::result<void> check(const no_model&, const ptq::plan&) {
+    return {};
+  }
+#ifndef NO_WRITE
+  template <class Policies, class F>
+  static ptq::result<ptq::pending_artifact> write(const std::string&, const no_model&, const ptq::plan&,
+                                                  std::span<const ptq::activation_range>,
+                                                  ptq::layer_sink auto&&) {
+    return ptq::pending_artifact(0);
+  }
+#endif
+};
+
 struct no_format {
   using model = no_model;
+  using artifact = no_artifact;
 #ifndef NO_NAME
   static constexpr const char* name = "nothing";
 #endif
@@ -45,19 +69,6 @@ struct no_format {
   static ptq::result<ptq::model_contents> contents(model&&) {
     return ptq::model_contents();
   }
-  template <class Policies>
-  static ptq::result<void> check(const model&, const ptq::plan&) {
-    return {};
-  }
-#ifndef NO_WRITE
-  template <class Policies>
-  static ptq::result<ptq::pending_artifact> write(const std::string&, const model&, const ptq::plan&,
-                                                  std::span<const ptq::activation_range>,
-                                                  ptq::layer_sink auto&&) {
-    return ptq::pending_artifact(0);
-  }
-#endif
   static ptq::result<void> check_origin(const model&, const model&) { return {}; }
-  static bool is_part_of(std::string_view, std::string_view) { return false; }
 };
 static_assert(ptq::model_format<no_format>);

@@ -13,7 +13,8 @@
 
 #include "engine/goldens.hpp"
 #include "ptq/formats/checkpoint/read_artifact.hpp"
-#include "ptq/formats/safetensors/write_artifact.hpp"
+#include "ptq/formats/checkpoint/write_artifact.hpp"
+#include "ptq/formats/safetensors/layout.hpp"
 #include "ptq/model/layers_of.hpp"
 #include "ptq/model/match.hpp"
 #include "support/temporary_folder.hpp"
@@ -31,8 +32,8 @@ ptq::artifact_file quantized(const std::string& name, const std::string& dtype, 
   ptq::spec rules;
   for (const char* pattern : {"Linear", "Conv*"})
     rules.quantize.layers.push_back({pattern, ptq::slot_config{dtype, {}}, {}});
-  auto writer = ptq::write_artifact(path, *checkpoint, ptq::match(rules, layers), layers,
-                                    [](const ptq::quantized_layer&) {});
+  auto writer = ptq::write_artifact(ptq::ptq_in_safetensors, path, *checkpoint, ptq::match(rules, layers),
+                                    layers, [](const ptq::quantized_layer&) {});
   REQUIRE(writer);
   REQUIRE(writer->commit());
   auto file = ptq::open_artifact(path);

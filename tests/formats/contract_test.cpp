@@ -140,20 +140,23 @@ std::string network() {
   return std::string(PTQ_MODELS_DIR "/lenet-digits/model") + (is_torch ? ".pth" : F::suffix);
 }
 
-/// The format of its artifacts: another one, where it says so.
-template <class F>
-struct artifact_format {
-  using type = F;
-};
-template <class F>
-  requires requires { typename F::artifact_format; }
-struct artifact_format<F> {
-  using type = typename F::artifact_format;
-};
-
+/// In the format that its artifacts are read in.
 template <class F>
 auto open_artifact_of(const std::string& path) {
-  return artifact_format<F>::type::open(path);
+  constexpr bool is_safetensors = std::is_same_v<typename F::artifact, ptq::safetensors_artifact>;
+  return std::conditional_t<is_safetensors, ptq::safetensors_format, F>::open(path);
+}
+
+/// The artifact of a model of the format F.
+template <class F, class Policies = ptq::builtin, class Sink>
+auto write_as(const std::string& path, const typename F::model& model, const ptq::plan& planned,
+              std::span<const ptq::activation_range> ranges, Sink&& sink) {
+  return F::artifact::template write<Policies, F>(path, model, planned, ranges, sink);
+}
+
+template <class F>
+std::string artifact_name() {
+  return F::artifact::template file_name<F>("q");
 }
 
 template <class F>
@@ -208,7 +211,7 @@ template <class F>
 decoded_weights written_weights(const typename F::model& model, const ptq::plan& planned,
                                 const std::string& path) {
   decoded_weights decoded;
-  auto artifact = F::template write<own_policies>(
+  auto artifact = write_as<F, own_policies>(
       path, model, planned, ranges_for(planned), [&](const ptq::quantized_layer& q) {
         std::vector<float>& values = decoded[q.source.name];
         values.resize(q.source.weight.size());
@@ -245,8 +248,8 @@ ptq::error refusal_of(const std::string& dtype, const std::string& inputs = "") 
   const auto model = opened<F>();
   const temporary_folder folder;
   const ptq::plan planned = plan_for(model.layers(), dtype, inputs);
-  const auto artifact = F::template write<own_policies>(folder / ("q" + std::string(F::suffix)), model,
-                                                        planned, ranges_for(planned), ignored);
+  const auto artifact =
+      write_as<F, own_policies>(folder / artifact_name<F>(), model, planned, ranges_for(planned), ignored);
   CHECK(ptq::names_in(folder.path()).empty());
   REQUIRE_FALSE(artifact);
   return artifact.error();
@@ -256,12 +259,12 @@ ptq::error refusal_of(const std::string& dtype, const std::string& inputs = "") 
 
 TEST_CASE_TEMPLATE_DEFINE("a format's own models are opened by it alone", F, opens) {
   CHECK(F::recognises(network<F>()));
-  CHECK(ptq::model_file::artifact_suffix(network<F>()) == F::suffix);
+  CHECK(ptq::model_file::artifact_file_name(network<F>(), "", "q") == artifact_name<F>());
   const auto file = ptq::model_file::open(network<F>());
   REQUIRE(file);
   CHECK(file->layers().size() == opened<F>().layers().size());
   CHECK(file->path() == network<F>());
-  CHECK_FALSE(F::is_part_of("q" + std::string(F::suffix), "notes.txt"));
+  CHECK_FALSE(F::artifact::is_part_of(artifact_name<F>(), "notes.txt"));
 }
 TEST_CASE_TEMPLATE_APPLY(opens, formats);
 
@@ -271,18 +274,18 @@ TEST_CASE_TEMPLATE_DEFINE("an artifact appears when it is committed, with the co
     CAPTURE(dtype);
     const auto model = opened<F>();
     const temporary_folder folder;
-    const std::string path = folder / ("q" + std::string(F::suffix));
+    const std::string path = folder / artifact_name<F>();
     const ptq::plan planned = plan_for(model.layers(), dtype);
     {
-      auto artifact = F::template write<own_policies>(path, model, planned, {}, ignored);
+      auto artifact = write_as<F, own_policies>(path, model, planned, {}, ignored);
       REQUIRE(artifact);
       CHECK_FALSE(std::filesystem::exists(path));
-      CHECK(artifact->names() == std::vector<std::string>{"q" + std::string(F::suffix)});
+      CHECK(artifact->names() == std::vector<std::string>{artifact_name<F>()});
       CHECK(artifact->bytes() < model.bytes());
     }
     CHECK(ptq::names_in(folder.path()).empty());  // it was never committed
     const decoded_weights made = written_weights<F>(model, planned, path);
-    CHECK(ptq::names_in(folder.path()) == std::vector<std::string>{"q" + std::string(F::suffix)});
+    CHECK(ptq::names_in(folder.path()) == std::vector<std::string>{artifact_name<F>()});
     CHECK(stored_weights<F>(path) == made);
     CHECK(made.size() == 4);
     auto artifact = open_artifact_of<F>(path);
@@ -298,8 +301,8 @@ TEST_CASE_TEMPLATE_DEFINE("codes of four bits take half a byte", F, packs) {
   const auto model = opened<F>();
   const temporary_folder folder;
   const auto bytes_with = [&](const std::string& dtype) {
-    const auto artifact = F::template write<own_policies>(folder / ("q" + std::string(F::suffix)), model,
-                                                          plan_for(model.layers(), dtype), {}, ignored);
+    const auto artifact = write_as<F, own_policies>(folder / artifact_name<F>(), model,
+                                                    plan_for(model.layers(), dtype), {}, ignored);
     REQUIRE(artifact);
     return artifact->bytes();
   };
@@ -334,15 +337,15 @@ TEST_CASE_TEMPLATE_APPLY(grains, formats);
 TEST_CASE_TEMPLATE_DEFINE("an error of the sink is passed on, and nothing is left", F, passes_on) {
   const auto model = opened<F>();
   const temporary_folder folder;
-  const std::string path = folder / ("q" + std::string(F::suffix));
+  const std::string path = folder / artifact_name<F>();
   const ptq::plan planned = plan_for(model.layers(), "int8");
   const auto by_result =
-      F::write(path, model, planned, {}, [](const ptq::quantized_layer&) -> ptq::result<void> {
+      write_as<F>(path, model, planned, {}, [](const ptq::quantized_layer&) -> ptq::result<void> {
         return ptq::error(ptq::errc::unsupported, "the sink", "wants no more.");
       });
   REQUIRE_FALSE(by_result);
   CHECK(by_result.error().what == "the sink: wants no more.");
-  const auto by_status = F::write(
+  const auto by_status = write_as<F>(
       path, model, planned, {}, [](const ptq::quantized_layer&) { return ptq::status{ptq::errc::stopped}; });
   REQUIRE_FALSE(by_status);
   CHECK(by_status.error().code == ptq::errc::stopped);
@@ -353,15 +356,15 @@ TEST_CASE_TEMPLATE_APPLY(passes_on, formats);
 TEST_CASE_TEMPLATE_DEFINE("a static plan asks for ranges, and sinks get them", F, asks) {
   const auto model = opened<F>();
   const temporary_folder folder;
-  const std::string path = folder / ("q" + std::string(F::suffix));
+  const std::string path = folder / artifact_name<F>();
   const ptq::plan planned = plan_for(model.layers(), "int8", "int8");
-  const auto without = F::write(path, model, planned, {}, ignored);
+  const auto without = write_as<F>(path, model, planned, {}, ignored);
   REQUIRE_FALSE(without);
   CHECK(without.error().code == ptq::errc::no_data);
   CHECK(without.error().where == "layer \"conv1\"");
   auto ranges = ranges_for(planned);
   std::size_t seen = 0;
-  const auto with = F::write(path, model, planned, ranges, [&](const ptq::quantized_layer& q) {
+  const auto with = write_as<F>(path, model, planned, ranges, [&](const ptq::quantized_layer& q) {
     REQUIRE(q.input != nullptr);
     CHECK(&planned.layers[q.input->layer] == &q.planned);
     CHECK(q.input->scale == static_cast<float>(q.input->layer + 1) / 127);
@@ -371,7 +374,7 @@ TEST_CASE_TEMPLATE_DEFINE("a static plan asks for ranges, and sinks get them", F
   CHECK(with);
   CHECK(seen == 4);
   ranges.pop_back();
-  const auto partly = F::write(path, model, planned, ranges, ignored);
+  const auto partly = write_as<F>(path, model, planned, ranges, ignored);
   REQUIRE_FALSE(partly);
   CHECK(partly.error().code == ptq::errc::no_data);
 }
@@ -380,7 +383,7 @@ TEST_CASE_TEMPLATE_APPLY(asks, formats);
 TEST_CASE_TEMPLATE_DEFINE("the range that a sink gets is the one that is stored", F, stores_ranges) {
   const auto model = opened<F>();
   const temporary_folder folder;
-  const std::string path = folder / ("q" + std::string(F::suffix));
+  const std::string path = folder / artifact_name<F>();
   const ptq::plan planned = plan_for(model.layers(), "int8", "int8");
   auto ranges = ranges_for(planned);
   ranges.push_back(ranges.front());  // again, and otherwise
@@ -388,8 +391,8 @@ TEST_CASE_TEMPLATE_DEFINE("the range that a sink gets is the one that is stored"
   ranges.push_back(ranges.front());
   ranges.back().layer = std::size_t{1} << 40;  // of another plan
   std::map<std::string, float> given;
-  auto artifact = F::write(path, model, planned, ranges,
-                           [&](const ptq::quantized_layer& q) { given[q.source.name] = q.input->scale; });
+  auto artifact = write_as<F>(path, model, planned, ranges,
+                              [&](const ptq::quantized_layer& q) { given[q.source.name] = q.input->scale; });
   INFO(artifact.error().what);
   REQUIRE(artifact);
   REQUIRE(artifact->commit());
@@ -408,15 +411,15 @@ TEST_CASE_TEMPLATE_DEFINE("scales of inputs are positive; who found them need no
                           checks_scales) {
   const auto model = opened<F>();
   const temporary_folder folder;
-  const std::string path = folder / ("q" + std::string(F::suffix));
+  const std::string path = folder / artifact_name<F>();
   const ptq::plan planned = plan_for(model.layers(), "int8", "int8");
   auto ranges = ranges_for(planned);
   for (ptq::activation_range& range : ranges) range.algorithm = nullptr;
-  CHECK(F::write(path, model, planned, ranges, ignored));
+  CHECK(write_as<F>(path, model, planned, ranges, ignored));
   for (const float bad : {0.0F, -0.0F, -1.0F, std::numeric_limits<float>::infinity(),
                           std::numeric_limits<float>::quiet_NaN()}) {
     ranges.front().scale = bad;
-    const auto refused = F::write(path, model, planned, ranges, ignored);
+    const auto refused = write_as<F>(path, model, planned, ranges, ignored);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == ptq::errc::invalid_value);
     CHECK(refused.error().what.ends_with(
@@ -505,7 +508,7 @@ TEST_CASE("a checkpoint of PyTorch is known by its content, whatever its name; t
     INFO(opened.error().what);
     REQUIRE(opened);
     CHECK(opened->layers().size() == 4);
-    CHECK(ptq::model_file::artifact_suffix(path) == ".safetensors");
+    CHECK(ptq::model_file::artifact_file_name(path, "", "q") == "quantized_model_q.safetensors");
   }
   const auto refused = ptq::model_file::open(network<ptq::safetensors_format>(), {"ema"});
   REQUIRE_FALSE(refused);

@@ -3,6 +3,7 @@
 #ifndef PTQ_ARTIFACT_MODEL_FILE_HPP
 #define PTQ_ARTIFACT_MODEL_FILE_HPP
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -36,13 +37,14 @@
 
 namespace ptq::inline v0_1 {
 
-template <class Formats>
+template <class Formats, class Artifacts>
 class basic_model_file;
 
-/// @tparam Formats a list such as `model_formats` (formats.hpp). The last that recognises a file opens it;
+/// @tparam Formats   a list such as `model_formats` (formats.hpp). The last that recognises a file opens it;
 ///   the first takes what none recognises.
-template <model_format... Formats>
-class basic_model_file<list<Formats...>> {
+/// @tparam Artifacts a list such as `artifact_formats`: the forms that they are quantized into
+template <model_format... Formats, class... Artifacts>
+class basic_model_file<list<Formats...>, list<Artifacts...>> {
  public:
   /// Opens a model or an artifact.
   ///
@@ -67,17 +69,28 @@ class basic_model_file<list<Formats...>> {
     return opened;
   }
 
-  /// Of the artifacts that `write` makes of a model, whether it exists or not: ".safetensors".
-  static std::string_view artifact_suffix(const std::string& path) {
-    constexpr const char* suffixes[] = {Formats::suffix...};
-    return suffixes[format_of(path)];
+  /// The names of the forms of artifacts, in the order of the list.
+  static constexpr std::array<std::string_view, sizeof...(Artifacts)> artifact_names{Artifacts::name...};
+
+  /// Of the artifact of a model, whether it exists or not.
+  ///
+  /// @param path    of the model
+  /// @param form    one of `artifact_names`; empty: the one that models of the format have
+  /// @param backend as the specification has it
+  static std::string artifact_file_name(const std::string& path, std::string_view form,
+                                        const std::string& backend) {
+    const std::size_t format = format_of(path);
+    std::string name;
+    std::size_t i = 0;
+    (void)((i++ == format && (name = file_name_for<Formats>(form, backend), true)) || ...);
+    return name;
   }
 
   /// Whether a file beside an artifact holds a part of it, or of an older one of its name.
   ///
   /// @param artifact name of its file
   static bool is_part_of(std::string_view artifact, std::string_view file) {
-    return ((artifact.ends_with(Formats::suffix) && Formats::is_part_of(artifact, file)) || ...);
+    return (Artifacts::is_part_of(artifact, file) || ...);
   }
 
   std::string path() const {
@@ -111,7 +124,7 @@ class basic_model_file<list<Formats...>> {
     return std::visit([&](auto& held) { return held.model.expect_floats(config); }, opened_);
   }
 
-  /// What is worth saying of the artifacts that `write` makes; empty where nothing is.
+  /// What is worth saying of the form that its artifacts have; empty where nothing is.
   std::string_view artifact_note() const {
     return std::visit(
         []<class F>(const holder<F>&) -> std::string_view {
@@ -133,31 +146,53 @@ class basic_model_file<list<Formats...>> {
         opened_);
   }
 
-  /// As the format's; what is written fits the plan then.
-  template <class Policies = builtin>
-  result<void> check(const plan& planned) const {
-    return std::visit(
-        [&]<class F>(const holder<F>& held) { return F::template check<Policies>(held.model, planned); },
-        opened_);
+  /// The form that artifacts of this model have where none is asked for.
+  std::string_view own_form() const {
+    return std::visit([]<class F>(const holder<F>&) { return std::string_view(F::artifact::name); }, opened_);
   }
 
-  /// As the format's.
+  /// As the form's `check`; what is written fits the plan then.
   ///
-  /// @param run runs its parts, where the format has parts
+  /// @param form one of `artifact_names`
+  /// @return unsupported: models of this format have no such artifacts
+  template <class Policies = builtin>
+  result<void> check(std::string_view form, const plan& planned) const {
+    return in_form(form, [&]<class A, class F>(const holder<F>& held) {
+      return A::template check<Policies, F>(held.model, planned);
+    });
+  }
+
+  /// As the form's `write`.
+  ///
+  /// @param form one of `artifact_names`
+  /// @param run  runs its parts, where the form has parts
+  /// @return unsupported: models of this format have no such artifacts
   template <class Policies = builtin, layer_sink Sink, executor Run = serial>
-  result<pending_artifact> write(const std::string& path, const plan& planned,
+  result<pending_artifact> write(std::string_view form, const std::string& path, const plan& planned,
                                  std::span<const activation_range> ranges, Sink&& sink,
                                  const Run& run = {}) const {
-    return std::visit(
-        [&]<class F>(const holder<F>& held) {
-          if constexpr (requires {
-                          F::template write<Policies>(path, held.model, planned, ranges, sink, run);
-                        })
-            return F::template write<Policies>(path, held.model, planned, ranges, sink, run);
-          else
-            return F::template write<Policies>(path, held.model, planned, ranges, sink);
-        },
-        opened_);
+    return in_form(form, [&]<class A, class F>(const holder<F>& held) -> result<pending_artifact> {
+      if constexpr (requires {
+                      A::template write<Policies, F>(path, held.model, planned, ranges, sink, run);
+                    })
+        return A::template write<Policies, F>(path, held.model, planned, ranges, sink, run);
+      else
+        return A::template write<Policies, F>(path, held.model, planned, ranges, sink);
+    });
+  }
+
+  /// This artifact in another form, as the form's `convert`.
+  ///
+  /// @param form one of `artifact_names`
+  /// @return unsupported: artifacts of this format are not written so
+  template <class Policies = builtin>
+  result<pending_artifact> convert(std::string_view form, const std::string& path) const {
+    return in_form(form, [&]<class A, class F>(const holder<F>& held) -> result<pending_artifact> {
+      if constexpr (requires { A::template convert<Policies, F>(path, held.model); })
+        return A::template convert<Policies, F>(path, held.model);
+      else
+        return refuse_form<F>(form);
+    });
   }
 
   /// Whether an artifact may be of a model, as far as the files tell. Both must be of one format.
@@ -186,6 +221,48 @@ class basic_model_file<list<Formats...>> {
   template <class F>
   decltype(auto) visit(F&& f) const {
     return std::visit([&](const auto& held) { return f(held.model); }, opened_);
+  }
+
+  template <class F>
+  static std::string file_name_for(std::string_view form, const std::string& backend) {
+    std::string name = F::artifact::template file_name<F>(backend);
+    const auto take = [&]<class A>() {
+      if constexpr (A::template takes<F>)
+        if (form == A::name) name = A::template file_name<F>(backend);
+    };
+    (take.template operator()<Artifacts>(), ...);
+    return name;
+  }
+
+  /// Calls f<A, F>(holder) with the form of the name A and the format of the model F, and returns what it
+  /// returns.
+  template <class Function>
+  auto in_form(std::string_view form, Function&& f) const {
+    return std::visit(
+        [&]<class F>(const holder<F>& held) {
+          using outcome = decltype(f.template operator()<typename F::artifact, F>(held));
+          std::optional<outcome> found;
+          const auto take = [&]<class A>() {
+            if constexpr (A::template takes<F>)
+              if (form == A::name) found = f.template operator()<A, F>(held);
+          };
+          (take.template operator()<Artifacts>(), ...);
+          return found ? *std::move(found) : outcome(refuse_form<F>(form));
+        },
+        opened_);
+  }
+
+  /// Of a form that models of the format F do not have.
+  template <class F>
+  static error refuse_form(std::string_view form) {
+    std::string fitting;
+    const auto add = [&]<class A>() {
+      if constexpr (A::template takes<F>) fitting.append(fitting.empty() ? "" : ", ").append(A::name);
+    };
+    (add.template operator()<Artifacts>(), ...);
+    return {errc::unsupported, "--format",
+            std::string("a model of the format ") + F::name + " has no artifact in the form \"" +
+                std::string(form) + "\". There are: " + fitting + "."};
   }
 
   /// Its place in the list.
@@ -238,8 +315,8 @@ class basic_model_file<list<Formats...>> {
 /// The plan for a model. Its notes begin with what in the model was not looked into.
 ///
 /// @return axis_out_of_range: a `weights.quant_axis` of the specification is no axis of a weight
-template <class Policies = builtin, class Formats>
-result<plan> match_model(const spec& wanted, const basic_model_file<Formats>& model) {
+template <class Policies = builtin, class Formats, class Artifacts>
+result<plan> match_model(const spec& wanted, const basic_model_file<Formats, Artifacts>& model) {
   plan made = match<Policies>(wanted, model.layers());
   if (auto checked = check_axes(wanted, made); !checked) return checked.error();
   made.notes.insert(made.notes.begin(), model.notes().begin(), model.notes().end());

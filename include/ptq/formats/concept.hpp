@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file concept.hpp What a format of models does: all that the command and engines know of it.
+/// @file concept.hpp What a format of models and a form of artifacts do: all that the command and engines
+/// know of them.
 #ifndef PTQ_FORMATS_CONCEPT_HPP
 #define PTQ_FORMATS_CONCEPT_HPP
 
@@ -76,51 +77,68 @@ struct any_layer_sink {
 
 }  // namespace detail
 
-/// A format of models and their artifacts: an empty struct with
+/// A form of artifacts, of models of the format F: an empty struct with
+///
+/// | member                  | meaning                                                                   |
+/// |-------------------------|---------------------------------------------------------------------------|
+/// | name                    | as `--format` has it                                                      |
+/// | takes<F>                | whether models of a format are written so                                 |
+/// | file_name<F>(backend)   | of the artifact's file, the one that names all others                     |
+/// | is_part_of(artifact, name)    | whether a file beside an artifact holds a part of it, or of an older |
+/// | check<Policies, F>(model, planned) | whether `write` will refuse, found out before any work         |
+/// | write<Policies, F>(path, model, planned, ranges, sink) | the artifact of a plan: whole, and pending.|
+/// |                         | Each layer reaches the sink once it is stored (`apply`). It may take an   |
+/// |                         | `executor` behind the sink                                                |
+///
+/// It may have a `convert<Policies, F>(path, model)`, which writes an artifact that is open as a model.
+///
+/// What every form must do (the granularity of the plan, errors of the sink, missing ranges, dtypes of the
+/// user) is tested over the lists in formats.hpp.
+template <class A, class F>
+concept artifact_format =
+    A::template takes<F> &&
+    requires(const std::string& path, const typename F::model& model, const plan& planned,
+             std::span<const activation_range> ranges, detail::any_layer_sink sink) {
+      { A::name } -> std::convertible_to<const char*>;
+      { A::template file_name<F>(path) } -> std::same_as<std::string>;
+      { A::is_part_of(std::string_view(), std::string_view()) } -> std::same_as<bool>;
+      { A::template check<builtin, F>(model, planned) } -> std::same_as<result<void>>;
+      {
+        A::template write<builtin, F>(path, model, planned, ranges, sink)
+      } -> std::same_as<result<pending_artifact>>;
+    };
+
+/// A format of models: an empty struct with
 ///
 /// | member                  | meaning                                                                   |
 /// |-------------------------|---------------------------------------------------------------------------|
 /// | name                    | as messages call it                                                       |
-/// | suffix                  | of its artifacts                                                          |
+/// | suffix                  | of its files                                                              |
 /// | files                   | the files that it takes, as a list in words                               |
 /// | kind                    | what `kind_of_file` calls one                                             |
 /// | recognises(path)        | whether it is to open a file or folder: by its name or content            |
 /// | open(path)              | a `model`, which is an `open_model`. It may take a `checkpoint_config`    |
 /// | denies(error)           | whether that error of `open` means that the file is no such file at all   |
 /// | contents(model)         | what it holds, codes and scales of layers among it (coded weights)        |
-/// | check(model, planned)   | whether `write` will refuse, found out before any work                    |
-/// | write(path, model, planned, ranges, sink) | the artifact of a plan: whole, and pending. Each layer     |
-/// |                         | reaches the sink once it is stored (`apply`). It may take an `executor`   |
-/// |                         | behind the sink                                                           |
+/// | artifact                | the `artifact_format` of its artifacts where none is asked for            |
 /// | check_origin(artifact, model) | whether an artifact may be of a model, as far as the files tell     |
-/// | is_part_of(artifact, name)    | whether a file beside an artifact holds a part of it, or of an older |
 ///
-/// It may have an `artifact_note`: what is worth saying of its artifacts.
-///
-/// What every format must do (the granularity of the plan, errors of the sink, missing ranges, dtypes of the
-/// user) is tested over the list in formats.hpp.
+/// It may have an `artifact_note`: what is worth saying of that form.
 template <class F>
-concept model_format =
-    open_model<typename F::model> &&
-    requires(const std::string& path, typename F::model model, const plan& planned,
-             std::span<const activation_range> ranges, detail::any_layer_sink sink, const error& refused) {
-      { F::name } -> std::convertible_to<const char*>;
-      { F::suffix } -> std::convertible_to<const char*>;
-      { F::files } -> std::convertible_to<const char*>;
-      { F::kind } -> std::convertible_to<const char*>;
-      { F::recognises(path) } -> std::same_as<bool>;
-      { F::denies(refused) } -> std::same_as<bool>;
-      { F::open(path) } -> std::same_as<result<typename F::model>>;
-      {
-        F::template contents<builtin>(static_cast<typename F::model&&>(model))
-      } -> std::same_as<result<model_contents>>;
-      { F::template check<builtin>(model, planned) } -> std::same_as<result<void>>;
-      {
-        F::template write<builtin>(path, model, planned, ranges, sink)
-      } -> std::same_as<result<pending_artifact>>;
-      { F::check_origin(model, model) } -> std::same_as<result<void>>;
-      { F::is_part_of(std::string_view(), std::string_view()) } -> std::same_as<bool>;
-    };
+concept model_format = open_model<typename F::model> &&
+                       requires(const std::string& path, typename F::model model, const error& refused) {
+                         { F::name } -> std::convertible_to<const char*>;
+                         { F::suffix } -> std::convertible_to<const char*>;
+                         { F::files } -> std::convertible_to<const char*>;
+                         { F::kind } -> std::convertible_to<const char*>;
+                         { F::recognises(path) } -> std::same_as<bool>;
+                         { F::denies(refused) } -> std::same_as<bool>;
+                         { F::open(path) } -> std::same_as<result<typename F::model>>;
+                         {
+                           F::template contents<builtin>(static_cast<typename F::model&&>(model))
+                         } -> std::same_as<result<model_contents>>;
+                         { F::check_origin(model, model) } -> std::same_as<result<void>>;
+                       } && artifact_format<typename F::artifact, F>;
 
 }  // namespace ptq::inline v0_1
 

@@ -16,7 +16,8 @@
 #include <vector>
 
 #include "ptq/adaptors/std_vector.hpp"
-#include "ptq/formats/safetensors/write_artifact.hpp"
+#include "ptq/formats/checkpoint/write_artifact.hpp"
+#include "ptq/formats/safetensors/layout.hpp"
 #include "ptq/model/layers_of.hpp"
 #include "support/safetensors_bytes.hpp"
 #include "support/temporary_folder.hpp"
@@ -102,7 +103,8 @@ template <class Policies = ptq::builtin>
 ptq::result<void> quantize(const temporary_folder& folder, const ptq::checkpoint& model,
                            const ptq::plan& plan, const std::vector<ptq::layer>& layers,
                            const std::vector<ptq::activation_range>& inputs = {}) {
-  auto writer = ptq::write_artifact<Policies>(folder / "artifact", model, plan, layers, nothing, inputs);
+  auto writer = ptq::write_artifact<Policies>(ptq::ptq_in_safetensors, folder / "artifact", model, plan,
+                                              layers, nothing, inputs);
   return writer ? writer->commit() : writer.error();
 }
 
@@ -495,12 +497,12 @@ TEST_CASE("what cannot be written leaves no partial and keeps the older artifact
     write_model(folder / "model.safetensors", tensors);
     const ptq::checkpoint model = opened(folder / "model.safetensors");
     const std::vector<ptq::layer> layers = layers_in(model);
-    const auto writer =
-        ptq::write_artifact(folder / "artifact", model, plan_for(layers, "int8", "torchao"), layers,
-                            [&](const ptq::quantized_layer&) -> ptq::status {
-                              CHECK(ptq::names_in(folder.path()).front().starts_with(".ptq-"));
-                              return {errc::stopped, 0};
-                            });
+    const auto writer = ptq::write_artifact(
+        ptq::ptq_in_safetensors, folder / "artifact", model, plan_for(layers, "int8", "torchao"), layers,
+        [&](const ptq::quantized_layer&) -> ptq::status {
+          CHECK(ptq::names_in(folder.path()).front().starts_with(".ptq-"));
+          return {errc::stopped, 0};
+        });
     REQUIRE(!writer);
     outcome = writer.error();
     code = errc::stopped;

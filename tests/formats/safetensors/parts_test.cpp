@@ -14,8 +14,9 @@
 #include <utility>
 #include <vector>
 
+#include "ptq/formats/checkpoint/write_artifact.hpp"
+#include "ptq/formats/safetensors/layout.hpp"
 #include "ptq/formats/safetensors/open.hpp"
-#include "ptq/formats/safetensors/write_artifact.hpp"
 #include "ptq/formats/safetensors/writer.hpp"
 #include "ptq/kernels/threads.hpp"
 #include "ptq/model/apply.hpp"
@@ -112,7 +113,7 @@ struct source {
     for (ptq::planned_layer& layer : planned.layers)
       if (layer.weights.is_quantized()) layer.weights.grain = grain;
     const std::string path = folder_ + "/artifact.safetensors";
-    auto made = ptq::write_artifact(path, file, planned, layers, sink, {}, run);
+    auto made = ptq::write_artifact(ptq::ptq_in_safetensors, path, file, planned, layers, sink, {}, run);
     if (!made) return made.error();
     REQUIRE(made->commit());
     const auto written = ptq::mapped_file::open(path);

@@ -4,9 +4,7 @@
 #ifndef PTQ_FORMATS_NUMPY_FORMAT_HPP
 #define PTQ_FORMATS_NUMPY_FORMAT_HPP
 
-#include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "ptq/config/spec.hpp"
@@ -19,13 +17,8 @@
 #include "ptq/formats/concept.hpp"
 #include "ptq/formats/contents.hpp"
 #include "ptq/formats/numpy/checkpoint.hpp"
-#include "ptq/formats/pending_artifact.hpp"
-#include "ptq/formats/safetensors/format.hpp"
+#include "ptq/formats/safetensors/artifact.hpp"
 #include "ptq/formats/zip.hpp"
-#include "ptq/kernels/executor.hpp"
-#include "ptq/model/activation_range.hpp"
-#include "ptq/model/apply.hpp"
-#include "ptq/model/plan.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/result.hpp"
 
@@ -34,10 +27,10 @@ namespace ptq::inline v0_1 {
 /// What np.savez writes, by content. A `model_format`.
 struct npz_format {
   using model = checkpoint_model;
-  using artifact_format = safetensors_format;
+  using artifact = safetensors_artifact;
 
   static constexpr const char* name = "NPZ";
-  static constexpr const char* suffix = artifact_format::suffix;
+  static constexpr const char* suffix = ".npz";
   static constexpr const char* files = "archives of arrays (.npz)";
   static constexpr const char* kind = "an .npz archive";
 
@@ -65,22 +58,8 @@ struct npz_format {
     return contents_of<Policies>(std::move(opened));
   }
 
-  template <class Policies = builtin>
-  static result<void> check(const model&, const plan&) {
-    return {};
-  }
-
-  template <class Policies = builtin, layer_sink Sink, executor Run = serial>
-  static result<pending_artifact> write(const std::string& path, const model& opened, const plan& planned,
-                                        std::span<const activation_range> ranges, Sink&& sink,
-                                        const Run& run = {}) {
-    return artifact_format::write<Policies>(path, opened, planned, ranges, sink, run);
-  }
-
   /// Weights alone do not tell.
   static result<void> check_origin(const model&, const model&) { return {}; }
-
-  static bool is_part_of(std::string_view, std::string_view) noexcept { return false; }
 };
 
 static_assert(model_format<npz_format>);

@@ -3,6 +3,7 @@
 #ifndef PTQ_FORMATS_ONNX_FORMAT_HPP
 #define PTQ_FORMATS_ONNX_FORMAT_HPP
 
+#include <concepts>
 #include <span>
 #include <string>
 #include <string_view>
@@ -64,9 +65,40 @@ inline std::string signature_of(const onnx_graph& graph) {
 
 }  // namespace detail
 
+/// An ONNX model with QuantizeLinear and DequantizeLinear. An `artifact_format` of ONNX models.
+struct onnx_artifact {
+  static constexpr const char* name = "onnx";
+
+  template <class F>
+  static constexpr bool takes = std::same_as<typename F::model, onnx_graph_model>;
+
+  template <class F>
+  static std::string file_name(const std::string& backend) {
+    return "quantized_model_" + backend + ".onnx";
+  }
+
+  /// External data of the artifact, whichever run wrote them.
+  static bool is_part_of(std::string_view artifact, std::string_view file) {
+    return is_onnx_data_name(artifact, file);
+  }
+
+  template <class Policies, class F>
+  static result<void> check(const onnx_graph_model& model, const plan& planned) {
+    return check_opset<Policies>(model.onnx(), planned);
+  }
+
+  template <class Policies, class F, layer_sink Sink>
+  static result<pending_artifact> write(const std::string& path, const onnx_graph_model& model,
+                                        const plan& planned, std::span<const activation_range> ranges,
+                                        Sink&& sink) {
+    return write_onnx<Policies>(path, model.onnx(), model.found(), planned, sink, ranges);
+  }
+};
+
 /// A graph and its weights, in one file or with external data. A `model_format`.
 struct onnx_format {
   using model = onnx_graph_model;
+  using artifact = onnx_artifact;
 
   static constexpr const char* name = "ONNX";
   static constexpr const char* suffix = ".onnx";
@@ -88,17 +120,6 @@ struct onnx_format {
   template <class Policies = builtin>
   static result<model_contents> contents(model&& opened) {
     return contents_of<Policies>(std::move(opened));
-  }
-
-  template <class Policies = builtin>
-  static result<void> check(const model& opened, const plan& planned) {
-    return check_opset<Policies>(opened.onnx(), planned);
-  }
-
-  template <class Policies = builtin, layer_sink Sink>
-  static result<pending_artifact> write(const std::string& path, const model& opened, const plan& planned,
-                                        std::span<const activation_range> ranges, Sink&& sink) {
-    return write_onnx<Policies>(path, opened.onnx(), opened.found(), planned, sink, ranges);
   }
 
   /// By what the graphs take and give, and by the weights that became codes. Other numbers in the same graph
@@ -124,11 +145,6 @@ struct onnx_format {
         return refuse("the model's weight \"" + std::string(weight) + "\" has another shape");
     }
     return {};
-  }
-
-  /// External data of the artifact, whichever run wrote them.
-  static bool is_part_of(std::string_view artifact, std::string_view file) {
-    return is_onnx_data_name(artifact, file);
   }
 };
 

@@ -19,9 +19,9 @@
 #include "ptq/dtype/concept.hpp"
 #include "ptq/error.hpp"
 #include "ptq/formats/checkpoint/checkpoint.hpp"
+#include "ptq/formats/checkpoint/write_artifact.hpp"
 #include "ptq/formats/pending_artifact.hpp"
 #include "ptq/formats/safetensors/types.hpp"
-#include "ptq/formats/safetensors/write_artifact.hpp"
 #include "ptq/formats/safetensors/writer.hpp"
 #include "ptq/formats/stored_codes.hpp"
 #include "ptq/model/artifact_views.hpp"
@@ -64,8 +64,12 @@ class artifact_writer {
       return error(
           errc::invalid_value, "layer \"" + layer + "\"",
           "the scale of its input must be positive and finite, and its amax finite. Calibrate first.");
-    layers_.push_back({std::move(layer), std::move(class_name), weight.dtype->name, weight.shape,
-                       weight.dtype, weight.grain, std::move(input)});
+    stored_layer added{std::move(layer), std::move(class_name), weight.dtype->name, weight.shape};
+    added.codes = weight.dtype;
+    added.grain = weight.grain;
+    added.activations = std::move(input);
+    added.tensors = ptq_tensors_of(added);
+    layers_.push_back(std::move(added));
     weights_.push_back(weight);
     return {};
   }
@@ -119,8 +123,7 @@ class artifact_writer {
       declared->push_back({name, tensor.type, extents_of(tensor.shape)});
       bytes += tensor.size() * size_of(tensor.type);
     }
-    auto writer = safetensors_writer::create(path, *std::move(declared),
-                                             detail::artifact_metadata(nothing, says_, layers_));
+    auto writer = safetensors_writer::create(path, *std::move(declared), ptq_metadata({}, says_, layers_));
     if (!writer) return writer.error();
     for (std::size_t i = 0; i < layers_.size(); ++i)
       if (auto written = write_layer(*writer, layers_[i], weights_[i]); !written) return written.error();
@@ -167,7 +170,7 @@ class artifact_writer {
     return {};
   }
 
-  static result<void> write_layer(safetensors_writer& writer, const detail::stored_layer& layer,
+  static result<void> write_layer(tensor_writer& writer, const stored_layer& layer,
                                   const quantized_view& weight) {
     const std::string name = layer.name + ".weight";
     const auto write = [&](std::span<const std::byte> piece) { return writer.write(name, piece); };
@@ -179,8 +182,7 @@ class artifact_writer {
   }
 
   /// Gathers what is not row-major, element by element, a piece at a time.
-  static result<void> write_tensor(safetensors_writer& writer, const std::string& name,
-                                   const any_view& tensor) {
+  static result<void> write_tensor(tensor_writer& writer, const std::string& name, const any_view& tensor) {
     const std::size_t size = size_of(tensor.type);
     if (tensor.strides == row_major(tensor.shape))
       return writer.write(name, {static_cast<const std::byte*>(tensor.data), tensor.size() * size});
@@ -196,7 +198,7 @@ class artifact_writer {
   }
 
   plan says_;  // its backend and mode; it has no layers
-  std::vector<detail::stored_layer> layers_;
+  std::vector<stored_layer> layers_;
   std::vector<quantized_view> weights_;  // of the layers
   std::vector<std::pair<std::string, any_view>> tensors_;
 };

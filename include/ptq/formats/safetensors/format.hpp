@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file format.hpp safetensors as a format of models and artifacts.
+/// @file format.hpp safetensors as a format of models.
 #ifndef PTQ_FORMATS_SAFETENSORS_FORMAT_HPP
 #define PTQ_FORMATS_SAFETENSORS_FORMAT_HPP
 
-#include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "ptq/config/spec.hpp"
-#include "ptq/detail/platform.hpp"
 #include "ptq/error.hpp"
 #include "ptq/file/path.hpp"
 #include "ptq/formats/checkpoint/model.hpp"
@@ -17,13 +14,8 @@
 #include "ptq/formats/checkpoint/settings.hpp"
 #include "ptq/formats/concept.hpp"
 #include "ptq/formats/contents.hpp"
-#include "ptq/formats/pending_artifact.hpp"
+#include "ptq/formats/safetensors/artifact.hpp"
 #include "ptq/formats/safetensors/open.hpp"
-#include "ptq/formats/safetensors/write_artifact.hpp"
-#include "ptq/kernels/executor.hpp"
-#include "ptq/model/activation_range.hpp"
-#include "ptq/model/apply.hpp"
-#include "ptq/model/plan.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/result.hpp"
 
@@ -32,6 +24,7 @@ namespace ptq::inline v0_1 {
 /// A file, an index of several, or a folder with either (`open_safetensors`). A `model_format`.
 struct safetensors_format {
   using model = checkpoint_model;
+  using artifact = safetensors_artifact;
 
   static constexpr const char* name = "safetensors";
   static constexpr const char* suffix = ".safetensors";
@@ -59,22 +52,8 @@ struct safetensors_format {
     return contents_of<Policies>(std::move(opened));
   }
 
-  template <class Policies = builtin>
-  static result<void> check(const model&, const plan&) {
-    return {};
-  }
-
-  template <class Policies = builtin, layer_sink Sink, executor Run = serial>
-  static result<pending_artifact> write(const std::string& path, const model& opened, const plan& planned,
-                                        std::span<const activation_range> ranges, Sink&& sink,
-                                        const Run& run = {}) {
-    return write_artifact<Policies>(path, opened.file(), planned, opened.layers(), sink, ranges, run);
-  }
-
   /// Weights alone do not tell.
   static result<void> check_origin(const model&, const model&) { return {}; }
-
-  static bool is_part_of(std::string_view, std::string_view) noexcept { return false; }
 };
 
 static_assert(model_format<safetensors_format>);

@@ -3,9 +3,7 @@
 #ifndef PTQ_FORMATS_TORCH_FORMAT_HPP
 #define PTQ_FORMATS_TORCH_FORMAT_HPP
 
-#include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "ptq/config/spec.hpp"
@@ -16,15 +14,9 @@
 #include "ptq/formats/checkpoint/named_model.hpp"
 #include "ptq/formats/concept.hpp"
 #include "ptq/formats/contents.hpp"
-#include "ptq/formats/pending_artifact.hpp"
-#include "ptq/formats/safetensors/format.hpp"
-#include "ptq/formats/safetensors/types.hpp"
+#include "ptq/formats/safetensors/artifact.hpp"
 #include "ptq/formats/torch/folder.hpp"
 #include "ptq/formats/torch/open.hpp"
-#include "ptq/kernels/executor.hpp"
-#include "ptq/model/activation_range.hpp"
-#include "ptq/model/apply.hpp"
-#include "ptq/model/plan.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/result.hpp"
 
@@ -34,10 +26,10 @@ namespace ptq::inline v0_1 {
 /// folders with one or the other. A `model_format`.
 struct torch_format {
   using model = checkpoint_model;
-  using artifact_format = safetensors_format;
+  using artifact = safetensors_artifact;
 
   static constexpr const char* name = "PyTorch";
-  static constexpr const char* suffix = artifact_format::suffix;
+  static constexpr const char* suffix = ".pth";
   static constexpr const char* files = "checkpoints of PyTorch (.pth, .pt, .bin, .ckpt: torch.save)";
   static constexpr const char* kind = "a checkpoint of PyTorch";
 
@@ -65,31 +57,8 @@ struct torch_format {
     return contents_of<Policies>(std::move(opened));
   }
 
-  /// @return unsupported: a tensor that the artifact has no element type for
-  template <class Policies = builtin>
-  static result<void> check(const model& opened, const plan&) {
-    for (const stored_tensor& tensor : opened.file().tensors())
-      if (!safetensors_place(tensor.type))
-        return error(
-            errc::unsupported, opened.path() + ": tensor \"" + tensor.name + "\"",
-            std::string("it is of ") + tensor.type_name +
-                ", which the artifact, a safetensors file, has no type for. Save the checkpoint without it, "
-                "or as torch.view_as_real(x).");
-    return {};
-  }
-
-  template <class Policies = builtin, layer_sink Sink, executor Run = serial>
-  static result<pending_artifact> write(const std::string& path, const model& opened, const plan& planned,
-                                        std::span<const activation_range> ranges, Sink&& sink,
-                                        const Run& run = {}) {
-    if (auto checked = check(opened, planned); !checked) return checked.error();
-    return artifact_format::write<Policies>(path, opened, planned, ranges, sink, run);
-  }
-
   /// Weights alone do not tell.
   static result<void> check_origin(const model&, const model&) { return {}; }
-
-  static bool is_part_of(std::string_view, std::string_view) noexcept { return false; }
 };
 
 static_assert(model_format<torch_format>);

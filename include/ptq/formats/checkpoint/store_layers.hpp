@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file store_layers.hpp Quantizes layers into a safetensors file: parts of many layers at once.
-#ifndef PTQ_FORMATS_SAFETENSORS_STORE_LAYERS_HPP
-#define PTQ_FORMATS_SAFETENSORS_STORE_LAYERS_HPP
+/// @file store_layers.hpp Quantizes layers into a container of tensors: parts of many layers at once.
+#ifndef PTQ_FORMATS_CHECKPOINT_STORE_LAYERS_HPP
+#define PTQ_FORMATS_CHECKPOINT_STORE_LAYERS_HPP
 
 #include <algorithm>
 #include <cstddef>
@@ -16,10 +16,10 @@
 #include "ptq/detail/platform.hpp"
 #include "ptq/detail/strict_float.hpp"
 #include "ptq/error.hpp"
-#include "ptq/formats/safetensors/copy_tensors.hpp"
-#include "ptq/formats/safetensors/run_parts.hpp"
-#include "ptq/formats/safetensors/writer.hpp"
-#include "ptq/formats/stored_codes.hpp"
+#include "ptq/formats/checkpoint/copy_tensors.hpp"
+#include "ptq/formats/checkpoint/run_parts.hpp"
+#include "ptq/formats/checkpoint/stored_layer.hpp"
+#include "ptq/formats/checkpoint/tensor_writer.hpp"
 #include "ptq/kernels/executor.hpp"
 #include "ptq/model/activation_range.hpp"
 #include "ptq/model/apply.hpp"
@@ -40,12 +40,12 @@ namespace detail {
 /// A layer whose weight becomes codes.
 struct layer_to_store {
   const layer& source;
+  const stored_layer& stored;
   const planned_layer& planned;
   const quantizer& how;
   granularity grain;
   const activation_range* input;
 
-  std::string name() const { return source.name + ".weight"; }
   weight_parts parts() const noexcept { return weight_parts(source.weight, grain, how.dtype()); }
 
   /// The layer with some of its rows as its weight, or all of them.
@@ -95,14 +95,15 @@ struct begun_layer {
   std::optional<float> shared;  // the scale to encode by, where parts share one
   result<void> refused;         // when that was looked for
 
-  result<void> store_scales(safetensors_writer& writer) const {
-    return writer.write(one->name() + "_scale", std::as_bytes(std::span(scales)));
+  result<void> store_scales(tensor_writer& writer) const {
+    const auto& declared = one->stored.tensors.scales;
+    return declared ? writer.write(declared->name, std::as_bytes(std::span(scales))) : result<void>();
   }
 };
 
-inline result<begun_layer> begin_layer(safetensors_writer& writer, const layer_to_store& one) {
+inline result<begun_layer> begin_layer(tensor_writer& writer, const layer_to_store& one) {
   const any_view& weight = one.source.weight;
-  const auto place = writer.claim(one.name(), one.how.dtype().stored_size(weight.size()));
+  const auto place = writer.claim(one.stored.tensors.weight->name, weight_bytes(one.stored));
   if (!place) return place.error();
   return begun_layer{&one, *place, std::vector<float>(scale_count(weight.shape, one.grain)), {}, {}};
 }
@@ -139,7 +140,7 @@ status quantize_part_of(const begun_layer& begun, const any_view& weight, std::s
 /// Quantizes and stores a part of a layer, unless a write has failed, `first` being the index of its first
 /// element, and calls f(quantized_layer of the part).
 template <class Run, class F>
-result<void> store_part(safetensors_writer& writer, const begun_layer& begun, const any_view& weight,
+result<void> store_part(tensor_writer& writer, const begun_layer& begun, const any_view& weight,
                         std::size_t first, std::span<float> scales, const Run& run, F&& f) {
   if (auto sound = writer.check(); !sound) return sound;
   const layer_to_store& one = *begun.one;
@@ -153,19 +154,16 @@ result<void> store_part(safetensors_writer& writer, const begun_layer& begun, co
   layer part = one.source;
   part.weight = weight;
   const quantized_layer q = one.with(part, written, scales);
-  std::uint64_t place = begun.place + first * dtype.code_size;
-  const auto fill = [&](std::span<const std::byte> piece) {
-    auto filled = writer.fill(place, piece);
-    place += piece.size();
-    return filled;
+  const auto fill = [&](std::uint64_t at, std::span<const std::byte> piece) {
+    return writer.fill(begun.place + at, piece);
   };
-  if (auto stored = for_each_stored_piece(q.view(), fill); !stored) return stored;
+  if (auto stored = for_each_piece(one.stored, q.view(), first, fill); !stored) return stored;
   return f(q);
 }
 
 /// Stores a layer and tells the sink of it, codes and all.
 template <class OnLayer, class Run>
-result<void> store_layer(safetensors_writer& writer, const layer_to_store& one, OnLayer& on_layer,
+result<void> store_layer(tensor_writer& writer, const layer_to_store& one, OnLayer& on_layer,
                          const Run& run) {
   auto begun = begin_layer(writer, one);
   if (!begun) return begun.error();
@@ -180,7 +178,7 @@ result<void> store_layer(safetensors_writer& writer, const layer_to_store& one, 
 /// the other. Of the layers before one that fails it is told, as if they had been stored one after the other;
 /// after a write that fails no part begins any more.
 template <part_sink OnLayer, class Run>
-result<void> store_together(safetensors_writer& writer, std::span<const layer_to_store> layers,
+result<void> store_together(tensor_writer& writer, std::span<const layer_to_store> layers,
                             tensor_copies& copies, OnLayer& on_layer, const Run& run) {
   using findings = findings_of<OnLayer>;
   if (auto sound = writer.check(); !sound) return sound;
@@ -228,7 +226,7 @@ result<void> store_together(safetensors_writer& writer, std::span<const layer_to
 ///
 /// @return those that are left
 template <layer_sink OnLayer, class Run>
-result<std::span<const layer_to_store>> store_some(safetensors_writer& writer,
+result<std::span<const layer_to_store>> store_some(tensor_writer& writer,
                                                    std::span<const layer_to_store> layers,
                                                    [[maybe_unused]] tensor_copies& copies, OnLayer& on_layer,
                                                    const Run& run) {
@@ -248,4 +246,4 @@ result<std::span<const layer_to_store>> store_some(safetensors_writer& writer,
 }  // namespace detail
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_FORMATS_SAFETENSORS_STORE_LAYERS_HPP
+#endif  // PTQ_FORMATS_CHECKPOINT_STORE_LAYERS_HPP

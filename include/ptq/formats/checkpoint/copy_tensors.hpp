@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file copy_tensors.hpp Copies tensors into a safetensors file, beside other work.
-#ifndef PTQ_FORMATS_SAFETENSORS_COPY_TENSORS_HPP
-#define PTQ_FORMATS_SAFETENSORS_COPY_TENSORS_HPP
+#ifndef PTQ_FORMATS_CHECKPOINT_COPY_TENSORS_HPP
+#define PTQ_FORMATS_CHECKPOINT_COPY_TENSORS_HPP
 
 #include <algorithm>
 #include <cstddef>
@@ -13,9 +13,9 @@
 #include "ptq/error.hpp"
 #include "ptq/formats/checkpoint/checkpoint.hpp"
 #include "ptq/formats/checkpoint/row_major.hpp"
+#include "ptq/formats/checkpoint/run_parts.hpp"
 #include "ptq/formats/checkpoint/stored_tensor.hpp"
-#include "ptq/formats/safetensors/run_parts.hpp"
-#include "ptq/formats/safetensors/writer.hpp"
+#include "ptq/formats/checkpoint/tensor_writer.hpp"
 #include "ptq/numeric/element_type.hpp"
 #include "ptq/result.hpp"
 
@@ -27,7 +27,7 @@ namespace detail {
 class tensor_copies {
  public:
   /// @param parts of the other work, all in all
-  static result<tensor_copies> create(safetensors_writer& writer, const checkpoint& source,
+  static result<tensor_copies> create(tensor_writer& writer, const checkpoint& source,
                                       std::span<const stored_tensor* const> tensors, std::size_t parts) {
     tensor_copies made(writer, source);
     for (const stored_tensor* const tensor : tensors) {
@@ -92,7 +92,7 @@ class tensor_copies {
   /// So much of the source stays in memory until it is released, and so long nobody is asked to stop.
   static constexpr std::size_t most_at_once = 1024;
 
-  tensor_copies(safetensors_writer& writer, const checkpoint& source) : writer_(&writer), source_(&source) {}
+  tensor_copies(tensor_writer& writer, const checkpoint& source) : writer_(&writer), source_(&source) {}
 
   std::vector<piece> take(std::size_t count) {
     std::vector<piece> taken;
@@ -127,7 +127,7 @@ class tensor_copies {
     source_->release(part);
   }
 
-  safetensors_writer* writer_;
+  tensor_writer* writer_;
   const checkpoint* source_;
   std::vector<piece> left_;  // what is left of each tensor, the next one last
   std::size_t pieces_ = 0;   // of all that is left
@@ -138,4 +138,4 @@ class tensor_copies {
 }  // namespace detail
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_FORMATS_SAFETENSORS_COPY_TENSORS_HPP
+#endif  // PTQ_FORMATS_CHECKPOINT_COPY_TENSORS_HPP

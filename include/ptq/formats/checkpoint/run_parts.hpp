@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file run_parts.hpp Parts of some work that can fail, run by an executor.
-#ifndef PTQ_FORMATS_SAFETENSORS_RUN_PARTS_HPP
-#define PTQ_FORMATS_SAFETENSORS_RUN_PARTS_HPP
+#ifndef PTQ_FORMATS_CHECKPOINT_RUN_PARTS_HPP
+#define PTQ_FORMATS_CHECKPOINT_RUN_PARTS_HPP
 
 #include <cstddef>
 #include <exception>
@@ -52,4 +52,4 @@ result<void> run_parts(std::size_t n, const Run& run, F&& f) {
 }  // namespace detail
 }  // namespace ptq::inline v0_1
 
-#endif  // PTQ_FORMATS_SAFETENSORS_RUN_PARTS_HPP
+#endif  // PTQ_FORMATS_CHECKPOINT_RUN_PARTS_HPP
