@@ -19,6 +19,11 @@
 #include "ptq/result.hpp"
 
 namespace ptq::inline v0_1 {
+
+/// Of the entry that has what a file says about itself, `archive/ptq.json`: {text: text}. PyTorch does not
+/// look at it.
+inline constexpr std::string_view torch_metadata_name = "ptq.json";
+
 namespace detail {
 
 using torch_entries = std::map<std::string, std::span<const std::byte>, std::less<>>;
@@ -84,7 +89,9 @@ inline result<torch_container> read_torch_archive(std::span<const std::byte> fil
   const auto pickle = entries->find(*root + "data.pkl");
   auto graph = read_pickle(pickle->second, where + ": " + pickle->first);
   if (!graph) return graph.error();
-  torch_container made{*std::move(graph), {}};
+  torch_container made{*std::move(graph), {}, {}};
+  if (const auto told = entries->find(*root + std::string(torch_metadata_name)); told != entries->end())
+    made.metadata = detail::zip_bytes(told->second).text(0, told->second.size());
   const std::string prefix = *root + "data/";
   for (auto at = entries->lower_bound(prefix); at != entries->end() && at->first.starts_with(prefix); ++at)
     made.storages.emplace(at->first.substr(prefix.size()), at->second);

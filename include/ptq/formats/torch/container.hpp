@@ -7,6 +7,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "ptq/error.hpp"
 #include "ptq/file/byte_order.hpp"
@@ -20,6 +21,7 @@ namespace ptq::inline v0_1 {
 struct torch_container {
   pickle_graph graph;
   std::map<std::string, std::span<const std::byte>, std::less<>> storages;  ///< by their keys
+  std::string_view metadata;  ///< what the file says about itself, if ptq wrote it: JSON
 
   /// @return tensor_not_found; size_mismatch: the storage has another size than the pickle says
   result<std::span<const std::byte>> bytes_of(const torch_storage& storage) const {

@@ -39,7 +39,7 @@ class legacy_torch_reader {
     const auto keys = next("the list of storages");
     if (!keys) return keys.error();
     if (!keys->root.is(pickle_kind::list)) return wrong("its list of storages is none");
-    torch_container made{*std::move(object), {}};
+    torch_container made{*std::move(object), {}, {}};
     if (auto found = read_storages(*keys, made); !found) return found.error();
     return made;
   }
