@@ -42,7 +42,7 @@
 namespace ptq::inline v0_1 {
 namespace detail {
 
-/// A weight whose codes are to come from the layer `layer`.
+/// A weight whose codes are to come from the layer `layer`: or the values of its codes, as floats.
 struct onnx_coded_weight {
   std::size_t layer = 0;
   const onnx_tensor* source = nullptr;
@@ -51,13 +51,17 @@ struct onnx_coded_weight {
   std::string quantized;  ///< names of tensors
   std::string scale;
   std::string arrives_as;  ///< what its users see
+  bool is_float = false;   ///< `quantized` has values then, of `type`, and there is no scale
 
   std::vector<std::size_t> scale_dims() const {
     if (!grain.is_per_channel()) return {};
     return {source->dims[grain.axis]};
   }
   std::uint64_t code_bytes() const { return (source->size() * bits_of(type) + 7) / 8; }
-  std::size_t scale_count() const { return grain.is_per_channel() ? source->dims[grain.axis] : 1; }
+  std::size_t scale_count() const {
+    if (is_float) return 0;
+    return grain.is_per_channel() ? source->dims[grain.axis] : 1;
+  }
 };
 
 /// Everything that is not as it was. Nodes and constants are those of the graph.
@@ -70,12 +74,13 @@ struct onnx_edits {
   std::set<std::size_t> dropped_nodes;
   std::set<std::string_view> dropped_constants;
   std::vector<onnx_coded_weight> weights;
+  std::map<std::string_view, std::size_t> replaced;  ///< initializer -> the weight that takes its place
   std::vector<std::string> initializers;  ///< GraphProto.initializer fields: zeros, scales of activations
   std::int64_t opset = 0;                 ///< of the standard operators; 0: as it is
   std::int64_t ir_version = 0;            ///< likewise
   std::vector<std::string> notes;
 
-  bool empty() const noexcept { return renamed.empty(); }
+  bool empty() const noexcept { return renamed.empty() && weights.empty(); }
 };
 
 class onnx_editor {

@@ -9,6 +9,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +22,7 @@
 #include "ptq/error.hpp"
 #include "ptq/file/output_file.hpp"
 #include "ptq/file/path.hpp"
+#include "ptq/formats/float_pieces.hpp"
 #include "ptq/formats/onnx/build.hpp"
 #include "ptq/formats/onnx/code_types.hpp"
 #include "ptq/formats/onnx/data_name.hpp"
@@ -37,6 +39,8 @@
 #include "ptq/model/activation_range.hpp"
 #include "ptq/model/apply.hpp"
 #include "ptq/model/plan.hpp"
+#include "ptq/model/quantized_view.hpp"
+#include "ptq/numeric/element_type.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/result.hpp"
 #include "ptq/text/word_hash.hpp"
@@ -77,6 +81,7 @@ class onnx_layout {
     if (edits.empty() && !has_external(model.graph)) {
       keep(model.source);
     } else {
+      places_.resize(edits.weights.size());
       lay_graph();
       lay_model();
     }
@@ -163,7 +168,10 @@ class onnx_layout {
     if (const auto last = edits_->inserted.find(node); last != edits_->inserted.end())
       for (const std::string& field : last->second) add(field);  // behind the last node
     for (const std::string& field : edits_->initializers) add(field);
-    for (const onnx_coded_weight& weight : edits_->weights) lay_weight(weight);
+    std::set<std::size_t> in_place;
+    for (const auto& [name, weight] : edits_->replaced) in_place.insert(weight);
+    for (std::size_t i = 0; i < edits_->weights.size(); ++i)
+      if (!in_place.contains(i)) lay_weight(i);
   }
 
   void lay_node(std::size_t node, std::string_view raw) {
@@ -180,17 +188,23 @@ class onnx_layout {
 
   void lay_initializer(const onnx_tensor& tensor, std::string_view raw) {
     if (edits_->dropped_constants.contains(tensor.name)) return;
+    if (const auto found = edits_->replaced.find(tensor.name); found != edits_->replaced.end())
+      return lay_weight(found->second);
     if (!tensor.external) return keep(raw);
     const onnx_location location = place_data(tensor.data.size());
     copies_.push_back({location.offset, tensor.data});
     add_located(move_initializer(tensor.source, location));
   }
 
-  void lay_weight(const onnx_coded_weight& weight) {
-    onnx_weight_place& at = places_.emplace_back();
-    const std::uint64_t scale_size = sizeof(float) * weight.scale_count();
-    add(initializer_header(weight.scale, element_type::float32, weight.scale_dims(), scale_size), scale_size);
-    at.scales = size_ - scale_size;
+  void lay_weight(std::size_t index) {
+    const onnx_coded_weight& weight = edits_->weights[index];
+    onnx_weight_place& at = places_[index];
+    if (!weight.is_float) {
+      const std::uint64_t scale_size = sizeof(float) * weight.scale_count();
+      add(initializer_header(weight.scale, element_type::float32, weight.scale_dims(), scale_size),
+          scale_size);
+      at.scales = size_ - scale_size;
+    }
     const std::uint64_t size = weight.code_bytes();
     at.codes_are_external = codes_are_external_;
     if (codes_are_external_) {
@@ -324,13 +338,25 @@ class onnx_writer {
     if (!links) return links.error().in(where);
     auto edits = detail::onnx_editor(model, *links, layers, types).edit(planned, input_scales);
     if (!edits) return edits.error().in(where);
-    if (const auto movable = detail::check_movable(model.graph, *edits); !movable)
-      return movable.error().in(where);
+    std::vector<std::string> names;
+    for (const detail::onnx_coded_weight& weight : edits->weights)
+      names.push_back(layers.layers[weight.layer].name);
+    return create(path, model, *std::move(edits), names, largest_file);
+  }
 
+  /// As above, where the edits are made.
+  ///
+  /// @param names by which the weights of the edits are written
+  static result<onnx_writer> create(const std::string& path, const onnx_model& model,
+                                    detail::onnx_edits edits, std::span<const std::string> names,
+                                    std::uint64_t largest_file = largest_onnx_file) {
+    const std::string where = absolute_path(model.file);
+    if (const auto movable = detail::check_movable(model.graph, edits); !movable)
+      return movable.error().in(where);
     const std::string data_name = onnx_data_name(file_name_of(path), 0);
-    detail::onnx_layout layout(model, *edits, data_name, false);
+    detail::onnx_layout layout(model, edits, data_name, false);
     if (layout.size() > largest_file || layout.data_size() > 0)
-      layout = detail::onnx_layout(model, *edits, data_name, true);
+      layout = detail::onnx_layout(model, edits, data_name, true);
     if (layout.size() > largest_file)
       return error(errc::unsupported, where,
                    "the written model would have " + std::to_string(layout.size()) +
@@ -342,16 +368,17 @@ class onnx_writer {
     if (const auto begun = writer.begin(model, layout); !begun) return begun.error();
     for (const auto* list : {&model.graph.initializers, &model.graph.constants})
       for (const onnx_tensor& tensor : *list)
-        if (!edits->dropped_constants.contains(tensor.name)) writer.tensor_bytes_ += tensor.data.size();
+        if (!edits.dropped_constants.contains(tensor.name) && !edits.replaced.contains(tensor.name))
+          writer.tensor_bytes_ += tensor.data.size();
     writer.tensor_bytes_ += bytes_in_bodies(model.graph.nodes);
-    for (std::size_t i = 0; i < edits->weights.size(); ++i) {
-      const detail::onnx_coded_weight& weight = edits->weights[i];
+    for (std::size_t i = 0; i < edits.weights.size(); ++i) {
+      const detail::onnx_coded_weight& weight = edits.weights[i];
       const std::uint64_t size = weight.code_bytes();
       writer.tensor_bytes_ += size + weight.scale_count() * sizeof(float);
-      writer.weights_.emplace(layers.layers[weight.layer].name,
-                              awaited{layout.places()[i], size, weight.scale_count()});
+      writer.weights_.emplace(
+          names[i], awaited{layout.places()[i], size, weight.scale_count(), weight.type, weight.is_float});
     }
-    writer.notes_ = std::move(edits->notes);
+    writer.notes_ = std::move(edits.notes);
     return writer;
   }
 
@@ -371,6 +398,7 @@ class onnx_writer {
     const auto found = weights_.find(q.source.name);
     if (found == weights_.end()) return {};
     awaited& weight = found->second;
+    if (weight.is_float) return write_values(weight, q.view());
     const std::size_t size = q.dtype.stored_size(q.codes.size() / q.dtype.code_size);
     if (size != weight.size || q.scales.size() != weight.scales)
       return error(errc::size_mismatch, "layer \"" + q.source.name + "\"",
@@ -386,6 +414,16 @@ class onnx_writer {
     };
     if (auto written = for_each_stored_piece(q.view(), write); !written) return written;
     return file_.write_at(weight.place.scales, std::as_bytes(q.scales));
+  }
+
+  /// The values of codes, by the name that the weight has in the edits.
+  ///
+  /// @param codes that are not packed
+  /// @return cannot_write
+  result<void> write_values(const std::string& name, const quantized_view& codes) {
+    const auto found = weights_.find(name);
+    PTQ_ASSERT(found != weights_.end());
+    return write_values(found->second, codes);
   }
 
   /// The files as an artifact, the model last. Nothing can be written to them any more. Data of an older
@@ -414,8 +452,19 @@ class onnx_writer {
     detail::onnx_weight_place place;
     std::uint64_t size = 0;
     std::size_t scales = 0;
+    element_type type = element_type::unknown;
+    bool is_float = false;
     bool is_written = false;
   };
+
+  result<void> write_values(awaited& weight, const quantized_view& codes) {
+    weight.is_written = true;
+    std::uint64_t at = weight.place.codes;
+    return for_each_float_piece(codes, weight.type, [&](std::span<const std::byte> piece) {
+      const std::uint64_t place = std::exchange(at, at + piece.size());
+      return weight.place.codes_are_external ? write_data(place, piece) : file_.write_at(place, piece);
+    });
+  }
 
   explicit onnx_writer(output_file file) : file_(std::move(file)) {}
 
@@ -484,6 +533,23 @@ inline plan with_granularities(plan planned, std::span<const quantizer* const> q
   return planned;
 }
 
+/// Quantizes the layers into a writer of theirs, and ends it.
+template <class OnLayer>
+result<pending_artifact> store_onnx(onnx_writer& writer, const onnx_model& model, const onnx_layers& layers,
+                                    const plan& planned, std::span<const quantizer* const> quantizers,
+                                    OnLayer& on_layer, std::span<const activation_range> inputs) {
+  const auto store = [&](const quantized_layer& q) -> result<void> {
+    if (auto written = writer.write(q); !written) return written;
+    auto told = deliver(q, on_layer);
+    const std::size_t size = q.source.weight.size() * size_of(q.source.weight.type);
+    model.release({static_cast<const std::byte*>(q.source.weight.data), size});
+    return told;
+  };
+  if (auto applied = apply_weights(planned, layers.layers, quantizers, inputs, store); !applied)
+    return applied.error();
+  return writer.finish();
+}
+
 }  // namespace PTQ_BUILD
 }  // namespace detail
 
@@ -508,16 +574,7 @@ result<pending_artifact> write_onnx(const std::string& path, const onnx_model& m
   auto writer = onnx_writer::create(path, model, layers, detail::with_granularities(planned, *quantizers),
                                     onnx_code_types_of<Policies>(), scales);
   if (!writer) return writer.error();
-  const auto store = [&](const quantized_layer& q) -> result<void> {
-    if (auto written = writer->write(q); !written) return written;
-    auto told = detail::deliver(q, on_layer);
-    const std::size_t size = q.source.weight.size() * size_of(q.source.weight.type);
-    model.release({static_cast<const std::byte*>(q.source.weight.data), size});
-    return told;
-  };
-  if (auto applied = detail::apply_weights(planned, layers.layers, *quantizers, inputs, store); !applied)
-    return applied.error();
-  return writer->finish();
+  return detail::store_onnx(*writer, model, layers, planned, *quantizers, on_layer, inputs);
 }
 
 }  // namespace PTQ_BUILD
