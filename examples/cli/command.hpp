@@ -21,7 +21,7 @@ struct options {
   std::string spec_file;
   std::vector<std::string> overrides;  // key.path=value
   std::vector<std::string> files;
-  std::string output;                 // of calibrate and merge
+  std::string output;                 // of calibrate and merge; the folder of export
   std::string format;                 // of the artifact; empty: the model's own
   std::string statistics;             // for quantize: ptq.calibration.statistics
   ptq::checkpoint_config checkpoint;  // for inspect and compare: how the first file is read
@@ -97,6 +97,7 @@ int run_compare(const options& given);
 int run_evaluate(const options& given);
 int run_calibrate(const options& given);
 int run_merge(const options& given);
+int run_export(const options& given);
 
 }  // namespace cli
 

@@ -287,6 +287,18 @@ Data may run in parts: `ptq merge` makes one file of them, which `ptq quantize -
 The bytes are those of one run over all data.)");
   merge->add_option("-o,--output", given.output, "Where to write them")->required()->type_name("FILE.ptqcal");
   add_wait(*merge, given);
+  CLI::App* write_as = add_file_command(
+      app, "export", "Write an artifact in another form, without the model and without data", given, 1,
+      "ARTIFACT", "An artifact that `ptq quantize` or `ptq export` wrote", R"(Examples:
+  ptq export out/quantized_model_torchao.safetensors --format pth
+  ptq export out/quantized_model_modelopt.onnx --format float -o elsewhere
+The form float is the model again, with the values of codes as its weights: any program shows what they cost.)");
+  write_as->add_option("--format", given.format, "The form to write: " + cli::format_names())
+      ->required()
+      ->type_name("NAME");
+  write_as->add_option("-o,--output", given.output, "Where to write it; else beside the artifact")
+      ->type_name("DIR");
+  add_wait(*write_as, given);
 
   try {
     app.parse(argc, argv);
@@ -305,7 +317,7 @@ The bytes are those of one run over all data.)");
   const std::pair<const CLI::App*, int (*)(const cli::options&)> commands[] = {
       {quantize, cli::run_quantize}, {plan, cli::run_plan},           {inspect, cli::run_inspect},
       {compare, cli::run_compare},   {calibrate, cli::run_calibrate}, {merge, cli::run_merge},
-      {evaluate, cli::run_evaluate}};
+      {evaluate, cli::run_evaluate}, {write_as, cli::run_export}};
   try {
     for (const auto& [command, run] : commands)
       if (command->parsed()) return checked(given, run(given));

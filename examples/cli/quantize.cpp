@@ -229,6 +229,8 @@ int give_up(const options& given, const ptq::spec& spec, const ptq::error& error
 int quantize(const options& given, const ptq::spec& spec) {
   const auto model = ptq::model_file::open_for(spec);
   if (!model) return give_up(given, spec, model.error());
+  if (const auto fits = model->takes(form_of(given, *model)); !fits)
+    return fail(given, fits.error(), bad_usage);
   if (const auto kept = keep_sources(given, spec, sources_of(*model)); !kept)
     return fail(given, kept.error(), bad_usage);
   auto planned = ptq::match_model(spec, *model);
@@ -266,7 +268,9 @@ int quantize(const options& given, const ptq::spec& spec) {
     return done;
   }
   const auto shown = [](const std::string& path) { return ptq::printable(ptq::absolute_path(path)) + "\n"; };
-  const std::string note(given.format.empty() ? model->artifact_note() : "");
+  const std::string note(given.format.empty() && !model->artifact_note().empty()
+                             ? model->artifact_note()
+                             : ptq::model_file::note_of(form_of(given, *model)));
   print(ptq::to_text(report) + "\nartifact: " + shown(artifact_path(spec, given.format)) +
         (note.empty() ? "" : "          (" + note + ")\n") +
         "report:   " + shown(result_path(spec, "quantize_report.json")));

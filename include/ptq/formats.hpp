@@ -5,6 +5,7 @@
 
 #include "ptq/artifact/model_file.hpp"
 #include "ptq/detail/type_list.hpp"
+#include "ptq/formats/float_artifact.hpp"
 #include "ptq/formats/numpy/format.hpp"
 #include "ptq/formats/numpy/npy.hpp"
 #include "ptq/formats/numpy/npz.hpp"
@@ -12,6 +13,7 @@
 #include "ptq/formats/safetensors/artifact.hpp"
 #include "ptq/formats/safetensors/data.hpp"
 #include "ptq/formats/safetensors/format.hpp"
+#include "ptq/formats/torch/artifact.hpp"
 #include "ptq/formats/torch/format.hpp"
 
 namespace ptq::inline v0_1 {
@@ -25,7 +27,9 @@ using model_formats = list<safetensors_format,  //
 
 /// What they are quantized into.
 using artifact_formats = list<safetensors_artifact,  //
-                              onnx_artifact>;
+                              onnx_artifact,         //
+                              torch_artifact,        //
+                              float_artifact>;
 
 /// A model or artifact of any of them.
 using model_file = basic_model_file<model_formats, artifact_formats>;

@@ -297,6 +297,44 @@ TEST_CASE_TEMPLATE_DEFINE("an artifact appears when it is committed, with the co
 }
 TEST_CASE_TEMPLATE_APPLY(writes, formats);
 
+TEST_CASE_TEMPLATE_DEFINE("the float form has the values of the codes: from the model, and from the artifact",
+                          F, decodes) {
+  for (const std::string dtype : {"int8", "fp8_e4m3fn", "int16", "int4"}) {
+    CAPTURE(dtype);
+    const auto model = opened<F>();
+    const temporary_folder folder;
+    const ptq::plan planned = plan_for(model.layers(), dtype, "int8");
+    const decoded_weights wanted = written_weights<F>(model, planned, folder / artifact_name<F>());
+    const auto check = [&](ptq::result<ptq::pending_artifact> made, const std::string& path) {
+      INFO(made.error().what);
+      REQUIRE(made);
+      REQUIRE(made->commit());
+      const auto floats = open_artifact_of<F>(path);
+      INFO(floats.error().what);
+      REQUIRE(floats);
+      decoded_weights found;
+      for (const ptq::layer& layer : floats->layers())
+        if (wanted.contains(layer.name)) {
+          REQUIRE(layer.weight.type == ptq::element_type::float32);
+          std::vector<float>& values = found[layer.name];
+          values.resize(layer.weight.size());
+          std::memcpy(values.data(), layer.weight.data, values.size() * sizeof(float));
+        }
+      CHECK(found == wanted);
+    };
+    const std::string path = folder / ptq::float_artifact::file_name<F>("q");
+    check(ptq::float_artifact::write<own_policies, F>(path, model, planned, ranges_for(planned), ignored),
+          path);
+    const auto artifact = open_artifact_of<F>(folder / artifact_name<F>());
+    REQUIRE(artifact);
+    check(ptq::float_artifact::convert<own_policies, F>(path, *artifact), path);
+    const auto again = ptq::float_artifact::convert<own_policies, F>(path, model);
+    REQUIRE_FALSE(again);
+    CHECK(again.error().code == ptq::errc::wrong_format);
+  }
+}
+TEST_CASE_TEMPLATE_APPLY(decodes, formats);
+
 TEST_CASE_TEMPLATE_DEFINE("codes of four bits take half a byte", F, packs) {
   const auto model = opened<F>();
   const temporary_folder folder;
@@ -508,7 +546,7 @@ TEST_CASE("a checkpoint of PyTorch is known by its content, whatever its name; t
     INFO(opened.error().what);
     REQUIRE(opened);
     CHECK(opened->layers().size() == 4);
-    CHECK(ptq::model_file::artifact_file_name(path, "", "q") == "quantized_model_q.safetensors");
+    CHECK(ptq::model_file::artifact_file_name(path, "", "q") == "quantized_model_q.pth");
   }
   const auto refused = ptq::model_file::open(network<ptq::safetensors_format>(), {"ema"});
   REQUIRE_FALSE(refused);

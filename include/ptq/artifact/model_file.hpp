@@ -151,6 +151,23 @@ class basic_model_file<list<Formats...>, list<Artifacts...>> {
     return std::visit([]<class F>(const holder<F>&) { return std::string_view(F::artifact::name); }, opened_);
   }
 
+  /// @param form one of `artifact_names`
+  /// @return unsupported: models of this format have no such artifacts
+  result<void> takes(std::string_view form) const {
+    return in_form(form, []<class A, class F>(const holder<F>&) { return result<void>(); });
+  }
+
+  /// What is worth saying of artifacts in a form; empty where nothing is.
+  static std::string_view note_of(std::string_view form) {
+    std::string_view note;
+    const auto take = [&]<class A>() {
+      if constexpr (requires { A::note; })
+        if (form == A::name) note = A::note;
+    };
+    (take.template operator()<Artifacts>(), ...);
+    return note;
+  }
+
   /// As the form's `check`; what is written fits the plan then.
   ///
   /// @param form one of `artifact_names`

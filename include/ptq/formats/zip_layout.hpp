@@ -34,6 +34,7 @@ struct placed_text {
 /// Where an entry lies.
 struct zip_place {
   std::uint64_t data = 0;
+  std::uint64_t size = 0;  ///< of its data
   std::array<std::uint64_t, 2>
       crcs{};  ///< where its CRC-32 stands, in 4 bytes: beside it, and in the directory
 };
@@ -161,7 +162,7 @@ inline zip_layout lay_out_zip(std::span<const zip_declaration> entries, std::uin
     headers.push_back(at);
     made.pieces.push_back({at, detail::zip_local_header(entry, at, alignment)});
     const std::uint64_t data = at + made.pieces.back().text.size();
-    made.places.push_back({data, {at + crc_in_header, 0}});
+    made.places.push_back({data, entry.size, {at + crc_in_header, 0}});
     at = data + entry.size;
   }
   const std::uint64_t directory = at;

@@ -15,6 +15,7 @@
 #include "ptq/detail/platform.hpp"
 #include "ptq/error.hpp"
 #include "ptq/model/dtype_row.hpp"
+#include "ptq/numeric/element_type.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/quantize/dequantize.hpp"
 #include "ptq/tensor/view.hpp"
@@ -26,8 +27,9 @@ struct artifact_weights {
   std::string dtype;
   tensor_shape shape;
   granularity grain;
-  std::span<const std::byte> codes;  ///< row-major; packed where the dtype has fewer than 8 bits
-  std::span<const float> scales;     ///< 1 per tensor, or one per index of the axis
+  std::span<const std::byte> codes;             ///< row-major; packed where the dtype has fewer than 8 bits
+  std::span<const float> scales;                ///< 1 per tensor, or one per index of the axis
+  element_type source = element_type::float32;  ///< of the weight before
 
   /// The codes as what they are. D must be `dtype`.
   template <ptq::dtype D>

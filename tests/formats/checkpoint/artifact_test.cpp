@@ -211,7 +211,8 @@ TEST_CASE("the metadata describe the layers; what the source said stays") {
           {"format", "ptq"},
           {"ptq_backend", "modelopt.pytorch"},
           {"ptq_layers",
-           R"({"conv":{"activations":null,"class":"Conv1d","weights":{"axis":1,"dtype":"int8","granularity":"per_channel"}},)"
+           R"({"conv":{"activations":null,"class":"Conv1d","weights":{"axis":1,"dtype":"int8","granularity":"per_channel",)"
+           R"("source":"bfloat16"}},)"
            R"("fc":{"activations":{"algorithm":"entropy","amax":2.5,"dtype":"int8"},"class":"Linear",)"
            R"("weights":{"axis":null,"dtype":"int8","granularity":"per_tensor"}}})"},
           {"ptq_mode", "some_mode"},

@@ -41,13 +41,15 @@ struct artifact_layout {
 
 namespace detail {
 
-/// The shape is told where the tensor of codes has another.
+/// The shape is told where the tensor of codes has another, and the type of the weight where it was not
+/// float32.
 inline nlohmann::json describe_weights(const stored_layer& layer) {
   if (layer.codes == nullptr) return nullptr;
   const bool per_channel = layer.grain.is_per_channel();
   nlohmann::json described = {{"dtype", layer.dtype},
                               {"granularity", per_channel ? "per_channel" : "per_tensor"},
                               {"axis", per_channel ? nlohmann::json(layer.grain.axis) : nlohmann::json()}};
+  if (layer.source != element_type::float32) described["source"] = name_of(layer.source);
   if (are_flat(layer)) {
     described["bits"] = layer.codes->bits;
     described["shape"] = extents_of(layer.shape);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file read_artifact.hpp Reads a safetensors artifact. It says itself what its layers are: no specification
-/// and no patterns are needed.
+/// @file read_artifact.hpp Reads an artifact that is a checkpoint. It says itself what its layers are: no
+/// specification and no patterns are needed.
 #ifndef PTQ_FORMATS_CHECKPOINT_READ_ARTIFACT_HPP
 #define PTQ_FORMATS_CHECKPOINT_READ_ARTIFACT_HPP
 
@@ -14,13 +14,17 @@
 
 #include "ptq/detail/strict_float.hpp"
 #include "ptq/error.hpp"
+#include "ptq/file/mapped_file.hpp"
+#include "ptq/file/path.hpp"
 #include "ptq/formats/checkpoint/checkpoint.hpp"
 #include "ptq/formats/json.hpp"
 #include "ptq/formats/safetensors/open.hpp"
 #include "ptq/formats/safetensors/types.hpp"
 #include "ptq/formats/stored_codes.hpp"
+#include "ptq/formats/torch/open.hpp"
 #include "ptq/model/artifact_views.hpp"
 #include "ptq/model/dtype_row.hpp"
+#include "ptq/numeric/element_type.hpp"
 #include "ptq/policies.hpp"
 #include "ptq/result.hpp"
 #include "ptq/text/shape_text.hpp"
@@ -123,7 +127,19 @@ class artifact_reader {
     const auto scales = read_scales(name + "_scale", stored_scale_shape(weights.shape, weights.grain));
     if (!scales) return scales.error();
     weights.scales = *scales;
+    const auto source = read_source(name, about);
+    if (!source) return source.error();
+    weights.source = *source;
     return weights;
+  }
+
+  /// Most weights were float32, which nobody says.
+  result<element_type> read_source(const std::string& name, const json& about) const {
+    if (!about.contains("source")) return element_type::float32;
+    for (const element_type type :
+         {element_type::float16, element_type::bfloat16, element_type::float32, element_type::float64})
+      if (text_at(about, "source") == name_of(type)) return type;
+    return damaged("ptq_layers: \"source\" for \"" + name + "\"", "is not a type of floats");
   }
 
   /// The shape of codes that are stored as bytes: the tensor itself has none.
@@ -197,10 +213,26 @@ struct artifact_file {
   artifact content;
 };
 
-/// @return what `open_safetensors` and `read_artifact` return
+namespace detail {
+
+/// By content where it is a checkpoint of PyTorch.
+inline result<checkpoint> open_artifact_container(const std::string& path) {
+  const auto is_of_torch = [&] {
+    const auto file = mapped_file::open(path);
+    return file && torch_container_of(file->bytes()) != torch_container_kind::none;
+  };
+  if (is_folder(path) || !is_of_torch()) return open_safetensors(path);
+  auto opened = open_torch(path);
+  if (!opened) return opened.error();
+  return std::move(opened->file);
+}
+
+}  // namespace detail
+
+/// @return what `open_safetensors`, `open_torch` and `read_artifact` return
 template <class Policies = builtin>
 result<artifact_file> open_artifact(const std::string& path) {
-  auto file = open_safetensors(path);
+  auto file = detail::open_artifact_container(path);
   if (!file) return file.error();
   auto content = read_artifact<Policies>(*file);
   if (!content) return content.error();

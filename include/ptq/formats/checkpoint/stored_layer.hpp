@@ -12,6 +12,7 @@
 
 #include "ptq/error.hpp"
 #include "ptq/formats/checkpoint/tensor_declaration.hpp"
+#include "ptq/formats/float_pieces.hpp"
 #include "ptq/formats/safetensors/types.hpp"
 #include "ptq/formats/stored_codes.hpp"
 #include "ptq/model/artifact_views.hpp"
@@ -25,7 +26,8 @@ namespace ptq::inline v0_1 {
 
 /// What stands for the weight of a quantized layer.
 enum class code_form : std::uint8_t {
-  codes,  ///< row-major; packed into bytes where they have fewer than 8 bits
+  codes,   ///< row-major; packed into bytes where they have fewer than 8 bits
+  floats,  ///< their values, in the type that the weight had
 };
 
 /// The tensors that a layer is stored as. What the layout does not want is not there.
@@ -74,6 +76,12 @@ result<void> for_each_piece(const stored_layer& layer, const quantized_view& par
     case code_form::codes: {
       std::uint64_t at = first * layer.codes->code_size;
       return for_each_stored_piece(part, [&](std::span<const std::byte> piece) {
+        return f(std::exchange(at, at + piece.size()), piece);
+      });
+    }
+    case code_form::floats: {
+      std::uint64_t at = first * size_of(layer.source);
+      return for_each_float_piece(part, layer.source, [&](std::span<const std::byte> piece) {
         return f(std::exchange(at, at + piece.size()), piece);
       });
     }

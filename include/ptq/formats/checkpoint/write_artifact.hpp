@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
+#include <map>
 #include <set>
 #include <span>
 #include <string>
@@ -36,6 +36,7 @@
 #include "ptq/model/plan.hpp"
 #include "ptq/model/quantized_view.hpp"
 #include "ptq/policies.hpp"
+#include "ptq/quantize/pack.hpp"
 #include "ptq/quantize/scales.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/view.hpp"
@@ -80,33 +81,58 @@ inline result<std::vector<stored_layer>> resolve_stored_layers(const plan& plann
   return resolved;
 }
 
-/// Every tensor of the artifact: codes, scales, and what stays as it is (which is added to `copied`).
+/// Those of a layer that are there, in the order in which they are listed.
+inline std::vector<const tensor_declaration*> declared_of(const layer_tensors& tensors) {
+  std::vector<const tensor_declaration*> made;
+  for (const auto* const one : {&tensors.weight, &tensors.scales, &tensors.input_scale})
+    if (*one) made.push_back(&**one);
+  return made;
+}
+
+/// Every tensor of an artifact, in the order of the source: what stands for layers where their weights were,
+/// and what stays as it is (which is added to `copied`).
+///
+/// @param replaced names of tensors of the source that do not stay
+inline std::vector<tensor_declaration> declare_tensors(const checkpoint& source,
+                                                       std::span<const stored_layer> layers,
+                                                       const std::set<std::string, std::less<>>& replaced,
+                                                       std::vector<const stored_tensor*>& copied) {
+  std::map<std::string, const stored_layer*, std::less<>> left;
+  for (const stored_layer& layer : layers) left.emplace(layer.weight_name(), &layer);
+  std::vector<tensor_declaration> declared;
+  const auto declare = [&](const stored_layer& layer) {
+    for (const tensor_declaration* const one : declared_of(layer.tensors)) declared.push_back(*one);
+  };
+  for (const stored_tensor& tensor : source.tensors()) {
+    if (!replaced.contains(tensor.name)) {
+      copied.push_back(&tensor);
+      declared.push_back({tensor.name, tensor.type, tensor.shape});
+    }
+    if (const auto found = left.find(tensor.name); found != left.end()) {
+      declare(*found->second);
+      left.erase(found);
+    }
+  }
+  for (const auto& [weight, layer] : left) declare(*layer);  // they have none
+  return declared;
+}
+
+/// Those of a plan.
+///
+/// @return duplicate_key
 inline result<std::vector<tensor_declaration>> declare_artifact(const checkpoint& source,
                                                                 std::span<const stored_layer> layers,
                                                                 std::vector<const stored_tensor*>& copied) {
-  std::vector<tensor_declaration> made;
-  std::vector<std::string> replaced;
+  std::set<std::string, std::less<>> replaced;
   for (const stored_layer& layer : layers) {
-    const layer_tensors& tensors = layer.tensors;
-    if (layer.codes != nullptr) replaced.push_back(layer.weight_name());
-    for (const auto* const one : {&tensors.weight, &tensors.scales, &tensors.input_scale}) {
-      if (!*one) continue;
-      if ((*one)->name != layer.weight_name() && source.find((*one)->name) != nullptr)
+    if (layer.codes != nullptr) replaced.insert(layer.weight_name());
+    for (const tensor_declaration* const one : declared_of(layer.tensors))
+      if (one->name != layer.weight_name() && source.find(one->name) != nullptr)
         return error(
-            errc::duplicate_key, "tensor \"" + (*one)->name + "\"",
+            errc::duplicate_key, "tensor \"" + one->name + "\"",
             "the model has a tensor of this name already. Is it quantized? Start from the original.");
-      made.push_back(**one);
-    }
   }
-  std::sort(replaced.begin(), replaced.end());
-  std::vector<tensor_declaration> declared;
-  for (const stored_tensor& tensor : source.tensors()) {
-    if (std::binary_search(replaced.begin(), replaced.end(), tensor.name)) continue;
-    copied.push_back(&tensor);
-    declared.push_back({tensor.name, tensor.type, tensor.shape});
-  }
-  std::move(made.begin(), made.end(), std::back_inserter(declared));
-  return declared;
+  return declare_tensors(source, layers, replaced, copied);
 }
 
 /// Of what is kept, of codes and of their scales.
@@ -161,6 +187,7 @@ result<std::vector<stored_layer>> stored_layers_of(const artifact& content, cons
       made.dtype = one.weights->dtype;
       made.shape = one.weights->shape;
       made.grain = one.weights->grain;
+      made.source = one.weights->source;
       made.codes = find_dtype_row<Policies>(made.dtype);
       if (made.codes == nullptr)
         return error(errc::unsupported, "layer \"" + made.name + "\"",
@@ -172,37 +199,34 @@ result<std::vector<stored_layer>> stored_layers_of(const artifact& content, cons
   return layers;
 }
 
-/// What stands for the layers of an artifact, and what stays as it is (which is added to `copied`).
+/// Those of an artifact in another layout.
 inline std::vector<tensor_declaration> declare_converted(const checkpoint& source,
                                                          std::span<const stored_layer> layers,
                                                          std::vector<const stored_tensor*>& copied) {
   std::set<std::string, std::less<>> own;
-  std::vector<tensor_declaration> declared;
   for (const stored_layer& layer : layers) {
     const layer_tensors before = ptq_tensors_of(layer);
-    for (const auto* const one : {&before.weight, &before.scales, &before.input_scale})
-      if (*one) own.insert((*one)->name);
-    for (const auto* const one : {&layer.tensors.weight, &layer.tensors.scales, &layer.tensors.input_scale})
-      if (*one) declared.push_back(**one);
+    for (const tensor_declaration* const one : declared_of(before)) own.insert(one->name);
   }
-  for (const stored_tensor& tensor : source.tensors()) {
-    if (own.contains(tensor.name)) continue;
-    copied.push_back(&tensor);
-    declared.push_back({tensor.name, tensor.type, tensor.shape});
-  }
-  return declared;
+  return declare_tensors(source, layers, own, copied);
 }
 
 inline result<void> write_weights(tensor_writer& writer, const stored_layer& layer,
                                   const artifact_weights& weights) {
   const auto place = writer.claim(layer.tensors.weight->name, weight_bytes(layer));
   if (!place) return place.error();
-  const quantized_view codes{layer.codes,   weights.shape, row_major(weights.shape),
-                             weights.grain, weights.codes, weights.scales};
+  quantized_view codes{layer.codes,   weights.shape, row_major(weights.shape),
+                       weights.grain, weights.codes, weights.scales};
   const auto fill = [&](std::uint64_t at, std::span<const std::byte> piece) {
     return writer.fill(*place + at, piece);
   };
   const bool is_as_before = layer.tensors.form == code_form::codes;  // packed codes, too
+  std::vector<std::byte> unpacked;
+  if (!is_as_before && layer.codes->is_packed()) {
+    unpacked.resize(weights.shape.size());
+    ptq::unpack(weights.codes, layer.codes->bits, layer.codes->is_signed, 0, unpacked);
+    codes.codes = unpacked;
+  }
   auto written = is_as_before ? fill(0, weights.codes) : for_each_piece(layer, codes, 0, fill);
   if (!written || !layer.tensors.scales) return written;
   return writer.write(layer.tensors.scales->name, std::as_bytes(weights.scales));

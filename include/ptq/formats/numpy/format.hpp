@@ -28,6 +28,7 @@ namespace ptq::inline v0_1 {
 struct npz_format {
   using model = checkpoint_model;
   using artifact = safetensors_artifact;
+  using floats = safetensors_floats;
 
   static constexpr const char* name = "NPZ";
   static constexpr const char* suffix = ".npz";

@@ -34,6 +34,7 @@
 #include "ptq/model/quantized_view.hpp"
 #include "ptq/numeric/element_type.hpp"
 #include "ptq/policies.hpp"
+#include "ptq/quantize/pack.hpp"
 #include "ptq/result.hpp"
 #include "ptq/tensor/view.hpp"
 
@@ -220,8 +221,7 @@ result<pending_artifact> write_onnx_floats(const std::string& path, const onnx_m
 /// The same of an artifact: DequantizeLinear behind weights and the pairs in front of activations are taken
 /// out. Versions that were raised stay so.
 ///
-/// @return wrong_format: it has no weights as codes, or rounds tensors in other ways; unsupported: packed
-/// codes
+/// @return wrong_format: it has no weights as codes, or rounds tensors in other ways
 template <class Policies = builtin>
 result<pending_artifact> convert_onnx_to_floats(const std::string& path, const onnx_model& model) {
   const std::string where = absolute_path(model.file);
@@ -241,12 +241,16 @@ result<pending_artifact> convert_onnx_to_floats(const std::string& path, const o
   for (std::size_t i = 0; i < names.size(); ++i) {
     const onnx_coded_constant& constant = found->constants[i];
     const dtype_row* const dtype = find_dtype_row<Policies>(constant.dtype);
-    if (dtype == nullptr || dtype->is_packed())
-      return error(errc::unsupported, where + ": tensor \"" + constant.codes->name + "\"",
-                   "its codes of \"" + constant.dtype + "\" are packed, which are not unpacked here.");
+    PTQ_ASSERT(dtype != nullptr);
     const tensor_shape shape(std::span<const std::size_t>(constant.codes->dims));
-    const quantized_view codes{dtype,          shape, row_major(shape), constant.grain, constant.codes->data,
-                               constant.scales};
+    quantized_view codes{dtype,          shape, row_major(shape), constant.grain, constant.codes->data,
+                         constant.scales};
+    std::vector<std::byte> unpacked;
+    if (dtype->is_packed()) {
+      unpacked.resize(shape.size());
+      ptq::unpack(codes.codes, dtype->bits, dtype->is_signed, 0, unpacked);
+      codes.codes = unpacked;
+    }
     if (auto written = writer->write_values(names[i], codes); !written) return written.error();
     model.release(constant.codes->data);
   }

@@ -18,6 +18,7 @@
 #include "ptq/formats/contents.hpp"
 #include "ptq/formats/onnx/code_names.hpp"
 #include "ptq/formats/onnx/data_name.hpp"
+#include "ptq/formats/onnx/floats.hpp"
 #include "ptq/formats/onnx/graph_model.hpp"
 #include "ptq/formats/onnx/layers.hpp"
 #include "ptq/formats/onnx/model.hpp"
@@ -95,10 +96,33 @@ struct onnx_artifact {
   }
 };
 
+/// Of `float_artifact`.
+struct onnx_floats {
+  static constexpr const char* suffix = ".onnx";
+
+  template <class Policies, class F>
+  static result<void> check(const onnx_graph_model& model, const plan& planned) {
+    return check_onnx_floats(model.onnx(), model.found(), planned);
+  }
+
+  template <class Policies, class F, layer_sink Sink>
+  static result<pending_artifact> write(const std::string& path, const onnx_graph_model& model,
+                                        const plan& planned, std::span<const activation_range> ranges,
+                                        Sink&& sink) {
+    return write_onnx_floats<Policies>(path, model.onnx(), model.found(), planned, sink, ranges);
+  }
+
+  template <class Policies, class F>
+  static result<pending_artifact> convert(const std::string& path, const onnx_graph_model& artifact) {
+    return convert_onnx_to_floats<Policies>(path, artifact.onnx());
+  }
+};
+
 /// A graph and its weights, in one file or with external data. A `model_format`.
 struct onnx_format {
   using model = onnx_graph_model;
   using artifact = onnx_artifact;
+  using floats = onnx_floats;
 
   static constexpr const char* name = "ONNX";
   static constexpr const char* suffix = ".onnx";

@@ -25,6 +25,7 @@ namespace ptq::inline v0_1 {
 struct safetensors_format {
   using model = checkpoint_model;
   using artifact = safetensors_artifact;
+  using floats = safetensors_floats;
 
   static constexpr const char* name = "safetensors";
   static constexpr const char* suffix = ".safetensors";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file format.hpp Checkpoints of PyTorch as a format of models. Their artifacts are safetensors files.
+/// @file format.hpp Checkpoints of PyTorch as a format of models.
 #ifndef PTQ_FORMATS_TORCH_FORMAT_HPP
 #define PTQ_FORMATS_TORCH_FORMAT_HPP
 
@@ -14,7 +14,7 @@
 #include "ptq/formats/checkpoint/named_model.hpp"
 #include "ptq/formats/concept.hpp"
 #include "ptq/formats/contents.hpp"
-#include "ptq/formats/safetensors/artifact.hpp"
+#include "ptq/formats/torch/artifact.hpp"
 #include "ptq/formats/torch/folder.hpp"
 #include "ptq/formats/torch/open.hpp"
 #include "ptq/policies.hpp"
@@ -26,15 +26,13 @@ namespace ptq::inline v0_1 {
 /// folders with one or the other. A `model_format`.
 struct torch_format {
   using model = checkpoint_model;
-  using artifact = safetensors_artifact;
+  using artifact = torch_artifact;
+  using floats = torch_floats;
 
   static constexpr const char* name = "PyTorch";
   static constexpr const char* suffix = ".pth";
   static constexpr const char* files = "checkpoints of PyTorch (.pth, .pt, .bin, .ckpt: torch.save)";
   static constexpr const char* kind = "a checkpoint of PyTorch";
-
-  static constexpr const char* artifact_note =
-      "a safetensors file, also where the model is a checkpoint of PyTorch: .pth is read, not written";
 
   static bool recognises(const std::string& path) {
     if (names_torch_files(path)) return true;
