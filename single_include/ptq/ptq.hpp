@@ -9357,8 +9357,9 @@ struct artifact_weights {
   std::string dtype;
   tensor_shape shape;
   granularity grain;
-  std::span<const std::byte> codes;  ///< row-major; packed where the dtype has fewer than 8 bits
-  std::span<const float> scales;     ///< 1 per tensor, or one per index of the axis
+  std::span<const std::byte> codes;             ///< row-major; packed where the dtype has fewer than 8 bits
+  std::span<const float> scales;                ///< 1 per tensor, or one per index of the axis
+  element_type source = element_type::float32;  ///< of the weight before
 
   /// The codes as what they are. D must be `dtype`.
   template <ptq::dtype D>

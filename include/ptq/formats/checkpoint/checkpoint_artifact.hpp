@@ -27,8 +27,8 @@ namespace ptq::inline v0_1 {
 /// All of an `artifact_format` but its name and that of its file.
 ///
 /// @tparam Layout    of what is written
-/// @tparam Container has(element_type), the `suffix` of files, its `kind` in words, and a `remedy` for a tensor of a type that it
-/// lacks
+/// @tparam Container has(element_type), the `suffix` of files, its `kind` in words, and a `remedy` for a
+/// tensor of a type that it lacks
 template <const artifact_layout& Layout, class Container>
 struct checkpoint_artifact {
   static constexpr const char* suffix = Container::suffix;
