@@ -233,3 +233,88 @@ TEST_CASE("legacy files that lie") {
               "two of its storage \"0\"");
   check_words(failure_of("text"), "this is no checkpoint of PyTorch");
 }
+
+namespace {
+
+/// A dict of as many items, 50,000 to an opcode; their values are what `value` puts on the stack.
+std::string dict_of(std::size_t count, std::string_view value, const auto& key) {
+  std::string made = "}";
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i % 50'000 == 0) made += i == 0 ? "(" : "u(";
+    made += key(i) + std::string(value);
+  }
+  return made + "u";
+}
+
+std::string numbered(std::size_t i) {
+  return text(std::to_string(i));
+}
+
+/// A function and its arguments, kept in the memo: "h\0h\1R" is a tensor then.
+std::string kept_tensor(const tensor& one) {
+  const std::string made = one.pickled();
+  const std::size_t name = made.find("v2\n") + 3;
+  return made.substr(0, name) + "q"s + '\0' + "0" + made.substr(name, made.size() - 1 - name) + "q\1" + "0";
+}
+
+}  // namespace
+
+TEST_CASE("what is written once and named very often takes no time and no memory") {
+  const std::string kept = kept_tensor({});
+  const std::string made = "h\0h\1R"s;
+  const temporary_folder folder;
+  const std::string path = folder / "model.pth";
+  SUBCASE("a long key of what is left out") {
+    const std::string key = text(std::string(20'000, 'k')) + "q\2" + "0";
+    write_file(path,
+               archive(proto() + kept + key + dict_of(400'000, "K\1", [](std::size_t) { return "h\2"s; }) +
+                       text("a") + made + "s."));
+    const auto opened = ptq::open_torch(path);
+    INFO(opened.error().what);
+    REQUIRE(opened);
+    CHECK(opened->file.tensors().size() == 1);
+    REQUIRE(opened->notes.size() == 1);
+    CHECK(opened->notes[0].size() < 4000);
+    CHECK(opened->notes[0].ends_with("... (int) and 399992 more."));
+  }
+  SUBCASE("a shape of very many axes") {
+    tensor wide;
+    wide.shape.assign(5000, 1);
+    wide.strides = wide.shape;
+    check_words(failure_of(archive(proto() + kept_tensor(wide) + dict_of(100'000, made, numbered) + ".")),
+                "shape and strides of at most 64 axes");
+  }
+  SUBCASE("a name that fills the pickle") {
+    check_words(failure_of(archive(proto() + kept + "}" + text(std::string(30'000'000, 'a')) + made + "s.")),
+                "a...\": its name is no text, or one of more than 4096 bytes");
+  }
+  SUBCASE("more tensors than a model has") {
+    check_words(failure_of(archive(proto() + kept + dict_of(200'000, made, numbered) + ".")),
+                "there are more than 131072 tensors");
+  }
+  SUBCASE("dicts, none of which has a tensor; and all of which have one") {
+    check_words(failure_of(archive(proto() + "}q\2" + "0" + dict_of(200'000, "h\2"s, numbered) + ".")),
+                "there are no tensors in the checkpoint");
+    const std::string dict = "}" + text("a") + made + "sq\2" + "0";
+    check_words(failure_of(archive(proto() + kept + dict + dict_of(200'000, "h\2"s, numbered) + ".")),
+                "several dicts of the checkpoint have tensors");
+  }
+}
+
+TEST_CASE("of two values of one key, and of the memo, the pickle's reader has what Python has") {
+  const temporary_folder folder;
+  const std::string path = folder / "model.pth";
+  const auto dict = [](std::string_view name) { return "}" + text(name) + tensor{}.pickled() + "s"; };
+  write_file(path, archive(proto() + "}" + text("model") + dict("first") + "s" + text("model") +
+                           dict("last") + "s."));
+  const auto last = ptq::open_torch(path);
+  REQUIRE(last);
+  CHECK(last->file.tensors().front().name == "last");
+  // MEMOIZE goes to the place of the count of what is kept, not behind the last.
+  write_file(path, archive("\x80\4" + text("far") + "q\7" + "0" + text("a") + "\x94" + "0}h\1" +
+                           tensor{}.pickled() + "s."));
+  const auto counted = ptq::open_torch(path);
+  INFO(counted.error().what);
+  REQUIRE(counted);
+  CHECK(counted->file.tensors().front().name == "a");
+}

@@ -80,14 +80,14 @@ class npz_reader {
     constexpr std::string_view suffix = ".npy";
     const std::string place = where_ + ": entry \"" + entry.name + "\"";
     if (!entry.name.ends_with(suffix)) {
-      left_out_.push_back(entry.name);
+      left_out_.add({}, entry.name);
       return {};
     }
     const auto bytes = bytes_of(entry, place);
     if (!bytes) return bytes.error();
     std::string name = entry.name.substr(0, entry.name.size() - suffix.size());
     if (const auto descr = npy_no_weight(*bytes)) {
-      left_out_.push_back(name + " (" + *descr + ")");
+      left_out_.add({}, name, *descr);
       return {};
     }
     const auto header = read_npy_header(*bytes, bytes->size(), place);
@@ -129,7 +129,7 @@ class npz_reader {
   std::string where_;
   std::vector<stored_tensor> tensors_;
   std::set<std::string, std::less<>> names_;
-  std::vector<std::string> left_out_;
+  name_list left_out_;
   std::vector<std::vector<std::byte>> unpacked_;
   std::size_t unpacked_size_ = 0;
 };

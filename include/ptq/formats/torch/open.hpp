@@ -89,15 +89,22 @@ inline result<metadata_map> read_torch_metadata(std::string_view text, const std
 inline result<std::vector<stored_tensor>> read_torch_tensors(const torch_container& held,
                                                              const torch_state_dict& found,
                                                              const std::string& where) {
+  constexpr std::size_t most = std::size_t{1} << 17;
+  constexpr std::size_t longest_name = 4096;
   std::vector<stored_tensor> tensors;
   std::set<std::string_view> names;
   const auto items = held.graph.items_of(found.dict);
   for (std::size_t i = 0; i + 1 < items.size(); i += 2) {
     const std::string_view name = items[i].text();
     if (!items[i].is(pickle_kind::text) || !is_torch_tensor(held.graph, items[i + 1])) continue;
-    const std::string place = where + ": tensor \"" + std::string(name) + "\"";
-    if (name.empty() || find_invalid_utf8(name))
-      return error(errc::wrong_format, place, "its name is no text. Save it under another one.");
+    if (tensors.size() == most)
+      return error(errc::validation_overflow, where,
+                   "there are more than " + std::to_string(most) +
+                       " tensors. Save those of the model alone: torch.save(model.state_dict(), path).");
+    const std::string place = where + ": tensor \"" + shortened(name) + "\"";
+    if (name.empty() || name.size() > longest_name || find_invalid_utf8(name))
+      return error(errc::wrong_format, place,
+                   "its name is no text, or one of more than 4096 bytes. Save it under another one.");
     if (!names.insert(name).second)
       return error(errc::duplicate_key, place, "there are two of this name. Get the file again.");
     auto tensor = read_torch_tensor(held.graph, items[i + 1],
@@ -133,11 +140,11 @@ inline std::vector<std::string> notes_of(const torch_state_dict& found) {
   if (!found.key.empty())
     notes.push_back("the weights are \"" + found.key +
                     "\" of the checkpoint; ptq.checkpoint.key names another." +
-                    (found.others.empty() ? "" : " Others: " + some_of(found.others) + "."));
+                    (found.others.empty() ? "" : " Others: " + found.others.text() + "."));
   else if (!found.others.empty())
     notes.push_back(
         "the weights are those of the checkpoint itself; ptq.checkpoint.key names a dict in it: " +
-        some_of(found.others) + ".");
+        found.others.text() + ".");
   if (!found.left_out.empty()) notes.push_back(left_out_note("checkpoint", found.left_out));
   return notes;
 }

@@ -183,7 +183,9 @@ class pickle_machine {
       if (!spend(static_cast<std::size_t>(grown) * sizeof(pickle_value))) return false;
       memo_.resize(static_cast<std::size_t>(place) + 1);
     }
-    memo_[static_cast<std::size_t>(place)] = stack_.back();
+    pickle_value& kept = memo_[static_cast<std::size_t>(place)];
+    if (kept.is(kind::unset)) ++memo_count_;
+    kept = stack_.back();
     return true;
   }
   bool put_at(unsigned width) {
@@ -441,7 +443,7 @@ class pickle_machine {
       case op::long_binput:
         return put_at(4);
       case op::memoize:
-        return put(memo_.size());
+        return put(memo_count_);  // as Python counts: the places that have something
       case op::binget:
         return get_at(1);
       case op::long_binget:
@@ -465,6 +467,7 @@ class pickle_machine {
   std::vector<pickle_value> stack_;
   std::vector<std::size_t> marks_;  // sizes of the stack
   std::deque<pickle_value> memo_;
+  std::size_t memo_count_ = 0;  // of its places that have something
   pickle_graph graph_;
   std::optional<error> error_;
 };

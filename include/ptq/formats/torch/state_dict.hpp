@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "ptq/error.hpp"
+#include "ptq/formats/checkpoint/left_out.hpp"
 #include "ptq/formats/torch/pickle_value.hpp"
 #include "ptq/formats/torch/tensors.hpp"
 #include "ptq/result.hpp"
@@ -33,8 +34,8 @@ inline constexpr std::string_view weight_keys[] = {
 struct torch_state_dict {
   std::string key;  ///< empty if it is the checkpoint itself; else "ema.module"
   pickle_value dict;
-  std::vector<std::string> others;    ///< keys of other dicts that may have weights, on the way to it
-  std::vector<std::string> left_out;  ///< all else that is left out: "epoch (int)"
+  name_list others;    ///< keys of other dicts that may have weights, on the way to it
+  name_list left_out;  ///< all else that is left out: "epoch (int)"
 };
 
 namespace detail {
@@ -115,11 +116,12 @@ class state_dict_finder {
     return found;
   }
 
-  /// A dict in the current one; null if there is none.
+  /// A dict in the current one; null if there is none. Of two of one key Python has the last.
   const pickle_value* child(std::string_view key) const {
     const auto items = graph_->items_of(found_.dict);
-    for (std::size_t i = 0; i + 1 < items.size(); i += 2)
-      if (items[i].text() == key && items[i + 1].is(pickle_kind::dict)) return &items[i + 1];
+    for (std::size_t i = items.size() / 2; i-- > 0;)
+      if (items[2 * i].is(pickle_kind::text) && items[2 * i].text() == key)
+        return items[2 * i + 1].is(pickle_kind::dict) ? &items[2 * i + 1] : nullptr;
     return nullptr;
   }
 
@@ -133,19 +135,22 @@ class state_dict_finder {
     return candidates.size() == 1 ? candidates.front() : std::string_view();
   }
 
-  /// The keys of the dicts in the current one.
-  std::vector<std::string_view> dict_keys() const {
+  /// The keys of those dicts in the current one for which a condition holds: a thousand, if there are more.
+  template <class Holds>
+  std::vector<std::string_view> keys_of_dicts(Holds holds) const {
+    constexpr std::size_t most = 1000;
     std::vector<std::string_view> keys;
     const auto items = graph_->items_of(found_.dict);
-    for (std::size_t i = 0; i + 1 < items.size(); i += 2)
-      if (items[i].is(pickle_kind::text) && items[i + 1].is(pickle_kind::dict))
+    for (std::size_t i = 0; i + 1 < items.size() && keys.size() < most; i += 2)
+      if (items[i].is(pickle_kind::text) && items[i + 1].is(pickle_kind::dict) && holds(items[i + 1]))
         keys.push_back(items[i].text());
     return keys;
   }
+  std::vector<std::string_view> dict_keys() const {
+    return keys_of_dicts([](const pickle_value&) { return true; });
+  }
   std::vector<std::string_view> tensor_dict_keys() {
-    std::vector<std::string_view> keys = dict_keys();
-    std::erase_if(keys, [&](std::string_view key) { return !has_tensors(*child(key)); });
-    return keys;
+    return keys_of_dicts([&](const pickle_value& dict) { return has_tensors(dict); });
   }
 
   void enter(std::string_view key) {
@@ -165,13 +170,13 @@ class state_dict_finder {
       const bool is_text = items[i].is(pickle_kind::text);
       const bool is_tensor = is_torch_tensor(*graph_, items[i + 1]);
       if (is_text && (taken.empty() ? is_tensor : items[i].text() == taken)) continue;
-      const std::string name = prefix + (is_text ? std::string(items[i].text())
-                                                 : std::string("key of type ") + name_of(items[i].kind()));
+      const std::string other = is_text ? "" : std::string("key of type ") + name_of(items[i].kind());
+      const std::string_view name = is_text ? items[i].text() : other;
       if (is_text && items[i + 1].is(pickle_kind::dict) &&
           (has_tensors(items[i + 1]) || std::ranges::count(weight_keys, items[i].text()) > 0))
-        found_.others.push_back(name);
+        found_.others.add(prefix, name);
       else
-        found_.left_out.push_back(name + " (" + what_of(items[i + 1]) + ")");
+        found_.left_out.add(prefix, name, what_of(items[i + 1]));
     }
   }
 
@@ -184,7 +189,7 @@ class state_dict_finder {
     if (keys.empty()) return {};
     std::string text = std::string(title) + ": ";
     for (std::size_t i = 0; i < (std::min)(most, keys.size()); ++i)
-      text.append(i == 0 ? "\"" : ", \"").append(keys[i]).append("\"");
+      text.append(i == 0 ? "\"" : ", \"").append(shortened(keys[i])).append("\"");
     return text + (keys.size() > most ? ", ... " : ". ");
   }
 

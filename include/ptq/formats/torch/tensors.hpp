@@ -40,6 +40,8 @@ namespace detail {
 
 /// More are in no storage; sums of so many do not overflow.
 inline constexpr std::size_t most_elements = std::size_t{1} << 60;
+/// What PyTorch makes no tensors of: a pickle may have a tuple once, for very many tensors.
+inline constexpr std::size_t most_torch_axes = 64;
 
 inline const torch_global* global_of(const pickle_value& value) noexcept {
   return value.is(pickle_kind::global) ? &torch_globals[value.place()] : nullptr;
@@ -78,6 +80,7 @@ inline std::optional<std::vector<std::size_t>> counts_of(const pickle_graph& gra
   }
   if (!value.is(pickle_kind::tuple) && !value.is(pickle_kind::list)) return {};
   std::vector<std::size_t> counts;
+  if (graph.items_of(value).size() > most_torch_axes) return {};
   for (const pickle_value& item : graph.items_of(value)) {
     const auto count = count_of(item);
     if (!count) return {};
@@ -242,7 +245,7 @@ result<stored_tensor> read_torch_tensor(const pickle_graph& graph, const pickle_
   auto shape = counts_of(graph, arguments[2]);
   const auto strides = counts_of(graph, arguments[3]);
   if (!first || *first > most_elements || !shape || !strides || shape->size() != strides->size())
-    return broken_tensor("has no shape and strides that fit each other");
+    return broken_tensor("has no shape and strides of at most 64 axes that fit each other");
   const auto bytes = bytes_of(*storage);
   if (!bytes) return bytes.error();
   return view_of_storage(*bytes, *type, storage->first + *first, *std::move(shape), *strides);
