@@ -97,8 +97,8 @@ std::size_t count_quantized(const ptq::plan& plan) {
 
 /// A file config.json beside a checkpoint makes loaders build the model that it describes, and put in
 /// whatever tensors have the names of its weights.
-void judge_loaders(const ptq::model_file& model, ptq::plan& plan) {
-  if (model.graph() != nullptr || !plan.quantizes_weights()) return;
+void judge_loaders(const options& given, const ptq::model_file& model, ptq::plan& plan) {
+  if (model.graph() != nullptr || !plan.quantizes_weights() || given.format == "float") return;
   const std::string config = ptq::folder_of(model.files().front().path()) + "/config.json";
   if (!std::filesystem::exists(config)) return;
   plan.notes.push_back(
@@ -239,7 +239,7 @@ int quantize(const options& given, const ptq::spec& spec) {
   if (const auto moves = model->check(form_of(given, *model), plan); !moves)
     return give_up(given, spec, moves.error());
   judge_data(spec, plan);
-  judge_loaders(*model, plan);
+  judge_loaders(given, *model, plan);
   print_notes(plan.notes);
   if (const int code = warn(given, plan.warnings); code != done) return code;
   if (const auto named = expect_data(spec, *model, plan); !named)

@@ -206,6 +206,12 @@ TEST_CASE("archives that lie") {
   refused({{"m/data.pkl", good}, {"m/data/0", data, "m/data/0", 24, 12}}, "compression method 12");
   refused({{"m/data.pkl", good}, {"m/data/0", data}, {"m/byteorder", "big"}}, "not little-endian");
   refused({{"m/data.pkl", good}, {"m/constants.pkl", ""}}, "TorchScript");
+  for (const std::string told : {"[]", "{", "\"a\"", "{\"a\":1}", "{\"a\":{}}", "{\"a\":[\"b\"]}",
+                                 "{\"a\":\"b\",\"a\":\"b\"}", "{}x", "{\"\xff\":\"\"}", "nul"})
+    refused({{"m/data.pkl", good}, {"m/data/0", data}, {"m/ptq.json", told}},
+            "entry \"ptq.json\": it is not an object of JSON whose values are strings");
+  refused({{"m/data.pkl", good}, {"m/data/0", data}, {"m/ptq.json", std::string(10'000'000, '[')}},
+          "entry \"ptq.json\"");
   refused({{"a.txt", ""}}, "no checkpoint of PyTorch: it has no <folder>/data.pkl");
   refused({{"a.npy", ""}}, "no checkpoint of PyTorch: it looks like a zip archive");
   refused({{"data.pkl", good}}, "no <folder>/data.pkl");

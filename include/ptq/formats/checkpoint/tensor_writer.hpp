@@ -168,8 +168,8 @@ class tensor_writer {
     std::vector<piece> pieces;
   };
 
-  std::size_t file_at(std::uint64_t place) const noexcept {
-    const auto after = std::upper_bound(begins_.begin(), begins_.end(), place);
+  std::size_t file_at(std::uint64_t at) const noexcept {
+    const auto after = std::upper_bound(begins_.begin(), begins_.end(), at);
     return static_cast<std::size_t>(after - begins_.begin()) - 1;
   }
 

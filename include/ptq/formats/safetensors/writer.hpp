@@ -53,8 +53,8 @@ inline result<std::uint64_t> safetensors_size_of(const tensor_declaration& tenso
 /// With its length in front, and spaces behind it so that the data are aligned to 8 bytes.
 ///
 /// @param places counted from the end of the header
-inline std::string safetensors_header(const std::vector<tensor_declaration>& tensors,
-                                      const tensor_places& places, const metadata_map& metadata) {
+inline std::string safetensors_header_text(const std::vector<tensor_declaration>& tensors,
+                                           const tensor_places& places, const metadata_map& metadata) {
   std::string text(safetensors_length_size, '\0');
   text += '{';
   if (!metadata.empty()) text += "\"__metadata__\":" + dump_json(metadata);
@@ -103,7 +103,7 @@ inline result<safetensors_frame> lay_out_safetensors(const std::string& where,
                    "all tensors together take more bytes than can be counted.");
     made.size += *size;
   }
-  made.header = detail::safetensors_header(tensors, made.places, metadata);
+  made.header = detail::safetensors_header_text(tensors, made.places, metadata);
   if (made.header.size() > detail::safetensors_largest_header + detail::safetensors_length_size)
     return error(errc::header_too_large, where,
                  "the header would have " + std::to_string(made.header.size()) +

@@ -19,10 +19,10 @@
 #include "ptq/formats/checkpoint/checkpoint.hpp"
 #include "ptq/formats/checkpoint/left_out.hpp"
 #include "ptq/formats/checkpoint/stored_tensor.hpp"
-#include "ptq/formats/json.hpp"
 #include "ptq/formats/torch/archive.hpp"
 #include "ptq/formats/torch/container.hpp"
 #include "ptq/formats/torch/legacy.hpp"
+#include "ptq/formats/torch/metadata.hpp"
 #include "ptq/formats/torch/state_dict.hpp"
 #include "ptq/formats/torch/tensors.hpp"
 #include "ptq/result.hpp"
@@ -64,25 +64,6 @@ inline result<torch_container> read_torch_container(std::span<const std::byte> f
   return error(errc::wrong_format, where,
                "this is no checkpoint of PyTorch" + look_of_file(where, file) +
                    ". Save one with torch.save(model.state_dict(), path).");
-}
-
-/// Texts by key.
-inline result<metadata_map> read_torch_metadata(std::string_view text, const std::string& where) {
-  metadata_map metadata;
-  if (text.empty()) return metadata;
-  const std::string place = where + ": entry \"" + std::string(torch_metadata_name) + "\"";
-  const auto read = parse_json(text, place);
-  if (!read) return read.error();
-  const auto refuse = [&] {
-    return error(errc::wrong_format, place,
-                 "it is not an object whose values are strings. Write the artifact again.");
-  };
-  if (!read->is_object()) return refuse();
-  for (const auto& [key, value] : read->items()) {
-    if (!value.is_string()) return refuse();
-    metadata.emplace(key, value.get<std::string>());
-  }
-  return metadata;
 }
 
 /// The tensors of a state dict, in its order.
@@ -155,8 +136,7 @@ inline std::vector<std::string> notes_of(const torch_state_dict& found) {
 ///
 /// @param key `ptq.checkpoint.key`; empty: by the rule of state_dict.hpp
 /// @return what `mapped_file::open`, `read_torch_archive`, `read_legacy_torch`, `find_state_dict` and
-///   `read_torch_tensor` return; duplicate_key; validation_overflow: far more tensors than file; syntax and
-///   wrong_format: what it says about itself
+///   `read_torch_tensor` return; duplicate_key; validation_overflow: far more tensors than file
 inline result<torch_checkpoint> open_torch(const std::string& path, std::string_view key = {}) {
   auto file = mapped_file::open(path);
   if (!file) return file.error();
@@ -169,7 +149,7 @@ inline result<torch_checkpoint> open_torch(const std::string& path, std::string_
   if (!tensors) return tensors.error();
   if (auto checked = detail::check_expansion(*tensors, file->bytes().size(), where); !checked)
     return checked.error();
-  auto metadata = detail::read_torch_metadata(held->metadata, where);
+  auto metadata = read_torch_metadata(held->metadata, where);
   if (!metadata) return metadata.error();
   torch_checkpoint made;
   made.notes = detail::notes_of(*found);
