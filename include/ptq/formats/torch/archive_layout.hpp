@@ -83,7 +83,8 @@ inline result<torch_archive_layout> lay_out_torch_archive(std::span<const tensor
     if (!size) return size.error();
     if (!names.insert(tensor.name).second)
       return error(errc::duplicate_key, where, "tensor \"" + tensor.name + "\" is declared twice.");
-    if ((sum += *size) > std::uint64_t{1} << 62)
+    sum += *size;
+    if (sum > std::uint64_t{1} << 62)
       return error(errc::validation_overflow, where,
                    "all tensors together take more bytes than can be counted.");
     pickle.add(tensor.name, tensor.type, tensor.shape, std::to_string(sizes.size()), *size);

@@ -24,18 +24,18 @@ class text_map_events {
  public:
   metadata_map take() { return std::move(texts_); }
 
-  bool null() { return false; }
-  bool boolean(bool) { return false; }
-  bool number_integer(std::int64_t) { return false; }
-  bool number_unsigned(std::uint64_t) { return false; }
-  bool number_float(double, const std::string&) { return false; }
-  bool binary(nlohmann::json::binary_t&) { return false; }
-  bool start_array(std::size_t) { return false; }
-  bool end_array() { return false; }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) { return false; }
+  static bool null() { return false; }
+  static bool boolean(bool) { return false; }
+  static bool number_integer(std::int64_t) { return false; }
+  static bool number_unsigned(std::uint64_t) { return false; }
+  static bool number_float(double, const std::string&) { return false; }
+  static bool binary(nlohmann::json::binary_t&) { return false; }
+  static bool start_array(std::size_t) { return false; }
+  static bool end_array() { return false; }
+  static bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) { return false; }
 
   bool start_object(std::size_t) { return !std::exchange(is_begun_, true); }
-  bool end_object() { return true; }
+  static bool end_object() { return true; }
   bool key(std::string& key) {
     key_ = std::move(key);
     return !texts_.contains(key_);
