@@ -38,13 +38,17 @@ ptq::result<void> make_folder(const std::string& path) {
 }
 
 /// Nothing that is read may be in the way of what is written.
-ptq::result<void> keep_artifact(const ptq::model_file& artifact, const std::string& folder,
-                                const std::string& name) {
+ptq::result<void> keep_artifact(const options& given, const ptq::model_file& artifact,
+                                const std::string& folder, const std::string& name) {
   for (const ptq::mapped_file& file : artifact.files()) {
     if (is_same_file(file.path(), folder + "/" + name))
       return ptq::error(ptq::errc::invalid_value, ptq::absolute_path(file.path()),
                         "this artifact would be written over itself. Give another -o DIR.");
   }
+  if (ptq::model_file::is_folder(given.format) && std::filesystem::exists(folder + "/config.json"))
+    return ptq::error(ptq::errc::invalid_value, ptq::absolute_path(folder),
+                      "what is written is a folder with a config.json, and this one has one already. Give "
+                      "another -o DIR.");
   return keep_out_of(ptq::run_folder::own_path(folder), sources_of(artifact));
 }
 
@@ -75,7 +79,7 @@ int run_export(const options& given) {
   const std::string folder = !given.output.empty() ? given.output : ptq::folder_of(artifact->path());
   const std::string name =
       ptq::model_file::artifact_file_name(source, given.format, backend_of(artifact->path()));
-  if (const auto kept = keep_artifact(*artifact, folder, name); !kept)
+  if (const auto kept = keep_artifact(given, *artifact, folder, name); !kept)
     return fail(given, kept.error(), bad_usage);
   if (const auto made = make_folder(folder); !made) return fail(given, made.error(), failed);
   catch_interrupts();
@@ -88,7 +92,9 @@ int run_export(const options& given) {
     return give_up(given, *std::move(run), seen, "the artifact is");
   }
   print_notes(notes);
-  const std::string path = ptq::absolute_path(folder + (folder.ends_with('/') ? "" : "/") + name);
+  const bool is_folder = ptq::model_file::is_folder(given.format);
+  const std::string path =
+      ptq::absolute_path(is_folder ? folder : folder + (folder.ends_with('/') ? "" : "/") + name);
   if (given.json) {
     print_json({{"artifact", path}, {"format", given.format}});
     return done;

@@ -95,17 +95,50 @@ std::size_t count_quantized(const ptq::plan& plan) {
   return count;
 }
 
-/// A file config.json beside a checkpoint makes loaders build the model that it describes, and put in
+/// Whether a config.json beside a checkpoint makes loaders build the model that it describes, and put in
 /// whatever tensors have the names of its weights.
+bool is_for_loaders(const ptq::model_file& model, const ptq::plan& plan) {
+  return model.graph() == nullptr && plan.quantizes_weights() && ptq::find_huggingface_folder(model.files());
+}
+
+constexpr const char* form_for_loaders = ptq::compressed_tensors_artifact::name;
+
+/// The form of the artifact: the one that was asked for; else the one that loaders know, if they are to open
+/// it and it can hold what is planned; else the model's own.
+std::string form_of(const options& given, const ptq::model_file& model, const ptq::plan& plan) {
+  if (!given.format.empty()) return given.format;
+  const bool is_known = is_for_loaders(model, plan) && model.check(form_for_loaders, plan);
+  return is_known ? form_for_loaders : std::string(model.own_form());
+}
+
 void judge_loaders(const options& given, const ptq::model_file& model, ptq::plan& plan) {
-  if (model.graph() != nullptr || !plan.quantizes_weights() || given.format == "float") return;
-  const std::string config = ptq::folder_of(model.files().front().path()) + "/config.json";
-  if (!std::filesystem::exists(config)) return;
+  if (!is_for_loaders(model, plan) || ptq::model_file::is_folder(given.format) || given.format == "float")
+    return;
+  const auto known = model.check(form_for_loaders, plan);
   plan.notes.push_back(
       "there is a config.json beside the model. Loaders that go by it (transformers, vLLM and others) do not "
       "know this artifact: put beside a config.json it loads there without an error, and its codes are taken "
       "for weights. It is read by ptq (`read_artifact`), and by programs that take codes times scales from "
-      "safetensors or look into its metadata (ptq_layers).");
+      "safetensors or look into its metadata (ptq_layers). " +
+      (known ? std::string("Loaders know the form compressed-tensors.")
+             : "The form compressed-tensors, which loaders know, is not for it: " + known.error().where +
+                   ": " + known.error().what));
+}
+
+/// An artifact that is a folder, which other programs open, is not mixed with another model.
+ptq::result<void> keep_models(const options& given, const ptq::spec& spec, const ptq::model_file& model) {
+  if (!ptq::model_file::is_folder(given.format)) return {};
+  const std::string& folder = spec.quantize.results_dir;
+  const auto refuse = [&](const std::string& text) {
+    return ptq::error(ptq::errc::invalid_value, ptq::absolute_path(folder),
+                      text + " Give another results_dir, or --format safetensors.");
+  };
+  if (is_same_file(folder, ptq::folder_of(model.files().front().path())))
+    return refuse("the artifact is a folder with a config.json, and this one is the model's.");
+  if (std::filesystem::exists(folder + "/config.json") &&
+      !std::filesystem::exists(folder + "/quantize_report.json"))
+    return refuse("the artifact is a folder with a config.json, and this one has one already.");
+  return {};
 }
 
 /// Fills the report as layers are written, shows progress, and stops on Ctrl-C. A `part_sink`.
@@ -178,17 +211,13 @@ ptq::error of_model(const ptq::error& refused, const std::string& model_path) {
   return is_about_model ? refused.in(model_path) : refused;
 }
 
-std::string_view form_of(const options& given, const ptq::model_file& model) {
-  return given.format.empty() ? model.own_form() : std::string_view(given.format);
-}
-
 ptq::result<void> write(const options& given, const ptq::spec& spec, const ptq::model_file& model,
                         const ptq::plan& plan, std::span<const ptq::activation_range> inputs,
                         ptq::quantize_report& report, ptq::run_folder& run) {
   const auto path = run.path_of(artifact_name(spec, given.format));
   if (!path) return path.error();
-  auto artifact = model.write(form_of(given, model), *path, plan, inputs, on_layer(plan, report),
-                              ptq::threads(given.threads));
+  auto artifact =
+      model.write(given.format, *path, plan, inputs, on_layer(plan, report), ptq::threads(given.threads));
   if (!artifact) return of_model(artifact.error(), model.path());
   if (auto written = artifact->commit(); !written) return written;
   report.bytes_after = artifact->bytes();
@@ -226,18 +255,22 @@ int give_up(const options& given, const ptq::spec& spec, const ptq::error& error
   return give_up(given, std::nullopt, error, "the artifact is");
 }
 
-int quantize(const options& given, const ptq::spec& spec) {
+int quantize(options given, const ptq::spec& spec) {
   const auto model = ptq::model_file::open_for(spec);
   if (!model) return give_up(given, spec, model.error());
-  if (const auto fits = model->takes(form_of(given, *model)); !fits)
+  const bool is_own = given.format.empty();
+  if (const auto fits = model->takes(is_own ? model->own_form() : given.format); !fits)
     return fail(given, fits.error(), bad_usage);
   if (const auto kept = keep_sources(given, spec, sources_of(*model)); !kept)
     return fail(given, kept.error(), bad_usage);
   auto planned = ptq::match_model(spec, *model);
   if (!planned) return fail(given, planned.error(), bad_usage);
   ptq::plan& plan = *planned;
-  if (const auto moves = model->check(form_of(given, *model), plan); !moves)
-    return give_up(given, spec, moves.error());
+  given.format = form_of(given, *model, plan);
+  if (const auto moves = model->check(given.format, plan); !moves) return give_up(given, spec, moves.error());
+  if (const auto kept = keep_sources(given, spec, sources_of(spec)); !kept)
+    return fail(given, kept.error(), bad_usage);
+  if (const auto kept = keep_models(given, spec, *model); !kept) return fail(given, kept.error(), bad_usage);
   judge_data(spec, plan);
   judge_loaders(given, *model, plan);
   print_notes(plan.notes);
@@ -268,10 +301,12 @@ int quantize(const options& given, const ptq::spec& spec) {
     return done;
   }
   const auto shown = [](const std::string& path) { return ptq::printable(ptq::absolute_path(path)) + "\n"; };
-  const std::string note(given.format.empty() && !model->artifact_note().empty()
+  const bool is_folder = ptq::model_file::is_folder(given.format);
+  const std::string note(is_own && !is_folder && !model->artifact_note().empty()
                              ? model->artifact_note()
-                             : ptq::model_file::note_of(form_of(given, *model)));
-  print(ptq::to_text(report) + "\nartifact: " + shown(artifact_path(spec, given.format)) +
+                             : ptq::model_file::note_of(given.format));
+  print(ptq::to_text(report) +
+        "\nartifact: " + shown(is_folder ? spec.quantize.results_dir : artifact_path(spec, given.format)) +
         (note.empty() ? "" : "          (" + note + ")\n") +
         "report:   " + shown(result_path(spec, "quantize_report.json")));
   return done;

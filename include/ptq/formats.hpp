@@ -5,7 +5,9 @@
 
 #include "ptq/artifact/model_file.hpp"
 #include "ptq/detail/type_list.hpp"
+#include "ptq/formats/compressed_tensors/artifact.hpp"
 #include "ptq/formats/float_artifact.hpp"
+#include "ptq/formats/modelopt_hf/artifact.hpp"
 #include "ptq/formats/numpy/format.hpp"
 #include "ptq/formats/numpy/npy.hpp"
 #include "ptq/formats/numpy/npz.hpp"
@@ -26,10 +28,12 @@ using model_formats = list<safetensors_format,  //
                            npz_format>;
 
 /// What they are quantized into.
-using artifact_formats = list<safetensors_artifact,  //
-                              onnx_artifact,         //
-                              torch_artifact,        //
-                              float_artifact>;
+using artifact_formats = list<safetensors_artifact,         //
+                              onnx_artifact,                //
+                              torch_artifact,               //
+                              float_artifact,               //
+                              compressed_tensors_artifact,  //
+                              modelopt_hf_artifact>;
 
 /// A model or artifact of any of them.
 using model_file = basic_model_file<model_formats, artifact_formats>;

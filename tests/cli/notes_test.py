@@ -113,13 +113,15 @@ class Loaders(NotesTest):
         self.write("model/model.safetensors", tensors)
         self.assertEqual(self.notes(self.quantize(spec, model="model")), [])
         self.write("model/config.json", '{"model_type": "bert"}')
+        self.assertEqual(self.notes(self.quantize(spec, model="model")), [])  # in a form that they know
+        spec = spec.replace("int8", "fp8_e5m2")
         for model in ("model", "model/model.safetensors"):
             note, = self.notes(self.quantize(spec, model=model))
-            for word in ("config.json", "transformers", "vLLM", "codes", "ptq_layers"):
+            for word in ("config.json", 'layer "fc"', "not fp8_e5m2", "transformers", "vLLM", "codes", "ptq_layers"):
                 self.assertIn(word, note)
             self.assertEqual(self.report()["notes"], [note])
             self.assertEqual(json.loads(self.quantize(spec, "--json", model=model).stdout)["notes"], [note])
-        nothing = spec.replace("int8", "native")
+        nothing = spec.replace("fp8_e5m2", "native")
         self.assertEqual(self.notes(self.quantize(nothing, model="model")), [])
 
 

@@ -60,7 +60,7 @@ def check(ptq, dtype, folder):
     spec = folder / "spec.yaml"
     spec.write_text(f"quantize: {{layers: [{{module_name: Linear, weights: {{dtype: {dtype}}}}}]}}\n")
     begin = time.monotonic()
-    out, peak = run([ptq, "quantize", "--json", "-e", spec, f"model_path={MODEL}", f"results_dir={folder}"])
+    out, peak = run([ptq, "quantize", "--json", "-e", spec, f"model_path={MODEL}", f"results_dir={folder}", "--format", "safetensors"])
     seconds = time.monotonic() - begin
     report = json.loads(out)
     artifact = folder / "quantized_model_torchao.safetensors"

@@ -86,6 +86,19 @@ class basic_model_file<list<Formats...>, list<Artifacts...>> {
     return name;
   }
 
+  /// Whether the artifact is its whole folder, which other programs open.
+  ///
+  /// @param form one of `artifact_names`
+  static bool is_folder(std::string_view form) {
+    const auto is_one = [&]<class A>() {
+      if constexpr (requires { A::is_folder; })
+        return A::is_folder && form == A::name;
+      else
+        return false;
+    };
+    return (is_one.template operator()<Artifacts>() || ...);
+  }
+
   /// Whether a file beside an artifact holds a part of it, or of an older one of its name.
   ///
   /// @param artifact name of its file

@@ -91,7 +91,8 @@ struct any_layer_sink {
 /// |                         | `executor` behind the sink                                                |
 ///
 /// It may have a `convert<Policies, F>(path, model)`, which writes an artifact that is open as a model, and a
-/// `note`: what is worth saying of its artifacts.
+/// `note`: what is worth saying of its artifacts. Where the whole folder is the artifact, `is_folder` is
+/// true.
 ///
 /// What every form must do (the granularity of the plan, errors of the sink, missing ranges, dtypes of the
 /// user) is tested over the lists in formats.hpp.

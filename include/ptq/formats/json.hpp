@@ -49,13 +49,16 @@ inline std::optional<std::size_t> find_too_nested(std::string_view text) noexcep
 }
 
 /// A whole document. @return syntax, with the place; validation_overflow where it is nested too deeply
-inline result<nlohmann::json> parse_json(std::string_view text, std::string_view where) {
+///
+/// @tparam Json nlohmann::ordered_json keeps the order of members
+template <class Json = nlohmann::json>
+result<Json> parse_json(std::string_view text, std::string_view where) {
   if (const auto at = find_too_nested(text))
     return error(errc::validation_overflow, where,
                  "byte " + std::to_string(*at) + ": this JSON is nested more than " +
                      std::to_string(most_nested_json) + " levels deep.");
   try {
-    return nlohmann::json::parse(text.begin(), text.end());
+    return Json::parse(text.begin(), text.end());
   } catch (const nlohmann::json::exception& raised) {
     return error(errc::syntax, where, "this is not JSON: " + json_text_of(raised));
   }

@@ -78,6 +78,13 @@ class checkpoint {
     }
   }
 
+  /// Gives it other tensors.
+  void replace(std::vector<stored_tensor> tensors) {
+    tensors_ = std::move(tensors);
+    index_.clear();
+    for (std::size_t i = 0; i < tensors_.size(); ++i) index_.emplace(tensors_[i].name, i);
+  }
+
   /// In the order of the files, and within each as it lists them.
   std::span<const stored_tensor> tensors() const noexcept { return tensors_; }
   const metadata_map& metadata() const noexcept { return metadata_; }

@@ -171,7 +171,9 @@ class artifact_reader {
     const std::string tensor = "tensor \"" + name + "\"";
     const stored_tensor* const stored = file_.find(name);
     if (stored == nullptr) return damaged(tensor, "is missing");
-    if (stored->type != element_type::float32 || stored->shape != shape)
+    const bool fits =
+        stored->shape == shape || (shape.empty() && stored->shape == std::vector<std::size_t>{1});
+    if (stored->type != element_type::float32 || !fits)
       return damaged(tensor, "is not of shape " + extents_text(shape) + " and F32");
     const auto* const first = static_cast<const float*>(static_cast<const void*>(stored->data.data()));
     if (reinterpret_cast<std::uintptr_t>(first) % alignof(float) != 0)
@@ -188,8 +190,9 @@ class artifact_reader {
 
 }  // namespace detail
 
+/// Also of one in a layout of others, whose word for the format is theirs.
 inline bool is_artifact(const checkpoint& file) {
-  return detail::metadata_value(file.metadata(), "format") == "ptq";
+  return detail::metadata_value(file.metadata(), "format") == "ptq" || file.metadata().contains("ptq_layers");
 }
 
 /// The quantized layers of an open artifact, as views into it. What is not quantized is among the tensors of

@@ -3,12 +3,14 @@
 #ifndef PTQ_FORMATS_CHECKPOINT_STORED_LAYER_HPP
 #define PTQ_FORMATS_CHECKPOINT_STORED_LAYER_HPP
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "ptq/error.hpp"
 #include "ptq/formats/checkpoint/tensor_declaration.hpp"
@@ -26,9 +28,29 @@ namespace ptq::inline v0_1 {
 
 /// What stands for the weight of a quantized layer.
 enum class code_form : std::uint8_t {
-  codes,   ///< row-major; packed into bytes where they have fewer than 8 bits
-  floats,  ///< their values, in the type that the weight had
+  codes,         ///< row-major; packed into bytes where they have fewer than 8 bits
+  floats,        ///< their values, in the type that the weight had
+  packed_int32,  ///< int8 of rank 2, counted from 128; four of a row to an int32, the first in its lowest
+                 ///< byte
 };
+
+/// A tensor whose content the layout knows.
+struct constant_tensor {
+  tensor_declaration declared;
+  std::vector<std::byte> content;
+};
+
+inline constant_tensor int64_constant(std::string name, const std::vector<std::size_t>& values) {
+  constant_tensor made{{std::move(name), element_type::int64, {values.size()}}, {}};
+  for (std::uint64_t value : values)
+    for (int i = 0; i < 8; ++i, value >>= 8) made.content.push_back(static_cast<std::byte>(value & 0xff));
+  return made;
+}
+
+/// How many int32 a row of such codes takes.
+constexpr std::size_t int32s_of_codes(std::size_t columns) noexcept {
+  return columns / 4 + (columns % 4 != 0 ? 1 : 0);
+}
 
 /// The tensors that a layer is stored as. What the layout does not want is not there.
 struct layer_tensors {
@@ -36,6 +58,7 @@ struct layer_tensors {
   std::optional<tensor_declaration> weight;
   std::optional<tensor_declaration> scales;       ///< of type float32
   std::optional<tensor_declaration> input_scale;  ///< likewise
+  std::vector<constant_tensor> constants{};
 };
 
 /// A layer of the artifact, resolved before anything is quantized.
@@ -65,6 +88,34 @@ inline std::uint64_t weight_bytes(const stored_layer& layer) {
   return bytes ? *bytes : 0;  // such a tensor no container takes
 }
 
+namespace detail {
+
+/// Calls f(offset in the stored tensor, bytes) for int8 codes in `code_form::packed_int32`, some rows at a
+/// time.
+///
+/// @param first the row-major index of the first of them
+template <class F>
+result<void> pack_into_int32(std::size_t columns, std::size_t first, std::span<const std::byte> codes,
+                             F&& f) {
+  const std::size_t stride = 4 * int32s_of_codes(columns);
+  std::vector<std::byte> packed;
+  while (!codes.empty()) {
+    packed.clear();
+    const std::uint64_t begin = std::uint64_t{first} / columns * stride + first % columns;
+    while (!codes.empty() && packed.size() < codes_per_piece) {
+      const std::size_t count = (std::min)({codes.size(), columns - first % columns, codes_per_piece});
+      for (const std::byte code : codes.first(count)) packed.push_back(code ^ std::byte{0x80});
+      codes = codes.subspan(count);
+      first += count;
+      if (first % columns == 0) packed.resize(packed.size() + stride - columns);
+    }
+    if (auto stored = f(begin, std::span<const std::byte>(packed)); !stored) return stored;
+  }
+  return {};
+}
+
+}  // namespace detail
+
 /// Calls f(offset in the stored tensor, bytes) for what stands for a part of the weight, in pieces.
 ///
 /// @param part  of the layer's codes
@@ -85,6 +136,10 @@ result<void> for_each_piece(const stored_layer& layer, const quantized_view& par
         return f(std::exchange(at, at + piece.size()), piece);
       });
     }
+    case code_form::packed_int32:
+      return for_each_stored_piece(part, [&](std::span<const std::byte> piece) {
+        return detail::pack_into_int32(layer.shape[1], std::exchange(first, first + piece.size()), piece, f);
+      });
   }
   PTQ_ASSERT(false);
   return {};

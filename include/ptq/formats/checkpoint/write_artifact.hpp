@@ -86,6 +86,7 @@ inline std::vector<const tensor_declaration*> declared_of(const layer_tensors& t
   std::vector<const tensor_declaration*> made;
   for (const auto* const one : {&tensors.weight, &tensors.scales, &tensors.input_scale})
     if (*one) made.push_back(&**one);
+  for (const constant_tensor& constant : tensors.constants) made.push_back(&constant.declared);
   return made;
 }
 
@@ -166,8 +167,11 @@ inline std::vector<layer_to_store> layers_to_store(std::span<const stored_layer>
   return found;
 }
 
-inline result<void> write_input_scales(tensor_writer& writer, std::span<const stored_layer> layers) {
+/// What is known without looking at weights.
+inline result<void> write_small_tensors(tensor_writer& writer, std::span<const stored_layer> layers) {
   for (const stored_layer& layer : layers) {
+    for (const constant_tensor& constant : layer.tensors.constants)
+      if (auto written = writer.write(constant.declared.name, constant.content); !written) return written;
     if (!layer.tensors.input_scale) continue;
     const std::span<const float> scale(&layer.activations->scale, 1);
     if (auto written = writer.write(layer.tensors.input_scale->name, std::as_bytes(scale)); !written)
@@ -275,7 +279,7 @@ result<pending_artifact> write_artifact(const artifact_layout& layout, const std
       if (const stored_tensor* const done = source.find(one.stored.weight_name())) source.release(*done);
     left = *rest;
   }
-  if (auto written = detail::write_input_scales(*writer, *stored); !written) return written.error();
+  if (auto written = detail::write_small_tensors(*writer, *stored); !written) return written.error();
   if (auto finished = copies->finish(run); !finished) return finished.error();
   return writer->finish(detail::tensor_bytes(copied, *stored));
 }
@@ -310,7 +314,7 @@ result<pending_artifact> convert_artifact(const artifact_layout& layout, const s
         return written.error();
       source.release(weights->codes);
     }
-  if (auto written = detail::write_input_scales(*writer, *stored); !written) return written.error();
+  if (auto written = detail::write_small_tensors(*writer, *stored); !written) return written.error();
   if (auto finished = copies->finish(run); !finished) return finished.error();
   return writer->finish(detail::tensor_bytes(copied, *stored));
 }

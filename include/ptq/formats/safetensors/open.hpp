@@ -18,6 +18,7 @@
 #include "ptq/file/mapped_file.hpp"
 #include "ptq/file/path.hpp"
 #include "ptq/formats/checkpoint/checkpoint.hpp"
+#include "ptq/formats/checkpoint/unpack_codes.hpp"
 #include "ptq/formats/json.hpp"
 #include "ptq/formats/safetensors/parse.hpp"
 #include "ptq/formats/safetensors/types.hpp"
@@ -92,6 +93,12 @@ inline result<void> check_shards(const shard_map& shards, std::map<std::string, 
                 "the tensor is not listed, but it is in " + found.begin()->second + ".");
 }
 
+inline result<checkpoint> open_safetensors_file(const std::string& path) {
+  checkpoint model(safetensors_word);
+  if (auto added = add_safetensors(model, path); !added) return added.error();
+  return model;
+}
+
 inline result<checkpoint> open_safetensors_index(const std::string& path) {
   const std::string where = absolute_path(path);
   const auto shards = read_safetensors_index(path);
@@ -140,15 +147,17 @@ inline result<std::string> find_safetensors(const std::string& folder) {
 /// @param path a .safetensors file; a .safetensors.index.json, whose shards lie beside it; or a folder with
 ///   model.safetensors, with model.safetensors.index.json, or with one other such file
 /// @return what `mapped_file::open` and `parse_safetensors` return. For an index also: syntax, missing_value,
-///   wrong_type, invalid_value (the index itself), tensor_not_found (index and shards name different tensors)
+///   wrong_type, invalid_value (the index itself), tensor_not_found (index and shards name different
+///   tensors). Of an artifact with packed codes: wrong_format
 inline result<checkpoint> open_safetensors(const std::string& path) {
   if (is_folder(path)) {
     const auto file = detail::find_safetensors(path);
     return file ? open_safetensors(*file) : file.error();
   }
-  if (path.ends_with(detail::safetensors_index_suffix)) return detail::open_safetensors_index(path);
-  checkpoint model(safetensors_word);
-  if (auto added = detail::add_safetensors(model, path); !added) return added.error();
+  const bool is_index = path.ends_with(detail::safetensors_index_suffix);
+  auto model = is_index ? detail::open_safetensors_index(path) : detail::open_safetensors_file(path);
+  if (model)
+    if (auto unpacked = unpack_codes(*model); !unpacked) return unpacked.error();
   return model;
 }
 

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file layer_scheme.hpp How the layers of a model are quantized, as its config.json tells loaders.
+#ifndef PTQ_FORMATS_HUGGINGFACE_LAYER_SCHEME_HPP
+#define PTQ_FORMATS_HUGGINGFACE_LAYER_SCHEME_HPP
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ptq/backend/recipe.hpp"
+#include "ptq/error.hpp"
+#include "ptq/formats/huggingface/config.hpp"
+#include "ptq/model/artifact_views.hpp"
+#include "ptq/model/layer.hpp"
+#include "ptq/model/plan.hpp"
+#include "ptq/result.hpp"
+
+namespace ptq::inline v0_1 {
+
+/// What of a layer is quantized, and how. An empty dtype: nothing.
+struct quantization_scheme {
+  std::string weights;
+  granularity grain;
+  std::string inputs;
+
+  friend bool operator==(const quantization_scheme&, const quantization_scheme&) = default;
+};
+
+struct layer_scheme {
+  std::string name;
+  std::string class_name;
+  quantization_scheme scheme;
+
+  bool is_quantized() const noexcept { return !scheme.weights.empty() || !scheme.inputs.empty(); }
+};
+
+/// Of all layers of a plan.
+inline std::vector<layer_scheme> schemes_of(const plan& planned) {
+  std::vector<layer_scheme> schemes;
+  for (const planned_layer& one : planned.layers) {
+    layer_scheme& made = schemes.emplace_back(layer_scheme{one.name, one.class_name, {}});
+    if (one.weights.is_quantized()) {
+      made.scheme.weights = one.weights.dtype;
+      made.scheme.grain = one.weights.grain.value_or(per_tensor());
+    }
+    if (one.activations.is_quantized()) made.scheme.inputs = one.activations.dtype;
+  }
+  return schemes;
+}
+
+/// Of an artifact, and of what is left as it was in its file.
+inline std::vector<layer_scheme> schemes_of(const artifact& content, std::span<const layer> layers) {
+  std::vector<layer_scheme> schemes;
+  for (const artifact_layer& one : content.layers) {
+    layer_scheme& made = schemes.emplace_back(layer_scheme{one.name, one.class_name, {}});
+    if (one.weights) {
+      made.scheme.weights = one.weights->dtype;
+      made.scheme.grain = one.weights->grain;
+    }
+    if (one.activations) made.scheme.inputs = one.activations->dtype;
+  }
+  for (const layer& one : layers)
+    if (content.find(one.name) == nullptr) schemes.push_back({one.name, one.class_name, {}});
+  return schemes;
+}
+
+namespace detail {
+
+/// "layer \"fc\"" with what is wrong about it.
+inline error inexpressible(const layer_scheme& layer, const std::string& what, const std::string& remedy) {
+  return {errc::unsupported, "layer \"" + layer.name + "\"", what + ". " + remedy};
+}
+
+/// Output heads that share the embedding's tensor, so that files lack them: for loaders they are layers all
+/// the same.
+inline std::vector<std::string> tied_heads(const ordered_json& config, std::span<const layer_scheme> layers) {
+  std::vector<std::string> heads;
+  const auto architectures = config.find("architectures");
+  if (architectures == config.end() || !architectures->is_array()) return heads;
+  constexpr std::pair<std::string_view, std::string_view> known[] = {
+      {"ForCausalLM", "lm_head"},
+      {"LMHeadModel", "lm_head"},
+      {"ForConditionalGeneration", "lm_head"},
+      {"ForMaskedLM", "cls.predictions.decoder"}};
+  for (const ordered_json& one : *architectures) {
+    const std::string name = one.is_string() ? one.get<std::string>() : std::string();
+    for (const auto& [ending, head] : known)
+      if (name.ends_with(ending) && std::ranges::count(layers, head, &layer_scheme::name) == 0 &&
+          std::ranges::count(heads, head) == 0)
+        heads.emplace_back(head);
+  }
+  return heads;
+}
+
+}  // namespace detail
+
+/// The layers that loaders would quantize if they were not told to leave them: of class Linear.
+inline std::vector<std::string> ignored_layers(const ordered_json& config,
+                                               std::span<const layer_scheme> layers) {
+  std::vector<std::string> ignored;
+  for (const layer_scheme& one : layers)
+    if (!one.is_quantized() && one.class_name == "Linear") ignored.push_back(one.name);
+  for (std::string& head : detail::tied_heads(config, layers)) ignored.push_back(std::move(head));
+  return ignored;
+}
+
+/// Whether the weight of a quantized layer would be replaced by the embedding's, which is not quantized.
+///
+/// @return unsupported, with the layer
+inline result<void> expect_untied(const ordered_json& config, std::span<const layer_scheme> layers) {
+  const auto tied = config.find("tie_word_embeddings");
+  if (tied == config.end() || !tied->is_boolean() || !tied->get<bool>()) return {};
+  for (const layer_scheme& one : layers)
+    if (one.is_quantized() && (one.name == "lm_head" || one.name.ends_with(".lm_head")))
+      return detail::inexpressible(
+          one, "config.json says that it shares the weight of the embedding, which is not quantized",
+          "Leave it alone: quantize.skip_names=[" + one.name + "].");
+  return {};
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FORMATS_HUGGINGFACE_LAYER_SCHEME_HPP
