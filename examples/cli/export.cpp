@@ -14,6 +14,7 @@
 #include "ptq/file/path.hpp"
 #include "ptq/file/run_folder.hpp"
 #include "ptq/formats.hpp"
+#include "ptq/kernels/threads.hpp"
 #include "ptq/text/printable.hpp"
 #include "sources.hpp"
 #include "terminal.hpp"
@@ -57,7 +58,7 @@ ptq::result<void> write(const options& given, const ptq::model_file& artifact, c
                         ptq::run_folder& run, std::vector<std::string>& notes) {
   const auto path = run.path_of(name);
   if (!path) return path.error();
-  auto made = artifact.convert(given.format, *path);
+  auto made = artifact.convert(given.format, *path, ptq::threads(given.threads));
   if (!made) return made.error();
   if (auto written = made->commit(); !written) return written;
   notes = made->notes();

@@ -38,6 +38,7 @@ A first run:
   ptq plan     -e spec.yaml model_path=model.safetensors                     what would happen, and why
   ptq quantize -e spec.yaml model_path=model.safetensors results_dir=out     do it
   ptq compare  model.safetensors out/quantized_model_torchao.safetensors     what it cost
+  ptq export   out/quantized_model_torchao.safetensors --format float        another form of it
 
 Activations too (modelopt), with calibration data:
   ptq quantize -e static.yaml model_path=model.onnx results_dir=out dataset.quant_calibration_dataset.inputs=calib.npy
@@ -229,7 +230,8 @@ int main(int argc, char** argv) {
 Of static quantization, with calibration data or what `ptq calibrate` made of them:
   ptq quantize -e static.yaml model_path=model.onnx results_dir=out dataset.quant_calibration_dataset.inputs=calib.npy
   ptq quantize -e static.yaml model_path=model.onnx results_dir=out --statistics all.ptqcal
-results_dir gets quantized_model_<backend>.safetensors (or .onnx), quantize_report.json, experiment.yaml, status.json.)");
+results_dir gets quantized_model_<backend> as .safetensors, .pth or .onnx, as the model is or --format says, and
+quantize_report.json, experiment.yaml, status.json.)");
   add_threads(*quantize, given);
   add_wait(*quantize, given);
   CLI::App* plan = add_spec_command(app, "plan", "List what would be quantized by which rule, and why not",
@@ -298,6 +300,7 @@ The form float is the model again, with the values of codes as its weights: any 
       ->type_name("NAME");
   write_as->add_option("-o,--output", given.output, "Where to write it; else beside the artifact")
       ->type_name("DIR");
+  add_threads(*write_as, given);
   add_wait(*write_as, given);
 
   try {

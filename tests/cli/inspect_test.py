@@ -95,7 +95,6 @@ class Inspect(CommandTest):
         shutil.copyfile(GRAPH, nameless)
         for file, kind in ((WEIGHT_ONLY, "a YAML file"), (LENET.with_name("calib.npy"), "NumPy array"),
                            (self.write("notes", "what I did\n" * 9), "looks like text."),
-                           (self.write("a.npz", npz({"x": npy([1], floats(1))})), "zip archive"),
                            (nameless, "ONNX model without the suffix .onnx")):
             for command in (["inspect", file], ["compare", LENET, file], ["plan", "-e", WEIGHT_ONLY, f"model_path={file}"]):
                 with self.subTest(command=command):

@@ -214,11 +214,15 @@ class basic_model_file<list<Formats...>, list<Artifacts...>> {
   /// This artifact in another form, as the form's `convert`.
   ///
   /// @param form one of `artifact_names`
+  /// @param run  runs its parts, where the form has parts
   /// @return unsupported: artifacts of this format are not written so
-  template <class Policies = builtin>
-  result<pending_artifact> convert(std::string_view form, const std::string& path) const {
+  template <class Policies = builtin, executor Run = serial>
+  result<pending_artifact> convert(std::string_view form, const std::string& path,
+                                   const Run& run = {}) const {
     return in_form(form, [&]<class A, class F>(const holder<F>& held) -> result<pending_artifact> {
-      if constexpr (requires { A::template convert<Policies, F>(path, held.model); })
+      if constexpr (requires { A::template convert<Policies, F>(path, held.model, run); })
+        return A::template convert<Policies, F>(path, held.model, run);
+      else if constexpr (requires { A::template convert<Policies, F>(path, held.model); })
         return A::template convert<Policies, F>(path, held.model);
       else
         return refuse_form<F>(form);

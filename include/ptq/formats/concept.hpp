@@ -90,9 +90,9 @@ struct any_layer_sink {
 /// |                         | Each layer reaches the sink once it is stored (`apply`). It may take an   |
 /// |                         | `executor` behind the sink                                                |
 ///
-/// It may have a `convert<Policies, F>(path, model)`, which writes an artifact that is open as a model, and a
-/// `note`: what is worth saying of its artifacts. Where the whole folder is the artifact, `is_folder` is
-/// true.
+/// It may have a `convert<Policies, F>(path, model)`, which writes an artifact that is open as a model (and
+/// may take an `executor`), and a `note`: what is worth saying of its artifacts. Where the whole folder is
+/// the artifact, `is_folder` is true.
 ///
 /// What every form must do (the granularity of the plan, errors of the sink, missing ranges, dtypes of the
 /// user) is tested over the lists in formats.hpp.

@@ -51,9 +51,13 @@ struct float_artifact {
       return F::floats::template write<Policies, F>(path, model, planned, ranges, sink);
   }
 
-  template <class Policies, class F>
-  static result<pending_artifact> convert(const std::string& path, const typename F::model& artifact) {
-    return F::floats::template convert<Policies, F>(path, artifact);
+  template <class Policies, class F, executor Run = serial>
+  static result<pending_artifact> convert(const std::string& path, const typename F::model& artifact,
+                                          [[maybe_unused]] const Run& run = {}) {
+    if constexpr (requires { F::floats::template convert<Policies, F>(path, artifact, run); })
+      return F::floats::template convert<Policies, F>(path, artifact, run);
+    else
+      return F::floats::template convert<Policies, F>(path, artifact);
   }
 };
 

@@ -59,12 +59,13 @@ struct checkpoint_artifact {
   }
 
   /// @return what `check`, `read_artifact` and `convert_artifact` return
-  template <class Policies, class F>
-  static result<pending_artifact> convert(const std::string& path, const checkpoint_model& artifact) {
+  template <class Policies, class F, executor Run = serial>
+  static result<pending_artifact> convert(const std::string& path, const checkpoint_model& artifact,
+                                          const Run& run = {}) {
     const auto content = read_artifact<Policies>(artifact.file());
     if (!content) return content.error();
     if (auto fits = check<Policies, F>(artifact, {}); !fits) return fits.error();
-    return convert_artifact<Policies>(Layout, path, artifact.file(), *content);
+    return convert_artifact<Policies>(Layout, path, artifact.file(), *content, run);
   }
 };
 
