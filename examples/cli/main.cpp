@@ -265,7 +265,8 @@ Every output is compared by what it seems to hold, which is said. To say it your
 
   quantize
       ->add_option("--format", given.format,
-                   "The form of the artifact: " + cli::format_names() + "; else the model's own")
+                   "The form of the artifact: " + cli::format_names() +
+                       "; else the model's own, or beside a config.json compressed-tensors")
       ->type_name("NAME");
   quantize
       ->add_option(

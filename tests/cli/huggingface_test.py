@@ -288,6 +288,42 @@ class Folders(CommandTest):
         self.made(spec)
         self.assertEqual({n for n in self.names() if n.endswith(".safetensors")}, {"model.safetensors", "mine.safetensors"})
 
+    def test_export(self):
+        """From ptq's own form into a folder and back: the bytes that `quantize` writes."""
+        tensors = self.llama()
+        spec = self.spec(("Linear", {"weights": {"dtype": "int8"}}), skip=["*o_proj"])
+        self.made(spec)
+        self.assertEqual(self.ptq("export", "out", "--format", "safetensors", "-o", "own").returncode, 0)
+        run = self.quantize(spec, "--format", "safetensors", "results_dir=plain", model="llama")
+        own, = (self.folder / "own").glob("*.safetensors")
+        plain, = (self.folder / "plain").glob("*.safetensors")
+        self.assertEqual(own.read_bytes(), plain.read_bytes())
+        self.assertIn("ptq_layers", run.stderr)  # and nothing of it is for loaders
+        run = self.ptq("export", plain, "--format", "compressed-tensors")
+        self.assertFails(run, 1, "there is no config.json beside this model", "Copy it there")
+        for name in ("config.json", *self.carried):
+            shutil.copy(self.folder / "llama" / name, self.folder / "plain")
+        self.assertFails(self.ptq("export", plain, "--format", "compressed-tensors"), 2, "Give another -o DIR")
+        run = self.ptq("export", plain, "--format", "compressed-tensors", "-o", "again")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        for path in (self.folder / "again").iterdir():
+            self.assertEqual(path.read_bytes(), (self.folder / "out" / path.name).read_bytes(), path.name)
+        self.assertFails(self.ptq("export", "out", "--format", "modelopt-hf", "-o", "other"), 1, "not int8", "--format compressed-tensors")
+        self.assertFails(self.quantize(spec, "results_dir=more", model="out"), 1, "quantized already, by ptq")
+
+    def test_damage(self):
+        self.llama()
+        self.made(self.spec(("Linear", {"weights": {"dtype": "int8"}})))
+        path = self.folder / "out/model.safetensors"
+        header, data = header_of(path)
+        begin, _ = header["model.layers.0.mlp.up_proj.weight_shape"]["data_offsets"]
+        whole = path.read_bytes()
+        at = len(whole) - len(data) + begin
+        for wrong in (9, 2**63, 0):
+            path.write_bytes(whole[:at] + wrong.to_bytes(8, "little") + whole[at + 8 :])
+            run = self.ptq("inspect", path)
+            self.assertFails(run, 1, "up_proj.weight_packed", "The artifact is damaged")
+
     def test_cache(self):
         """Links into blobs: what is carried are files."""
         self.llama(folder="blobs")

@@ -35,7 +35,8 @@ inline std::optional<std::vector<std::size_t>> packed_shape(const stored_tensor&
     extents[i / 8] = extents[i / 8] << 8U | std::to_integer<std::size_t>(shape->data[i]);
   const std::size_t columns = extents[1];
   const bool fits = packed.type == element_type::int32 && !packed.strides && packed.shape.size() == 2 &&
-                    packed.shape[0] == extents[0] && packed.shape[1] == columns / 4 + (columns % 4 != 0);
+                    packed.shape[0] == extents[0] &&
+                    packed.shape[1] == columns / 4 + (columns % 4 != 0 ? 1 : 0);
   return fits ? std::optional(std::move(extents)) : std::nullopt;
 }
 

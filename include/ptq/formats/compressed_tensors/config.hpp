@@ -88,7 +88,7 @@ inline result<void> check_compressed(std::span<const layer_scheme> layers) {
                  std::string("nothing is quantized, and loaders want a scheme. ") + detail::ptq_file_remedy);
   for (const layer_scheme& one : layers)
     if (one.is_quantized())
-      if (std::string why = detail::why_not_compressed(one); !why.empty())
+      if (const std::string why = detail::why_not_compressed(one); !why.empty())
         return detail::inexpressible(one, why, detail::ptq_file_remedy);
   return {};
 }

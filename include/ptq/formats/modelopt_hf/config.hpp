@@ -53,7 +53,7 @@ inline result<void> check_modelopt_fp8(std::span<const layer_scheme> layers) {
         "ptq reads.");
   for (const layer_scheme& one : layers)
     if (one.is_quantized())
-      if (std::string why = detail::why_not_modelopt_fp8(one); !why.empty())
+      if (const std::string why = detail::why_not_modelopt_fp8(one); !why.empty())
         return detail::inexpressible(
             one, why,
             "--format compressed-tensors has int8 and fp8_e4m3fn of Linear layers, --format safetensors "
