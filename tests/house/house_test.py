@@ -9,6 +9,7 @@ import files
 import floors
 import guide
 import readme
+import std_includes
 
 
 def header(name, body="", first="/// @file {base} Something.\n"):
@@ -56,6 +57,25 @@ class HouseTest(unittest.TestCase):
     def test_a_sound_house(self):
         self.assert_floors()
         self.assert_files()
+
+    def assert_includes(self, *wanted):
+        prefix = (self.root / "include").as_posix() + "/ptq/"
+        self.assertEqual(std_includes.violations([self.root / "include"]), [prefix + line for line in wanted])
+
+    def test_what_is_used_is_included(self):
+        self.assert_includes()
+        self.add("model/layer.hpp", "std::vector<int> a;  // std::map\nstd::ranges::sort(a); \"std::set\";")
+        self.assert_includes("model/layer.hpp: uses std::sort and does not include <algorithm>",
+                             "model/layer.hpp: uses std::vector and does not include <vector>")
+        self.write("model/layer.hpp", header("model/layer.hpp", "std::unheard_of a;"))
+        self.assert_includes("model/layer.hpp: uses std::unheard_of, which is not in the table of std_includes.py")
+
+    def test_others_are_reached(self):
+        self.add("model/layer.hpp", "nlohmann::json a;")
+        self.assert_includes("model/layer.hpp: uses nlohmann:: and does not lead to its header")
+        self.write("text/json.hpp", header("text/json.hpp", "#include <nlohmann/json.hpp>"))
+        self.add("model/layer.hpp", '#include "ptq/text/json.hpp"\nnlohmann::json a;')
+        self.assert_includes()
 
     def test_a_header_on_no_floor(self):
         self.write("misc/all.hpp", header("misc/all.hpp"))

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <nlohmann/json.hpp>
+#include <exception>
 #include <optional>
 #include <string>
 #include <string_view>

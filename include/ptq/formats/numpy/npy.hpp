@@ -5,6 +5,7 @@
 #ifndef PTQ_FORMATS_NUMPY_NPY_HPP
 #define PTQ_FORMATS_NUMPY_NPY_HPP
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>

@@ -5,6 +5,7 @@
 #define PTQ_FORMATS_ONNX_CONSTANTS_HPP
 
 #include <algorithm>
+#include <cstddef>
 #include <iterator>
 #include <span>
 #include <string>
