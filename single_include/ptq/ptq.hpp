@@ -9650,6 +9650,7 @@ struct spec {
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <span>
 #include <string_view>
 

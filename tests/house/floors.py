@@ -86,9 +86,9 @@ THROWS = "config/yaml.hpp"
 # owns memory brings the containers that most do without.
 BY_NAME = "model/model_hash.hpp model/quantized_tensor.hpp model/weight_parts.hpp"
 
-# The list of formats brings what each of them brings, and so does a format that reads one container and writes another; all
-# other headers bring one third party at most.
-OF_MANY = "formats.hpp formats/numpy/format.hpp"
+# The list of formats brings what each of them brings, and so does a format that is an archive with JSON in it, or that reads one
+# container and writes another; all other headers bring one third party at most.
+OF_MANY = "formats.hpp formats/numpy/format.hpp formats/torch/artifact.hpp formats/torch/format.hpp formats/torch/layout.hpp"
 
 # A list, and the folder that has its policies: the files that give themselves a name.
 LISTS = {"dtypes.hpp": "dtype", "backends.hpp": "backend", "calibrators.hpp": "calibration"}

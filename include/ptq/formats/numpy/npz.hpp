@@ -20,6 +20,7 @@
 
 #include "ptq/data/array.hpp"
 #include "ptq/data/data_file.hpp"
+#include "ptq/formats/crc32.hpp"
 #include "ptq/formats/numpy/npy.hpp"
 #include "ptq/formats/zip.hpp"
 #include "ptq/result.hpp"
@@ -27,13 +28,6 @@
 namespace ptq::inline v0_1 {
 
 namespace detail {
-
-/// CRC-32 of what came before and these bytes.
-inline std::uint32_t crc_of(std::span<const std::byte> bytes, std::uint32_t before = 0) {
-  if (bytes.empty()) return before;
-  return static_cast<std::uint32_t>(
-      crc32_z(before, static_cast<const Bytef*>(static_cast<const void*>(bytes.data())), bytes.size()));
-}
 
 inline error wrong_crc(const std::string& where) {
   return {errc::wrong_format, where, "its CRC-32 does not match: the file is damaged."};
@@ -44,7 +38,7 @@ inline error wrong_crc(const std::string& where) {
 /// The bytes of a stored entry, zero-copy, after a check of their CRC.
 inline result<std::span<const std::byte>> read_stored(const zip_entry& entry, const std::string& where) {
   PTQ_ASSERT(!entry.is_deflated);
-  if (detail::crc_of(entry.packed) != entry.crc) return detail::wrong_crc(where);
+  if (crc32_of(entry.packed) != entry.crc) return detail::wrong_crc(where);
   return entry.packed;
 }
 
@@ -68,7 +62,7 @@ class inflater final : public byte_stream {
     PTQ_ASSERT(out.size() <= left_);
     auto done = inflate_into(out);
     if (!done) return done;
-    crc_ = detail::crc_of(out, crc_);
+    crc_ = crc32_of(out, crc_);
     left_ -= out.size();
     return left_ == 0 ? check_end() : done;
   }
