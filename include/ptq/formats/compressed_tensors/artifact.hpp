@@ -3,8 +3,6 @@
 #ifndef PTQ_FORMATS_COMPRESSED_TENSORS_ARTIFACT_HPP
 #define PTQ_FORMATS_COMPRESSED_TENSORS_ARTIFACT_HPP
 
-#include <cstddef>
-#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
