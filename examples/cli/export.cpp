@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ptq export: an artifact in another form, without the model and without data.
+#include <cstddef>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -22,12 +23,18 @@
 namespace cli {
 namespace {
 
-/// What stands for the backend in names: "torchao" of "quantized_model_torchao.safetensors".
-std::string backend_of(const std::string& artifact) {
+/// What stands for the backend in names: what the artifact says, where a name can have it; else "torchao" of
+/// "quantized_model_torchao.onnx".
+std::string backend_of(const ptq::model_file& artifact) {
+  constexpr std::string_view of_names = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+  constexpr std::size_t longest = 100;
+  std::string told = artifact.backend();
+  if (!told.empty() && told.size() <= longest && told.find_first_not_of(of_names) == std::string::npos)
+    return told;
   constexpr std::string_view prefix = "quantized_model_";
-  std::string name(ptq::file_name_of(artifact));
+  std::string name(ptq::file_name_of(artifact.path()));
   if (name.starts_with(prefix)) name.erase(0, prefix.size());
-  return name.substr(0, name.find('.'));
+  return name.substr(0, name.rfind('.'));
 }
 
 ptq::result<void> make_folder(const std::string& path) {
@@ -78,8 +85,7 @@ int run_export(const options& given) {
   if (!artifact) return fail(given, artifact.error(), failed);
   if (const auto fits = artifact->takes(given.format); !fits) return fail(given, fits.error(), bad_usage);
   const std::string folder = !given.output.empty() ? given.output : ptq::folder_of(artifact->path());
-  const std::string name =
-      ptq::model_file::artifact_file_name(source, given.format, backend_of(artifact->path()));
+  const std::string name = ptq::model_file::artifact_file_name(source, given.format, backend_of(*artifact));
   if (const auto kept = keep_artifact(given, *artifact, folder, name); !kept)
     return fail(given, kept.error(), bad_usage);
   if (const auto made = make_folder(folder); !made) return fail(given, made.error(), failed);

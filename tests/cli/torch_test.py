@@ -246,6 +246,22 @@ class Torch(CommandTest):
             rows = json.loads(self.ptq("compare", "out/float_model_torchao.onnx", other, "--json").stdout)["layers"]
             self.assertEqual([row["max_abs_error"] for row in rows], [0] * len(rows))
 
+    def test_names_of_exports(self):
+        """By the backend that the artifact tells, whatever its own name, unless that would be no name."""
+        _, made = self.artifact(LENET)
+        for told, name in (("torchao", "torchao"), ("a.b-c_1", "a.b-c_1"), ("../x", "mine.too"), ("", "mine.too"), ("a/b", "mine.too")):
+            size = struct.unpack("<Q", made[:8])[0]
+            header = json.loads(made[8:8 + size])
+            header["__metadata__"]["ptq_backend"] = told
+            text = json.dumps(header).encode()
+            text += b" " * (-len(text) % 8)
+            self.write("mine.too.safetensors", struct.pack("<Q", len(text)) + text + made[8 + size:])
+            run = self.ptq("export", "mine.too.safetensors", "--format", "float", "-o", "x")
+            self.assertEqual(run.returncode, 0, run.stderr)
+            found, = (self.folder / "x").iterdir()
+            self.assertEqual(found.name, f"float_model_{name}.safetensors")
+            found.unlink()
+
     def test_export_refuses(self):
         self.artifact(LENET)
         run = self.quantize(WEIGHT_ONLY, "--format", "pth", model=LENET.with_name("model.onnx"))

@@ -149,6 +149,17 @@ class basic_model_file<list<Formats...>, list<Artifacts...>> {
         opened_);
   }
 
+  /// What an artifact says of the backend that made its codes; empty where it says nothing.
+  std::string backend() const {
+    return visit([]<class M>(const M& model) -> std::string {
+      if constexpr (requires { model.file().metadata(); }) {
+        const auto found = model.file().metadata().find("ptq_backend");
+        if (found != model.file().metadata().end()) return found->second;
+      }
+      return {};
+    });
+  }
+
   /// Gives the model away for what it holds.
   ///
   /// @tparam Policies has the dtypes of artifacts
