@@ -21,7 +21,8 @@ if [[ ${1:-} == quick ]]; then
   exec ctest --preset quick --parallel "$(nproc)"
 fi
 packages+=(clang-14 clang-19 libclang-rt-19-dev clang-tidy-19 libbenchmark-dev gcc-arm-none-eabi libstdc++-arm-none-eabi-dev
-  libnewlib-dev g++-aarch64-linux-gnu g++-s390x-linux-gnu qemu-user g++-mingw-w64-x86-64-posix)
+  libnewlib-dev g++-aarch64-linux-gnu g++-s390x-linux-gnu qemu-user g++-mingw-w64-x86-64-posix
+  libopenmpi-dev openmpi-bin)
 [[ $(uname -m) != x86_64 ]] || packages+=(wine64)  # elsewhere programs for Windows are built, and not run
 install_packages "${packages[@]}"
 
@@ -30,6 +31,6 @@ install_openvino build/openvino || echo "PyPI does not give OpenVINO: its engine
 
 # The quickstart's tree leaves out what is named here.
 cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DPTQ_BUILD_TESTS=ON -DPTQ_BUILD_EXAMPLES=ON \
-  -DPTQ_BUILD_BENCHMARKS=ON ${openvino_dir:+"-DOpenVINO_DIR=$openvino_dir"}
+  -DPTQ_BUILD_BENCHMARKS=ON -DPTQ_MPI=ON ${openvino_dir:+"-DOpenVINO_DIR=$openvino_dir"}
 cmake --build build
 exec ctest --test-dir build --output-on-failure --parallel "$(nproc)"

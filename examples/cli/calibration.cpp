@@ -16,6 +16,7 @@
 #include "ptq/text/phrases.hpp"
 #include "ptq/text/table.hpp"
 #include "samples.hpp"
+#include "team.hpp"
 #include "terminal.hpp"
 
 namespace cli {
@@ -39,6 +40,7 @@ ptq::result<void> run_model(const ptq::spec& spec, const ptq::model_file& model,
   if (!engine) return show_ways_out(engine.error());
   auto samples = open_samples(spec, data, engine->inputs());
   if (!samples) return samples.error();
+  if (auto kept = samples->keep_only(team_rank() + 1, team_size()); !kept) return kept;
   print_notes(samples->notes());
   sample_progress shown(samples->count());
   const auto ran = ptq::calibrate(*engine, *samples, model.fed(plan), calibration,
@@ -46,6 +48,7 @@ ptq::result<void> run_model(const ptq::spec& spec, const ptq::model_file& model,
                                     shown.show(done);
                                     if (is_interrupted())
                                       return ptq::error(ptq::errc::stopped, {}, "interrupted.");
+                                    if (is_called_off()) return called_off();
                                     return {};
                                   });
   return ran ? ran : show_ways_out(ran.error());
@@ -122,6 +125,11 @@ ptq::result<void> expect_data(const ptq::spec& spec, const ptq::model_file& mode
       "recorded inputs of its layers: dataset.quant_calibration_dataset.activations=FILE.npz.");
 }
 
+bool has_samples_to_spread(const ptq::spec& spec, const ptq::model_file& model, const ptq::plan& plan) {
+  return plan.quantizes_activations() && spec.ptq.calibration.statistics.empty() &&
+         model.graph() != nullptr && spec.data()->activations.empty();
+}
+
 ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const ptq::model_file& model,
                                                  const ptq::plan& plan) {
   ptq::calibration calibration(plan);
@@ -137,7 +145,12 @@ ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const pt
         ".onnx, or recorded inputs of its layers: "
         "dataset.quant_calibration_dataset.activations=FILE.npz.");
   if (auto ran = run_model(spec, model, plan, calibration); !ran) return ran.error();
-  return calibration;
+  if (!is_team()) return calibration;
+  ptq::layer_statistics seen = calibration.collected();
+  if (auto reduced = reduce_statistics(seen); !reduced) return reduced.error();
+  ptq::calibration all(plan);
+  all.merge(seen);
+  return all;
 }
 
 void print_findings(const ptq::plan& plan, std::span<const ptq::activation_range> inputs) {

@@ -24,7 +24,11 @@ void judge_data(const ptq::spec& spec, ptq::plan& plan);
 ///         data nor statistics; or the data are not of the graph's inputs
 ptq::result<void> expect_data(const ptq::spec& spec, const ptq::model_file& model, const ptq::plan& plan);
 
+/// Whether calibrating runs samples through a graph, so that each rank of a team runs some.
+bool has_samples_to_spread(const ptq::spec& spec, const ptq::model_file& model, const ptq::plan& plan);
+
 /// Runs the calibration data through the model, or reads recorded activations. `expect_data` has found data.
+/// In a team each rank runs some of the samples, and all get the statistics of all of them.
 ///
 /// @return unsupported: nothing can run the model; and whatever is wrong with the data
 ptq::result<ptq::calibration> collect_statistics(const ptq::spec& spec, const ptq::model_file& model,

@@ -16,6 +16,7 @@
 #include "ptq/text/phrases.hpp"
 #include "ptq/text/printable.hpp"
 #include "ptq/text/table.hpp"
+#include "team.hpp"
 #include "terminal.hpp"
 
 namespace cli {
@@ -24,12 +25,18 @@ ptq::error out_of_memory() {
   return ptq::error(ptq::errc::unsupported, {}, "there is not enough memory for this model.");
 }
 
-int fail(const options& given, const ptq::error& error, exit_code code) {
+void print_error(const options& given, const ptq::error& error) {
   say("error", error.what);
-  if (given.json) {
-    const nlohmann::json report = {{"error", {{"where", error.where}, {"message", error.what}}}};
-    print_json(report);
-  }
+  if (!given.json) return;
+  const nlohmann::json report = {{"error", {{"where", error.where}, {"message", error.what}}}};
+  print_json(report);
+}
+
+int fail(const options& given, const ptq::error& error, exit_code code) {
+  if (is_team())
+    fail_team(error, code);
+  else
+    print_error(given, error);
   return code;
 }
 
@@ -76,7 +83,7 @@ ptq::result<ptq::run_folder> begin_run(const options& given, const std::string& 
     if (run || run.error().code != ptq::errc::in_use) return run;
     if (!given.wait) {
       ptq::error used = run.error();
-      used.what += " --wait waits for it.";
+      used.what += " --wait waits for it." + launcher_hint();
       return used;
     }
     if (is_interrupted()) end_by_signal();

@@ -13,6 +13,7 @@
 
 #include "ptq/config/spec.hpp"
 #include "ptq/file/run_folder.hpp"
+#include "ptq/formats/checkpoint/share.hpp"
 #include "ptq/result.hpp"
 
 namespace cli {
@@ -26,6 +27,7 @@ struct options {
   std::string statistics;             // for quantize: ptq.calibration.statistics
   ptq::checkpoint_config checkpoint;  // for inspect and compare: how the first file is read
   std::size_t threads = 0;            // 0: one for each core
+  std::optional<ptq::share> part;     // of quantize: the share that it makes
   bool json = false;
   bool strict = false;
   bool wait = false;  // for another run into the same place
@@ -40,7 +42,10 @@ enum exit_code : int {
 /// A graph may have tensors of any size.
 ptq::error out_of_memory();
 
-/// Prints the error: to stderr, and as {"error": ...} to stdout under --json. Returns the code.
+/// Prints the error: to stderr, and as {"error": ...} to stdout under --json.
+void print_error(const options& given, const ptq::error& error);
+
+/// Prints the error, or keeps it for the end of the team (`fail_team`). Returns the code.
 int fail(const options& given, const ptq::error& error, exit_code code);
 
 /// Prints warnings to stderr. Under --strict they are errors: returns bad_usage then, else done.

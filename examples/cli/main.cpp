@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <span>
 #include <sstream>
 #include <string>
@@ -21,11 +22,13 @@
 #include "engines.hpp"
 #include "images.hpp"
 #include "output.hpp"
+#include "ptq/artifact/parts.hpp"
 #include "ptq/config/words.hpp"
 #include "ptq/kernels/isa.hpp"
 #include "ptq/text/nearest_word.hpp"
 #include "ptq/text/printable.hpp"
 #include "ptq/version.hpp"
+#include "team.hpp"
 #include "terminal.hpp"
 
 namespace {
@@ -48,6 +51,10 @@ Activations too (modelopt), with calibration data:
   ptq quantize  -e static.yaml model_path=model.onnx results_dir=out --statistics all.ptqcal
   ONNX Runtime runs the artifacts as they are: int8 in operator set 13 and up, fp8 in 21 (ONNX Runtime 1.32; older
   ones at graph optimization level basic).
+
+On many machines (mpirun ptq quantize does both, in a build with MPI):
+  ptq quantize -e spec.yaml model_path=model.safetensors results_dir=out --shard 1/8     and 2/8, ... anywhere
+  ptq merge out                                                              the bytes of one process
 
 A specification:
   quantize:
@@ -129,6 +136,23 @@ void add_threads(CLI::App& command, cli::options& given) {
   command.add_option("--threads", given.threads, "How many work at once; else one for each core")
       ->check(CLI::Validator(refusal, "", "threads"))
       ->type_name("N");
+}
+
+/// "2/4": which share of the model is quantized.
+std::string read_share(const std::string& word, std::optional<ptq::share>& part) {
+  const std::size_t slash = word.find('/');
+  const auto number = [](std::string_view digits) {
+    std::size_t found = 0;
+    const auto [end, wrong] = std::from_chars(digits.data(), digits.data() + digits.size(), found);
+    return wrong == std::errc() && end == digits.data() + digits.size() ? found : std::size_t{0};
+  };
+  const std::size_t index = slash == std::string::npos ? 0 : number(std::string_view(word).substr(0, slash));
+  const std::size_t count = slash == std::string::npos ? 0 : number(std::string_view(word).substr(slash + 1));
+  if (index < 1 || index > count || count > ptq::most_parts)
+    return "\"" + word + "\" is no share: i/n, with i from 1 to n, and n up to " +
+           std::to_string(ptq::most_parts);
+  part = ptq::share{index, count};
+  return {};
 }
 
 /// PTQ_ISA in the environment names the kernels to use, instead of the best that the machine has.
@@ -232,6 +256,16 @@ Of static quantization, with calibration data or what `ptq calibrate` made of th
   ptq quantize -e static.yaml model_path=model.onnx results_dir=out --statistics all.ptqcal
 results_dir gets quantized_model_<backend> as .safetensors, .pth or .onnx, as the model is or --format says, and
 quantize_report.json, experiment.yaml, status.json.)");
+  quantize
+      ->add_option_function<std::string>(
+          "--shard",
+          [&given](const std::string& word) {
+            if (const std::string refusal = read_share(word, given.part); !refusal.empty())
+              throw CLI::ValidationError("--shard", refusal);
+          },
+          "Quantize share i of n alone, into a part that lies in results_dir; `ptq merge DIR` puts all "
+          "parts together. One that is there already is not made again")
+      ->type_name("i/n");
   add_threads(*quantize, given);
   add_wait(*quantize, given);
   CLI::App* plan = add_spec_command(app, "plan", "List what would be quantized by which rule, and why not",
@@ -284,11 +318,17 @@ Data may run in parts: `ptq merge` makes one file of them, which `ptq quantize -
       ->type_name("FILE.ptqcal");
   add_wait(*calibrate, given);
   CLI::App* merge = add_file_command(
-      app, "merge", "Make one file of the statistics of partial runs, as if all data had been in one run",
-      given, -1, "FILE.ptqcal", "Statistics of one model", R"(Example:
+      app, "merge",
+      "Make one artifact of the parts that `ptq quantize --shard` wrote, or one file of the statistics of "
+      "partial runs",
+      given, -1, "DIR or FILE.ptqcal", "The results_dir of the parts, or statistics of one model",
+      R"(Examples:
+  ptq merge out
   ptq merge -o all.ptqcal a.ptqcal b.ptqcal
-The bytes are those of one run over all data.)");
-  merge->add_option("-o,--output", given.output, "Where to write them")->required()->type_name("FILE.ptqcal");
+The bytes are those of one run over the whole model, and over all data.)");
+  merge->add_option("-o,--output", given.output, "Of statistics: where to write them")
+      ->type_name("FILE.ptqcal");
+  add_threads(*merge, given);
   add_wait(*merge, given);
   CLI::App* write_as = add_file_command(
       app, "export", "Write an artifact in another form, without the model and without data", given, 1,
@@ -322,11 +362,12 @@ The form float is the model again, with the values of codes as its weights: any 
       {quantize, cli::run_quantize}, {plan, cli::run_plan},           {inspect, cli::run_inspect},
       {compare, cli::run_compare},   {calibrate, cli::run_calibrate}, {merge, cli::run_merge},
       {evaluate, cli::run_evaluate}, {write_as, cli::run_export}};
+  if ((quantize->parsed() && !given.part) || calibrate->parsed()) cli::join_team();
   try {
     for (const auto& [command, run] : commands)
-      if (command->parsed()) return checked(given, run(given));
+      if (command->parsed()) return checked(given, cli::leave_team(given, run(given)));
   } catch (const std::bad_alloc&) {
-    return cli::fail(given, cli::out_of_memory(), cli::failed);
+    return cli::leave_team(given, cli::fail(given, cli::out_of_memory(), cli::failed));
   }
   return cli::bad_usage;
 }

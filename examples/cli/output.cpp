@@ -14,11 +14,18 @@
 namespace cli {
 namespace {
 
+bool is_quiet = false;
+
 void write(std::FILE* stream, const std::string& text) {
+  if (is_quiet) return;
   std::fwrite(text.data(), 1, text.size(), stream);
 }
 
 }  // namespace
+
+void be_quiet(bool quiet) {
+  is_quiet = quiet;
+}
 
 void print(std::string_view lines) {
   write(stdout, ptq::printable_lines(lines));

@@ -14,6 +14,9 @@ namespace cli {
 /// Of a line on stderr, in characters; where it is longer, "..." stands for its middle.
 inline constexpr std::size_t longest_line = 2000;
 
+/// Prints nothing from here on, or does so again.
+void be_quiet(bool is_quiet);
+
 /// Lines on stdout.
 void print(std::string_view lines);
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ptq quantize: the artifact and its reports.
+#include "quantize.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -24,17 +26,14 @@
 #include "ptq/file/run_folder.hpp"
 #include "ptq/formats.hpp"
 #include "ptq/kernels/threads.hpp"
-#include "ptq/quantize/error_metrics.hpp"
 #include "ptq/report/json.hpp"
 #include "ptq/report/quantize_report.hpp"
-#include "ptq/report/zeroed_channels.hpp"
 #include "sources.hpp"
+#include "team.hpp"
 #include "terminal.hpp"
 
 namespace cli {
-namespace {
 
-/// The specification as experiment.yaml has it: that file gives the same artifact from any folder.
 std::string resolved_text(ptq::spec spec) {
   spec.quantize.results_dir = ptq::absolute_path(spec.quantize.results_dir);
   each_source(spec, [](const std::string&, std::string& path) {
@@ -43,6 +42,8 @@ std::string resolved_text(ptq::spec spec) {
   return "# What `ptq quantize` was told, resolved; -e with this file does it again, from any folder.\n" +
          ptq::to_yaml(spec);
 }
+
+namespace {
 
 /// Whether a file has this text already.
 bool holds(const std::string& path, std::string_view text) {
@@ -59,42 +60,6 @@ std::vector<std::string> older_data(const options& given, const ptq::spec& spec)
   return names;
 }
 
-/// Nothing that the run reads may be in the way of what it writes.
-ptq::result<void> keep_sources(const options& given, const ptq::spec& spec,
-                               const std::vector<source>& sources) {
-  const std::string resolved = result_path(spec, "experiment.yaml");
-  std::vector<std::string> written{artifact_path(spec, given.format), resolved,
-                                   result_path(spec, "quantize_report.json"),
-                                   result_path(spec, "status.json")};
-  for (const std::string& name : older_data(given, spec)) written.push_back(result_path(spec, name));
-  if (auto kept = keep(sources, written); !kept) return kept;
-  if (auto kept = keep_out_of(ptq::run_folder::own_path(spec.quantize.results_dir), sources); !kept)
-    return kept;
-  if (!is_same_file(resolved, given.spec_file) || holds(resolved, resolved_text(spec))) return {};
-  return ptq::error(ptq::errc::invalid_value, ptq::absolute_path(resolved),
-                    "this is the specification that was given, and results_dir gets a file of this name: the "
-                    "specification as it was resolved. Rename yours, or give another results_dir.");
-}
-
-ptq::quantize_report begin_report(const ptq::plan& plan, const ptq::model_file& model,
-                                  std::span<const ptq::activation_range> inputs) {
-  ptq::quantize_report report;
-  for (const ptq::planned_layer& layer : plan.layers) report.layers.push_back({layer, {}, {}});
-  for (const ptq::activation_range& input : inputs)
-    report.layers[input.layer].activations = ptq::activations_report_of(input);
-  report.bytes_before = model.bytes();
-  report.other_tensors = model.other_tensors();
-  report.warnings = plan.warnings;
-  report.notes = plan.notes;
-  return report;
-}
-
-std::size_t count_quantized(const ptq::plan& plan) {
-  std::size_t count = 0;
-  for (const ptq::planned_layer& layer : plan.layers) count += layer.weights.is_quantized() ? 1u : 0u;
-  return count;
-}
-
 /// Whether a config.json beside a checkpoint makes loaders build the model that it describes, and put in
 /// whatever tensors have the names of its weights.
 bool is_for_loaders(const ptq::model_file& model, const ptq::plan& plan) {
@@ -102,14 +67,6 @@ bool is_for_loaders(const ptq::model_file& model, const ptq::plan& plan) {
 }
 
 constexpr const char* form_for_loaders = ptq::compressed_tensors_artifact::name;
-
-/// The form of the artifact: the one that was asked for; else the one that loaders know, if they are to open
-/// it and it can hold what is planned; else the model's own.
-std::string form_of(const options& given, const ptq::model_file& model, const ptq::plan& plan) {
-  if (!given.format.empty()) return given.format;
-  const bool is_known = is_for_loaders(model, plan) && model.check(form_for_loaders, plan);
-  return is_known ? form_for_loaders : std::string(model.own_form());
-}
 
 void judge_loaders(const options& given, const ptq::model_file& model, ptq::plan& plan) {
   if (!is_for_loaders(model, plan) || ptq::model_file::is_folder(given.format) || given.format == "float")
@@ -141,43 +98,6 @@ ptq::result<void> keep_models(const options& given, const ptq::spec& spec, const
   return {};
 }
 
-/// Fills the report as layers are written, shows progress, and stops on Ctrl-C. A `part_sink`.
-class on_layer {
- public:
-  struct findings {
-    ptq::error_accumulator errors;
-    ptq::seen_channels channels;
-
-    void add(const ptq::quantized_layer& part) {
-      errors = ptq::quantization_error_sums(part);
-      channels = ptq::seen_channels(part);
-    }
-    void merge(const findings& next) {
-      errors.merge(next.errors);
-      channels.merge(next.channels);
-    }
-  };
-
-  on_layer(const ptq::plan& plan, ptq::quantize_report& report)
-      : plan_(&plan), report_(&report), shown_(count_quantized(plan)) {}
-
-  ptq::status operator()(const ptq::quantized_layer& q, const findings& found) {
-    if (is_interrupted()) return {ptq::errc::stopped, 0};
-    shown_.step(q.source.name);
-    while (&q.planned != &plan_->layers[at_]) ++at_;  // layers come in the plan's order
-    report_->layers[at_].weights = ptq::weights_report_of(q, found.errors.metrics());
-    if (std::string lost = ptq::zeroed_channels_text(q, found.channels.zeroed()); !lost.empty())
-      report_->notes.push_back(std::move(lost));
-    return {};
-  }
-
- private:
-  const ptq::plan* plan_;
-  ptq::quantize_report* report_;
-  progress shown_;
-  std::size_t at_ = 0;
-};
-
 std::string status_text(const std::string& status, const std::string& message) {
   return json_text({{"status", status}, {"message", message}, {"ptq_version", PTQ_VERSION_STRING}});
 }
@@ -188,44 +108,70 @@ std::string report_text(const ptq::quantize_report& report) {
   return text;
 }
 
-/// The other files of a run, whose artifact is written; then all of them appear.
-ptq::result<void> finish(const options& given, const ptq::spec& spec, const ptq::quantize_report& report,
-                         ptq::run_folder& run, std::vector<std::string> artifact) {
+/// status.json says that the run failed, if its folder takes it. Everything else stays as it was.
+void record_failure(ptq::run_folder& run, const std::string& message) {
+  (void)run.put("status.json", status_text("FAILURE", message)).has_value();
+}
+
+}  // namespace
+
+std::string form_of(const options& given, const ptq::model_file& model, const ptq::plan& plan) {
+  if (!given.format.empty()) return given.format;
+  const bool is_known = is_for_loaders(model, plan) && model.check(form_for_loaders, plan);
+  return is_known ? form_for_loaders : std::string(model.own_form());
+}
+
+ptq::result<void> keep_sources(const options& given, const ptq::spec& spec,
+                               const std::vector<source>& sources) {
+  const std::string resolved = result_path(spec, "experiment.yaml");
+  std::vector<std::string> written{artifact_path(spec, given.format), resolved,
+                                   result_path(spec, "quantize_report.json"),
+                                   result_path(spec, "status.json")};
+  for (const std::string& name : older_data(given, spec)) written.push_back(result_path(spec, name));
+  if (auto kept = keep(sources, written); !kept) return kept;
+  if (auto kept = keep_out_of(ptq::run_folder::own_path(spec.quantize.results_dir), sources); !kept)
+    return kept;
+  if (!is_same_file(resolved, given.spec_file) || holds(resolved, resolved_text(spec))) return {};
+  return ptq::error(ptq::errc::invalid_value, ptq::absolute_path(resolved),
+                    "this is the specification that was given, and results_dir gets a file of this name: the "
+                    "specification as it was resolved. Rename yours, or give another results_dir.");
+}
+
+ptq::quantize_report begin_report(const ptq::plan& plan, const ptq::model_file& model,
+                                  std::span<const ptq::activation_range> inputs) {
+  ptq::quantize_report report;
+  for (const ptq::planned_layer& layer : plan.layers) report.layers.push_back({layer, {}, {}, {}});
+  for (const ptq::activation_range& input : inputs)
+    report.layers[input.layer].activations = ptq::activations_report_of(input);
+  report.bytes_before = model.bytes();
+  report.other_tensors = model.other_tensors();
+  report.warnings = plan.warnings;
+  report.notes = plan.notes;
+  return report;
+}
+
+ptq::result<void> commit_results(const options& given, const ptq::spec& spec,
+                                 const ptq::quantize_report& report, ptq::run_folder& run,
+                                 std::vector<std::string> artifact, std::vector<std::string> stale) {
   const std::pair<const char*, std::string> texts[] = {
       {"quantize_report.json", report_text(report)},
       {"experiment.yaml", resolved_text(spec)},
       {"status.json", status_text("SUCCESS", "the artifact is written")}};
   for (const auto& [name, text] : texts)
     if (auto written = run.write(name, text); !written) return written;
-  std::vector<std::string> stale = older_data(given, spec);
-  std::erase_if(stale, [&](const std::string& name) { return std::ranges::count(artifact, name) > 0; });
+  for (std::string& older : older_data(given, spec))
+    if (std::ranges::count(artifact, older) == 0) stale.push_back(std::move(older));
   if (is_interrupted()) return ptq::error(ptq::errc::stopped, {}, "interrupted.");
   return run.commit(
       {std::move(artifact), {"quantize_report.json", "experiment.yaml"}, "status.json", std::move(stale)});
 }
 
-/// An error of a writer says which layer or tensor; of some it is good to know the model, too.
 ptq::error of_model(const ptq::error& refused, const std::string& model_path) {
   const bool is_about_model =
       refused.code == ptq::errc::not_finite || refused.code == ptq::errc::duplicate_key;
   return is_about_model ? refused.in(model_path) : refused;
 }
 
-ptq::result<void> write(const options& given, const ptq::spec& spec, const ptq::model_file& model,
-                        const ptq::plan& plan, std::span<const ptq::activation_range> inputs,
-                        ptq::quantize_report& report, ptq::run_folder& run) {
-  const auto path = run.path_of(artifact_name(spec, given.format));
-  if (!path) return path.error();
-  auto artifact =
-      model.write(given.format, *path, plan, inputs, on_layer(plan, report), ptq::threads(given.threads));
-  if (!artifact) return of_model(artifact.error(), model.path());
-  if (auto written = artifact->commit(); !written) return written;
-  report.bytes_after = artifact->bytes();
-  report.notes.insert(report.notes.end(), artifact->notes().begin(), artifact->notes().end());
-  return finish(given, spec, report, run, artifact->names());
-}
-
-/// The ranges of activations, if the plan quantizes any: from statistics, if they are there already.
 ptq::result<std::vector<ptq::activation_range>> find_inputs(const ptq::spec& spec,
                                                             const ptq::model_file& model,
                                                             const ptq::plan& plan) {
@@ -237,9 +183,8 @@ ptq::result<std::vector<ptq::activation_range>> find_inputs(const ptq::spec& spe
   return seen->ranges(spec.ptq.calibration);
 }
 
-/// status.json says that the run failed, if its folder takes it. Everything else stays as it was.
-void record_failure(ptq::run_folder& run, const std::string& message) {
-  (void)run.put("status.json", status_text("FAILURE", message)).has_value();
+ptq::result<void> say_running(ptq::run_folder& run) {
+  return run.put("status.json", status_text("RUNNING", ptq::this_process()));
 }
 
 int give_up(const options& given, ptq::run_folder run, const ptq::error& error) {
@@ -247,16 +192,60 @@ int give_up(const options& given, ptq::run_folder run, const ptq::error& error) 
   return give_up(given, std::move(run), error, "the artifact is");
 }
 
+void print_result(const options& given, const ptq::spec& spec, const ptq::model_file& model,
+                  const ptq::quantize_report& report, what_is_known known) {
+  print_notes(std::span(report.notes).subspan(known.notes));
+
+  if (given.json) {
+    ptq::write_json(report, print);
+    return;
+  }
+  const auto shown = [](const std::string& path) { return ptq::printable(ptq::absolute_path(path)) + "\n"; };
+  const bool is_folder = ptq::model_file::is_folder(given.format);
+  const std::string note(known.is_own_form && !is_folder && !model.artifact_note().empty()
+                             ? model.artifact_note()
+                             : ptq::model_file::note_of(given.format));
+  print(ptq::to_text(report) +
+        "\nartifact: " + shown(is_folder ? spec.quantize.results_dir : artifact_path(spec, given.format)) +
+        (note.empty() ? "" : "          (" + note + ")\n") +
+        "report:   " + shown(result_path(spec, "quantize_report.json")));
+}
+
+namespace {
+
+ptq::result<void> write(const options& given, const ptq::spec& spec, const ptq::model_file& model,
+                        const ptq::plan& plan, std::span<const ptq::activation_range> inputs,
+                        ptq::quantize_report& report, ptq::run_folder& run) {
+  const auto path = run.path_of(artifact_name(spec, given.format));
+  if (!path) return path.error();
+  auto artifact =
+      model.write(given.format, *path, plan, inputs, on_layer(plan, report), ptq::threads(given.threads));
+  if (!artifact) return of_model(artifact.error(), model.path());
+  if (auto written = artifact->commit(); !written) return written;
+  report.bytes_after = artifact->bytes();
+  note_losses(report);
+  report.notes.insert(report.notes.end(), artifact->notes().begin(), artifact->notes().end());
+  return commit_results(given, spec, report, run, artifact->names());
+}
+
 /// As above, of a run that has not begun. If another one has, the folder is that one's.
 int give_up(const options& given, const ptq::spec& spec, const ptq::error& error) {
-  if (make_results_dir(spec.quantize.results_dir))
+  if (team_rank() == leader && make_results_dir(spec.quantize.results_dir))
     if (auto run = ptq::run_folder::open(spec.quantize.results_dir))
       return give_up(given, *std::move(run), error);
   return give_up(given, std::nullopt, error, "the artifact is");
 }
 
+/// What the other ranks do for a graph, which the leader writes.
+int help_to_calibrate(const options& given, const ptq::spec& spec, const ptq::model_file& model,
+                      const ptq::plan& plan) {
+  if (!has_samples_to_spread(spec, model, plan)) return done;
+  const auto seen = collect_statistics(spec, model, plan);
+  return seen ? done : fail(given, seen.error(), failed);
+}
+
 int quantize(options given, const ptq::spec& spec) {
-  const auto model = ptq::model_file::open_for(spec);
+  auto model = ptq::model_file::open_for(spec);
   if (!model) return give_up(given, spec, model.error());
   const bool is_own = given.format.empty();
   if (const auto fits = model->takes(is_own ? model->own_form() : given.format); !fits)
@@ -277,14 +266,22 @@ int quantize(options given, const ptq::spec& spec) {
   if (const int code = warn(given, plan.warnings); code != done) return code;
   if (const auto named = expect_data(spec, *model, plan); !named)
     return fail(given, named.error(), bad_usage);
+  if (given.part || is_team()) {
+    if (const auto same = expect_same(key_of(given, spec, *model)); !same)
+      return fail(given, same.error(), failed);
+    options asked = given;
+    if (is_own) asked.format.clear();
+    if (given.part) return quantize_share(asked, spec, *std::move(model), plan);
+    if (model->graph() == nullptr) return quantize_in_team(asked, spec, *std::move(model), plan);
+    if (team_rank() != leader) return help_to_calibrate(given, spec, *model, plan);
+  }
 
   // A calibration can take long, so the folder is seen to before.
   if (const auto made = make_results_dir(spec.quantize.results_dir); !made)
     return fail(given, made.error(), failed);
   auto run = begin_run(given, spec.quantize.results_dir);
   if (!run) return fail(given, run.error(), failed);
-  if (const auto begun = run->put("status.json", status_text("RUNNING", ptq::this_process())); !begun)
-    return give_up(given, *std::move(run), begun.error());
+  if (const auto begun = say_running(*run); !begun) return give_up(given, *std::move(run), begun.error());
   const auto inputs = find_inputs(spec, *model, plan);
   if (!inputs) return give_up(given, *std::move(run), inputs.error());
   print_findings(plan, *inputs);
@@ -294,21 +291,7 @@ int quantize(options given, const ptq::spec& spec) {
     const ptq::error seen = run->seen_from_outside(written.error());
     return give_up(given, *std::move(run), seen);
   }
-  print_notes(std::span(report.notes).subspan(plan.notes.size()));
-
-  if (given.json) {
-    ptq::write_json(report, print);
-    return done;
-  }
-  const auto shown = [](const std::string& path) { return ptq::printable(ptq::absolute_path(path)) + "\n"; };
-  const bool is_folder = ptq::model_file::is_folder(given.format);
-  const std::string note(is_own && !is_folder && !model->artifact_note().empty()
-                             ? model->artifact_note()
-                             : ptq::model_file::note_of(given.format));
-  print(ptq::to_text(report) +
-        "\nartifact: " + shown(is_folder ? spec.quantize.results_dir : artifact_path(spec, given.format)) +
-        (note.empty() ? "" : "          (" + note + ")\n") +
-        "report:   " + shown(result_path(spec, "quantize_report.json")));
+  print_result(given, spec, *model, report, {plan.notes.size(), is_own});
   return done;
 }
 

@@ -22,7 +22,9 @@
 #include "ptq/formats/safetensors/open.hpp"
 #include "ptq/model/model_hash.hpp"
 #include "ptq/text/table.hpp"
+#include "quantize.hpp"
 #include "sources.hpp"
+#include "team.hpp"
 #include "terminal.hpp"
 
 namespace cli {
@@ -133,6 +135,16 @@ int run_calibrate(const options& given) {
   if (const auto named = expect_data(*spec, *model, plan); !named)
     return fail(given, named.error(), bad_usage);
 
+  if (is_team()) {
+    if (const auto same = expect_same(key_of(given, *spec, *model)); !same)
+      return fail(given, same.error(), failed);
+    if (team_rank() != leader && !has_samples_to_spread(*spec, *model, plan)) return done;
+    if (team_rank() != leader) {
+      const auto seen = collect_statistics(*spec, *model, plan);
+      return seen ? done : fail(given, seen.error(), failed);
+    }
+  }
+
   // A calibration can take long, so its folder is seen to before.
   catch_interrupts();
   if (given.output.empty())
@@ -151,6 +163,14 @@ int run_calibrate(const options& given) {
 }
 
 int run_merge(const options& given) {
+  if (given.output.empty() && given.files.size() == 1 && ptq::is_folder(given.files.front()))
+    return merge_folder(given, given.files.front());
+  if (given.output.empty())
+    return fail(given,
+                ptq::error(ptq::errc::missing_value, "merge",
+                           "--output is required, or one folder with the parts of an artifact. `ptq merge "
+                           "--help` lists what there is."),
+                bad_usage);
   if (const auto kept = keep_what_is_there(given.output); !kept) return fail(given, kept.error(), bad_usage);
   for (const std::string& part : given.files)
     if (is_same_file(part, given.output))

@@ -136,6 +136,57 @@ class EveryInstant(TransactionTest):
                            ["merge", "-o", "out/a.ptqcal", "model.safetensors"])
 
 
+class Shards(TransactionTest):
+    """Killed at every change: a part is made again or is there, whole; no merge loses what the parts hold."""
+
+    def setUp(self):
+        super().setUp()
+        self.model = self.write("two.safetensors", safetensors({f"{n}.weight": ("F32", [2, 4], floats(*range(8))) for n in "ab"}))
+
+    def shard(self, part):
+        return [*self.arguments("int8", self.model), "--shard", part]
+
+    def expect_done(self, *arguments):
+        run = self.ptq(*arguments)
+        self.assertEqual(run.returncode, 0, run.stderr)
+
+    def every_death(self, older, arguments, check):
+        for k in range(1, 1000):
+            self.begin_with(older)
+            if self.faulted(arguments, k, 0) is None:
+                self.assertGreater(k, 10)
+                return
+            with self.subTest(k=k):
+                check()
+                self.assertEqual([n for n in self.written() if "ptq-" in n], [])
+
+    def test_every_instant(self):
+        self.expect_done(*self.arguments("int8", self.model))
+        whole = self.shown()
+        (self.folder / "none").mkdir()
+        self.begin_with("none")
+        self.expect_done(*self.shard("2/2"))
+        shutil.copytree(self.folder / "out", self.folder / "second")
+        self.expect_done(*self.shard("1/2"))
+        both = self.shown()
+        shutil.copytree(self.folder / "out", self.folder / "both")
+
+        def again():
+            self.expect_done(*self.shard("1/2"))
+            self.assertEqual(self.shown(), both)
+
+        def merge_again():
+            was_whole = self.shown() == whole
+            run = self.ptq("merge", "out")
+            self.assertIn(run.returncode, (0, 1) if was_whole else (0,), run.stderr)
+            if run.returncode:  # nothing is left of it but locks
+                self.assertIn("there are no parts", run.stderr)
+            self.assertEqual(self.shown(), whole)
+
+        self.every_death("second", self.shard("1/2"), again)
+        self.every_death("both", ["merge", "out"], merge_again)
+
+
 class Flushes(TransactionTest):
     """All that a run writes is on the disk before the plan has its name; every other flush is one between two states."""
 

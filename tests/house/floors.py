@@ -69,6 +69,7 @@ THIRD_PARTIES = {
     "eigen": r"(unsupported/)?Eigen/",
     "images": r"stb_",
     "json": r"nlohmann/",
+    "mpi": r"mpi\.h",
     "onnx": r"protozero/",
     "openvino": r"openvino/",
     "xtensor": r"(xtensor|xtl)/",

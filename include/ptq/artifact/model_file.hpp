@@ -22,7 +22,9 @@
 #include "ptq/file/file_kind.hpp"
 #include "ptq/file/mapped_file.hpp"
 #include "ptq/file/path.hpp"
+#include "ptq/formats/checkpoint/checkpoint.hpp"
 #include "ptq/formats/checkpoint/settings.hpp"
+#include "ptq/formats/checkpoint/share.hpp"
 #include "ptq/formats/concept.hpp"
 #include "ptq/formats/contents.hpp"
 #include "ptq/formats/pending_artifact.hpp"
@@ -137,6 +139,25 @@ class basic_model_file<list<Formats...>, list<Artifacts...>> {
     return std::visit([&](auto& held) { return held.model.expect_floats(config); }, opened_);
   }
 
+  /// Forgets all tensors and layers but those of one share (`checkpoint_model::keep_only`).
+  ///
+  /// @return the places that the layers had; unsupported: a graph is one piece
+  result<std::vector<std::size_t>> keep_only(const share& one) {
+    return std::visit(
+        [&]<class F>(holder<F>& held) -> result<std::vector<std::size_t>> {
+          if constexpr (requires { held.model.keep_only(one); }) {
+            return held.model.keep_only(one);
+          } else {
+            return error(errc::unsupported, path(),
+                         std::string("a model of the format ") + F::name +
+                             " is one graph, which is not divided into shares. Its data may be: "
+                             "`ptq calibrate` parts of them, `ptq merge` the statistics, and `ptq quantize "
+                             "--statistics` with what comes of it.");
+          }
+        },
+        opened_);
+  }
+
   /// What is worth saying of the form that its artifacts have; empty where nothing is.
   std::string_view artifact_note() const {
     return std::visit(
@@ -238,6 +259,29 @@ class basic_model_file<list<Formats...>, list<Artifacts...>> {
       else
         return refuse_form<F>(form);
     });
+  }
+
+  /// An artifact of this model, which lies in parts, as the form's `convert`: what `write` would have
+  /// written.
+  ///
+  /// @param form  one of `artifact_names`
+  /// @param parts opened by `open_parts`
+  /// @param run   runs pieces of the copies
+  /// @return unsupported: models of this format have no such artifacts, or none in parts
+  template <class Policies = builtin, executor Run = serial>
+  result<pending_artifact> merge(std::string_view form, const std::string& path, checkpoint parts,
+                                 const Run& run = {}) const {
+    return std::visit(
+        [&]<class F>(const holder<F>& held) -> result<pending_artifact> {
+          if constexpr (requires { held.model.with(std::move(parts)); }) {
+            auto whole = held.model.with(std::move(parts));
+            if (!whole) return whole.error();
+            return basic_model_file(holder<F>{*std::move(whole)}).template convert<Policies>(form, path, run);
+          } else {
+            return refuse_form<F>(form);
+          }
+        },
+        opened_);
   }
 
   /// Whether an artifact may be of a model, as far as the files tell. Both must be of one format.

@@ -129,6 +129,23 @@ class samples {
     return picture.empty() ? feeds_[0].where + ": sample " + std::to_string(sample) : picture;
   }
 
+  /// Hands out a share of the batches alone, so that each of several processes runs some: whole ones, one
+  /// behind the other. Call it before `next`.
+  ///
+  /// @param index of the share, from 1 to `count`
+  result<void> keep_only(std::size_t index, std::size_t count) {
+    const std::size_t batches = (count_ + batch_size_ - 1) / batch_size_;
+    const std::size_t first = batches * (index - 1) / count * batch_size_;
+    const std::size_t end = (std::min)(count_, batches * index / count * batch_size_);
+    for (; next_ < (std::min)(first, end); next_ += batch_size_)
+      for (detail::sample_feed& feed : feeds_)
+        if (feed.how != detail::feeding::shared)
+          if (const auto passed = feed.reader.next(batch_size_); !passed) return passed.error();
+    next_ = (std::min)(first, end);
+    count_ = end;
+    return {};
+  }
+
   /// The next batch, one array for each graph input; none after the last. Valid until the next call.
   result<std::span<const named_array>> next() {
     const std::size_t size = (std::min)(batch_size_, count_ - next_);

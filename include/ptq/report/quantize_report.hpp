@@ -44,6 +44,7 @@ struct layer_report {
   planned_layer planned;
   std::optional<weights_report> weights;
   std::optional<activations_report> activations;
+  std::string lost;  ///< what quantization lost of it, in words (`zeroed_channels_text`); nothing: empty
 };
 
 struct quantize_report {

@@ -85,6 +85,28 @@ class checkpoint {
     for (std::size_t i = 0; i < tensors_.size(); ++i) index_.emplace(tensors_[i].name, i);
   }
 
+  /// Forgets the tensors of which `is_kept`, one for each in their order, is false: what `tensors` and `find`
+  /// gave out is void then, what looks into the files is not.
+  void keep_only(const std::vector<bool>& is_kept) {
+    std::vector<stored_tensor> kept;
+    for (std::size_t i = 0; i < tensors_.size(); ++i)
+      if (is_kept[i]) kept.push_back(std::move(tensors_[i]));
+    replace(std::move(kept));
+  }
+
+  /// Brings the tensors into the order that another checkpoint has them in; what that lacks comes last.
+  void sort_as(const checkpoint& other) {
+    std::vector<std::pair<std::size_t, std::size_t>> order;  // place in the other one, and here
+    for (const stored_tensor& tensor : tensors_) {
+      const auto found = other.index_.find(tensor.name);
+      order.emplace_back(found == other.index_.end() ? other.tensors_.size() : found->second, order.size());
+    }
+    std::sort(order.begin(), order.end());
+    std::vector<stored_tensor> sorted;
+    for (const auto& [place, here] : order) sorted.push_back(std::move(tensors_[here]));
+    replace(std::move(sorted));
+  }
+
   /// In the order of the files, and within each as it lists them.
   std::span<const stored_tensor> tensors() const noexcept { return tensors_; }
   const metadata_map& metadata() const noexcept { return metadata_; }

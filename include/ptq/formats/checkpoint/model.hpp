@@ -15,10 +15,12 @@
 #include <vector>
 
 #include "ptq/config/spec.hpp"
+#include "ptq/detail/platform.hpp"
 #include "ptq/error.hpp"
 #include "ptq/file/mapped_file.hpp"
 #include "ptq/formats/checkpoint/checkpoint.hpp"
 #include "ptq/formats/checkpoint/read_artifact.hpp"
+#include "ptq/formats/checkpoint/share.hpp"
 #include "ptq/formats/checkpoint/stored_tensor.hpp"
 #include "ptq/formats/concept.hpp"
 #include "ptq/formats/contents.hpp"
@@ -63,6 +65,48 @@ class checkpoint_model {
     layers_ = layers_of(tensors, classes);
   }
 
+  /// Forgets all tensors and layers but those of one share (`divide`). Classes stay as they were found.
+  ///
+  /// @return the places that the layers had
+  std::vector<std::size_t> keep_only(const share& one) {
+    const std::vector<std::size_t> shares = divide(file_.tensors(), one.count);
+    std::vector<bool> is_kept(shares.size());
+    std::vector<std::size_t> places;
+    std::vector<layer> layers;
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < shares.size(); ++i) {
+      is_kept[i] = shares[i] == one.index;
+      if (next == layers_.size() || !is_weight_of(file_.tensors()[i], layers_[next])) continue;
+      if (is_kept[i]) {
+        places.push_back(next);
+        layers.push_back(std::move(layers_[next]));
+      }
+      ++next;
+    }
+    PTQ_ASSERT(next == layers_.size());
+    layers_ = std::move(layers);
+    file_.keep_only(is_kept);
+    return places;
+  }
+
+  /// An artifact of this model in its place, of whatever files (`open_parts`): it lies where the model does,
+  /// its tensors come in the order that they have here, and its layers are of the same classes.
+  ///
+  /// @return cannot_open
+  result<checkpoint_model> with(checkpoint artifact) const {
+    checkpoint whole;
+    auto beside = mapped_file::open(file_.files().front().path());
+    if (!beside) return beside.error();
+    if (auto added = whole.add(*std::move(beside), {}, {}); !added) return added.error();
+    if (auto added = whole.add(std::move(artifact)); !added) return added.error();
+    whole.sort_as(file_);
+    checkpoint_model made(path_, std::move(whole));
+    class_map classes;
+    for (const layer& one : layers_) classes.emplace(one.name, one.class_name);
+    made.name_classes(classes);
+    return made;
+  }
+
   /// @return unsupported: an artifact of ptq
   result<void> expect_floats(const quantize_config&) const {
     if (!is_artifact(file_)) return {};
@@ -72,6 +116,11 @@ class checkpoint_model {
   }
 
  private:
+  static bool is_weight_of(const stored_tensor& tensor, const layer& one) {
+    return one.weight.data == tensor.view().data && tensor.name.starts_with(one.name) &&
+           (tensor.name.size() == one.name.size() || tensor.name.substr(one.name.size()) == ".weight");
+  }
+
   std::string path_;
   checkpoint file_;
   std::vector<std::string> notes_;
