@@ -78,8 +78,7 @@ void judge_loaders(const options& given, const ptq::model_file& model, ptq::plan
       "for weights. It is read by ptq (`read_artifact`), and by programs that take codes times scales from "
       "safetensors or look into its metadata (ptq_layers). " +
       (known ? std::string("Loaders know the form compressed-tensors.")
-             : "The form compressed-tensors, which loaders know, is not for it: " + known.error().where +
-                   ": " + known.error().what));
+             : "The form compressed-tensors, which loaders know, is not for it: " + known.error().what));
 }
 
 /// An artifact that is a folder, which other programs open, is not mixed with another model.
