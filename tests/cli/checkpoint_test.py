@@ -87,6 +87,23 @@ class Keys(CheckpointTest):
         self.assertFails(self.ptq("inspect", LENET, "--key", "ema"), 1, "ptq.checkpoint.key", "Leave the setting out.")
 
 
+class Checksums(CheckpointTest):
+    def test_what_was_damaged_on_its_way(self):
+        whole = (GOLDEN / "strided.pth").read_bytes()
+        with zipfile.ZipFile(GOLDEN / "strided.pth") as archive:
+            names = [info.filename for info in archive.infolist() if info.filename.endswith("/data/0")]
+            at = whole.index(archive.read(names[0]))
+        damaged = self.write("damaged.pth", whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1:])
+        self.assertFails(self.ptq("inspect", damaged), 1, f'damaged.pth: entry "{names[0]}": its CRC-32 does not match')
+        # torch.serialization.set_crc32_options(False) leaves zeros.
+        content = bytearray(damaged.read_bytes())
+        at = content.find(b"PK\1\2")
+        while at >= 0:
+            content[at + 16:at + 20] = bytes(4)
+            at = content.find(b"PK\1\2", at + 4)
+        self.assertEqual(self.ptq("inspect", self.write("unchecked.pth", bytes(content))).returncode, 0)
+
+
 class Npz(CheckpointTest):
     def test_stored_and_deflated(self):
         expected = self.artifact(LENET)[1]
@@ -123,6 +140,20 @@ class Npz(CheckpointTest):
         self.assertFails(self.ptq("inspect", text), 1, "there is no array of numbers in this archive")
         cut = self.write("cut.npz", whole[:1000])
         self.assertFails(self.ptq("inspect", cut), 1, "the end of this ZIP archive is missing")
+
+
+class Hints(CheckpointTest):
+    def test_config_beside_the_checkpoint(self):
+        model = self.write("model.safetensors", safetensors({"emb.weight": ("F32", [50, 8], bytes(1600)), "head.weight": ("F32", [50, 8], bytes(1600))}))
+        self.assertEqual(self.plan(model).stdout.count("Linear?"), 2)
+        self.write("config.json", '{"model_type": "rwkv", "vocab_size": 50, "hidden_size": 8}')
+        for run in (self.plan(model), self.ptq("inspect", model)):
+            self.assertIn("classes inferred by the config.json beside the checkpoint: emb (Embedding); ptq.module_types names others.", run.stderr)
+            self.assertRegex(run.stdout, r"(?m)^emb +Embedding\?")
+            self.assertRegex(run.stdout, r"(?m)^head +Linear\?")
+        for broken in ("{", "[]", '{"model_type": 1, "vocab_size": "x", "hidden_size": -1}', '{"vocab_size": 1e400}'):
+            self.write("config.json", broken)
+            self.assertEqual(self.plan(model).stdout.count("Linear?"), 2)
 
 
 class Tao(CheckpointTest):

@@ -95,6 +95,7 @@ class Inspect(CommandTest):
         shutil.copyfile(GRAPH, nameless)
         for file, kind in ((WEIGHT_ONLY, "a YAML file"), (LENET.with_name("calib.npy"), "NumPy array"),
                            (self.write("notes", "what I did\n" * 9), "looks like text."),
+                           (self.write("a.zip", b"PK\3\4 and so on"), "zip archive"),
                            (nameless, "ONNX model without the suffix .onnx")):
             for command in (["inspect", file], ["compare", LENET, file], ["plan", "-e", WEIGHT_ONLY, f"model_path={file}"]):
                 with self.subTest(command=command):

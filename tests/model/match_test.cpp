@@ -120,6 +120,38 @@ TEST_CASE("classes of a bare state dict are inferred from name and rank") {
         "patch_embed:Conv2d* scale: weight: .weight: p.weight:Linear* q.weight_g: ");
 }
 
+TEST_CASE("classes of a bare state dict are inferred from what stands beside a weight") {
+  const std::vector<ptq::named_tensor> tensors{{"ln_1.weight", shaped({8})},
+                                               {"ln_1.bias", shaped({8})},
+                                               {"0.weight", shaped({8})},
+                                               {"0.bias", shaped({8})},
+                                               {"group_norm.weight", shaped({8})},
+                                               {"group_norm.bias", shaped({8})},
+                                               {"gn1.weight", shaped({8})},
+                                               {"gn1.bias", shaped({8})},
+                                               {"bn1.weight", shaped({8})},
+                                               {"bn1.bias", shaped({8})},
+                                               {"bn2.weight", shaped({8})},
+                                               {"bn2.bias", shaped({8})},
+                                               {"bn2.running_mean", shaped({8})},
+                                               {"prelu.weight", shaped({8})},
+                                               {"odd.weight", shaped({8})},
+                                               {"odd.bias", shaped({1})},
+                                               {"rms.weight", shaped({8})},
+                                               {"time_embed.0.weight", shaped({8, 4})},
+                                               {"time_embed.0.bias", shaped({8})},
+                                               {"embed.weight", shaped({8, 4})},
+                                               {"depthwise.weight", shaped({8, 1, 3, 3})}};
+  std::string seen;
+  for (const auto& l : ptq::layers_of(tensors))
+    seen += l.name + ":" + l.class_name + (l.inferred ? "* " : " ");
+  CHECK(seen ==
+        "ln_1:LayerNorm* 0:LayerNorm* group_norm:GroupNorm* gn1:GroupNorm* bn1: bn2:BatchNorm* prelu: odd: "
+        "rms: time_embed.0:Linear* embed:Embedding* depthwise:Conv2d* ");
+  const auto made = ptq::match(weight_only({rule("*", "int8")}), ptq::layers_of(tensors));
+  CHECK(named(made, "0").weights.reason == "normalisation is never quantized");
+}
+
 TEST_CASE("a tensor of two axes is in the plan, whatever its name") {
   const std::vector<ptq::named_tensor> tensors{{"attn.in_proj_weight", shaped({12, 4})},
                                                {"attn.in_proj_bias", shaped({12})},
@@ -194,6 +226,20 @@ TEST_CASE("a matrix that is stored [in, out] has its output channels on axis 1")
   const auto told = ptq::layers_of(clip, {{"attn.c_proj", "Conv1D"}});
   const auto planned = ptq::match(weight_only({rule("Conv1D", "int8")}), told);
   CHECK(named(planned, "attn.c_proj").weights.grain == ptq::per_channel(1));
+}
+
+TEST_CASE("hints tell what names and shapes do not") {
+  const std::vector<ptq::named_tensor> tensors{
+      {"emb.weight", shaped({50, 8})}, {"head.weight", shaped({50, 8})},  {"fc.weight", shaped({50, 8})},
+      {"fc.bias", shaped({50})},       {"c_proj.weight", shaped({8, 8})}, {"other.weight", shaped({8, 8})}};
+  const auto classes = [&](const ptq::model_hints& hints) {
+    std::string seen;
+    for (const auto& l : ptq::layers_of(tensors, {}, hints)) seen += l.class_name + (l.inferred ? "* " : " ");
+    return seen;
+  };
+  CHECK(classes({}) == "Linear* Linear* Linear* Linear* Linear* ");
+  CHECK(classes({false, ptq::tensor_shape{50, 8}}) == "Embedding* Linear* Linear* Linear* Linear* ");
+  CHECK(classes({true, {}}) == "Linear* Linear* Linear* Conv1D* Linear* ");
 }
 
 TEST_CASE("module types override what would be inferred") {

@@ -49,6 +49,14 @@ constexpr std::string_view why_never(std::string_view class_name) noexcept {
   return "ptq cannot quantize layers of this class";
 }
 
+/// The class of a norm without statistics of its own, by the last part of its name; "" where that may be a
+/// BatchNorm or InstanceNorm that keeps none, whose activations can be quantized.
+constexpr std::string_view suggested_norm(std::string_view part) noexcept {
+  const auto has = [&](std::string_view word) { return part.find(word) != std::string_view::npos; };
+  if (has("bn") || has("BN") || has("atch") || has("nstance")) return "";
+  return has("roup") || part.starts_with("gn") ? "GroupNorm" : "LayerNorm";
+}
+
 /// The class that the name and rank of a weight suggest, or "" where they suggest none. ConvTranspose is
 /// never suggested: its weight looks like that of a convolution.
 ///

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small parsers of text; the first byte chooses: arguments, patterns, the index of a sharded checkpoint,
-// classes of layers.
+// Small parsers of text; the first byte chooses: arguments, patterns, the index of a sharded checkpoint, a
+// config.json, classes of layers.
 #include "ptq/config/to_yaml.hpp"
 #include "ptq/config/yaml.hpp"
+#include "ptq/formats/checkpoint/model_hints.hpp"
 #include "ptq/formats/safetensors/open.hpp"
 #include "ptq/model/match.hpp"
 #include "target.hpp"
@@ -104,6 +105,9 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
       break;
     case 'i':
       open_index(text);
+      break;
+    case 'c':
+      fuzz::look_at(ptq::model_hints_of(text).empty());
       break;
     case 't':
       read_classes(text);

@@ -37,8 +37,10 @@ class checkpoint_model {
  public:
   /// @param path  absolute
   /// @param notes how the file was read
-  checkpoint_model(std::string path, checkpoint file, std::vector<std::string> notes = {})
-      : path_(std::move(path)), file_(std::move(file)), notes_(std::move(notes)) {
+  /// @param hints what else is known of the classes of layers
+  checkpoint_model(std::string path, checkpoint file, std::vector<std::string> notes = {},
+                   model_hints hints = {})
+      : path_(std::move(path)), file_(std::move(file)), notes_(std::move(notes)), hints_(hints) {
     name_classes({});
   }
 
@@ -62,7 +64,7 @@ class checkpoint_model {
   void name_classes(const class_map& classes) {
     std::vector<named_tensor> tensors;
     for (const stored_tensor& tensor : file_.tensors()) tensors.push_back({tensor.name, tensor.view()});
-    layers_ = layers_of(tensors, classes);
+    layers_ = layers_of(tensors, classes, hints_);
   }
 
   /// Forgets all tensors and layers but those of one share (`divide`). Classes stay as they were found.
@@ -124,6 +126,7 @@ class checkpoint_model {
   std::string path_;
   checkpoint file_;
   std::vector<std::string> notes_;
+  model_hints hints_;
   std::vector<layer> layers_;
 };
 

@@ -16,9 +16,13 @@
 #include "ptq/config/spec.hpp"
 #include "ptq/error.hpp"
 #include "ptq/formats/checkpoint/checkpoint.hpp"
+#include "ptq/formats/checkpoint/left_out.hpp"
 #include "ptq/formats/checkpoint/model.hpp"
+#include "ptq/formats/checkpoint/model_hints.hpp"
 #include "ptq/formats/checkpoint/read_artifact.hpp"
 #include "ptq/formats/checkpoint/stored_tensor.hpp"
+#include "ptq/model/layer.hpp"
+#include "ptq/model/layers_of.hpp"
 #include "ptq/result.hpp"
 #include "ptq/text/nearest_word.hpp"
 
@@ -99,6 +103,21 @@ inline std::vector<std::string> prefix_notes(const checkpoint& file) {
       "leaves it out."};
 }
 
+/// The layers that have another class by hints than without.
+inline std::vector<std::string> hint_notes(const checkpoint& file, const model_hints& hints) {
+  if (hints.empty()) return {};
+  std::vector<named_tensor> tensors;
+  for (const stored_tensor& tensor : file.tensors()) tensors.push_back({tensor.name, tensor.view()});
+  const std::vector<layer> plain = layers_of(tensors);
+  const std::vector<layer> told = layers_of(tensors, {}, hints);
+  name_list names;
+  for (std::size_t i = 0; i < told.size(); ++i)
+    if (told[i].class_name != plain[i].class_name) names.add({}, told[i].name, told[i].class_name);
+  if (names.empty()) return {};
+  return {"classes inferred by the config.json beside the checkpoint: " + names.text() +
+          "; ptq.module_types names others."};
+}
+
 /// A checkpoint as a model, with the names that it is to have.
 ///
 /// @param path  absolute
@@ -108,7 +127,9 @@ inline result<checkpoint_model> named_model(std::string path, checkpoint file, c
                                             std::vector<std::string> notes = {}) {
   if (auto stripped = strip_prefixes(file, how, path); !stripped) return stripped.error();
   for (std::string& note : prefix_notes(file)) notes.push_back(std::move(note));
-  return checkpoint_model(std::move(path), std::move(file), std::move(notes));
+  const model_hints hints = read_model_hints(path);
+  for (std::string& note : hint_notes(file, hints)) notes.push_back(std::move(note));
+  return checkpoint_model(std::move(path), std::move(file), std::move(notes), hints);
 }
 
 }  // namespace ptq::inline v0_1

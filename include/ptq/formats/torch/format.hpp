@@ -15,6 +15,7 @@
 #include "ptq/formats/concept.hpp"
 #include "ptq/formats/contents.hpp"
 #include "ptq/formats/torch/artifact.hpp"
+#include "ptq/formats/torch/checksums.hpp"
 #include "ptq/formats/torch/folder.hpp"
 #include "ptq/formats/torch/open.hpp"
 #include "ptq/policies.hpp"
@@ -47,6 +48,9 @@ struct torch_format {
   static result<model> open(const std::string& path, const checkpoint_config& how = {}) {
     auto opened = open_torch_files(path, how.key);
     if (!opened) return opened.error();
+    for (const mapped_file& file : opened->file.files())
+      if (auto whole = check_torch_checksums(file.bytes(), absolute_path(file.path())); !whole)
+        return whole.error();
     return named_model(absolute_path(path), std::move(opened->file), how, std::move(opened->notes));
   }
 
