@@ -8655,6 +8655,14 @@ constexpr std::string_view why_never(std::string_view class_name) noexcept {
   return "ptq cannot quantize layers of this class";
 }
 
+/// The class of a norm without statistics of its own, by the last part of its name; "" where that may be a
+/// BatchNorm or InstanceNorm that keeps none, whose activations can be quantized.
+constexpr std::string_view suggested_norm(std::string_view part) noexcept {
+  const auto has = [&](std::string_view word) { return part.find(word) != std::string_view::npos; };
+  if (has("bn") || has("BN") || has("atch") || has("nstance")) return "";
+  return has("roup") || part.starts_with("gn") ? "GroupNorm" : "LayerNorm";
+}
+
 /// The class that the name and rank of a weight suggest, or "" where they suggest none. ConvTranspose is
 /// never suggested: its weight looks like that of a convolution.
 ///
@@ -10152,12 +10160,21 @@ struct named_tensor {
   any_view view;
 };
 
+/// What is known of a model beside its tensors.
+struct model_hints {
+  bool keeps_in_out = false;  ///< layers with names of GPT-2 are `Conv1D`, squares too
+  tensor_shape word_table;    ///< the shape of the embedding of words; without axes where it is not known
+
+  bool empty() const noexcept { return !keeps_in_out && word_table.rank == 0; }
+};
+
 namespace detail {
 
 /// Reads the class of a layer off the names and shapes of its neighbours. It looks into the names of tensors.
 class state_dict {
  public:
-  explicit state_dict(std::span<const named_tensor> tensors) {
+  state_dict(std::span<const named_tensor> tensors, const model_hints& hints)
+      : word_table_(hints.word_table), has_in_out_(hints.keeps_in_out) {
     for (const named_tensor& tensor : tensors) shapes_.emplace(tensor.name, tensor.view.shape);
     for (const auto& [name, shape] : shapes_)
       if (is_gpt2_name(layer_name(name))) has_in_out_ = has_in_out_ || keeps_in_out(layer_name(name), shape);
@@ -10167,6 +10184,9 @@ class state_dict {
   std::string_view suggested(std::string_view layer, const tensor_shape& weight) const {
     const std::string_view found =
         suggested_class(layer, weight.rank, shape_of(layer, ".running_mean") != nullptr);
+    if (found.empty() && is_norm(layer, weight)) return suggested_norm(last_part(layer));
+    if (found == "Embedding" && shape_of(layer, ".bias") != nullptr) return "Linear";  // tables have none
+    if (found == "Linear" && is_word_table(layer, weight)) return "Embedding";
     if (found == "Linear" && keeps_in_out(layer, weight)) return "Conv1D";
     return found == "Conv1d" && is_stack(layer, weight) ? "" : found;
   }
@@ -10185,6 +10205,21 @@ class state_dict {
   }
   static std::string_view last_part(std::string_view name) {
     return name.substr(name.rfind('.') + 1);  // npos + 1 is 0
+  }
+
+  /// Whether words are looked up in a matrix; what turns into words at the other end has its shape.
+  bool is_word_table(std::string_view layer, const tensor_shape& weight) const {
+    if (weight.rank != 2 || !(word_table_ == weight) || shape_of(layer, ".bias") != nullptr) return false;
+    for (const std::string_view end :
+         {"head", "decoder", "out", "proj", "logit", "class", "predict", "score"})
+      if (last_part(layer).find(end) != std::string_view::npos) return false;
+    return true;
+  }
+
+  /// Whether channels are scaled and shifted: a weight and a bias of one axis and length.
+  bool is_norm(std::string_view layer, const tensor_shape& weight) const {
+    const tensor_shape* const bias = shape_of(layer, ".bias");
+    return weight.rank == 1 && bias != nullptr && *bias == weight;
   }
 
   /// Whether a part of the name says so, as in "moe.experts.up", but not "experts.3.up": that is of one.
@@ -10240,7 +10275,8 @@ class state_dict {
 
   std::map<std::string_view, tensor_shape> shapes_;
   mutable name_map<std::vector<std::size_t>> choices_;  // found so far: parent -> rows of its routers
-  bool has_in_out_ = false;                             // some matrix of a GPT-2 says so
+  tensor_shape word_table_;
+  bool has_in_out_;  // some matrix of a GPT-2 says so, or a hint
 };
 
 }  // namespace detail
@@ -10249,10 +10285,12 @@ class state_dict {
 /// layers too, by their whole names and with the reason why they stay as they are; the rest belongs to none.
 ///
 /// @param module_types layer name -> class name, as in `ptq.module_types`; what it lacks is inferred
+/// @param hints        what else is known, for that
 inline std::vector<layer> layers_of(std::span<const named_tensor> tensors,
-                                    const std::map<std::string, std::string>& module_types = {}) {
+                                    const std::map<std::string, std::string>& module_types = {},
+                                    const model_hints& hints = {}) {
   constexpr std::string_view suffix = ".weight";
-  const detail::state_dict neighbours(tensors);
+  const detail::state_dict neighbours(tensors, hints);
   std::vector<layer> layers;
   for (const named_tensor& tensor : tensors) {
     const tensor_shape& shape = tensor.view.shape;

@@ -138,6 +138,8 @@ class Npz(CheckpointTest):
         self.assertFails(self.ptq("inspect", short), 1, 'short.npz: entry "fc.weight.npy"', "the header promises")
         text = self.write("text.npz", npz({"names": npy([1], b"a\0\0\0", "<U1")}))
         self.assertFails(self.ptq("inspect", text), 1, "there is no array of numbers in this archive")
+        bomb = self.write("bomb.npz", npz({"x": npy([1 << 25], bytes(1 << 27))}))
+        self.assertFails(self.ptq("inspect", bomb), 1, 'bomb.npz: entry "x.npy"', "more than 64 MB are deflated", "np.savez(")
         cut = self.write("cut.npz", whole[:1000])
         self.assertFails(self.ptq("inspect", cut), 1, "the end of this ZIP archive is missing")
 

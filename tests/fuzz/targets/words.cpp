@@ -4,6 +4,8 @@
 #include "ptq/config/to_yaml.hpp"
 #include "ptq/config/yaml.hpp"
 #include "ptq/formats/checkpoint/model_hints.hpp"
+#include "ptq/formats/compressed_tensors/config.hpp"
+#include "ptq/formats/modelopt_hf/config.hpp"
 #include "ptq/formats/safetensors/open.hpp"
 #include "ptq/model/match.hpp"
 #include "target.hpp"
@@ -84,6 +86,16 @@ void open_index(const std::string& text) {
   static_cast<void>(fuzz::succeeded(ptq::open_safetensors(path)));
 }
 
+/// As it is read for what is written beside it.
+void read_config(const std::string& text) {
+  write_file(fuzz::folder() + "/config.json", text);
+  const auto config = ptq::read_huggingface_config(fuzz::folder());
+  if (!fuzz::succeeded(config)) return;
+  const std::vector<ptq::layer_scheme> layers(1);
+  fuzz::look_at(ptq::config_text(ptq::compressed_tensors_config(*config, layers)).size());
+  fuzz::look_at(ptq::config_text(ptq::hf_quant_config(*config, layers)).size());
+}
+
 void read_classes(const std::string& text) {
   ptq::spec wanted;
   wanted.ptq.module_types_file = fuzz::folder() + "/module_types.json";
@@ -108,6 +120,9 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
       break;
     case 'c':
       fuzz::look_at(ptq::model_hints_of(text).empty());
+      break;
+    case 'h':
+      read_config(text);
       break;
     case 't':
       read_classes(text);

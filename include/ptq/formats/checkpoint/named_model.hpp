@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,10 +38,11 @@ inline std::string_view first_part(std::string_view name) {
 
 /// Where no name begins with a prefix.
 inline error unknown_prefix(std::string_view prefix, std::span<const std::string> names) {
-  std::vector<std::string_view> known;
+  constexpr std::size_t most = 1000;
+  std::set<std::string_view> parts;
   for (const std::string& name : names)
-    if (std::find(known.begin(), known.end(), first_part(name)) == known.end())
-      known.push_back(first_part(name));
+    if (parts.size() < most) parts.insert(first_part(name));
+  const std::vector<std::string_view> known(parts.begin(), parts.end());
   return {errc::unknown_word, "ptq.checkpoint.strip_prefix",
           "no tensor's name begins with \"" + std::string(prefix) + "\"; the first is \"" +
               (names.empty() ? "" : names.front()) + "\". Leave the setting out, or name another.",

@@ -31,8 +31,16 @@
 
 namespace ptq::inline v0_1 {
 
-/// Bytes that all deflated arrays of a file may take: np.savez stores what has more.
+/// Bytes that all deflated arrays of a file may take: np.savez stores what has more. Nobody means to have
+/// very much more than there is in the file, either.
 inline constexpr std::size_t most_unpacked = std::size_t{1} << 30;
+
+constexpr std::size_t most_unpacked_of(std::size_t file_size) noexcept {
+  constexpr std::size_t most_times = 64;
+  constexpr std::size_t always_allowed = std::size_t{64} << 20;
+  return (std::min)(most_unpacked,
+                    (std::max)(always_allowed, most_times * (std::min)(file_size, most_unpacked)));
+}
 /// Bytes of a stored array whose CRC is looked at whenever the file is opened.
 inline constexpr std::size_t always_checked = std::size_t{1} << 16;
 
@@ -103,9 +111,10 @@ class npz_reader {
   result<std::span<const std::byte>> bytes_of(const zip_entry& entry, const std::string& place) {
     if (!entry.is_deflated)
       return entry.size > always_checked ? result(entry.packed) : read_stored(entry, place);
-    if (entry.size > most_unpacked - unpacked_size_)
+    const std::size_t most = most_unpacked_of(file_.bytes().size());
+    if (entry.size > most - unpacked_size_)
       return error(errc::unsupported, place,
-                   "with this array, more than " + std::to_string(most_unpacked >> 20) +
+                   "with this array, more than " + std::to_string(most >> 20) +
                        " MB are deflated, and would be unpacked into memory. Store them: np.savez(path, "
                        "**np.load(path)).");
     unpacked_size_ += entry.size;
