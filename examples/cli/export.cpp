@@ -53,10 +53,13 @@ ptq::result<void> keep_artifact(const options& given, const ptq::model_file& art
       return ptq::error(ptq::errc::invalid_value, ptq::absolute_path(file.path()),
                         "this artifact would be written over itself. Give another -o DIR.");
   }
-  if (ptq::model_file::is_folder(given.format) && std::filesystem::exists(folder + "/config.json"))
+  const bool is_folder = ptq::model_file::is_folder(given.format);
+  if (is_folder && std::filesystem::exists(folder + "/config.json"))
     return ptq::error(ptq::errc::invalid_value, ptq::absolute_path(folder),
                       "what is written is a folder with a config.json, and this one has one already. Give "
                       "another -o DIR.");
+  if (is_folder)
+    if (auto kept = keep_strangers(folder, artifact, name); !kept) return kept;
   return keep_out_of(ptq::run_folder::own_path(folder), sources_of(artifact));
 }
 

@@ -91,8 +91,9 @@ ptq::result<void> keep_models(const options& given, const ptq::spec& spec, const
   };
   if (is_same_file(folder, ptq::folder_of(model.files().front().path())))
     return refuse("the artifact is a folder with a config.json, and this one is the model's.");
-  if (std::filesystem::exists(folder + "/config.json") &&
-      !std::filesystem::exists(folder + "/quantize_report.json"))
+  if (!std::filesystem::exists(folder + "/config.json"))
+    return keep_strangers(folder, model, artifact_name(spec, given.format));
+  if (!std::filesystem::exists(folder + "/quantize_report.json"))
     return refuse("the artifact is a folder with a config.json, and this one has one already.");
   return {};
 }

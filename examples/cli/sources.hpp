@@ -3,6 +3,7 @@
 #ifndef PTQ_CLI_SOURCES_HPP
 #define PTQ_CLI_SOURCES_HPP
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -10,8 +11,10 @@
 #include <vector>
 
 #include "ptq/config/spec.hpp"
+#include "ptq/file/mapped_file.hpp"
 #include "ptq/file/path.hpp"
 #include "ptq/formats.hpp"
+#include "ptq/formats/huggingface/folder.hpp"
 #include "ptq/result.hpp"
 
 namespace cli {
@@ -26,6 +29,12 @@ struct source {
 inline bool is_same_file(const std::string& a, const std::string& b) {
   std::error_code missing;
   return std::filesystem::equivalent(a, b, missing);
+}
+
+inline bool have_same_bytes(const std::string& a, const std::string& b) {
+  const auto first = ptq::mapped_file::open(a);
+  const auto second = ptq::mapped_file::open(b);
+  return first && second && std::ranges::equal(first->bytes(), second->bytes());
 }
 
 /// Calls f(setting, path) for each setting that names a file to be read. Where none is named the path is
@@ -85,6 +94,29 @@ inline ptq::result<void> keep(const std::vector<source>& sources, const std::vec
         return ptq::error(
             ptq::errc::invalid_value, ptq::absolute_path(path),
             "this file would be written, but it is read as " + read.setting + ". Give another results_dir.");
+  return {};
+}
+
+/// An artifact that is a folder has files of usual names (model.safetensors, README.md). Where the folder
+/// holds no artifact yet, those that are there are somebody's own.
+///
+/// @param artifact name of its file
+/// @return invalid_value: it would replace one, or loaders would take it for a part
+inline ptq::result<void> keep_strangers(const std::string& folder, const ptq::model_file& model,
+                                        const std::string& artifact) {
+  std::vector<std::string> carried;
+  const auto source = ptq::find_huggingface_folder(model.files());
+  if (source) carried = ptq::carried_files(*source);
+  const auto is_older = [](const std::string& name) { return name.starts_with("quantized_model_"); };
+  for (const std::string& name : ptq::names_in(folder)) {
+    const bool is_part = name == artifact || (ptq::model_file::is_part_of(artifact, name) && !is_older(name));
+    const bool is_replaced =
+        std::ranges::count(carried, name) > 0 && !have_same_bytes(folder + "/" + name, *source + "/" + name);
+    if (is_part || is_replaced)
+      return ptq::error(ptq::errc::invalid_value, ptq::absolute_path(folder + "/" + name),
+                        "the artifact is a folder with a file of this name or kind, and this one is no part "
+                        "of an artifact of ptq. Give an empty folder.");
+  }
   return {};
 }
 

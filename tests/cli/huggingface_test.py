@@ -270,6 +270,11 @@ class Folders(CommandTest):
         self.write("llama/model.safetensors", safetensors(tensors))
         run = self.quantize(self.spec(("Linear", {"weights": {"dtype": "int8"}})), "--format", "compressed-tensors", model="llama")
         self.assertFails(run, 1, 'layer "lm_head"', "skip_names=[lm_head]")
+        run = self.quantize(self.spec(("Linear", {"weights": {"dtype": "int8"}})), "--format", "safetensors", "results_dir=own", model="llama")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        shutil.copy(self.folder / "llama/config.json", self.folder / "own")
+        run = self.ptq("export", "own", "--format", "compressed-tensors", "-o", "out")
+        self.assertFails(run, 1, 'layer "lm_head"', "skip_names=[lm_head]")
         _, config = self.made(self.spec(("Linear", {"weights": {"dtype": "int8"}}), skip=["lm_head"]))
         self.assertEqual(config["ignore"], ["lm_head"])
 
@@ -310,6 +315,35 @@ class Folders(CommandTest):
             self.assertEqual(path.read_bytes(), (self.folder / "out" / path.name).read_bytes(), path.name)
         self.assertFails(self.ptq("export", "out", "--format", "modelopt-hf", "-o", "other"), 1, "not int8", "--format compressed-tensors")
         self.assertFails(self.quantize(spec, "results_dir=more", model="out"), 1, "quantized already, by ptq")
+
+    def test_files_of_others_are_kept(self):
+        """A folder without an artifact of ptq: nothing in it is replaced or removed."""
+        self.llama()
+        spec = self.spec(("Linear", {"weights": {"dtype": "int8"}}))
+        run = self.quantize(spec, "--format", "safetensors", "results_dir=own", model="llama")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        shutil.copy(self.folder / "llama/config.json", self.folder / "own")
+        self.write("own/README.md", "# card\n")
+        for name in ("README.md", "model.safetensors", "model-00001-of-00002.safetensors", "model.safetensors.index.json"):
+            with self.subTest(name):
+                self.write("out/" + name, "mine")
+                self.assertFails(self.quantize(spec, model="llama"), 2, "out/" + name, "Give an empty folder")
+                self.assertFails(self.ptq("export", "own", "--format", "compressed-tensors", "-o", "out"), 2, "out/" + name)
+                self.assertEqual({path.name: path.read_text() for path in (self.folder / "out").iterdir()}, {name: "mine"})
+                (self.folder / "out" / name).unlink()
+        self.write("out/README.md", "# card\n")  # the model's
+        self.made(spec)
+
+    def test_floats(self):
+        """What a folder is exported to is a model again."""
+        self.llama()
+        spec = self.spec(("Linear", {"weights": {"dtype": "int8"}}))
+        self.made(spec)
+        self.assertEqual(self.ptq("export", "out", "--format", "float", "-o", "again").returncode, 0)
+        self.assertEqual(self.quantize(spec, "--format", "float", "results_dir=once", model="llama").returncode, 0)
+        once, again = (self.folder / name / "float_model_torchao.safetensors" for name in ("once", "again"))
+        self.assertEqual(again.read_bytes(), once.read_bytes())
+        self.assertEqual(self.ptq("inspect", again).returncode, 0)
 
     def test_damage(self):
         self.llama()

@@ -573,6 +573,32 @@ TEST_CASE("a damaged artifact says what is wrong with it") {
              data_of(std::vector{1.0F})) == "ptq_layers: \"amax\" for \"x\" is not a number" + end);
 }
 
+TEST_CASE("codes and scales are no views, which containers of PyTorch may have") {
+  const temporary_folder folder;
+  write_file(folder / "bytes", data_of(std::vector{1.0F, 2.0F}) + "abcd");
+  const auto said = [&](std::optional<ptq::tensor_strides> of_codes,
+                        std::optional<ptq::tensor_strides> of_scales) {
+    auto bytes = ptq::mapped_file::open(folder / "bytes");
+    REQUIRE(bytes);
+    const std::size_t held = of_scales ? 4 : 8;  // all scales are one
+    const std::vector<ptq::stored_tensor> tensors{
+        {"x.weight", element_type::int8, "I8", {2, 2}, bytes->bytes().subspan(8), of_codes},
+        {"x.weight_scale", element_type::float32, "F32", {2, 1}, bytes->bytes().first(held), of_scales}};
+    ptq::checkpoint file;
+    REQUIRE(file.add(
+        *std::move(bytes), tensors,
+        {{"format", "ptq"},
+         {"ptq_layers", R"({"x":{"weights":{"dtype":"int8","granularity":"per_channel","axis":0}}})"}}));
+    const auto read = ptq::read_artifact(file);
+    return read ? std::string() : read.error().what;
+  };
+  CHECK(said({}, {}).empty());
+  CHECK(said(ptq::tensor_strides{1, 2}, {}).find("\"x.weight\" is a view that is not row-major") !=
+        std::string::npos);
+  CHECK(said({}, ptq::tensor_strides{0, 1}).find("\"x.weight_scale\" is a view that is not row-major") !=
+        std::string::npos);
+}
+
 TEST_CASE("a file that is no artifact") {
   const temporary_folder folder;
   write_model(folder / "model.safetensors", contents());

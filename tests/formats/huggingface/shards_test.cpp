@@ -12,8 +12,15 @@
 #include <string>
 #include <vector>
 
+#include "ptq/backend/recipe.hpp"
+#include "ptq/file/mapped_file.hpp"
+#include "ptq/formats/checkpoint/checkpoint.hpp"
 #include "ptq/formats/checkpoint/stored_layer.hpp"
+#include "ptq/formats/checkpoint/stored_tensor.hpp"
+#include "ptq/formats/compressed_tensors/config.hpp"
+#include "ptq/formats/huggingface/layer_scheme.hpp"
 #include "ptq/formats/safetensors/open.hpp"
+#include "support/safetensors_bytes.hpp"
 #include "support/temporary_folder.hpp"
 
 using ptq::element_type;
@@ -131,4 +138,61 @@ TEST_CASE("codes are packed into int32 the same in any pieces") {
       }
       CHECK(packed == expected);
     }
+}
+
+namespace {
+
+/// An artifact whose codes are packed: [rows, 4 * columns], and other tensors of the layer.
+std::string packed_artifact(std::size_t rows, std::size_t columns, const std::string& more) {
+  const std::string header =
+      R"({"__metadata__":{"ptq_layers":"{}"},"x.weight_shape":{"dtype":"I64","shape":[2],"data_offsets":[0,16]},)"
+      R"("x.weight_packed":{"dtype":"I32","shape":[)" +
+      std::to_string(rows) + "," + std::to_string(columns) + R"(],"data_offsets":[16,)" +
+      std::to_string(16 + rows * columns * 4) + "]}" + more + "}";
+  return safetensors_bytes(
+      header, length_bytes(rows) + length_bytes(columns * 4) + std::string(rows * columns * 4, '\x80'));
+}
+
+}  // namespace
+
+TEST_CASE("packed codes of no columns are read at once, and those beside others are refused") {
+  const temporary_folder folder;
+  const auto opened = [&](const std::string& bytes) {
+    write_file(folder / "model.safetensors", bytes);
+    return ptq::open_safetensors(folder / "model.safetensors");
+  };
+  const auto empty = opened(packed_artifact(std::size_t{1} << 60, 0, ""));  // would take years, row by row
+  REQUIRE_MESSAGE(empty, empty.error().what);
+  CHECK(empty->find("x.weight")->shape == std::vector<std::size_t>{std::size_t{1} << 60, 0});
+  CHECK(opened(packed_artifact(2, 1, "")));
+  const auto twice =
+      opened(packed_artifact(2, 1, R"(,"x.weight":{"dtype":"I8","shape":[0],"data_offsets":[24,24]})"));
+  REQUIRE_FALSE(twice);
+  CHECK(twice.error().code == ptq::errc::duplicate_key);
+}
+
+TEST_CASE("loaders take quantized matrices, whose weights are not those of layers that are not quantized") {
+  const ptq::quantization_scheme int8{"int8", ptq::per_channel(0), ""};
+  for (const std::size_t rank : {1U, 2U, 3U}) {
+    const std::vector<ptq::layer_scheme> layers{{"x", "Linear", int8, rank}};
+    CHECK(ptq::check_compressed(layers).has_value() == (rank == 2));
+  }
+  const temporary_folder folder;
+  write_file(folder / "bytes", "abcdefgh");
+  auto bytes = ptq::mapped_file::open(folder / "bytes");
+  REQUIRE(bytes);
+  const std::span<const std::byte> all = bytes->bytes();
+  const std::vector<ptq::stored_tensor> tensors{{"embed.weight", element_type::int8, "", {4}, all.first(4)},
+                                                {"head.weight", element_type::int8, "", {4}, all.first(4)},
+                                                {"other.weight", element_type::int8, "", {4}, all.last(4)}};
+  ptq::checkpoint file;
+  REQUIRE(file.add(*std::move(bytes), tensors, {}));
+  std::vector<ptq::layer_scheme> layers{
+      {"embed", "Embedding", {}, 2}, {"head", "Linear", int8, 2}, {"other", "Linear", int8, 2}};
+  const auto shared = ptq::expect_alone(file, {}, layers);
+  REQUIRE_FALSE(shared);
+  CHECK(shared.error().where == "layer \"head\"");
+  CHECK(ptq::expect_alone(file, {{"tie_word_embeddings", false}}, layers));
+  layers[1].scheme = {};
+  CHECK(ptq::expect_alone(file, {}, layers));
 }

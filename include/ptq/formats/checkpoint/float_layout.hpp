@@ -26,8 +26,7 @@ inline layer_tensors float_tensors_of(const stored_layer& layer) {
 inline metadata_map float_metadata(const metadata_map& source, const plan&, std::span<const stored_layer>) {
   metadata_map metadata = source;
   const auto format = metadata.find("format");
-  if (format == metadata.end() || format->second != "ptq") return metadata;
-  metadata.erase(format);
+  if (format != metadata.end() && format->second == "ptq") metadata.erase(format);
   for (const char* const own : {"ptq_version", "ptq_backend", "ptq_mode", "ptq_layers"}) metadata.erase(own);
   return metadata;
 }

@@ -97,6 +97,7 @@ class artifact_reader {
     if (codes == nullptr) return damaged(tensor, "is missing");
     if (codes->shape.size() > max_rank)
       return damaged(tensor, "has rank " + std::to_string(codes->shape.size()));
+    if (codes->strides) return damaged(tensor, "is a view that is not row-major");
     artifact_weights weights{
         text_at(about, "dtype"), tensor_shape(std::span(codes->shape)), {}, codes->data, {}};
     const dtype_row* const dtype = find_dtype_row<Policies>(weights.dtype);
@@ -175,6 +176,7 @@ class artifact_reader {
         stored->shape == shape || (shape.empty() && stored->shape == std::vector<std::size_t>{1});
     if (stored->type != element_type::float32 || !fits)
       return damaged(tensor, "is not of shape " + extents_text(shape) + " and F32");
+    if (stored->strides) return damaged(tensor, "is a view that is not row-major");
     const auto* const first = static_cast<const float*>(static_cast<const void*>(stored->data.data()));
     if (reinterpret_cast<std::uintptr_t>(first) % alignof(float) != 0)
       return damaged(tensor, "does not lie at a multiple of 4 bytes");

@@ -43,6 +43,7 @@ inline std::optional<std::vector<std::size_t>> packed_shape(const stored_tensor&
 /// int8, row-major.
 inline std::vector<std::byte> unpacked_codes(const stored_tensor& packed, std::size_t columns) {
   std::vector<std::byte> codes;
+  if (columns == 0) return codes;  // of any number of rows
   codes.reserve(packed.shape[0] * columns);
   const std::size_t stride = 4 * packed.shape[1];
   for (std::size_t row = 0; row < packed.shape[0]; ++row)
@@ -56,7 +57,7 @@ inline std::vector<std::byte> unpacked_codes(const stored_tensor& packed, std::s
 /// Puts `<layer>.weight` with codes of their own, in memory, in the place of `<layer>.weight_packed` and
 /// `<layer>.weight_shape` where the file is an artifact of ptq.
 ///
-/// @return wrong_format: they do not fit each other
+/// @return wrong_format: they do not fit each other; duplicate_key: there is a `<layer>.weight`, too
 inline result<void> unpack_codes(checkpoint& file) {
   if (!file.metadata().contains("ptq_layers")) return {};
   std::vector<stored_tensor> tensors;
@@ -73,6 +74,10 @@ inline result<void> unpack_codes(checkpoint& file) {
       return error(errc::wrong_format, absolute_path(file.files().front().path()),
                    "tensor \"" + tensor.name + "\" is not of I32, or does not fit \"" + name +
                        "_shape\". The artifact is damaged; make it again.");
+    if (file.find(name) != nullptr)
+      return error(errc::duplicate_key, absolute_path(file.files().front().path()),
+                   "there is a tensor \"" + name + "\" beside \"" + tensor.name +
+                       "\". The artifact is damaged; make it again.");
     memory.push_back(detail::unpacked_codes(tensor, (*shape)[1]));
     tensors.back() = {name, element_type::int8, file.word_of(element_type::int8), *std::move(shape),
                       memory.back()};

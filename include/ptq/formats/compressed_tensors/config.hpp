@@ -35,9 +35,7 @@ inline constexpr const char* ptq_file_remedy = "--format safetensors writes a fi
 /// Why compressed-tensors cannot say how a layer is quantized; empty where it can.
 inline std::string why_not_compressed(const layer_scheme& layer) {
   const quantization_scheme& scheme = layer.scheme;
-  if (layer.class_name != "Linear")
-    return "it is of class " + (layer.class_name.empty() ? "unknown" : layer.class_name) +
-           "; loaders of compressed-tensors take quantized Linear layers alone";
+  if (std::string why = why_not_linear(layer, "loaders of compressed-tensors"); !why.empty()) return why;
   if (scheme.weights.empty())
     return "only its input is quantized; compressed-tensors has no such scheme for loaders";
   if (scheme.weights != "int8" && scheme.weights != "fp8_e4m3fn")

@@ -78,7 +78,7 @@ struct huggingface_artifact {
   }
 
   /// @return cannot_open: there is no config.json; what `read_huggingface_config`, `Layout::check`,
-  ///   `expect_untied` and `safetensors_artifact::check` return
+  ///   `expect_untied`, `expect_alone` and `safetensors_artifact::check` return
   template <class Policies, class F>
   static result<void> check(const checkpoint_model& model, const plan& planned) {
     const auto config = read_config(model);
@@ -86,6 +86,7 @@ struct huggingface_artifact {
     const std::vector<layer_scheme> schemes = schemes_of(planned);
     if (auto known = Layout::check(schemes); !known) return known;
     if (auto untied = expect_untied(*config, schemes); !untied) return untied;
+    if (auto alone = expect_alone(model.file(), *config, schemes); !alone) return alone;
     return safetensors_artifact::check<Policies, F>(model, planned);
   }
 
@@ -110,6 +111,7 @@ struct huggingface_artifact {
     const auto config = read_config(model);
     if (!config) return config.error();
     if (auto known = Layout::check(schemes); !known) return known.error();
+    if (auto untied = expect_untied(*config, schemes); !untied) return untied.error();
     return complete(convert_artifact<Policies>(Layout::layout, path, model.file(), *content), path, model,
                     schemes);
   }

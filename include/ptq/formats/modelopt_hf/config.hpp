@@ -23,9 +23,7 @@ namespace detail {
 /// Why the algorithm FP8 is not that of a layer; empty where it is.
 inline std::string why_not_modelopt_fp8(const layer_scheme& layer) {
   const quantization_scheme& scheme = layer.scheme;
-  if (layer.class_name != "Linear")
-    return "it is of class " + (layer.class_name.empty() ? "unknown" : layer.class_name) +
-           "; loaders of this layout take quantized Linear layers alone";
+  if (std::string why = why_not_linear(layer, "loaders of this layout"); !why.empty()) return why;
   const auto is_fp8 = [](const std::string& dtype) { return dtype == "fp8_e4m3fn"; };
   if (!is_fp8(scheme.weights))
     return scheme.weights.empty() ? "only its input is quantized; this layout wants the weight, too"
