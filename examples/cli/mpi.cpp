@@ -58,7 +58,7 @@ bool meet(team& all) {
   // The lowest wins: a rank that failed by itself, then one that was called off, then nobody.
   const bool is_cause = all.failed && all.failed->code != ptq::errc::stopped;
   std::uint64_t lowest = is_cause ? all.rank : all.failed ? all.size + all.rank : 2 * all.size;
-  all.group.min(std::span(&lowest, 1));
+  all.group.to_least(std::span(&lowest, 1));
   if (lowest == 2 * all.size) return true;
   all.failing = static_cast<std::size_t>(lowest) % all.size;
   if (all.rank == *all.failing)
@@ -66,7 +66,7 @@ bool meet(team& all) {
                  ": " + all.failed->what;
   all.group.broadcast(all.reason, *all.failing);
   std::uint64_t tellers = is_cause ? 1 : 0;
-  all.group.sum(std::span(&tellers, 1));
+  all.group.to_sum(std::span(&tellers, 1));
   all.group.take_told(static_cast<std::size_t>(tellers) - (is_cause ? 1 : 0));
   return false;
 }
@@ -141,7 +141,7 @@ int leave_team(const options& given, int code) {
               static_cast<exit_code>(code));
   if (!meet(all)) {
     std::uint64_t codes = all.rank == *all.failing ? static_cast<std::uint64_t>(all.code) : 0;
-    all.group.sum(std::span(&codes, 1));
+    all.group.to_sum(std::span(&codes, 1));
     code = static_cast<int>(codes);
     be_quiet(all.rank != *all.failing);
     ptq::error shown = all.failed.value_or(called_off());

@@ -31,10 +31,10 @@ class thread_group {
  public:
   explicit thread_group(meeting& shared) : shared_(&shared) {}
 
-  void max(std::span<std::uint32_t> numbers) {
+  void to_largest(std::span<std::uint32_t> numbers) {
     reduce(numbers, [](std::uint64_t a, std::uint64_t b) { return std::max(a, b); });
   }
-  void sum(std::span<std::uint64_t> numbers) {
+  void to_sum(std::span<std::uint64_t> numbers) {
     reduce(numbers, [](std::uint64_t a, std::uint64_t b) { return a + b; });
   }
 

@@ -172,7 +172,7 @@ class basic_model_file<list<Formats...>, list<Artifacts...>> {
 
   /// What an artifact says of the backend that made its codes; empty where it says nothing.
   std::string backend() const {
-    return visit([]<class M>(const M& model) -> std::string {
+    return visit([]<class Model>(const Model& model) -> std::string {
       if constexpr (requires { model.file().metadata(); }) {
         const auto found = model.file().metadata().find("ptq_backend");
         if (found != model.file().metadata().end()) return found->second;

@@ -20,8 +20,8 @@ namespace ptq::inline v0_1 {
 template <class Group>
 concept process_group =
     requires(Group& group, std::span<std::uint32_t> bits, std::span<std::uint64_t> counts) {
-      { group.max(bits) } -> std::same_as<void>;
-      { group.sum(counts) } -> std::same_as<void>;
+      { group.to_largest(bits) } -> std::same_as<void>;
+      { group.to_sum(counts) } -> std::same_as<void>;
     };
 
 /// The statistics of all values that any of the processes has seen, the same in each: integers are added,
@@ -36,14 +36,14 @@ void all_reduce(layer_statistics& layers, Group& group) {
     largest.push_back(detail::bits_of(seen.absmax));  // of magnitudes, which are ordered as their bits are
     counts.push_back(seen.count);
   }
-  group.max(std::span(largest));
-  group.sum(std::span(counts));
+  group.to_largest(std::span(largest));
+  group.to_sum(std::span(counts));
   std::size_t i = 0;
   for (auto& [name, seen] : layers) {
     statistics<> range;
     range.absmax = detail::float_of(largest[i]);
     seen.merge(range);  // histograms have one exponent now
-    group.sum(std::span<std::uint64_t>(seen.magnitudes.counts));
+    group.to_sum(std::span<std::uint64_t>(seen.magnitudes.counts));
     seen.count = counts[i++];
   }
 }

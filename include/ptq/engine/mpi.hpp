@@ -44,9 +44,9 @@ class mpi_group {
   std::size_t rank() const noexcept { return number_by(MPI_Comm_rank); }
   std::size_t size() const noexcept { return number_by(MPI_Comm_size); }
 
-  void max(std::span<std::uint32_t> numbers) noexcept { reduce(numbers, MPI_UINT32_T, MPI_MAX); }
-  void min(std::span<std::uint64_t> numbers) noexcept { reduce(numbers, MPI_UINT64_T, MPI_MIN); }
-  void sum(std::span<std::uint64_t> numbers) noexcept { reduce(numbers, MPI_UINT64_T, MPI_SUM); }
+  void to_largest(std::span<std::uint32_t> numbers) noexcept { reduce(numbers, MPI_UINT32_T, MPI_MAX); }
+  void to_least(std::span<std::uint64_t> numbers) noexcept { reduce(numbers, MPI_UINT64_T, MPI_MIN); }
+  void to_sum(std::span<std::uint64_t> numbers) noexcept { reduce(numbers, MPI_UINT64_T, MPI_SUM); }
 
   /// Gives all processes the text that one has.
   ///
