@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ptq/backend/recipe.hpp"
@@ -195,4 +196,29 @@ TEST_CASE("loaders take quantized matrices, whose weights are not those of layer
   CHECK(ptq::expect_alone(file, {{"tie_word_embeddings", false}}, layers));
   layers[1].scheme = {};
   CHECK(ptq::expect_alone(file, {}, layers));
+}
+
+TEST_CASE("loaders are told to leave heads that share the embedding, as each architecture calls them") {
+  constexpr std::pair<const char*, const char*> known[] = {{"LlamaForCausalLM", "lm_head"},
+                                                           {"GPT2LMHeadModel", "lm_head"},
+                                                           {"MarianMTModel", "lm_head"},
+                                                           {"BartForConditionalGeneration", "lm_head"},
+                                                           {"WhisperForConditionalGeneration", "proj_out"},
+                                                           {"BertForMaskedLM", "cls.predictions.decoder"},
+                                                           {"BertForPreTraining", "cls.predictions.decoder"},
+                                                           {"XLMRobertaForMaskedLM", "lm_head.decoder"},
+                                                           {"MPNetForMaskedLM", "lm_head.decoder"},
+                                                           {"DistilBertForMaskedLM", "vocab_projector"},
+                                                           {"ElectraForMaskedLM", "generator_lm_head"},
+                                                           {"AlbertForMaskedLM", "predictions.decoder"},
+                                                           {"AlbertForPreTraining", "predictions.decoder"},
+                                                           {"ModernBertForMaskedLM", "decoder"}};
+  for (const auto& [architecture, head] : known) {
+    CAPTURE(architecture);
+    const ptq::ordered_json config{{"architectures", {architecture}}};
+    const std::vector<std::string> ignored = ptq::ignored_layers(config, {});
+    CHECK(std::ranges::count(ignored, head) == 1);
+    const std::vector<ptq::layer_scheme> own{{head, "Linear", {"int8", {}, ""}, 2}};
+    CHECK(std::ranges::count(ptq::ignored_layers(config, own), head) == 0);
+  }
 }

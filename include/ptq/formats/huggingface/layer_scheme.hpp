@@ -105,8 +105,17 @@ inline std::vector<std::string> tied_heads(const ordered_json& config, std::span
   constexpr std::pair<std::string_view, std::string_view> known[] = {
       {"ForCausalLM", "lm_head"},
       {"LMHeadModel", "lm_head"},
+      {"MTModel", "lm_head"},
       {"ForConditionalGeneration", "lm_head"},
-      {"ForMaskedLM", "cls.predictions.decoder"}};
+      {"WhisperForConditionalGeneration", "proj_out"},
+      {"ForMaskedLM", "cls.predictions.decoder"},
+      {"ForMaskedLM", "lm_head.decoder"},
+      {"DistilBertForMaskedLM", "vocab_projector"},
+      {"ElectraForMaskedLM", "generator_lm_head"},
+      {"AlbertForMaskedLM", "predictions.decoder"},
+      {"ModernBertForMaskedLM", "decoder"},
+      {"BertForPreTraining", "cls.predictions.decoder"},
+      {"AlbertForPreTraining", "predictions.decoder"}};
   for (const ordered_json& one : *architectures) {
     const std::string name = one.is_string() ? one.get<std::string>() : std::string();
     for (const auto& [ending, head] : known)
