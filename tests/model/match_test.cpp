@@ -104,6 +104,7 @@ TEST_CASE("classes of a bare state dict are inferred from name and rank") {
                                                {"t.wte.weight", shaped({9, 4})},
                                                {"wpe.weight", shaped({9, 4})},
                                                {"shared.weight", shaped({9, 4})},
+                                               {"attn.relative_attention_bias.weight", shaped({9, 4})},
                                                {"shared_fc.weight", shaped({9, 4})},
                                                {"patch_embed.weight", shaped({4, 3, 2, 2})},
                                                {"scale.weight", shaped({})},
@@ -116,7 +117,8 @@ TEST_CASE("classes of a bare state dict are inferred from name and rank") {
     seen += l.name + ":" + l.class_name + (l.inferred ? "* " : " ");
   CHECK(seen ==
         "conv:Conv2d* bn:BatchNorm* norm: a:Linear* b:Conv1d* c:Conv3d* tok_embeddings:Embedding* "
-        "embedder.proj:Embedding* t.wte:Embedding* wpe:Embedding* shared:Embedding* shared_fc:Linear* "
+        "embedder.proj:Embedding* t.wte:Embedding* wpe:Embedding* shared:Embedding* "
+        "attn.relative_attention_bias:Embedding* shared_fc:Linear* "
         "patch_embed:Conv2d* scale: weight: .weight: p.weight:Linear* q.weight_g: ");
 }
 

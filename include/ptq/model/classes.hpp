@@ -79,7 +79,8 @@ constexpr std::string_view suggested_class(std::string_view name, std::size_t ra
   }
   while (true) {
     const std::string_view part = name.substr(0, name.find('.'));
-    if (part.find("embed") != std::string_view::npos || part == "wte" || part == "wpe" || part == "shared")
+    if (part.find("embed") != std::string_view::npos || part == "wte" || part == "wpe" || part == "shared" ||
+        part == "relative_attention_bias")  // of T5 and MPNet: looked up by distance
       return "Embedding";
     if (part.size() == name.size()) return "Linear";
     name.remove_prefix(part.size() + 1);

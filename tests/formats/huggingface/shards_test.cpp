@@ -222,3 +222,13 @@ TEST_CASE("loaders are told to leave heads that share the embedding, as each arc
     CHECK(std::ranges::count(ptq::ignored_layers(config, own), head) == 0);
   }
 }
+
+TEST_CASE("loaders are told to leave what has a name of an embedding and may be a Linear layer") {
+  const std::vector<ptq::layer_scheme> layers{{"embed_vision.embedding_projection", "Embedding", {}, 2},
+                                              {"embed_tokens", "Embedding", {}, 2},
+                                              {"fc", "Linear", {}, 2},
+                                              {"quantized", "Linear", {"int8", {}, ""}, 2},
+                                              {"norm", "LayerNorm", {}, 1}};
+  CHECK(ptq::ignored_layers({}, layers) ==
+        std::vector<std::string>{"embed_vision.embedding_projection", "fc"});
+}

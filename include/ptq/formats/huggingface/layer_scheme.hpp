@@ -128,12 +128,25 @@ inline std::vector<std::string> tied_heads(const ordered_json& config, std::span
 
 }  // namespace detail
 
+namespace detail {
+
+/// Whether the loader's model may have a layer as Linear: some that are inferred to be embeddings, by a part
+/// of their names, are (`embed_vision.embedding_projection` of Gemma 3n).
+inline bool may_be_linear(const layer_scheme& layer) {
+  if (layer.class_name == "Linear") return true;
+  const std::string_view last = std::string_view(layer.name).substr(layer.name.rfind('.') + 1);
+  const auto has = [&](std::string_view word) { return last.find(word) != std::string_view::npos; };
+  return layer.class_name == "Embedding" && layer.rank == 2 && (has("proj") || has("linear") || has("out"));
+}
+
+}  // namespace detail
+
 /// The layers that loaders would quantize if they were not told to leave them: of class Linear.
 inline std::vector<std::string> ignored_layers(const ordered_json& config,
                                                std::span<const layer_scheme> layers) {
   std::vector<std::string> ignored;
   for (const layer_scheme& one : layers)
-    if (!one.is_quantized() && one.class_name == "Linear") ignored.push_back(one.name);
+    if (!one.is_quantized() && detail::may_be_linear(one)) ignored.push_back(one.name);
   for (std::string& head : detail::tied_heads(config, layers)) ignored.push_back(std::move(head));
   return ignored;
 }
