@@ -66,6 +66,9 @@ TEST_CASE("every element type, rank and size comes back") {
     declared.push_back({"layer." + std::string(ptq::name_of(type)), type, {2, 3}});
   declared.push_back({"scalar", float32, {}});
   declared.push_back({"empty", float32, {0, 3}});
+  for (const std::uint64_t extent :
+       {0x7fffffffULL, 0x80000000ULL, 0xffffffffULL, 0x7fffffffffULL, 0x8000000000ULL})
+    declared.push_back({"wide " + std::to_string(extent), int8, {0, static_cast<std::size_t>(extent)}});
   declared.push_back({"larger than a byte counts", int8, {300, 1}});
   declared.push_back({"nine axes \xc3\xa4", int8, {1, 2, 1, 1, 2, 1, 1, 1, 2}});
   std::vector<std::size_t> sizes;

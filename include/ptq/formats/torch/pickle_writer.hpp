@@ -105,10 +105,11 @@ class torch_pickle_writer {
       code(pickle_opcode::binint);
       little(value, 4);
     } else {
+      int width = 1;
+      for (std::uint64_t left = value; left > 0x7f; left >>= 8) ++width;
       code(pickle_opcode::long1);
-      text_ += '\11';
-      little(value, 8);
-      text_ += '\0';
+      text_ += static_cast<char>(width);
+      little(value, width);
     }
   }
 
