@@ -66,6 +66,14 @@ bool is_for_loaders(const ptq::model_file& model, const ptq::plan& plan) {
   return model.graph() == nullptr && plan.quantizes_weights() && ptq::find_huggingface_folder(model.files());
 }
 
+/// Whether that config.json is one of a model.
+bool names_model_beside(const ptq::model_file& model) {
+  const auto folder = ptq::find_huggingface_folder(model.files());
+  if (!folder) return false;
+  const auto config = ptq::read_huggingface_config(*folder);
+  return config && ptq::names_model(*config);
+}
+
 constexpr const char* form_for_loaders = ptq::compressed_tensors_artifact::name;
 
 void judge_loaders(const options& given, const ptq::model_file& model, ptq::plan& plan) {
@@ -117,7 +125,8 @@ void record_failure(ptq::run_folder& run, const std::string& message) {
 
 std::string form_of(const options& given, const ptq::model_file& model, const ptq::plan& plan) {
   if (!given.format.empty()) return given.format;
-  const bool is_known = is_for_loaders(model, plan) && model.check(form_for_loaders, plan);
+  const bool is_known =
+      is_for_loaders(model, plan) && names_model_beside(model) && model.check(form_for_loaders, plan);
   return is_known ? form_for_loaders : std::string(model.own_form());
 }
 

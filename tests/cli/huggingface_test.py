@@ -334,6 +334,15 @@ class Folders(CommandTest):
         self.write("out/README.md", "# card\n")  # the model's
         self.made(spec)
 
+    def test_config_of_others(self):
+        """A config.json without a model: a training program's, say. The artifact is as if it was not there."""
+        self.llama()
+        self.write("llama/config.json", json.dumps({"lr": 0.1}))
+        run = self.quantize(self.spec(("Linear", {"weights": {"dtype": "int8"}})), model="llama")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn("out/quantized_model_torchao.safetensors", self.written())
+        self.assertNotIn("out/config.json", self.written())
+
     def test_floats(self):
         """What a folder is exported to is a model again."""
         self.llama()

@@ -44,6 +44,11 @@ inline result<ordered_json> read_huggingface_config(const std::string& folder, b
   return config;
 }
 
+/// Whether loaders can build a model by a config.json: other programs call files so, too.
+inline bool names_model(const ordered_json& config) {
+  return config.contains("model_type") || config.contains("architectures");
+}
+
 /// Indented as Hugging Face's libraries do, with a line break.
 inline std::string config_text(const ordered_json& value) {
   return value.dump(2, ' ', false, ordered_json::error_handler_t::replace) + '\n';
