@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file mpi.hpp Processes that an MPI launcher started, as a `process_group`. The only header that includes
-/// mpi.h.
+/// mpi.h. `ptq::mpi` defines OMPI_SKIP_MPICXX and MPICH_SKIP_MPICXX: a C++ interface that MPI has given up.
 #ifndef PTQ_ENGINE_MPI_HPP
 #define PTQ_ENGINE_MPI_HPP
 
-#ifndef OMPI_SKIP_MPICXX
-#define OMPI_SKIP_MPICXX 1  // Open MPI's own C++ interface, which MPI has given up
-#endif
-#ifndef MPICH_SKIP_MPICXX
-#define MPICH_SKIP_MPICXX 1
-#endif
 #include <mpi.h>
 
 #include <algorithm>

@@ -4,6 +4,7 @@
 #define PTQ_MODEL_LAYERS_OF_HPP
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <iterator>
 #include <map>
@@ -76,10 +77,11 @@ class state_dict {
   /// Whether words are looked up in a matrix; what turns into words at the other end has its shape.
   bool is_word_table(std::string_view layer, const tensor_shape& weight) const {
     if (weight.rank != 2 || !(word_table_ == weight) || shape_of(layer, ".bias") != nullptr) return false;
-    for (const std::string_view end :
-         {"head", "decoder", "out", "proj", "logit", "class", "predict", "score"})
-      if (last_part(layer).find(end) != std::string_view::npos) return false;
-    return true;
+    constexpr std::array<std::string_view, 8> of_heads{"head",  "decoder", "out",     "proj",
+                                                       "logit", "class",   "predict", "score"};
+    const std::string_view name = last_part(layer);
+    return std::none_of(of_heads.begin(), of_heads.end(),
+                        [&](std::string_view word) { return name.find(word) != std::string_view::npos; });
   }
 
   /// Whether channels are scaled and shifted: a weight and a bias of one axis and length.
