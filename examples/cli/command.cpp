@@ -16,6 +16,7 @@
 #include "ptq/text/phrases.hpp"
 #include "ptq/text/printable.hpp"
 #include "ptq/text/table.hpp"
+#include "sources.hpp"
 #include "team.hpp"
 #include "terminal.hpp"
 
@@ -90,6 +91,10 @@ ptq::result<ptq::run_folder> begin_run(const options& given, const std::string& 
     if (!std::exchange(is_told, true)) note(run.error().what + " Waiting.");
     std::this_thread::sleep_for(pause);
   }
+}
+
+bool settle(const std::string& folder) {
+  return !is_there(ptq::run_folder::own_path(folder)) || ptq::run_folder::open(folder).has_value();
 }
 
 int give_up(const options& given, std::optional<ptq::run_folder> run, const ptq::error& error,

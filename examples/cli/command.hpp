@@ -67,6 +67,11 @@ ptq::result<void> make_results_dir(const std::string& path);
 ptq::result<ptq::run_folder> begin_run(const options& given, const std::string& folder,
                                        const std::string& file = {});
 
+/// Ends what a run that died has begun in a folder.
+///
+/// @return whether no run is at work there
+bool settle(const std::string& folder);
+
 /// Ends a run that failed or was interrupted. Its files are removed first: the signal leaves no time for
 /// that.
 ///

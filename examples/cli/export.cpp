@@ -54,7 +54,7 @@ ptq::result<void> keep_artifact(const options& given, const ptq::model_file& art
                         "this artifact would be written over itself. Give another -o DIR.");
   }
   const bool is_folder = ptq::model_file::is_folder(given.format);
-  if (is_folder && std::filesystem::exists(folder + "/config.json"))
+  if (is_folder && is_there(folder + "/config.json"))
     return ptq::error(ptq::errc::invalid_value, ptq::absolute_path(folder),
                       "what is written is a folder with a config.json, and this one has one already. Give "
                       "another -o DIR.");

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -99,9 +98,11 @@ ptq::result<void> keep_models(const options& given, const ptq::spec& spec, const
   };
   if (is_same_file(folder, ptq::folder_of(model.files().front().path())))
     return refuse("the artifact is a folder with a config.json, and this one is the model's.");
-  if (!std::filesystem::exists(folder + "/config.json"))
+  // What another run is at is its own; what one that died has begun is undone first.
+  if (!settle(folder)) return {};
+  if (!is_there(folder + "/config.json"))
     return keep_strangers(folder, model, artifact_name(spec, given.format));
-  if (!std::filesystem::exists(folder + "/quantize_report.json"))
+  if (!is_there(folder + "/quantize_report.json"))
     return refuse("the artifact is a folder with a config.json, and this one has one already.");
   return {};
 }

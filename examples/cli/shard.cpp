@@ -45,11 +45,6 @@ std::string specification_of(ptq::spec spec) {
   return resolved_text(std::move(spec));
 }
 
-bool is_there(const std::string& path) {
-  std::error_code unseen;
-  return std::filesystem::exists(path, unseen);
-}
-
 /// What tells a file from one that was there before, without reading it: size and time, in seconds.
 void add_file(ptq::part_key& key, const std::string& path) {
   std::error_code missing;
@@ -114,6 +109,17 @@ ptq::result<ptq::part_report> read_part(const std::string& path) {
   if (!file) return file.error();
   const auto* const text = reinterpret_cast<const char*>(file->bytes().data());
   return ptq::parse_part_report({text, file->bytes().size()}, ptq::absolute_path(path));
+}
+
+/// No part that is there may be a file that is read: it would be replaced, or `merge` would take it away.
+ptq::result<void> keep_sources_from_parts(const ptq::spec& spec, const ptq::model_file& model,
+                                          const std::string& artifact) {
+  std::vector<std::string> parts;
+  for (const std::string& name : ptq::names_in(spec.quantize.results_dir))
+    if (const auto part = ptq::part_name::parse(name); part && part->artifact == artifact)
+      parts.push_back(result_path(spec, name));
+  if (auto kept = keep(sources_of(model), parts); !kept) return kept;
+  return keep(sources_of(spec), parts);
 }
 
 /// Whether a part is there and need not be made again.
@@ -187,7 +193,10 @@ int quantize_share(const options& given, const ptq::spec& spec, ptq::model_file 
                          {},
                          {}};
   if (model.graph() != nullptr) return fail(given, model.keep_only(name.of).error(), bad_usage);
+  if (const auto kept = keep_sources_from_parts(spec, model, name.artifact); !kept)
+    return fail(given, kept.error(), bad_usage);
   if (const auto made = make_results_dir(folder); !made) return fail(given, made.error(), failed);
+  (void)settle(folder);  // a merge that died may have parts to take away: not the one that is made now
   auto run = begin_run(given, folder, name.tensors());
   if (!run) return fail(given, run.error(), failed);
   if (is_made(folder, name, about.key)) return print_part(given, spec, name, true);
@@ -411,6 +420,18 @@ int merge(options given, found_parts parts, ptq::run_folder run) {
   return done;
 }
 
+/// Prints what an earlier merge did.
+int print_earlier(const options& given, const std::string& folder) {
+  if (!given.json) {
+    print("An earlier merge had made the artifact, and is ended now.\n");
+    return done;
+  }
+  const auto report = ptq::mapped_file::open(folder + "/quantize_report.json");
+  if (!report) return fail(given, report.error(), failed);
+  print({reinterpret_cast<const char*>(report->bytes().data()), report->bytes().size()});
+  return done;
+}
+
 }  // namespace
 
 int merge_folder(const options& given, const std::string& folder) {
@@ -422,8 +443,7 @@ int merge_folder(const options& given, const std::string& folder) {
   if (!run) return fail(given, run.error(), failed);
   if (had_parts && !has_parts(folder)) {
     settle_parts(folder);
-    print("An earlier merge had made the artifact, and is ended now.\n");
-    return done;
+    return print_earlier(given, folder);
   }
   if (const auto chosen = choose(parts); !chosen) return fail(given, chosen.error(), failed);
   return merge(given, std::move(parts), *std::move(run));

@@ -37,6 +37,12 @@ inline bool have_same_bytes(const std::string& a, const std::string& b) {
   return first && second && std::ranges::equal(first->bytes(), second->bytes());
 }
 
+/// Also false where that cannot be seen.
+inline bool is_there(const std::string& path) {
+  std::error_code unseen;
+  return std::filesystem::exists(path, unseen);
+}
+
 /// Calls f(setting, path) for each setting that names a file to be read. Where none is named the path is
 /// empty.
 template <class Spec, class F>

@@ -293,6 +293,28 @@ class Folders(CommandTest):
         self.made(spec)
         self.assertEqual({n for n in self.names() if n.endswith(".safetensors")}, {"model.safetensors", "mine.safetensors"})
 
+    def test_a_folder_that_cannot_be_looked_into(self):
+        self.llama()
+        spec = self.spec(("Linear", {"weights": {"dtype": "int8"}}))
+        self.made(spec)
+        long = "a" * 300
+        self.assertFails(self.quantize(spec, f"results_dir={long}", model="llama"), 1, "cannot be made")
+        self.assertFails(self.ptq("export", "out", "--format", "compressed-tensors", "-o", long), 1, "cannot be made")
+
+    def test_a_run_that_died_is_no_other_model(self):
+        self.llama()
+        spec = self.spec(("Linear", {"weights": {"dtype": "int8"}}))
+        self.made(spec)
+        whole = (self.folder / "out/config.json").read_bytes()
+        for name in self.names() - {"config.json"}:
+            (self.folder / "out" / name).unlink()
+        self.write("out/.ptq-run/lock", "ptq run: pid 1 on here\n")
+        self.write("out/.ptq-run/new/status.json", "{}")
+        inode = (self.folder / "out/config.json").stat().st_ino
+        self.write("out/.ptq-run/plan", f"main {inode} config.json\nlast 1 status.json\n")
+        self.made(spec)
+        self.assertEqual((self.folder / "out/config.json").read_bytes(), whole)
+
     def test_export(self):
         """From ptq's own form into a folder and back: the bytes that `quantize` writes."""
         tensors = self.llama()

@@ -72,6 +72,18 @@ class AsOneProcess(ShardTest):
         for form in ("pth", "float"):
             self.expect_as_one(["-e", WEIGHT_ONLY, f"model_path={self.model}", "--format", form], 2)
 
+    def test_what_a_model_says_about_itself(self):
+        for metadata in (None, {"format": "np"}):
+            model = self.write("other.safetensors", safetensors({"a.weight": ("F32", [1, 2], floats(1, 2))}, metadata))
+            for form in ("float", "safetensors"):
+                self.expect_as_one(["-e", WEIGHT_ONLY, f"model_path={model}", "--format", form], 2)
+
+    def test_tensors_without_elements(self):
+        model = self.write("empty.safetensors", safetensors({  # "a" lies where "a.weight" begins
+            "a": ("I64", [0], b""), "a.weight": ("F32", [1, 4], floats(1, 2, 3, 4)), "b.weight": ("F32", [0, 4], b"")}))
+        for count in (1, 2, 3):
+            self.expect_as_one(["-e", WEIGHT_ONLY, f"model_path={model}"], count)
+
     def test_folders_that_loaders_open(self):
         self.write("hub/model.safetensors", self.model.read_bytes())
         self.write("hub/config.json", '{"architectures": ["Net"], "model_type": "net"}')
@@ -171,6 +183,39 @@ class Parts(ShardTest):
             self.assertFails(self.ptq("merge", "out"), 1)
         about.write_text("[" * 1000)
         self.assertFails(self.ptq("merge", "out"), 1, "nested")
+
+    def test_a_merge_that_died_takes_no_newer_parts(self):
+        self.make("1/1")
+        old = list(self.shown())
+        self.write("out/.ptq-run/lock", "ptq run: pid 1 on here\n")
+        for folder in ("new", "old"):
+            (self.folder / "out/.ptq-run" / folder).mkdir()
+        self.write("out/.ptq-run/plan", "last 1 status.json\n" + "".join(f"stale 0 {n}\n" for n in old))
+        self.arguments.append("quantize.layers.0.weights.dtype=fp8_e5m2")
+        self.make("1/1")
+        merged = self.ptq("merge", "out")
+        self.assertEqual(merged.returncode, 0, merged.stderr)
+        self.assertIn("fp8_e5m2", merged.stdout)
+        self.assertIn("quantized_model_torchao.safetensors", self.shown())
+
+    def test_an_earlier_merge_is_told_in_json_too(self):
+        self.make("1/1")
+        old = {n: (self.folder / "out" / n).read_bytes() for n in self.shown()}
+        first = self.ptq("merge", "out", "--json")
+        for name, content in old.items():
+            self.write(f"out/{name}", content)
+        self.write("out/.ptq-run/lock", "ptq run: pid 1 on here\n")
+        self.write("out/.ptq-run/plan", "last 1 status.json\n" + "".join(f"stale 0 {n}\n" for n in old))
+        again = self.ptq("merge", "out", "--json")
+        self.assertEqual((again.returncode, again.stdout), (0, first.stdout))
+
+    def test_a_part_is_no_file_that_is_read(self):
+        whole = self.model.read_bytes()
+        model = self.write("out/quantized_model_torchao-part-00001-of-00002.safetensors", whole)
+        for part in ("1/2", "2/2"):  # it would be written over; a merge would take it away
+            run = self.shard(part, "-e", WEIGHT_ONLY, f"model_path={model}")
+            self.assertFails(run, 2, str(model), "read as model_path", "Give another results_dir")
+        self.assertEqual(self.shown(), {model.name: whole})
 
     def test_wrong_usage(self):
         for part in ("0/2", "3/2", "1", "1/", "/2", "a/b", "1/901", "-1/2", "1/2/3"):

@@ -37,6 +37,12 @@ struct model_hints {
 
 namespace detail {
 
+inline constexpr std::string_view weight_suffix = ".weight";
+
+inline bool is_weight_name(std::string_view tensor) {
+  return tensor.size() > weight_suffix.size() && tensor.ends_with(weight_suffix);
+}
+
 /// Reads the class of a layer off the names and shapes of its neighbours. It looks into the names of tensors.
 class state_dict {
  public:
@@ -149,6 +155,11 @@ class state_dict {
 
 }  // namespace detail
 
+/// Whether a tensor makes a layer (`layers_of`): as its weight, or by its axes.
+inline bool makes_layer(std::string_view tensor, const tensor_shape& shape) {
+  return detail::is_weight_name(tensor) || shape.rank >= 2;
+}
+
 /// Each tensor `<name>.weight` makes the layer `<name>`, in order. Other tensors of two axes and more are
 /// layers too, by their whole names and with the reason why they stay as they are; the rest belongs to none.
 ///
@@ -157,16 +168,14 @@ class state_dict {
 inline std::vector<layer> layers_of(std::span<const named_tensor> tensors,
                                     const std::map<std::string, std::string>& module_types = {},
                                     const model_hints& hints = {}) {
-  constexpr std::string_view suffix = ".weight";
   const detail::state_dict neighbours(tensors, hints);
   std::vector<layer> layers;
   for (const named_tensor& tensor : tensors) {
     const tensor_shape& shape = tensor.view.shape;
-    const bool is_weight =
-        tensor.name.size() > suffix.size() && std::string_view(tensor.name).ends_with(suffix);
-    if (!is_weight && shape.rank < 2) continue;
-    const std::string_view name =
-        std::string_view(tensor.name).substr(0, tensor.name.size() - (is_weight ? suffix.size() : 0));
+    if (!makes_layer(tensor.name, shape)) continue;
+    const bool is_weight = detail::is_weight_name(tensor.name);
+    std::string_view name = tensor.name;
+    if (is_weight) name.remove_suffix(detail::weight_suffix.size());
     layer made;
     made.name = name;
     made.weight = tensor.view;

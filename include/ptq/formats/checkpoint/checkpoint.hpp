@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -110,6 +111,11 @@ class checkpoint {
   /// In the order of the files, and within each as it lists them.
   std::span<const stored_tensor> tensors() const noexcept { return tensors_; }
   const metadata_map& metadata() const noexcept { return metadata_; }
+
+  /// What the model says about itself that this is the artifact of; where that is not known, what this does.
+  const metadata_map& origin() const noexcept { return origin_ ? *origin_ : metadata_; }
+  void set_origin(metadata_map metadata) { origin_ = std::move(metadata); }
+
   std::span<const mapped_file> files() const noexcept { return files_; }
 
   /// Null if there is none of that name.
@@ -133,6 +139,7 @@ class checkpoint {
   std::vector<std::vector<std::byte>> unpacked_;
   std::vector<stored_tensor> tensors_;
   metadata_map metadata_;
+  std::optional<metadata_map> origin_;
   std::map<std::string, std::size_t, std::less<>> index_;
 };
 

@@ -78,7 +78,8 @@ class checkpoint_model {
     std::size_t next = 0;
     for (std::size_t i = 0; i < shares.size(); ++i) {
       is_kept[i] = shares[i] == one.index;
-      if (next == layers_.size() || !is_weight_of(file_.tensors()[i], layers_[next])) continue;
+      const stored_tensor& tensor = file_.tensors()[i];
+      if (!makes_layer(tensor.name, tensor.view().shape)) continue;
       if (is_kept[i]) {
         places.push_back(next);
         layers.push_back(std::move(layers_[next]));
@@ -102,6 +103,7 @@ class checkpoint_model {
     if (auto added = whole.add(*std::move(beside), {}, {}); !added) return added.error();
     if (auto added = whole.add(std::move(artifact)); !added) return added.error();
     whole.sort_as(file_);
+    whole.set_origin(file_.metadata());
     checkpoint_model made(path_, std::move(whole));
     class_map classes;
     for (const layer& one : layers_) classes.emplace(one.name, one.class_name);
@@ -118,11 +120,6 @@ class checkpoint_model {
   }
 
  private:
-  static bool is_weight_of(const stored_tensor& tensor, const layer& one) {
-    return one.weight.data == tensor.view().data && tensor.name.starts_with(one.name) &&
-           (tensor.name.size() == one.name.size() || tensor.name.substr(one.name.size()) == ".weight");
-  }
-
   std::string path_;
   checkpoint file_;
   std::vector<std::string> notes_;

@@ -304,7 +304,7 @@ result<pending_artifact> convert_artifact(const artifact_layout& layout, const s
   plan says;
   says.backend = content.backend;
   says.mode = content.mode;
-  auto writer = layout.create(path, std::move(declared), layout.metadata(source.metadata(), says, *stored));
+  auto writer = layout.create(path, std::move(declared), layout.metadata(source.origin(), says, *stored));
   if (!writer) return writer.error();
   auto copies = detail::tensor_copies::create(*writer, source, copied, 0);
   if (!copies) return copies.error();
