@@ -3,12 +3,15 @@
 #ifndef PTQ_TESTS_SUPPORT_FILES_HPP
 #define PTQ_TESTS_SUPPORT_FILES_HPP
 
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <string>
 
 inline void write_file(const std::string& path, const std::string& content) {
-  std::ofstream(path, std::ios::binary) << content;
+  std::ofstream file(path, std::ios::binary);
+  file << content;
+  if (!file.flush()) std::abort();  // an older file would answer what is asked of this one
 }
 
 inline std::string read_file(const std::string& path) {

@@ -158,16 +158,16 @@ std::string packed_artifact(std::size_t rows, std::size_t columns, const std::st
 
 TEST_CASE("packed codes of no columns are read at once, and those beside others are refused") {
   const temporary_folder folder;
-  const auto opened = [&](const std::string& bytes) {
-    write_file(folder / "model.safetensors", bytes);
-    return ptq::open_safetensors(folder / "model.safetensors");
+  const auto opened = [&](const std::string& name, const std::string& bytes) {
+    write_file(folder / name, bytes);
+    return ptq::open_safetensors(folder / name);
   };
-  const auto empty = opened(packed_artifact(std::size_t{1} << 60, 0, ""));  // would take years, row by row
+  const auto empty = opened("empty", packed_artifact(std::size_t{1} << 60, 0, ""));  // else years, row by row
   REQUIRE_MESSAGE(empty, empty.error().what);
   CHECK(empty->find("x.weight")->shape == std::vector<std::size_t>{std::size_t{1} << 60, 0});
-  CHECK(opened(packed_artifact(2, 1, "")));
-  const auto twice =
-      opened(packed_artifact(2, 1, R"(,"x.weight":{"dtype":"I8","shape":[0],"data_offsets":[24,24]})"));
+  CHECK(opened("packed", packed_artifact(2, 1, "")));
+  const auto twice = opened(
+      "twice", packed_artifact(2, 1, R"(,"x.weight":{"dtype":"I8","shape":[0],"data_offsets":[24,24]})"));
   REQUIRE_FALSE(twice);
   CHECK(twice.error().code == ptq::errc::duplicate_key);
 }
