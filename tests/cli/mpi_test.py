@@ -15,6 +15,7 @@ ARRAYS = [f"model_path={GRAPH}", DATA, "dataset.quant_calibration_dataset.max_sa
 MPIRUN = ["mpirun", "--oversubscribe", "-n"]
 ENVIRONMENT = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
                "OMPI_MCA_btl_base_warn_component_unused": "0",
+               "OMPI_MCA_btl_vader_single_copy_mechanism": "none",  # containers often forbid reading another process
                "ASAN_OPTIONS": "detect_leaks=0"}  # MPI's own
 
 
