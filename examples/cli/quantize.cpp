@@ -50,11 +50,24 @@ bool holds(const std::string& path, std::string_view text) {
   return file && std::ranges::equal(file->bytes(), std::as_bytes(std::span(text)));
 }
 
-/// The other files of artifacts that this run replaces: external data.
+/// Whether an earlier run has made a folder for other programs here.
+bool is_made_for_loaders(const std::string& folder) {
+  if (!is_there(folder + "/quantize_report.json")) return false;
+  const auto config = ptq::read_huggingface_config(folder);
+  return !config && config.error().code == ptq::errc::unsupported;  // of a model that is quantized
+}
+
+/// The other files of artifacts that this run replaces: external data; and a folder for loaders, which would
+/// take what is written beside it for weights.
 std::vector<std::string> older_data(const options& given, const ptq::spec& spec) {
+  const std::string artifact = artifact_name(spec, given.format);
+  const bool is_among_others =
+      !ptq::model_file::is_folder(given.format) && is_made_for_loaders(spec.quantize.results_dir);
   std::vector<std::string> names = ptq::names_in(spec.quantize.results_dir);
-  std::erase_if(names, [artifact = artifact_name(spec, given.format)](const std::string& name) {
-    return !ptq::model_file::is_part_of(artifact, name);
+  std::erase_if(names, [&](const std::string& name) {
+    if (ptq::model_file::is_part_of(artifact, name)) return false;
+    return !is_among_others ||
+           !(name == ptq::huggingface_config || ptq::compressed_tensors_artifact::is_own(name));
   });
   return names;
 }

@@ -145,7 +145,7 @@ class Folders(CommandTest):
         tensors = self.llama()
         spec = self.spec(("Linear", {"weights": {"dtype": "int8"}}), skip=["model.layers.1.mlp.*"])
         run, config = self.made(spec)
-        self.assertIn("transformers and vLLM open this folder", run.stdout)
+        self.assertIn("(compressed-tensors: a folder for transformers and vLLM)", run.stdout)
         self.assertEqual(self.assertCarried(), {"model.safetensors"})
         self.assertEqual((config["quant_method"], config["format"], config["quantization_status"]),
                          ("compressed-tensors", "pack-quantized", "compressed"))
@@ -289,9 +289,41 @@ class Folders(CommandTest):
         for _ in range(2):
             self.made(spec)
         self.write("out/quantized_model_torchao.safetensors", "older")  # vLLM takes every file of that suffix
-        self.write("out/mine.safetensors", "kept")
+        part = "quantized_model_torchao-part-00001-of-00002.safetensors"
+        for kept in ("mine.safetensors", part):
+            self.write("out/" + kept, "kept")
         self.made(spec)
-        self.assertEqual({n for n in self.names() if n.endswith(".safetensors")}, {"model.safetensors", "mine.safetensors"})
+        self.assertEqual({n for n in self.names() if n.endswith(".safetensors")},
+                         {"model.safetensors", "mine.safetensors", part})
+
+    def test_another_form_replaces_a_folder(self):
+        """Loaders, and `ptq compare model out`, would take the folder's tensors for those of the run."""
+        self.llama()
+        spec = self.spec(("Linear", {"weights": {"dtype": "int8"}}))
+        for form, name in (("safetensors", "quantized_model_torchao.safetensors"), ("pth", "quantized_model_torchao.pth"),
+                           ("float", "float_model_torchao.safetensors")):
+            with self.subTest(form):
+                self.made(spec)
+                run = self.quantize(spec, "--format", form, model="llama")
+                self.assertEqual(run.returncode, 0, run.stderr)
+                left = set(self.names())
+                self.assertIn(name, left)
+                self.assertFalse(left & {"config.json", "model.safetensors", "model.safetensors.index.json"})
+                (self.folder / "out" / name).unlink()
+                for carried in left & set(os.listdir(self.folder / "llama")):
+                    (self.folder / "out" / carried).unlink()
+        for _ in range(2):  # the float model's own folder stays
+            run = self.quantize(spec, "--format", "safetensors", "results_dir=llama", model="llama")
+            self.assertEqual(run.returncode, 0, run.stderr)
+            self.assertLessEqual({"config.json", "model.safetensors"}, set(os.listdir(self.folder / "llama")))
+
+    def test_links_that_lead_nowhere(self):
+        self.llama()
+        (self.folder / "llama/vocab.txt").symlink_to("../blobs/gone")
+        spec = self.spec(("Linear", {"weights": {"dtype": "int8"}}))
+        run = self.quantize(spec, "--format", "compressed-tensors", model="llama")
+        self.assertFails(run, 1, "llama/vocab.txt: this link leads nowhere", "Get the model's folder again")
+        self.assertNotIn("model.safetensors", self.names())
 
     def test_a_folder_that_cannot_be_looked_into(self):
         self.llama()

@@ -116,7 +116,7 @@ def violations(roots):
 
 def main():
     roots = [Path(folder) for folder in sys.argv[1:]]
-    found = violations(roots)
+    found = violations(roots) or [f"{root}: has no headers" for root in roots if not list(root.rglob("*.hpp"))]
     print("\n".join(found))
     sys.exit(bool(found))
 

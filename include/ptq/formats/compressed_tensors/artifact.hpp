@@ -42,7 +42,7 @@ inline layer_tensors compressed_tensors_of(const stored_layer& layer) {
 /// The layout (huggingface/artifact.hpp).
 struct compressed_tensors_layout {
   static constexpr const char* name = "compressed-tensors";
-  static constexpr const char* note = "compressed-tensors: transformers and vLLM open this folder";
+  static constexpr const char* note = "compressed-tensors: a folder for transformers and vLLM";
 
   static constexpr artifact_layout layout{
       compressed_tensors_of, huggingface_metadata,

@@ -68,13 +68,18 @@ struct huggingface_artifact {
     return "model.safetensors";
   }
 
-  /// Of other files, too, loaders would take the tensors.
-  static bool is_part_of(std::string_view artifact, std::string_view file) noexcept {
+  /// Whether a file of this name is one that loaders read tensors or their dtypes from.
+  static bool is_own(std::string_view file) noexcept {
     const bool is_weights =
-        file.ends_with(".safetensors") &&
-        (file == artifact || file.starts_with("model-0") || file.starts_with("quantized_model_"));
-    return artifact == "model.safetensors" &&
-           (is_weights || file == shard_index_name || file == "hf_quant_config.json");
+        file.ends_with(".safetensors") && (file == "model.safetensors" || file.starts_with("model-0"));
+    return is_weights || file == shard_index_name || file == "hf_quant_config.json";
+  }
+
+  /// Of other files, too, loaders would take the tensors. Parts (artifact/parts.hpp) are for `merge` to take.
+  static bool is_part_of(std::string_view artifact, std::string_view file) noexcept {
+    const bool is_older = file.ends_with(".safetensors") && file.starts_with("quantized_model_") &&
+                          file.find("-part-") == std::string_view::npos;
+    return artifact == "model.safetensors" && (is_own(file) || is_older);
   }
 
   /// @return cannot_open: there is no config.json; what `read_huggingface_config`, `Layout::check`,
@@ -87,6 +92,7 @@ struct huggingface_artifact {
     if (auto known = Layout::check(schemes); !known) return known;
     if (auto untied = expect_untied(*config, schemes); !untied) return untied;
     if (auto alone = expect_alone(model.file(), *config, schemes); !alone) return alone;
+    if (auto whole = expect_whole_folder(*find_huggingface_folder(model.files())); !whole) return whole;
     return safetensors_artifact::check<Policies, F>(model, planned);
   }
 
@@ -112,6 +118,8 @@ struct huggingface_artifact {
     if (!config) return config.error();
     if (auto known = Layout::check(schemes); !known) return known.error();
     if (auto untied = expect_untied(*config, schemes); !untied) return untied.error();
+    if (auto whole = expect_whole_folder(*find_huggingface_folder(model.files())); !whole)
+      return whole.error();
     return complete(convert_artifact<Policies>(Layout::layout, path, model.file(), *content), path, model,
                     schemes);
   }

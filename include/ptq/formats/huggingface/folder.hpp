@@ -89,6 +89,19 @@ inline std::vector<std::string> carried_files(const std::string& folder) {
   return names;
 }
 
+/// Whether all of them can be read: of a cache that is incomplete, links lead nowhere.
+///
+/// @return cannot_open
+inline result<void> expect_whole_folder(const std::string& folder) {
+  for (const std::string& name : names_in(folder)) {
+    const std::string path = folder + "/" + name;
+    if (!detail::stays_behind(name) && !detail::exists(path))
+      return error(errc::cannot_open, absolute_path(path),
+                   "this link leads nowhere. Get the model's folder again, or remove the link.");
+  }
+  return {};
+}
+
 /// Copies them beside an artifact, byte for byte.
 ///
 /// @param path of the artifact

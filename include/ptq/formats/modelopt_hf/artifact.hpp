@@ -23,11 +23,10 @@
 namespace ptq::inline v0_1 {
 
 /// The layout (huggingface/artifact.hpp): `<layer>.weight` in fp8_e4m3fn, and scalars `<layer>.weight_scale`
-/// and
-/// `<layer>.input_scale`, as ptq's own artifacts have them.
+/// and `<layer>.input_scale`, as ptq's own artifacts have them.
 struct modelopt_hf_layout {
   static constexpr const char* name = "modelopt-hf";
-  static constexpr const char* note = "modelopt-hf: TensorRT-LLM, vLLM and SGLang open this folder";
+  static constexpr const char* note = "modelopt-hf: a folder for TensorRT-LLM, vLLM and SGLang";
 
   static constexpr artifact_layout layout{
       ptq_tensors_of, huggingface_metadata,
