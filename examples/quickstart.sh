@@ -25,7 +25,7 @@ if [[ $# -gt 0 ]]; then
   install_openvino build/openvino
   cmake -S . -B build -DOpenVINO_DIR="$openvino_dir" >/dev/null
 fi
-echo "Building the command: a minute or two"
+echo "Building the command: a few minutes"
 cmake --build build --target ptq_cli | tail -n 1
 
 run() {
