@@ -33,6 +33,14 @@ struct modelopt;
 struct granularity;
 struct recipe;
 
+// fixed point
+struct multiplier_shift;
+struct single_rounding;
+struct double_rounding;
+struct half_even;
+struct half_away;
+struct half_up;
+
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_FWD_HPP

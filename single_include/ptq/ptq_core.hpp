@@ -6867,6 +6867,247 @@ using dtypes = list<int8,        //
 
 #endif  // PTQ_DTYPES_HPP
 
+// ---- ptq/fixed_point/half_up.hpp ----
+
+/// @file half_up.hpp Rounding to nearest, ties upwards: 2.5 becomes 3, and -2.5 becomes -2. TFLite and
+/// CMSIS-NN round so where they round a product once; ESP-DL on ESP32 and ESP32-S3.
+#ifndef PTQ_FIXED_POINT_HALF_UP_HPP
+#define PTQ_FIXED_POINT_HALF_UP_HPP
+
+#include <concepts>
+
+namespace ptq::inline v0_1 {
+
+struct half_up {
+  /// value / 2^places, rounded. Any places >= 0; value is at most half of what its type can hold, as a
+  /// product of two integers of half the width is.
+  template <std::signed_integral Integer>
+  static constexpr Integer shift_right(Integer value, int places) noexcept {
+    constexpr int width = 8 * static_cast<int>(sizeof(Integer));
+    if (places <= 0) return value;
+    if (places >= width) return 0;  // less than half a unit
+    return static_cast<Integer>(((value >> (places - 1)) + 1) >> 1);
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FIXED_POINT_HALF_UP_HPP
+
+// ---- ptq/fixed_point/half_even.hpp ----
+
+/// @file half_even.hpp Rounding to nearest, ties to even: 2.5 becomes 2, and 3.5 becomes 4. What this library
+/// does everywhere unless told otherwise, as ONNX, PyTorch and ESP-DL on ESP32-P4 do.
+#ifndef PTQ_FIXED_POINT_HALF_EVEN_HPP
+#define PTQ_FIXED_POINT_HALF_EVEN_HPP
+
+#include <concepts>
+
+namespace ptq::inline v0_1 {
+
+struct half_even {
+  /// As `half_up::shift_right`, but for ties.
+  template <std::signed_integral Integer>
+  static constexpr Integer shift_right(Integer value, int places) noexcept {
+    constexpr int width = 8 * static_cast<int>(sizeof(Integer));
+    if (places <= 0) return value;
+    if (places >= width) return 0;  // less than half a unit
+    const bool is_odd = ((value >> places) & 1) != 0;
+    // One less turns a tie, and nothing else, into what is rounded down.
+    return half_up::shift_right(static_cast<Integer>(value - (is_odd ? 0 : 1)), places);
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FIXED_POINT_HALF_EVEN_HPP
+
+// ---- ptq/fixed_point/multiplier_shift.hpp ----
+
+/// @file multiplier_shift.hpp A real factor as integers: how TFLite, CMSIS-NN and others bring int32 sums to
+/// int8 codes without floats.
+#ifndef PTQ_FIXED_POINT_MULTIPLIER_SHIFT_HPP
+#define PTQ_FIXED_POINT_MULTIPLIER_SHIFT_HPP
+
+#include <bit>
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+/// The factor multiplier / 2^31 * 2^shift. The multiplier is 0, or from 2^30 to 2^31 - 1: a fraction from a
+/// half to 1. A positive shift is to the left. These are the two numbers that CMSIS-NN's `multiplier` and
+/// `shift` are.
+struct multiplier_shift {
+  std::int32_t multiplier = 0;
+  std::int32_t shift = 0;
+
+  friend constexpr bool operator==(const multiplier_shift&, const multiplier_shift&) = default;
+};
+
+namespace detail {
+
+/// significand * 2^exponent, a positive number, as TFLite's QuantizeMultiplier rounds it: half away from
+/// zero, and to nothing where the shift is below -31.
+constexpr multiplier_shift normalized(std::uint64_t significand, int exponent) noexcept {
+  const int lift = std::countl_zero(significand);
+  const std::uint64_t fraction = significand << lift;  // 2^63 and up: a half to 1
+  std::uint64_t multiplier = (fraction >> 33) + ((fraction >> 32) & 1u);
+  std::int32_t shift = exponent + 64 - lift;
+  if (multiplier == 0x80000000u) {
+    multiplier /= 2;
+    ++shift;
+  }
+  if (shift < -31) return {};
+  return {static_cast<std::int32_t>(multiplier), shift};
+}
+
+constexpr multiplier_shift from_double_bits(std::uint64_t bits) noexcept {
+  constexpr std::uint64_t infinity = 0x7ff0000000000000u;
+  constexpr std::uint64_t hidden = 0x10000000000000u;
+  if ((bits << 1) == 0) return {};  // 0 and -0
+  const bool is_positive_and_finite = bits < infinity;
+  PTQ_ASSERT(is_positive_and_finite);
+  if (!is_positive_and_finite) return {};
+  const std::uint64_t field = bits >> 52;
+  const std::uint64_t fraction = bits & (hidden - 1);
+  if (field == 0) return {};  // below 2^-1022
+  return normalized(fraction | hidden, static_cast<int>(field) - 1075);
+}
+
+}  // namespace detail
+
+/// A scale as multiplier and shift, the bits that TFLite's QuantizeMultiplier gives (`std::frexp`, then the
+/// fraction times 2^31 rounded half away from zero; from 2^31 carried into the shift; 0, 0 for a shift below
+/// -31). In integers: no <cmath>, no arithmetic on doubles. Constexpr.
+///
+/// For the requantization of a layer the scale is input scale * weight scale / output scale, in doubles.
+///
+/// @param scale finite and not negative, which is a precondition (PTQ_ASSERT, so an error in a constant
+///              expression); where that is defined away, others give 0, 0. 0 gives 0, 0. Scales from 2^30
+///              have a shift above 30, which `requantize` takes and CMSIS-NN with single rounding does not.
+constexpr multiplier_shift from_scale(const double& scale) noexcept {
+  return detail::from_double_bits(std::bit_cast<std::uint64_t>(scale));
+}
+
+/// The same of a float.
+constexpr multiplier_shift from_scale(const float& scale) noexcept {
+  return detail::from_double_bits(detail::widen(detail::bits_of(scale)));
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FIXED_POINT_MULTIPLIER_SHIFT_HPP
+
+// ---- ptq/fixed_point/half_away.hpp ----
+
+/// @file half_away.hpp Rounding to nearest, ties away from zero: 2.5 becomes 3, and -2.5 becomes -3.
+/// std::round and TFLite round reals so.
+#ifndef PTQ_FIXED_POINT_HALF_AWAY_HPP
+#define PTQ_FIXED_POINT_HALF_AWAY_HPP
+
+#include <concepts>
+
+namespace ptq::inline v0_1 {
+
+struct half_away {
+  /// As `half_up::shift_right`, but for ties.
+  template <std::signed_integral Integer>
+  static constexpr Integer shift_right(Integer value, int places) noexcept {
+    if (places <= 0) return value;
+    // One less turns a tie, and nothing else, into what is rounded down.
+    return half_up::shift_right(static_cast<Integer>(value - (value < 0 ? 1 : 0)), places);
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FIXED_POINT_HALF_AWAY_HPP
+
+// ---- ptq/fixed_point/requantize.hpp ----
+
+/// @file requantize.hpp int32 sums of products times a factor, in integers: what stands between the sums of a
+/// layer and its int8 output. Total: every sum, multiplier and shift has a result, beyond the range the
+/// nearest end of it.
+///
+/// Sources: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+/// Inference" (2018), section 2.2; gemmlowp's fixedpoint.h and TFLite's MultiplyByQuantizedMultiplier for the
+/// roundings. The statement of the arithmetic is our own.
+#ifndef PTQ_FIXED_POINT_REQUANTIZE_HPP
+#define PTQ_FIXED_POINT_REQUANTIZE_HPP
+
+#include <cstdint>
+#include <limits>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+constexpr std::int32_t saturated(std::int64_t value) noexcept {
+  constexpr std::int32_t lowest = std::numeric_limits<std::int32_t>::lowest();
+  constexpr std::int32_t highest = -(lowest + 1);
+  return value < lowest ? lowest : value > highest ? highest : static_cast<std::int32_t>(value);
+}
+
+/// value * 2^places, for places >= 0.
+constexpr std::int32_t shift_left_saturated(std::int64_t value, std::int64_t places) noexcept {
+  const std::int64_t narrow = saturated(value);  // what is beyond stays beyond
+  return saturated(narrow * (std::int64_t{1} << (places < 31 ? places : 31)));
+}
+
+/// value * 2^-places, rounded once.
+template <class Rounding>
+constexpr std::int32_t shift_right_saturated(std::int64_t value, std::int64_t places) noexcept {
+  if (places < 0) return shift_left_saturated(value, -places);
+  return saturated(Rounding::shift_right(value, places < 64 ? static_cast<int>(places) : 64));
+}
+
+}  // namespace detail
+
+/// The product of 64 bits is rounded once, ties upwards: TFLite's form with TFLITE_SINGLE_ROUNDING, and
+/// CMSIS-NN's with CMSIS_NN_USE_SINGLE_ROUNDING.
+struct single_rounding {
+  static constexpr std::int32_t multiply(std::int32_t sum, multiplier_shift by) noexcept {
+    return detail::shift_right_saturated<half_up>(std::int64_t{sum} * by.multiplier,
+                                                  31 - std::int64_t{by.shift});
+  }
+};
+
+/// The sum is shifted left, saturating; the doubled high half of its product with the multiplier is rounded,
+/// ties upwards; then that is shifted right and rounded again, ties away from zero: gemmlowp's form, TFLite's
+/// older one, and CMSIS-NN's default. Up to 1 from `single_rounding`.
+struct double_rounding {
+  static constexpr std::int32_t multiply(std::int32_t sum, multiplier_shift by) noexcept {
+    const std::int64_t left = by.shift > 0 ? by.shift : 0;
+    const std::int64_t right = left - by.shift;
+    const std::int64_t shifted = detail::shift_left_saturated(sum, left);
+    const std::int32_t high = detail::shift_right_saturated<half_up>(shifted * by.multiplier, 31);
+    return detail::shift_right_saturated<half_away>(high, right);
+  }
+};
+
+/// sum * factor, rounded to an integer.
+///
+/// @tparam Rounding `single_rounding` or `double_rounding`, as the program that is to be matched has it
+template <class Rounding = single_rounding>
+constexpr std::int32_t requantize(std::int32_t sum, multiplier_shift by) noexcept {
+  return Rounding::multiply(sum, by);
+}
+
+/// The int8 code of an output: the sum requantized, the offset added, clamped.
+///
+/// @param offset the zero point of the output, CMSIS-NN's `output_offset`: it is added
+/// @param lowest, highest the activation's range and that of int8 in one; 0 is the lowest after a Relu whose
+///                        offset is 0
+template <class Rounding = single_rounding>
+constexpr std::int8_t requantize_to_int8(std::int32_t sum, multiplier_shift by, std::int32_t offset = 0,
+                                         std::int8_t lowest = -128, std::int8_t highest = 127) noexcept {
+  const std::int64_t code = std::int64_t{requantize<Rounding>(sum, by)} + offset;
+  return code < lowest ? lowest : code > highest ? highest : static_cast<std::int8_t>(code);
+}
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FIXED_POINT_REQUANTIZE_HPP
+
 // ---- ptq/fwd.hpp ----
 
 /// @file fwd.hpp The names of the core's types, for headers that only mention them: one that specialises
@@ -6902,6 +7143,14 @@ struct torchao;
 struct modelopt;
 struct granularity;
 struct recipe;
+
+// fixed point
+struct multiplier_shift;
+struct single_rounding;
+struct double_rounding;
+struct half_even;
+struct half_away;
+struct half_up;
 
 }  // namespace ptq::inline v0_1
 

@@ -17,7 +17,7 @@ FLOORS = [
     ("core.hpp policies.hpp calibrators.hpp", 3),
     ("dtypes.hpp backends.hpp", 1),
     ("version.hpp error.hpp fwd.hpp detail/*", 0),
-    ("numeric/* dtype/* backend/*", 1),
+    ("numeric/* fixed_point/* dtype/* backend/*", 1),
     ("tensor/*", 2),
     ("quantize/error_metrics.hpp calibration/expected_error.hpp", 4),
     ("kernels/threads.hpp", 6),
@@ -30,7 +30,7 @@ FLOORS = [
 
 # The rooms of a floor, in their order: a header includes those before its own, never one behind it.
 ROOMS = {
-    1: "numeric dtype backend",
+    1: "numeric fixed_point dtype backend",
     3: "kernels quantize calibration",
     6: "text config model",
     7: "file data formats artifact formats.hpp engine report config/yaml.hpp",

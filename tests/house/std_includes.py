@@ -24,7 +24,7 @@ NAMES = {
     "cmath": "ceil cos erf exp fabs floor hypot isfinite isinf isnan ldexp llround log log10 nearbyint round signbit sqrt trunc",
     "compare": "strong_ordering",
     "concepts": """constructible_from convertible_to copyable default_initializable derived_from floating_point integral
-        invocable movable regular same_as""",
+        invocable movable regular same_as signed_integral""",
     "condition_variable": "condition_variable",
     "cstddef": "byte max_align_t nullptr_t ptrdiff_t size_t to_integer",
     "cstdint": "int16_t int32_t int64_t int8_t intptr_t uint16_t uint32_t uint64_t uint8_t uintptr_t",
