@@ -60,18 +60,19 @@ inline std::string make_node(std::string_view op_type, const std::string& name,
   return make_field(1, message);
 }
 
-/// A GraphProto.node field: a node with other names for some inputs, and for its only output and itself if
+/// A GraphProto.node field: a node with other names for some inputs, and for its first output and itself if
 /// they are given. All other fields are copied.
 inline std::string rename_node(std::string_view source, const std::map<std::size_t, std::string>& inputs,
                                const std::string& output = {}, const std::string& name = {}) {
   std::string message;
   std::size_t slot = 0;
+  std::size_t outputs = 0;
   wire_state state;
   for_each_field(source, state, "NodeProto", [&](const wire_field& field) {
     const auto renamed = field.tag == 1 ? inputs.find(slot++) : inputs.end();
     if (renamed != inputs.end())
       message += make_field(1, renamed->second);
-    else if (field.tag == 2 && !output.empty())
+    else if (field.tag == 2 && outputs++ == 0 && !output.empty())
       message += make_field(2, output);
     else if (field.tag == 3 && !name.empty())
       message += make_field(3, name);

@@ -67,7 +67,7 @@ struct onnx_coded_weight {
 /// Everything that is not as it was. Nodes and constants are those of the graph.
 struct onnx_edits {
   std::map<std::size_t, std::vector<std::string>> inserted;  ///< GraphProto.node fields, before a node
-  std::map<std::size_t, std::string> outputs;                ///< node -> other name of its only output
+  std::map<std::size_t, std::string> outputs;                ///< node -> other name of its first output
   std::map<std::size_t, std::map<std::size_t, std::string>> renamed;  ///< node -> slot -> tensor
   std::map<std::size_t, onnx_text> moved;            ///< GraphProto.node fields, in place of a node
   std::map<std::size_t, onnx_text> moved_functions;  ///< ModelProto.functions fields, likewise
