@@ -35,6 +35,7 @@ struct recipe;
 
 // fixed point
 struct multiplier_shift;
+struct power_of_two;
 struct single_rounding;
 struct double_rounding;
 struct half_even;

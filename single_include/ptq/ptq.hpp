@@ -6891,61 +6891,6 @@ using dtypes = list<int8,        //
 
 #endif  // PTQ_DTYPES_HPP
 
-// ---- ptq/fixed_point/half_up.hpp ----
-
-/// @file half_up.hpp Rounding to nearest, ties upwards: 2.5 becomes 3, and -2.5 becomes -2. TFLite and
-/// CMSIS-NN round so where they round a product once; ESP-DL on ESP32 and ESP32-S3.
-#ifndef PTQ_FIXED_POINT_HALF_UP_HPP
-#define PTQ_FIXED_POINT_HALF_UP_HPP
-
-#include <concepts>
-
-namespace ptq::inline v0_1 {
-
-struct half_up {
-  /// value / 2^places, rounded. Any places >= 0; value is at most half of what its type can hold, as a
-  /// product of two integers of half the width is.
-  template <std::signed_integral Integer>
-  static constexpr Integer shift_right(Integer value, int places) noexcept {
-    constexpr int width = 8 * static_cast<int>(sizeof(Integer));
-    if (places <= 0) return value;
-    if (places >= width) return 0;  // less than half a unit
-    return static_cast<Integer>(((value >> (places - 1)) + 1) >> 1);
-  }
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_FIXED_POINT_HALF_UP_HPP
-
-// ---- ptq/fixed_point/half_even.hpp ----
-
-/// @file half_even.hpp Rounding to nearest, ties to even: 2.5 becomes 2, and 3.5 becomes 4. What this library
-/// does everywhere unless told otherwise, as ONNX, PyTorch and ESP-DL on ESP32-P4 do.
-#ifndef PTQ_FIXED_POINT_HALF_EVEN_HPP
-#define PTQ_FIXED_POINT_HALF_EVEN_HPP
-
-#include <concepts>
-
-namespace ptq::inline v0_1 {
-
-struct half_even {
-  /// As `half_up::shift_right`, but for ties.
-  template <std::signed_integral Integer>
-  static constexpr Integer shift_right(Integer value, int places) noexcept {
-    constexpr int width = 8 * static_cast<int>(sizeof(Integer));
-    if (places <= 0) return value;
-    if (places >= width) return 0;  // less than half a unit
-    const bool is_odd = ((value >> places) & 1) != 0;
-    // One less turns a tie, and nothing else, into what is rounded down.
-    return half_up::shift_right(static_cast<Integer>(value - (is_odd ? 0 : 1)), places);
-  }
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_FIXED_POINT_HALF_EVEN_HPP
-
 // ---- ptq/fixed_point/multiplier_shift.hpp ----
 
 /// @file multiplier_shift.hpp A real factor as integers: how TFLite, CMSIS-NN and others bring int32 sums to
@@ -6998,6 +6943,36 @@ constexpr multiplier_shift from_double_bits(std::uint64_t bits) noexcept {
   return normalized(fraction | hidden, static_cast<int>(field) - 1075);
 }
 
+/// Finite and not negative; -0 is taken for 0.
+constexpr bool is_scale(std::uint32_t bits) noexcept {
+  return bits < infinity_bits || bits == sign_bit;
+}
+
+/// The significand and exponent of x * y / z in doubles, each operation rounded once, of positive finite
+/// floats.
+struct double_quotient {
+  std::uint64_t significand;
+  int exponent;
+
+  constexpr double_quotient(std::uint32_t x, std::uint32_t y, std::uint32_t z) noexcept
+      : significand(0), exponent(0) {
+    const unpacked a = unpack(x);
+    const unpacked b = unpack(y);
+    const unpacked c = unpack(z);
+    const std::uint64_t product = std::uint64_t{a.significand} * b.significand;  // 48 bits: exact
+    const int up = std::countl_zero(product) - 1;
+    const int across = std::countl_zero(c.significand) - 8;
+    const std::uint64_t numerator = product << up;                         // 2^62 to 2^63
+    const std::uint64_t divisor = std::uint64_t{c.significand} << across;  // 2^23 to 2^24
+    const std::uint64_t rest = (numerator % divisor) << 23;
+    const std::uint64_t quotient = ((numerator / divisor) << 23) | (rest / divisor);  // 2^61 to 2^63
+    const std::uint64_t sticky = rest % divisor != 0 ? 1u : 0u;
+    const int drop = 11 - std::countl_zero(quotient);  // a double has 53 bits
+    significand = shift_right_rounded(quotient | sticky, drop);
+    exponent = a.exponent + b.exponent - up - 23 - c.exponent + across + drop;
+  }
+};
+
 }  // namespace detail
 
 /// A scale as multiplier and shift, the bits that TFLite's QuantizeMultiplier gives (`std::frexp`, then the
@@ -7018,14 +6993,177 @@ constexpr multiplier_shift from_scale(const float& scale) noexcept {
   return detail::from_double_bits(detail::widen(detail::bits_of(scale)));
 }
 
+/// input * weight / output as multiplier and shift: the bits of `from_scale(double{input} * weight /
+/// output)`, which is what TFLite's converter stores for a channel, without arithmetic on doubles. For
+/// firmware that learns a scale on the device.
+///
+/// @param input, weight finite and not negative
+/// @param output        finite and positive (preconditions, as for `from_scale`; else 0, 0)
+constexpr multiplier_shift from_scales(const float& input, const float& weight,
+                                       const float& output) noexcept {
+  const std::uint32_t x = detail::bits_of(input);
+  const std::uint32_t y = detail::bits_of(weight);
+  const std::uint32_t z = detail::bits_of(output);
+  const bool are_scales = detail::is_scale(x) && detail::is_scale(y) && z != 0 && z < detail::infinity_bits;
+  PTQ_ASSERT(are_scales);
+  if (!are_scales || detail::magnitude(x) == 0 || detail::magnitude(y) == 0) return {};
+  const detail::double_quotient scale(x, y, z);
+  return detail::normalized(scale.significand, scale.exponent);
+}
+
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_FIXED_POINT_MULTIPLIER_SHIFT_HPP
 
+// ---- ptq/fixed_point/half_up.hpp ----
+
+/// @file half_up.hpp Rounding to nearest, ties upwards: 2.5 becomes 3, and -2.5 becomes -2. So do TFLite and
+/// CMSIS-NN where they round a product once, and ESP-DL on ESP32 and ESP32-S3.
+#ifndef PTQ_FIXED_POINT_HALF_UP_HPP
+#define PTQ_FIXED_POINT_HALF_UP_HPP
+
+#include <concepts>
+
+namespace ptq::inline v0_1 {
+
+struct half_up {
+  /// value / 2^places, rounded; the limits of both are those of `tie_rounding`.
+  template <std::signed_integral Integer>
+  static constexpr Integer shift_right(Integer value, int places) noexcept {
+    return static_cast<Integer>(((value >> (places - 1)) + 1) >> 1);
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FIXED_POINT_HALF_UP_HPP
+
+// ---- ptq/fixed_point/half_even.hpp ----
+
+/// @file half_even.hpp Rounding to nearest, ties to even: 2.5 becomes 2, and 3.5 becomes 4. What this library
+/// does unless told otherwise, as ONNX, PyTorch, and ESP-DL on ESP32-P4 do.
+#ifndef PTQ_FIXED_POINT_HALF_EVEN_HPP
+#define PTQ_FIXED_POINT_HALF_EVEN_HPP
+
+#include <concepts>
+
+namespace ptq::inline v0_1 {
+
+struct half_even {
+  /// value / 2^places, rounded; the limits of both are those of `tie_rounding`.
+  template <std::signed_integral Integer>
+  static constexpr Integer shift_right(Integer value, int places) noexcept {
+    // One less rounds a tie down, and changes nothing else.
+    const Integer odd = static_cast<Integer>((value >> places) & 1);
+    return half_up::shift_right(static_cast<Integer>(value - 1 + odd), places);
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FIXED_POINT_HALF_EVEN_HPP
+
+// ---- ptq/fixed_point/rounding.hpp ----
+
+/// @file rounding.hpp What a policy for ties offers. There are `half_even`, `half_away` and `half_up`.
+#ifndef PTQ_FIXED_POINT_ROUNDING_HPP
+#define PTQ_FIXED_POINT_ROUNDING_HPP
+
+#include <concepts>
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+/// Rounds to nearest: an empty struct with `shift_right(value, places)`, which is value / 2^places rounded,
+/// for integers of 32 and 64 bits and 1 to 31 or 63 places. What lies between two integers with equal
+/// distances is the policy's to decide.
+template <class T>
+concept tie_rounding = requires(std::int32_t value, std::int64_t wide) {
+  { T::shift_right(value, 1) } noexcept -> std::same_as<std::int32_t>;
+  { T::shift_right(wide, 1) } noexcept -> std::same_as<std::int64_t>;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FIXED_POINT_ROUNDING_HPP
+
+// ---- ptq/fixed_point/power_of_two.hpp ----
+
+/// @file power_of_two.hpp Scales that are powers of two: int8 codes of floats by integers alone, which is
+/// many times faster than float arithmetic where there is no FPU. NNoM and ESP-DL have such scales only.
+#ifndef PTQ_FIXED_POINT_POWER_OF_TWO_HPP
+#define PTQ_FIXED_POINT_POWER_OF_TWO_HPP
+
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+/// The scale 2^exponent: value = code * 2^exponent. Exponents are from -125 to 127 (a precondition).
+struct power_of_two {
+  int exponent = 0;
+
+  static constexpr int lowest_exponent = -125;
+  static constexpr int highest_exponent = 127;
+
+  /// The smallest scale by which no value saturates: amax <= 127 * scale. Of amax 0 it is 1.
+  ///
+  /// @param amax the largest magnitude; finite and not negative (a precondition)
+  static constexpr power_of_two covering(const float& amax) noexcept {
+    const std::uint32_t bits = detail::bits_of(amax);
+    PTQ_ASSERT(bits < detail::infinity_bits);
+    if (bits == 0) return {};
+    const std::uint32_t beyond = (bits & 0x7fffffu) > bits_of_127 % 0x800000u ? 1u : 0u;
+    const int wanted = static_cast<int>((bits >> 23) + beyond) - static_cast<int>(bits_of_127 >> 23);
+    return {wanted < lowest_exponent ? lowest_exponent : wanted};
+  }
+
+  constexpr float value() const noexcept {
+    return detail::float_of(static_cast<std::uint32_t>(exponent + 127) << 23);
+  }
+
+  /// The code nearest to value / 2^exponent, clamped to [-128, 127]. NaN becomes 0, infinities the ends of
+  /// the range. With `half_even` these are the codes of `int8` by this scale.
+  template <tie_rounding Rounding = half_even>
+  constexpr std::int8_t encode(const float& value) const noexcept {
+    const std::uint32_t bits = detail::bits_of(value);
+    const std::uint32_t size = detail::magnitude(bits);
+    // 128 * scale as the bits of a float, also where that is beyond all floats.
+    const std::uint32_t end = bits_of_128 + (static_cast<std::uint32_t>(exponent) << 23);
+    const std::uint32_t first_clamped = end < detail::infinity_bits ? end : detail::infinity_bits;
+    const std::uint32_t clamped = size < first_clamped ? size : end;
+    // The bit before the fraction is wrong for subnormals, which round to 0 with it and without.
+    const auto significand = static_cast<std::int32_t>((clamped & 0x7fffffu) | 0x800000u);
+    const int places = exponent + 150 - static_cast<int>(clamped >> 23);  // to the binary point; from 16 up
+    const std::int32_t with_sign = (bits & detail::sign_bit) != 0 ? -significand : significand;
+    const std::int32_t rounded = Rounding::shift_right(with_sign, places < 31 ? places : 31);
+    const std::int32_t code = rounded < 127 ? rounded : 127;
+    return static_cast<std::int8_t>(detail::is_nan(size) ? 0 : code);
+  }
+
+  /// code * 2^exponent, exact; beyond all floats infinity.
+  constexpr float decode(std::int8_t code) const noexcept {
+    if (code == 0) return 0;
+    const std::uint32_t bits = detail::bits_of(static_cast<float>(code));
+    const std::uint32_t size = detail::magnitude(bits) + (static_cast<std::uint32_t>(exponent) << 23);
+    return detail::float_of((bits & detail::sign_bit) |
+                            (size < detail::infinity_bits ? size : detail::infinity_bits));
+  }
+
+  friend constexpr bool operator==(const power_of_two&, const power_of_two&) = default;
+
+ private:
+  static constexpr std::uint32_t bits_of_127 = 0x42fe0000u;
+  static constexpr std::uint32_t bits_of_128 = 0x43000000u;
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FIXED_POINT_POWER_OF_TWO_HPP
+
 // ---- ptq/fixed_point/half_away.hpp ----
 
-/// @file half_away.hpp Rounding to nearest, ties away from zero: 2.5 becomes 3, and -2.5 becomes -3.
-/// std::round and TFLite round reals so.
+/// @file half_away.hpp Rounding to nearest, ties away from zero: 2.5 becomes 3, and -2.5 becomes -3. So do
+/// std::round, and TFLite where it makes codes of reals.
 #ifndef PTQ_FIXED_POINT_HALF_AWAY_HPP
 #define PTQ_FIXED_POINT_HALF_AWAY_HPP
 
@@ -7034,11 +7172,10 @@ constexpr multiplier_shift from_scale(const float& scale) noexcept {
 namespace ptq::inline v0_1 {
 
 struct half_away {
-  /// As `half_up::shift_right`, but for ties.
+  /// value / 2^places, rounded; the limits of both are those of `tie_rounding`.
   template <std::signed_integral Integer>
   static constexpr Integer shift_right(Integer value, int places) noexcept {
-    if (places <= 0) return value;
-    // One less turns a tie, and nothing else, into what is rounded down.
+    // One less rounds a tie down, and changes nothing else.
     return half_up::shift_right(static_cast<Integer>(value - (value < 0 ? 1 : 0)), places);
   }
 };
@@ -7077,11 +7214,20 @@ constexpr std::int32_t shift_left_saturated(std::int64_t value, std::int64_t pla
   return saturated(narrow * (std::int64_t{1} << (places < 31 ? places : 31)));
 }
 
-/// value * 2^-places, rounded once.
-template <class Rounding>
+/// value / 2^places, rounded, for places >= 0 and values up to 2^62, products of two int32.
+template <tie_rounding Ties>
 constexpr std::int32_t shift_right_saturated(std::int64_t value, std::int64_t places) noexcept {
-  if (places < 0) return shift_left_saturated(value, -places);
-  return saturated(Rounding::shift_right(value, places < 64 ? static_cast<int>(places) : 64));
+  if (places == 0) return saturated(value);
+  if (places > 63) return 0;  // less than half a unit
+  return saturated(Ties::shift_right(value, static_cast<int>(places)));
+}
+
+/// sum * factor: a product of 64 bits, rounded once.
+template <tie_rounding Ties>
+constexpr std::int32_t multiply_rounded(std::int32_t sum, multiplier_shift by) noexcept {
+  const std::int64_t product = std::int64_t{sum} * by.multiplier;
+  const std::int64_t places = 31 - std::int64_t{by.shift};
+  return places < 0 ? shift_left_saturated(product, -places) : shift_right_saturated<Ties>(product, places);
 }
 
 }  // namespace detail
@@ -7090,8 +7236,7 @@ constexpr std::int32_t shift_right_saturated(std::int64_t value, std::int64_t pl
 /// CMSIS-NN's with CMSIS_NN_USE_SINGLE_ROUNDING.
 struct single_rounding {
   static constexpr std::int32_t multiply(std::int32_t sum, multiplier_shift by) noexcept {
-    return detail::shift_right_saturated<half_up>(std::int64_t{sum} * by.multiplier,
-                                                  31 - std::int64_t{by.shift});
+    return detail::multiply_rounded<half_up>(sum, by);
   }
 };
 
@@ -7110,10 +7255,15 @@ struct double_rounding {
 
 /// sum * factor, rounded to an integer.
 ///
-/// @tparam Rounding `single_rounding` or `double_rounding`, as the program that is to be matched has it
+/// @tparam Rounding `single_rounding` or `double_rounding`, as the program that is to be matched has it; or a
+///                  policy for ties (`half_even`, `half_away`, `half_up`), by which the product is rounded
+///                  once
 template <class Rounding = single_rounding>
 constexpr std::int32_t requantize(std::int32_t sum, multiplier_shift by) noexcept {
-  return Rounding::multiply(sum, by);
+  if constexpr (tie_rounding<Rounding>)
+    return detail::multiply_rounded<Rounding>(sum, by);
+  else
+    return Rounding::multiply(sum, by);
 }
 
 /// The int8 code of an output: the sum requantized, the offset added, clamped.
@@ -7170,6 +7320,7 @@ struct recipe;
 
 // fixed point
 struct multiplier_shift;
+struct power_of_two;
 struct single_rounding;
 struct double_rounding;
 struct half_even;

@@ -14,6 +14,7 @@
 namespace {
 
 using ptq::from_scale;
+using ptq::from_scales;
 using ptq::multiplier_shift;
 
 constexpr std::uint64_t infinity_bits = 0x7ff0000000000000u;
@@ -39,6 +40,15 @@ bool agrees(std::uint64_t bits) {
   return from_scale(scale) == by_frexp(scale);
 }
 
+/// TFLite's scale of a layer.
+bool agrees(std::uint32_t input, std::uint32_t weight, std::uint32_t output) {
+  const auto in = std::bit_cast<float>(input);
+  const auto by = std::bit_cast<float>(weight);
+  const auto out = std::bit_cast<float>(output);
+  return from_scales(in, by, out) ==
+         by_frexp(static_cast<double>(in) * static_cast<double>(by) / static_cast<double>(out));
+}
+
 static_assert(from_scale(1.0) == multiplier_shift{1 << 30, 1});
 static_assert(from_scale(0.5) == multiplier_shift{1 << 30, 0});
 static_assert(from_scale(0.75F) == multiplier_shift{3 << 29, 0});
@@ -55,6 +65,11 @@ static_assert(from_scale(std::numeric_limits<float>::denorm_min()) == multiplier
 static_assert(from_scale(std::numeric_limits<double>::denorm_min()) == multiplier_shift{});
 static_assert(from_scale(std::numeric_limits<float>::max()) == multiplier_shift{0x7fffff80, 128});
 static_assert(from_scale(std::numeric_limits<double>::max()) == multiplier_shift{1 << 30, 1025});
+
+static_assert(from_scales(0.5F, 0.5F, 0.25F) == multiplier_shift{1 << 30, 1});
+static_assert(from_scales(0.1F, 0.3F, 0.7F) == from_scale(double{0.1F} * double{0.3F} / double{0.7F}));
+static_assert(from_scales(0.0F, 1.0F, 1.0F) == multiplier_shift{} &&
+              from_scales(1.0F, -0.0F, 1.0F) == multiplier_shift{});
 
 }  // namespace
 
@@ -84,6 +99,37 @@ TEST_CASE("10^6 random scales of layers") {
   for (int i = 0; i < 1'000'000; ++i) {
     const std::uint64_t field = 1023 - 40 + random.next() % 50;
     if (!agrees((field << 52) | (random.next() >> 12))) ++wrong;
+  }
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("scales of layers from floats: at the edges in all triples") {
+  constexpr std::uint32_t edges[] = {0x00000000, 0x00000001, 0x00000003, 0x007fffff, 0x00800000,
+                                     0x00ffffff, 0x34000000, 0x3dcccccd, 0x3f7fffff, 0x3f800000,
+                                     0x3f800001, 0x3fffffff, 0x7effffff, 0x7f7fffff};
+  int wrong = 0;
+  for (const std::uint32_t input : edges)
+    for (const std::uint32_t weight : edges)
+      for (const std::uint32_t output : edges)
+        if (output != 0 && !agrees(input, weight, output)) ++wrong;
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("scales of layers from floats: 10^6 random ones of all exponents, and as many ordinary ones") {
+  test::random_bits random(17);
+  int wrong = 0;
+  for (int i = 0; i < 1'000'000; ++i) {
+    const std::uint64_t bits = random.next();
+    const std::uint32_t output = static_cast<std::uint32_t>(random.next() % 0x7f7fffffu) + 1;
+    if (!agrees(static_cast<std::uint32_t>(bits) % 0x7f800000u,
+                static_cast<std::uint32_t>(bits >> 32) % 0x7f800000u, output))
+      ++wrong;
+    const auto ordinary = [&] {
+      return std::bit_cast<std::uint32_t>(random.next_float(-16, 1)) & 0x7fffffffu;
+    };
+    const std::uint32_t input = ordinary();
+    const std::uint32_t weight = ordinary();
+    if (!agrees(input, weight, ordinary())) ++wrong;
   }
   CHECK(wrong == 0);
 }

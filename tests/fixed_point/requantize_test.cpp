@@ -7,6 +7,9 @@
 #include <cstdint>
 #include <limits>
 
+#include "ptq/fixed_point/half_away.hpp"
+#include "ptq/fixed_point/half_even.hpp"
+#include "ptq/fixed_point/half_up.hpp"
 #include "support/random.hpp"
 
 namespace {
@@ -38,6 +41,16 @@ static_assert(requantize<double_rounding>(lowest, {lowest, 0}) == highest);
 static_assert(requantize<double_rounding>(1, {1 << 30, highest}) == 1 << 30,
               "the sum saturates, then the product");
 static_assert(requantize<double_rounding>(highest, {highest, lowest}) == 0);
+
+// Ties by policies: 2.5, -2.5, 3.5, -3.5.
+template <class Ties>
+constexpr bool rounds_to(std::int32_t a, std::int32_t b, std::int32_t c, std::int32_t d) {
+  return requantize<Ties>(5, half) == a && requantize<Ties>(-5, half) == b &&
+         requantize<Ties>(7, half) == c && requantize<Ties>(-7, half) == d;
+}
+static_assert(rounds_to<ptq::half_even>(2, -2, 4, -4));
+static_assert(rounds_to<ptq::half_away>(3, -3, 4, -4));
+static_assert(rounds_to<ptq::half_up>(3, -2, 4, -3));
 
 static_assert(requantize_to_int8(100, one) == 100 && requantize_to_int8(100, one, 100) == 127);
 static_assert(requantize_to_int8(-100, one, -100) == -128 && requantize_to_int8(-100, one, 0, 0) == 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// @file half_away.hpp Rounding to nearest, ties away from zero: 2.5 becomes 3, and -2.5 becomes -3.
-/// std::round and TFLite round reals so.
+/// @file half_away.hpp Rounding to nearest, ties away from zero: 2.5 becomes 3, and -2.5 becomes -3. So do
+/// std::round, and TFLite where it makes codes of reals.
 #ifndef PTQ_FIXED_POINT_HALF_AWAY_HPP
 #define PTQ_FIXED_POINT_HALF_AWAY_HPP
 
@@ -11,11 +11,10 @@
 namespace ptq::inline v0_1 {
 
 struct half_away {
-  /// As `half_up::shift_right`, but for ties.
+  /// value / 2^places, rounded; the limits of both are those of `tie_rounding`.
   template <std::signed_integral Integer>
   static constexpr Integer shift_right(Integer value, int places) noexcept {
-    if (places <= 0) return value;
-    // One less turns a tie, and nothing else, into what is rounded down.
+    // One less rounds a tie down, and changes nothing else.
     return half_up::shift_right(static_cast<Integer>(value - (value < 0 ? 1 : 0)), places);
   }
 };

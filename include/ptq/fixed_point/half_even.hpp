@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file half_even.hpp Rounding to nearest, ties to even: 2.5 becomes 2, and 3.5 becomes 4. What this library
-/// does everywhere unless told otherwise, as ONNX, PyTorch and ESP-DL on ESP32-P4 do.
+/// does unless told otherwise, as ONNX, PyTorch, and ESP-DL on ESP32-P4 do.
 #ifndef PTQ_FIXED_POINT_HALF_EVEN_HPP
 #define PTQ_FIXED_POINT_HALF_EVEN_HPP
 
@@ -11,15 +11,12 @@
 namespace ptq::inline v0_1 {
 
 struct half_even {
-  /// As `half_up::shift_right`, but for ties.
+  /// value / 2^places, rounded; the limits of both are those of `tie_rounding`.
   template <std::signed_integral Integer>
   static constexpr Integer shift_right(Integer value, int places) noexcept {
-    constexpr int width = 8 * static_cast<int>(sizeof(Integer));
-    if (places <= 0) return value;
-    if (places >= width) return 0;  // less than half a unit
-    const bool is_odd = ((value >> places) & 1) != 0;
-    // One less turns a tie, and nothing else, into what is rounded down.
-    return half_up::shift_right(static_cast<Integer>(value - (is_odd ? 0 : 1)), places);
+    // One less rounds a tie down, and changes nothing else.
+    const Integer odd = static_cast<Integer>((value >> places) & 1);
+    return half_up::shift_right(static_cast<Integer>(value - 1 + odd), places);
   }
 };
 

@@ -52,6 +52,36 @@ constexpr multiplier_shift from_double_bits(std::uint64_t bits) noexcept {
   return normalized(fraction | hidden, static_cast<int>(field) - 1075);
 }
 
+/// Finite and not negative; -0 is taken for 0.
+constexpr bool is_scale(std::uint32_t bits) noexcept {
+  return bits < infinity_bits || bits == sign_bit;
+}
+
+/// The significand and exponent of x * y / z in doubles, each operation rounded once, of positive finite
+/// floats.
+struct double_quotient {
+  std::uint64_t significand;
+  int exponent;
+
+  constexpr double_quotient(std::uint32_t x, std::uint32_t y, std::uint32_t z) noexcept
+      : significand(0), exponent(0) {
+    const unpacked a = unpack(x);
+    const unpacked b = unpack(y);
+    const unpacked c = unpack(z);
+    const std::uint64_t product = std::uint64_t{a.significand} * b.significand;  // 48 bits: exact
+    const int up = std::countl_zero(product) - 1;
+    const int across = std::countl_zero(c.significand) - 8;
+    const std::uint64_t numerator = product << up;                         // 2^62 to 2^63
+    const std::uint64_t divisor = std::uint64_t{c.significand} << across;  // 2^23 to 2^24
+    const std::uint64_t rest = (numerator % divisor) << 23;
+    const std::uint64_t quotient = ((numerator / divisor) << 23) | (rest / divisor);  // 2^61 to 2^63
+    const std::uint64_t sticky = rest % divisor != 0 ? 1u : 0u;
+    const int drop = 11 - std::countl_zero(quotient);  // a double has 53 bits
+    significand = shift_right_rounded(quotient | sticky, drop);
+    exponent = a.exponent + b.exponent - up - 23 - c.exponent + across + drop;
+  }
+};
+
 }  // namespace detail
 
 /// A scale as multiplier and shift, the bits that TFLite's QuantizeMultiplier gives (`std::frexp`, then the
@@ -70,6 +100,24 @@ constexpr multiplier_shift from_scale(const double& scale) noexcept {
 /// The same of a float.
 constexpr multiplier_shift from_scale(const float& scale) noexcept {
   return detail::from_double_bits(detail::widen(detail::bits_of(scale)));
+}
+
+/// input * weight / output as multiplier and shift: the bits of `from_scale(double{input} * weight /
+/// output)`, which is what TFLite's converter stores for a channel, without arithmetic on doubles. For
+/// firmware that learns a scale on the device.
+///
+/// @param input, weight finite and not negative
+/// @param output        finite and positive (preconditions, as for `from_scale`; else 0, 0)
+constexpr multiplier_shift from_scales(const float& input, const float& weight,
+                                       const float& output) noexcept {
+  const std::uint32_t x = detail::bits_of(input);
+  const std::uint32_t y = detail::bits_of(weight);
+  const std::uint32_t z = detail::bits_of(output);
+  const bool are_scales = detail::is_scale(x) && detail::is_scale(y) && z != 0 && z < detail::infinity_bits;
+  PTQ_ASSERT(are_scales);
+  if (!are_scales || detail::magnitude(x) == 0 || detail::magnitude(y) == 0) return {};
+  const detail::double_quotient scale(x, y, z);
+  return detail::normalized(scale.significand, scale.exponent);
 }
 
 }  // namespace ptq::inline v0_1

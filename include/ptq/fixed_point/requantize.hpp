@@ -15,6 +15,7 @@
 #include "ptq/fixed_point/half_away.hpp"
 #include "ptq/fixed_point/half_up.hpp"
 #include "ptq/fixed_point/multiplier_shift.hpp"
+#include "ptq/fixed_point/rounding.hpp"
 
 namespace ptq::inline v0_1 {
 namespace detail {
@@ -31,11 +32,20 @@ constexpr std::int32_t shift_left_saturated(std::int64_t value, std::int64_t pla
   return saturated(narrow * (std::int64_t{1} << (places < 31 ? places : 31)));
 }
 
-/// value * 2^-places, rounded once.
-template <class Rounding>
+/// value / 2^places, rounded, for places >= 0 and values up to 2^62, products of two int32.
+template <tie_rounding Ties>
 constexpr std::int32_t shift_right_saturated(std::int64_t value, std::int64_t places) noexcept {
-  if (places < 0) return shift_left_saturated(value, -places);
-  return saturated(Rounding::shift_right(value, places < 64 ? static_cast<int>(places) : 64));
+  if (places == 0) return saturated(value);
+  if (places > 63) return 0;  // less than half a unit
+  return saturated(Ties::shift_right(value, static_cast<int>(places)));
+}
+
+/// sum * factor: a product of 64 bits, rounded once.
+template <tie_rounding Ties>
+constexpr std::int32_t multiply_rounded(std::int32_t sum, multiplier_shift by) noexcept {
+  const std::int64_t product = std::int64_t{sum} * by.multiplier;
+  const std::int64_t places = 31 - std::int64_t{by.shift};
+  return places < 0 ? shift_left_saturated(product, -places) : shift_right_saturated<Ties>(product, places);
 }
 
 }  // namespace detail
@@ -44,8 +54,7 @@ constexpr std::int32_t shift_right_saturated(std::int64_t value, std::int64_t pl
 /// CMSIS-NN's with CMSIS_NN_USE_SINGLE_ROUNDING.
 struct single_rounding {
   static constexpr std::int32_t multiply(std::int32_t sum, multiplier_shift by) noexcept {
-    return detail::shift_right_saturated<half_up>(std::int64_t{sum} * by.multiplier,
-                                                  31 - std::int64_t{by.shift});
+    return detail::multiply_rounded<half_up>(sum, by);
   }
 };
 
@@ -64,10 +73,15 @@ struct double_rounding {
 
 /// sum * factor, rounded to an integer.
 ///
-/// @tparam Rounding `single_rounding` or `double_rounding`, as the program that is to be matched has it
+/// @tparam Rounding `single_rounding` or `double_rounding`, as the program that is to be matched has it; or a
+///                  policy for ties (`half_even`, `half_away`, `half_up`), by which the product is rounded
+///                  once
 template <class Rounding = single_rounding>
 constexpr std::int32_t requantize(std::int32_t sum, multiplier_shift by) noexcept {
-  return Rounding::multiply(sum, by);
+  if constexpr (tie_rounding<Rounding>)
+    return detail::multiply_rounded<Rounding>(sum, by);
+  else
+    return Rounding::multiply(sum, by);
 }
 
 /// The int8 code of an output: the sum requantized, the offset added, clamped.
