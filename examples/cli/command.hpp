@@ -24,6 +24,7 @@ struct options {
   std::vector<std::string> files;
   std::string output;                 // of calibrate and merge; the folder of export
   std::string format;                 // of the artifact; empty: the model's own
+  std::string arithmetic = "onnx";    // of evaluate: what the artifact is computed in
   std::string statistics;             // for quantize: ptq.calibration.statistics
   ptq::checkpoint_config checkpoint;  // for inspect and compare: how the first file is read
   std::size_t threads = 0;            // 0: one for each core

@@ -7,13 +7,13 @@
 
 namespace cli {
 
-ptq::result<any_engine> any_engine::load(const std::string& path) {
-  any_engine loaded(path);
-  auto tiny = tiny::engine::load(path);
+ptq::result<any_engine> any_engine::load(const std::string& path, tiny::arithmetic numbers) {
+  any_engine loaded(path, numbers);
+  auto tiny = tiny::engine::load(path, numbers);
   if (tiny) {
     loaded.running_ = std::make_unique<runner_of<tiny::engine>>(*std::move(tiny));
     loaded.is_tiny_ = true;
-  } else if (tiny.error().code != ptq::errc::unsupported) {
+  } else if (tiny.error().code != ptq::errc::unsupported || numbers != tiny::arithmetic::onnx) {
     return tiny.error();
   } else if (auto used = loaded.use_openvino(tiny.error()); !used) {
     return used.error();
@@ -28,7 +28,8 @@ ptq::result<void> any_engine::run(std::span<const ptq::named_array> given,
     has_begun = true;
     return sink(made);
   });
-  if (ran || has_begun || !is_tiny_ || ran.error().code != ptq::errc::unsupported) return ran;
+  const bool may_change = is_tiny_ && numbers_ == tiny::arithmetic::onnx && !has_begun;
+  if (ran || !may_change || ran.error().code != ptq::errc::unsupported) return ran;
   if (auto used = use_openvino(ran.error().in(ptq::absolute_path(path_))); !used) return used;
   return running_->run(given, wanted, sink);
 }

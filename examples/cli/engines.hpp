@@ -11,6 +11,7 @@
 
 #include "ptq/engine/concept.hpp"
 #include "ptq/result.hpp"
+#include "tiny_engine/arithmetic.hpp"
 
 namespace cli {
 
@@ -52,11 +53,12 @@ bool has_openvino() noexcept;
 /// @return unsupported if OpenVINO cannot run the graph, or is not built in
 ptq::result<std::unique_ptr<runner>> load_openvino(const std::string& path);
 
-/// tiny_engine where it covers the graph, else OpenVINO.
+/// tiny_engine where it covers the graph, else OpenVINO, which has no integer arithmetic.
 class any_engine {
  public:
   /// @return unsupported if none covers the graph, with what each lacks; else what is wrong with the file
-  static ptq::result<any_engine> load(const std::string& path);
+  static ptq::result<any_engine> load(const std::string& path,
+                                      tiny::arithmetic numbers = tiny::arithmetic::onnx);
 
   std::span<const ptq::graph_input> inputs() const { return running_->inputs(); }
   std::span<const std::string> outputs() const { return running_->outputs(); }
@@ -69,12 +71,13 @@ class any_engine {
                         const tensor_sink& sink);
 
  private:
-  explicit any_engine(std::string path) : path_(std::move(path)) {}
+  any_engine(std::string path, tiny::arithmetic numbers) : path_(std::move(path)), numbers_(numbers) {}
 
   /// @param lacking why tiny_engine does not run the graph
   ptq::result<void> use_openvino(const ptq::error& lacking);
 
   std::string path_;
+  tiny::arithmetic numbers_;
   std::unique_ptr<runner> running_;
   bool is_tiny_ = false;
 };

@@ -17,6 +17,7 @@
 #include "ptq/engine/evaluate.hpp"
 #include "ptq/formats.hpp"
 #include "ptq/report/json.hpp"
+#include "ptq/text/nearest_word.hpp"
 #include "ptq/text/table.hpp"
 #include "samples.hpp"
 #include "terminal.hpp"
@@ -40,6 +41,20 @@ ptq::error placed(const ptq::spec& spec, const ptq::error& found) {
   if (found.where == "labels") return {found.code, ptq::absolute_path(spec.evaluation_data->labels), text};
   if (found.where == "task" || found.where == "class_axis") return in_specification(spec, "evaluate.", found);
   return found;
+}
+
+ptq::result<tiny::arithmetic> arithmetic_of(const options& given) {
+  if (const auto* const found = tiny::find_arithmetic(given.arithmetic)) return *found;
+  std::vector<std::string_view> names;
+  std::string text;
+  for (const tiny::named_arithmetic& row : tiny::arithmetics) {
+    names.push_back(row.name);
+    text.append(text.empty() ? "" : ", ").append(row.name);
+  }
+  return ptq::error(
+      ptq::errc::unknown_word, "--arithmetic",
+      "there is no arithmetic \"" + ptq::printable(given.arithmetic) + "\". There are " + text + ".",
+      ptq::nearest_word(given.arithmetic, names));
 }
 
 ptq::result<ptq::evaluation> evaluate(const ptq::spec& spec, const ptq::model_file& model,
@@ -158,6 +173,8 @@ void print_evaluation(const ptq::evaluation& found) {
 }  // namespace
 
 int run_evaluate(const options& given) {
+  const auto numbers = arithmetic_of(given);
+  if (!numbers) return fail(given, numbers.error(), bad_usage);
   const auto spec = ptq::read_spec(given.spec_file, given.overrides);
   if (!spec) return fail(given, spec.error(), bad_usage);
   for (const char* field : {"model_path", "results_dir"})
@@ -182,7 +199,7 @@ int run_evaluate(const options& given) {
         failed);
   auto reference = any_engine::load(spec->quantize.model_path);
   if (!reference) return fail(given, reference.error(), failed);
-  auto quantized = any_engine::load(artifact_path(*spec));
+  auto quantized = any_engine::load(artifact_path(*spec), *numbers);
   if (!quantized) {
     ptq::error lacking = quantized.error();
     if (lacking.code == ptq::errc::cannot_open)
@@ -197,10 +214,15 @@ int run_evaluate(const options& given) {
     return fail(given, known.error(), bad_usage);
   const auto measured = evaluate(*spec, *model, *reference, *quantized);
   if (!measured) return fail(given, measured.error(), failed);
-  if (given.json)
-    print_json(json_of(*measured));
-  else
+  if (given.json) {
+    nlohmann::json all = json_of(*measured);
+    all["arithmetic"] = given.arithmetic;
+    print_json(all);
+  } else {
+    if (*numbers == tiny::arithmetic::integer)
+      print_row("arithmetic", "integer, as in firmware: a multiplier and a shift a channel");
     print_evaluation(*measured);
+  }
   return done;
 }
 

@@ -295,7 +295,15 @@ SQNR, cosine and largest error of each layer that differs, worst first.)");
 The artifact is the one that `ptq quantize` with this specification wrote to results_dir.
 Every output is compared by what it seems to hold, which is said. To say it yourself, for all outputs or one by one:
   evaluate.task=regression               or classification, binary
-  evaluate.class_axis={logits: 2}        the axis of the classes)");
+  evaluate.class_axis={logits: 2}        the axis of the classes
+The accuracy that firmware has which computes the int8 artifact in integers alone:
+  ptq evaluate -e static.yaml model_path=model.onnx results_dir=out evaluate.inputs=test.npy --arithmetic integer)");
+  evaluate
+      ->add_option(
+          "--arithmetic", given.arithmetic,
+          "What the artifact is computed in: onnx, as ONNX defines the graph (float between its layers), or "
+          "integer, as firmware does with the tables of `ptq export --format c-header`")
+      ->type_name("NAME");
 
   quantize
       ->add_option("--format", given.format,

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -33,16 +34,17 @@ constexpr bool takes(element_type type) noexcept {
 /// time.
 class engine {
  public:
-  static result<engine> load(ptq::onnx_model model) {
-    auto graph = graph::load(std::move(model));
+  /// @param numbers `integer`: as firmware computes, or not at all
+  static result<engine> load(ptq::onnx_model model, arithmetic numbers = arithmetic::onnx) {
+    auto graph = graph::load(std::move(model), numbers);
     if (!graph) return graph.error();
     engine loaded(*std::move(graph));
     if (auto declared = loaded.declare(); !declared) return declared.error();
     return loaded;
   }
-  static result<engine> load(const std::string& path) {
+  static result<engine> load(const std::string& path, arithmetic numbers = arithmetic::onnx) {
     auto model = ptq::read_onnx(path);
-    return model ? load(*std::move(model)) : model.error();
+    return model ? load(*std::move(model), numbers) : model.error();
   }
 
   std::span<const ptq::graph_input> inputs() const noexcept { return inputs_; }
@@ -51,7 +53,7 @@ class engine {
   /// The layers that compute in integers.
   std::size_t integer_layers() const noexcept { return graph_.integer_layers(); }
 
-  /// As `ptq::engine` says.
+  /// As `ptq::engine` says. What is held as integers where the graph has floats is handed out as floats.
   ///
   /// @return tensor_not_found for an unknown wanted tensor or a missing input; wrong_type, size_mismatch
   template <ptq::array_sink Sink>
@@ -73,7 +75,10 @@ class engine {
         values[*graph_.find(input.name)] = slice(input, first, batch);
       if (auto done = graph_.run(steps, values); !done) return done;
       for (std::size_t i = 0; i < wanted.size(); ++i) {
-        const tensor& made = *graph_.at(ids[i], values);
+        const auto scale = graph_.scale_of(ids[i]);
+        const tensor& held = *graph_.at(ids[i], values);
+        const tensor decoded = scale ? floats_of(held, *scale) : tensor();
+        const tensor& made = scale ? decoded : held;
         if (!takes(made.type))
           return error(errc::wrong_type, "",
                        "tensor \"" + wanted[i] + "\" holds " + ptq::onnx_word(made.type) + ".");
@@ -99,6 +104,20 @@ class engine {
     }
     for (const ptq::onnx_value& output : graph_.onnx().outputs) outputs_.push_back(output.name);
     return {};
+  }
+
+  /// What codes or sums stand for.
+  static tensor floats_of(const tensor& integers, float scale) {
+    tensor floats(integers.shape);
+    const auto each = [&](const auto values) {
+      std::transform(values.begin(), values.end(), floats.floats().begin(),
+                     [&](auto value) { return static_cast<float>(value) * scale; });
+    };
+    if (integers.type == element_type::int8)
+      each(integers.as<std::int8_t>());
+    else
+      each(integers.as<std::int32_t>());
+    return floats;
   }
 
   /// One batch of the graph, row-major.

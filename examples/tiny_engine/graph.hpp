@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "arithmetic.hpp"
+#include "integer_graph.hpp"
 #include "integer_layers.hpp"
 #include "operators.hpp"
 #include "ptq/formats/onnx/links.hpp"
@@ -46,9 +48,10 @@ class graph {
 
   /// Prepares a model: finds the operators, computes what is constant, and sees which layers are int8.
   ///
-  /// @return unsupported, with all operators that are missing; else what is wrong with a node
-  static result<graph> load(ptq::onnx_model model) {
-    graph loaded(std::move(model));
+  /// @return unsupported, with all operators that are missing, or with a node that `numbers` does not allow;
+  ///         else what is wrong with a node
+  static result<graph> load(ptq::onnx_model model, arithmetic numbers) {
+    graph loaded(std::move(model), numbers);
     if (auto prepared = loaded.prepare(); !prepared) return prepared.error().in(loaded.model_.file);
     return loaded;
   }
@@ -60,6 +63,9 @@ class graph {
   }
   /// The layers that compute in integers.
   std::size_t integer_layers() const noexcept { return integer_layers_; }
+
+  /// Of a tensor that is held as integers where the graph has floats: float = integer * scale.
+  std::optional<float> scale_of(std::size_t id) const { return scales_[id]; }
 
   /// The number of a tensor.
   std::optional<std::size_t> find(std::string_view name) const {
@@ -110,7 +116,7 @@ class graph {
     std::size_t output;
   };
 
-  explicit graph(ptq::onnx_model model) : model_(std::move(model)) {}
+  graph(ptq::onnx_model model, arithmetic numbers) : model_(std::move(model)), arithmetic_(numbers) {}
 
   result<void> prepare() {
     const ptq::onnx_graph& g = model_.graph;
@@ -137,31 +143,29 @@ class graph {
       copy.bytes.assign(constant->data.begin(), constant->data.end());
       constants_[number_of(std::string(name))] = std::move(copy);
     }
+    integer_graph integers(g, *links);
     for (std::size_t i = 0; i < g.nodes.size(); ++i)
-      if (auto added = add(i, *links); !added) return added;
+      if (auto added = add(i, *links, integers); !added) return added;
     return {};
   }
 
-  result<void> add(std::size_t i, const ptq::onnx_links& links) {
+  result<void> add(std::size_t i, const ptq::onnx_links& links, integer_graph& integers) {
     const ptq::onnx_node& node = model_.graph.nodes[i];
     if (node.op_type == "Constant") return {};
     for (std::size_t slot = 1; slot < node.outputs.size(); ++slot)
       if (!links.uses(node.outputs[slot]).empty() || links.is_output(node.outputs[slot]))
         return unsupported("only the first output is covered.").in(ptq::node_text(model_.graph, i));
+    if (arithmetic_ == arithmetic::integer && !has_constant_inputs(node)) return add_integers(i, integers);
     std::vector<std::string_view> names(node.inputs.begin(), node.inputs.end());
     operator_function run_by = find_operator(node);
-    if (const auto integers = find_integer_layer(node, model_.graph, links)) {
-      names = integers->inputs;
-      run_by = integers->run;
+    if (const auto found = find_integer_layer(node, model_.graph, links)) {
+      names = found->inputs;
+      run_by = found->run;
       ++integer_layers_;
     }
-    step made{i, run_by, {}, number_of(node.outputs.front())};
-    bool is_constant = true;
-    for (const std::string_view name : names) {
-      made.inputs.push_back(name.empty() ? std::nullopt : std::optional(number_of(std::string(name))));
-      is_constant = is_constant && (name.empty() || constants_[*made.inputs.back()]);
-    }
-    if (!is_constant) {
+    step made = step_of(i, run_by, names);
+    const auto is_known = [&](const auto& input) { return !input || constants_[*input]; };
+    if (!std::all_of(made.inputs.begin(), made.inputs.end(), is_known)) {
       steps_.push_back(std::move(made));
       return {};
     }
@@ -171,9 +175,52 @@ class graph {
     return {};
   }
 
+  bool has_constant_inputs(const ptq::onnx_node& node) const {
+    return std::all_of(node.inputs.begin(), node.inputs.end(),
+                       [&](const std::string& name) { return name.empty() || is_constant(name); });
+  }
+
+  /// As firmware computes the node.
+  result<void> add_integers(std::size_t i, integer_graph& integers) {
+    const ptq::onnx_node& node = model_.graph.nodes[i];
+    auto found = integers.step_of(node, [&](std::string_view name) -> const tensor* {
+      const auto id = find(name);
+      return id && constants_[*id] ? &*constants_[*id] : nullptr;
+    });
+    if (!found) return found.error().in(ptq::node_text(model_.graph, i));
+    step made = step_of(i, found->run, found->inputs);
+    if (found->layer) {
+      for (const auto& values : {found->layer->bias, found->layer->multiplier, found->layer->shift})
+        made.inputs.push_back(add_constant(values));
+      ++integer_layers_;
+    }
+    scales_[made.output] = integers.scale_of(node.outputs.front());
+    steps_.push_back(std::move(made));
+    return {};
+  }
+
+  step step_of(std::size_t node, operator_function run, std::span<const std::string_view> inputs) {
+    step made{node, run, {}, number_of(model_.graph.nodes[node].outputs.front())};
+    for (const std::string_view name : inputs)
+      made.inputs.push_back(name.empty() ? std::nullopt : std::optional(number_of(std::string(name))));
+    return made;
+  }
+
+  /// The number of a tensor that the graph does not have.
+  std::size_t add_constant(std::span<const std::int32_t> values) {
+    tensor made(element_type::int32, {values.size()});
+    std::copy(values.begin(), values.end(), made.as<std::int32_t>().begin());
+    constants_.emplace_back(std::move(made));
+    scales_.emplace_back();
+    return constants_.size() - 1;
+  }
+
   std::size_t number_of(const std::string& name) {
     const auto [at, is_new] = numbers_.emplace(name, constants_.size());
-    if (is_new) constants_.emplace_back();
+    if (is_new) {
+      constants_.emplace_back();
+      scales_.emplace_back();
+    }
     return at->second;
   }
 
@@ -188,8 +235,10 @@ class graph {
   }
 
   ptq::onnx_model model_;
+  arithmetic arithmetic_;
   std::unordered_map<std::string, std::size_t> numbers_;  // tensor -> its number
   std::vector<std::optional<tensor>> constants_;          // by number
+  std::vector<std::optional<float>> scales_;              // by number: of what is held as integers
   std::vector<step> steps_;
   std::size_t integer_layers_ = 0;
 };

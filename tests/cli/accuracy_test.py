@@ -53,6 +53,36 @@ class Accuracy(CommandTest):
         self.assertEqual(f"{artifact.stat().st_size // 1000} KB", sizes_in_readme()[name, dtype, algorithm])
         self.check_report(json.loads((self.folder / f"{name}-{dtype}-{algorithm}" / "quantize_report.json").read_text()), dtype, algorithm)
 
+    def test_integer_arithmetic(self):
+        """What firmware will have: nearly the figures of ONNX's arithmetic, and no float layer in silence."""
+        model, calibration = EXAMPLES / "models" / "lenet-digits", "dataset.quant_calibration_dataset"
+        words = ["-e", STATIC, f"model_path={model / 'model.onnx'}", "results_dir=out"]
+        run = self.ptq("quantize", *words, f"{calibration}.inputs={model / 'calib.npy'}", f"{calibration}.scale={1 / 255}")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        words += [f"evaluate.inputs={model / 'test_images.npy'}", f"evaluate.labels={model / 'test_labels.npy'}",
+                  f"evaluate.scale={1 / 255}"]
+        found = {}
+        for name in ("onnx", "integer"):
+            run = self.ptq("evaluate", "--json", "--arithmetic", name, *words)
+            self.assertEqual(run.returncode, 0, run.stderr)
+            found[name] = json.loads(run.stdout)
+            self.assertEqual(found[name]["arithmetic"], name)
+        print(f"integers alone: top-1 {found['integer']['quantized_top1']:.4f}, agreement {found['integer']['agreement']:.4f}, "
+              f"logits {found['integer']['sqnr_db']:.2f} dB; ONNX's arithmetic {found['onnx']['sqnr_db']:.2f} dB")
+        self.assertGreaterEqual(found["integer"]["agreement"], 0.99)
+        self.assertLess(abs(found["integer"]["quantized_top1"] - found["onnx"]["quantized_top1"]), 0.002)
+        self.assertLess(abs(found["integer"]["sqnr_db"] - found["onnx"]["sqnr_db"]), 0.5)
+        self.assertNotEqual(found["integer"]["sqnr_db"], found["onnx"]["sqnr_db"])
+        run = self.ptq("evaluate", "--arithmetic=integer", *words)
+        self.assertIn("arithmetic        integer, as in firmware", run.stdout)
+        self.assertFails(self.ptq("evaluate", "--arithmetic", "intger", *words), 2, "--arithmetic", 'no arithmetic "intger"',
+                         'Did you mean "integer"?')
+        run = self.ptq("quantize", *words[:4], f"{calibration}.inputs={model / 'calib.npy'}",
+                       *[f"quantize.layers.{rule}.{slot}.dtype=fp8_e4m3fn" for rule in (0, 1) for slot in ("weights", "activations")])
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertFails(self.ptq("evaluate", "--arithmetic", "integer", *words), 1, "(QuantizeLinear)",
+                         "not in integer arithmetic: codes other than int8")
+
     def test_label_out_of_range(self):
         model, calibration = EXAMPLES / "models" / "lenet-digits", "dataset.quant_calibration_dataset"
         words = ["-e", STATIC, f"model_path={model / 'model.onnx'}", "results_dir=out", "evaluate.batch_size=2",

@@ -118,19 +118,25 @@ inline result<tensor> conv(const call& c) {
   return y;
 }
 
+/// The sums of a convolution of int8 codes, in the order of its output.
+inline std::vector<std::int32_t> int8_sums(const convolution& g, const tensor& x, const tensor& w) {
+  std::vector<std::int32_t> sums(g.out.size());
+  std::vector<std::int8_t> seen;
+  g.for_each_group(x.as<std::int8_t>(), w.as<std::int8_t>(),
+                   [&](const std::int8_t* image, const std::int8_t* weights, std::size_t at) {
+                     g.unfold(image, seen, 1, g.products());
+                     matrix_product(weights, seen.data(), sums.data() + at, g.out_channels, g.products(),
+                                    g.w.positions());
+                   });
+  return sums;
+}
+
 inline result<tensor> int8_conv(const call& c) {
   const int8_operands o(c);
   const auto g = convolution::of(c, *o.x, *o.w, o.bias);
   if (!g) return g.error();
   tensor y(g->out);
-  std::vector<std::int32_t> sums(y.size());
-  std::vector<std::int8_t> seen;
-  g->for_each_group(o.x->as<std::int8_t>(), o.w->as<std::int8_t>(),
-                    [&](const std::int8_t* image, const std::int8_t* weights, std::size_t at) {
-                      g->unfold(image, seen, 1, g->products());
-                      matrix_product(weights, seen.data(), sums.data() + at, g->out_channels, g->products(),
-                                     g->w.positions());
-                    });
+  const std::vector<std::int32_t> sums = int8_sums(*g, *o.x, *o.w);
   for (std::size_t i = 0; i < sums.size(); ++i)
     y.floats()[i] = static_cast<float>(sums[i]) * o.scale(i / g->w.positions() % y.shape[1]);
   add_bias(y.floats(), o.bias, y.shape[1], g->w.positions());
@@ -191,10 +197,16 @@ inline result<tensor> gemm(const call& c) {
   return y;
 }
 
+/// The sums of x[m, k] w[n, k]^T.
+inline std::vector<std::int32_t> int8_sums(const tensor& x, const std::int8_t* w, const gemm_sizes& s) {
+  std::vector<std::int32_t> sums(s.m * s.n);
+  matrix_product(x.as<std::int8_t>().data(), w, sums.data(), s.m, s.k, s.n);
+  return sums;
+}
+
 /// y[m, n] = x[m, k] w[n, k]^T, requantized.
 inline void int8_rows(const int8_operands& o, const std::int8_t* w, const gemm_sizes& s, std::span<float> y) {
-  std::vector<std::int32_t> sums(s.m * s.n);
-  matrix_product(o.x->as<std::int8_t>().data(), w, sums.data(), s.m, s.k, s.n);
+  const std::vector<std::int32_t> sums = int8_sums(*o.x, w, s);
   for (std::size_t i = 0; i < sums.size(); ++i) y[i] = static_cast<float>(sums[i]) * o.scale(i % s.n);
 }
 
@@ -241,18 +253,23 @@ inline result<tensor> matmul(const call& c) {
   return y;
 }
 
-/// The right side is one matrix, [k, n].
+/// Of a stack of matrices and one matrix, [k, n].
+inline result<gemm_sizes> matmul_sizes(const tensor& x, const tensor& w) {
+  const std::size_t rank = x.shape.rank;
+  if (rank < 2 || x.shape[rank - 1] != w.shape[0]) return size_error(x, w);
+  return gemm_sizes{x.size() / w.shape[0], w.shape[0], w.shape[1]};
+}
+
 inline result<tensor> int8_matmul(const call& c) {
   const int8_operands o(c);
-  const std::size_t rank = o.x->shape.rank;
-  if (rank < 2 || o.x->shape[rank - 1] != o.w->shape[0]) return size_error(*o.x, *o.w);
-  const gemm_sizes s{o.x->size() / o.w->shape[0], o.w->shape[0], o.w->shape[1]};
+  const auto s = matmul_sizes(*o.x, *o.w);
+  if (!s) return s.error();
   std::vector<std::int8_t> made;
   const std::int8_t* const w = oriented(*o.w, true, made);
   shape out = o.x->shape;
-  out.extents[rank - 1] = s.n;
+  out.extents[out.rank - 1] = s->n;
   tensor y(out);
-  int8_rows(o, w, s, y.floats());
+  int8_rows(o, w, *s, y.floats());
   return y;
 }
 

@@ -130,9 +130,16 @@ inline result<void> expect_values(const window& w) {
   return {};
 }
 
-/// NaN is larger than every number.
-inline result<tensor> max_pool(const call& c) {
-  if (auto floats = expect_floats(c, 1); !floats) return floats.error();
+inline bool is_nan(float value) {
+  return std::isnan(value);
+}
+constexpr bool is_nan(std::int32_t) {
+  return false;
+}
+
+/// The largest of each window. NaN is larger than every number.
+template <class T>
+result<tensor> max_pool_of(const call& c) {
   if (c.node.integer("ceil_mode", 0) != 0) return unsupported("ceil_mode = 1.");
   const tensor& x = *c.input(0);
   const auto attribute = c.node.integers("kernel_shape");
@@ -140,21 +147,28 @@ inline result<tensor> max_pool(const call& c) {
   const auto w = window::of(c, x.shape, kernel);
   if (!w) return w.error();
   if (auto sound = expect_values(*w); !sound) return sound.error();
-  tensor y(w->out_shape(x.shape, x.shape[1]));
-  std::fill(y.floats().begin(), y.floats().end(), -std::numeric_limits<float>::infinity());
+  using limits = std::numeric_limits<T>;
+  tensor y(x.type, w->out_shape(x.shape, x.shape[1]));
+  const auto made = y.as<T>();
+  std::fill(made.begin(), made.end(), limits::has_infinity ? -limits::infinity() : limits::lowest());
   const std::size_t area = w->image[0] * w->image[1];
   for (std::size_t plane = 0; plane < x.shape[0] * x.shape[1]; ++plane) {
-    const float* const in = x.floats().data() + plane * area;
-    float* const out = y.floats().data() + plane * w->positions();
+    const T* const in = x.as<T>().data() + plane * area;
+    T* const out = made.data() + plane * w->positions();
     w->for_each_run([&](std::size_t, std::size_t position, std::size_t at, std::size_t count) {
       for (std::size_t k = 0; k < count; ++k) {
-        const float value = in[at + k * w->stride[1]];
-        const float seen = out[position + k];
-        out[position + k] = value > seen || std::isnan(value) ? value : seen;
+        const T value = in[at + k * w->stride[1]];
+        const T seen = out[position + k];
+        out[position + k] = value > seen || is_nan(value) ? value : seen;
       }
     });
   }
   return y;
+}
+
+inline result<tensor> max_pool(const call& c) {
+  if (auto floats = expect_floats(c, 1); !floats) return floats.error();
+  return max_pool_of<float>(c);
 }
 
 }  // namespace tiny
