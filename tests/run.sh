@@ -21,8 +21,8 @@ if [[ ${1:-} == quick ]]; then
   exec ctest --preset quick --parallel "$(nproc)"
 fi
 packages+=(clang-14 clang-19 libclang-rt-19-dev clang-tidy-19 libbenchmark-dev gcc-arm-none-eabi libstdc++-arm-none-eabi-dev
-  libnewlib-dev g++-aarch64-linux-gnu g++-s390x-linux-gnu qemu-user g++-mingw-w64-x86-64-posix
-  libopenmpi-dev openmpi-bin)
+  libnewlib-dev qemu-system-arm gcc-riscv64-unknown-elf qemu-system-misc
+  g++-aarch64-linux-gnu g++-s390x-linux-gnu qemu-user g++-mingw-w64-x86-64-posix libopenmpi-dev openmpi-bin)
 [[ $(uname -m) != x86_64 ]] || packages+=(wine64)  # elsewhere programs for Windows are built, and not run
 install_packages "${packages[@]}"
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A classifier for a Cortex-M4: one file of ptq, no heap, no exceptions, no C library.
+// A classifier for a microcontroller: one file of ptq, no heap, no exceptions, no C library. In QEMU:
 //
-//   cmake -S examples/embedded -B build/embedded --toolchain toolchain.cmake
+//   cmake -S examples/embedded -B build/embedded --toolchain toolchain.cmake -D PTQ_MACHINE=m4f
 //   cmake --build build/embedded
+//   ctest --test-dir build/embedded
 //
 // The compiler quantizes the weights, so flash holds a byte for each and none of the floats. The device
 // learns the range of its sensor, quantizes each window of samples, and multiplies integers.

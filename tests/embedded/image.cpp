@@ -43,7 +43,7 @@ int all_backends(ptq::list<Backends...>, const samples& values) {
 
 /// How many calibrators give no range.
 template <class... Calibrators>
-int all_calibrators(ptq::list<Calibrators...>, const ptq::statistics<256>& seen) {
+int all_calibrators(ptq::list<Calibrators...>, const ptq::statistics<128>& seen) {
   return ((Calibrators{}.range(seen).amax > 0 ? 0 : 1) + ...);
 }
 
@@ -53,7 +53,7 @@ extern "C" int main() {
   samples values{};
   for (std::size_t i = 0; i < values.size(); ++i)
     values[i] = static_cast<float>(static_cast<int>(i * 5) % 7 - 3) * 0.3F;
-  ptq::statistics<256> seen;
+  ptq::statistics<128> seen;
   if (!seen.collect(values)) return 1;
   return all_backends(ptq::backends{}, values) + all_calibrators(ptq::calibrators{}, seen);
 }

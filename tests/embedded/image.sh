@@ -1,30 +1,41 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# image.sh COMPILER SOURCE OUTPUT [FLAG ...]: a Cortex-M4F image of SOURCE, by arm-none-eabi-g++ or a clang, with GCC's own
-# library and nothing else; prints its sizes. The code has a budget.
+# image.sh MACHINE COMPILER SOURCE OUTPUT [FLAG ...]: OUTPUT.elf, an image of SOURCE for a machine of
+# examples/embedded/machines.txt, by its `gcc` or a clang, with GCC's own library and nothing else. Exits 77 where a compiler
+# or the headers are not installed.
 set -euo pipefail
-compiler=$1 source=$2 output=$3
-shift 3
-here=$(cd "$(dirname "$0")" && pwd)
-firmware=$here/../../examples/embedded
+machine=$1 compiler=$2 source=$3 output=$4
+shift 4
+firmware=$(cd "$(dirname "$0")/../../examples/embedded" && pwd)
+read -r _ _ flash ram ram_size cpu < <(grep "^$machine " "$firmware/machines.txt")
 
-cpu=(-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16)
-flags=("${cpu[@]}" -std=c++20 -Os -Wall -Wextra -Werror -ffreestanding -fno-exceptions -fno-rtti -fno-threadsafe-statics
+flags=($cpu -std=c++20 -Os -Wall -Wextra -Werror -ffreestanding -fno-exceptions -fno-rtti -fno-threadsafe-statics
   -fno-unwind-tables -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections)
-sources=("$source" "$firmware/startup.cpp")
-if [[ $compiler == clang* ]]; then  # it has no C++ library for this machine: it takes GCC's
-  flags+=(--target=thumbv7em-none-eabihf)
-  sources+=("$here/aeabi.cpp")
-  while read -r folder; do flags+=(-isystem "$folder"); done < <(
-    arm-none-eabi-g++ "${cpu[@]}" -E -Wp,-v -x c++ /dev/null 2>&1 | sed -n 's/^ \//\//p')
+gcc=arm-none-eabi-g++
+[[ $machine != rv32* ]] || gcc=riscv64-unknown-elf-g++
+target=
+case $compiler-$machine in
+  clang*-rv32*) target=riscv32-unknown-elf ;;
+  clang*-m0) target=thumbv6m-none-eabi ;;
+  clang*) target=arm-none-eabi ;;  # -mcpu tells the rest
+  gcc-*) compiler=$gcc ;;
+esac
+for needed in "$compiler" "$gcc"; do
+  command -v "$needed" >/dev/null || { echo "skipped: $needed is not installed" && exit 77; }
+done
+if [[ -n $target || $machine == rv32* ]]; then  # ARM's GCC is the only one with a C++ library for no system
+  headers=$(echo /usr/include/newlib/c++/*)
+  [[ -d $headers ]] || { echo "skipped: libstdc++-arm-none-eabi-dev is not installed" && exit 77; }
+  flags+=(${target:+--target=$target} -isystem "$headers" -isystem "$headers/arm-none-eabi" -isystem /usr/include/newlib)
 fi
+[[ $target != *arm* && $target != thumb* ]] || flags+=(-fshort-enums)  # as GCC has them there
 
 objects=()
-for file in "${sources[@]}"; do
+for file in "$source" "$firmware/startup.cpp"; do
   objects+=("$output.$(basename "$file").o")
   "$compiler" "${flags[@]}" "$@" -c "$file" -o "${objects[-1]}"
 done
-arm-none-eabi-g++ "${cpu[@]}" -nostdlib -Wl,--gc-sections -T "$firmware/cortex_m4.ld" "${objects[@]}" -lgcc -o "$output.elf"
-arm-none-eabi-size -A "$output.elf" | awk -v budget=40000 '
-  /^\.(text|data|bss)/
-  $1 == ".text" && $2 > budget { print "the code is larger than " budget " bytes"; exit 1 }'
+memory=--defsym=flash_begin=$flash,--defsym=ram_begin=$ram,--defsym=ram_size=$ram_size
+"$gcc" $cpu -nostdlib -Wl,--gc-sections,--no-warn-execstack -T "$firmware/firmware.ld" -Wl,"$memory" "${objects[@]}" -lgcc \
+  -o "$output.elf"
+"${gcc%g++}size" -A "$output.elf" | awk '/^\.(text|data|bss)/ {print $1, $2}'
