@@ -22,6 +22,7 @@
 #include "ptq/quantize/pack.hpp"
 #include "ptq/quantize/quantize.hpp"
 #include "ptq/quantize/quantize_per_token.hpp"
+#include "ptq/quantize/run.hpp"
 #include "ptq/tensor/any_view.hpp"
 #include "ptq/tensor/traits.hpp"
 #include "ptq/version.hpp"

@@ -219,17 +219,18 @@ struct minifloat {
 
   template <overflow_policy Overflow = saturate>
   static constexpr storage encode(std::uint32_t float_bits) noexcept {
-    const std::uint32_t sign = (float_bits >> 31) * sign_code;
     const std::uint32_t value = detail::magnitude(float_bits);
-    if (value > detail::infinity_bits) return static_cast<storage>(nan_code);
-    std::uint32_t code = rounded(value);
-    if (code > max_code) {
-      if constexpr (Overflow::saturates)
-        code = max_code;
-      else
-        code = Format.has_infinity ? infinity_code : nan_code;
+    std::uint32_t code = 0;
+    if (value <= max_bits) {
+      code = rounded(value);
+    } else {
+      if (value > detail::infinity_bits) return static_cast<storage>(nan_code);
+      code = max_code;
+      if constexpr (!Overflow::saturates)
+        if (rounded(value) > max_code) code = Format.has_infinity ? infinity_code : nan_code;
     }
-    return static_cast<storage>(sign | code);
+    if (value != float_bits) code |= sign_code;
+    return static_cast<storage>(code);
   }
 
   /// The binary32 bit pattern of a code.
@@ -246,21 +247,25 @@ struct minifloat {
  private:
   static constexpr int drop = 23 - mantissa_bits;  // mantissa bits that a float has beyond the format's
   static constexpr std::uint32_t rebias = static_cast<std::uint32_t>(127 - Format.bias()) << 23;
+  static constexpr std::uint32_t max_bits = (max_code << drop) + rebias;  // of the largest number
   static constexpr std::uint32_t first_normal_code = 1u << mantissa_bits;
-  static constexpr int first_normal_field =
-      128 - Format.bias();  // the float's exponent field of the smallest normal
+  static constexpr std::uint32_t first_normal_field =
+      128u - static_cast<std::uint32_t>(Format.bias());  // the float's exponent field of the smallest normal
 
   /// The code nearest to a magnitude up to infinity, as if exponents had no end.
   static constexpr std::uint32_t rounded(std::uint32_t value) noexcept {
-    const int field = static_cast<int>(value >> 23);
-    if (field >= first_normal_field) return round_bits(value, drop) - (rebias >> drop);
-    if (field == 0) return round_bits(value, drop + first_normal_field - 1);  // a float subnormal
-    return round_bits((value & 0x7fffffu) | 0x800000u, drop + first_normal_field - field);
+    const std::uint32_t field = value >> 23;
+    if (field >= first_normal_field) return round_bits(value - rebias, drop);
+    // Subnormal: the hidden bit is seen, and the significand moves down. The float may be subnormal too,
+    // which has no hidden bit; where it is moved out of sight, no matter.
+    const bool has_hidden_bit = first_normal_field > 31 || field != 0;
+    const std::uint32_t significand = (value & 0x7fffffu) | (has_hidden_bit ? 0x800000u : 0u);
+    const std::uint32_t shift = drop + first_normal_field - field - (has_hidden_bit ? 0u : 1u);
+    return round_bits(significand, shift < 31 ? shift : 31);  // by 31: far less than half a unit
   }
 
-  /// value / 2^shift, to nearest even, for values below 2^31.
-  static constexpr std::uint32_t round_bits(std::uint32_t value, int shift) noexcept {
-    if (shift > 25) return 0;
+  /// value / 2^shift, to nearest even, for values below 2^31 and shifts from 1 to 31.
+  static constexpr std::uint32_t round_bits(std::uint32_t value, std::uint32_t shift) noexcept {
     const std::uint32_t odd = (value >> shift) & 1u;
     return (value + (1u << (shift - 1)) - 1u + odd) >> shift;
   }
@@ -530,6 +535,10 @@ using plain_element = std::conditional_t<
 /// - PTQ_NATIVE: 1 where kernels of this machine's instruction sets are compiled beside the portable ones,
 ///   and chosen at run time; else 0. Define PTQ_PORTABLE to go without them. PTQ_NATIVE_X86 and
 ///   PTQ_NATIVE_NEON say which.
+/// - PTQ_CORTEX_M_FPU, PTQ_CORTEX_M_MVE: 1 where the program is for a Cortex-M with an FPU of single
+/// precision,
+///   or with vectors of floats (Helium): known when you compile, so nothing is chosen at run time.
+///   PTQ_PORTABLE turns them off too.
 /// - PTQ_SEPARATE_KERNELS: define it in every translation unit of a program, and PTQ_KERNEL_SOURCES before
 ///   the includes of exactly one, and that one alone compiles those kernels: the others compile faster.
 /// - PTQ_BUILD: the inline namespace of every function that computes in floating point. It is named after
@@ -558,6 +567,23 @@ using plain_element = std::conditional_t<
 #ifndef PTQ_NATIVE_NEON
 #define PTQ_NATIVE_NEON 0
 #endif
+// Not by the macros of a whole architecture: an FPU may be left out, or be switched off by a flag.
+#if !defined(PTQ_PORTABLE) && defined(__ARM_ARCH_PROFILE) && defined(__ARM_FP)
+#if __ARM_ARCH_PROFILE == 'M' && (__ARM_FP & 4)
+#define PTQ_CORTEX_M_FPU 1
+#if defined(__ARM_FEATURE_MVE)
+#if __ARM_FEATURE_MVE & 2
+#define PTQ_CORTEX_M_MVE 1
+#endif
+#endif
+#endif
+#endif
+#ifndef PTQ_CORTEX_M_FPU
+#define PTQ_CORTEX_M_FPU 0
+#endif
+#ifndef PTQ_CORTEX_M_MVE
+#define PTQ_CORTEX_M_MVE 0
+#endif
 #define PTQ_NATIVE (PTQ_NATIVE_X86 || PTQ_NATIVE_NEON)
 #if PTQ_NATIVE && defined(PTQ_SEPARATE_KERNELS)
 #define PTQ_BUILD_KERNELS separate
@@ -581,6 +607,10 @@ using plain_element = std::conditional_t<
 #define PTQ_BUILD_MACHINE avx512
 #elif defined(__FMA__) || defined(__AVX2__)
 #define PTQ_BUILD_MACHINE avx2
+#elif PTQ_CORTEX_M_MVE
+#define PTQ_BUILD_MACHINE cortex_m_mve
+#elif PTQ_CORTEX_M_FPU
+#define PTQ_BUILD_MACHINE cortex_m_fpu
 #else
 #define PTQ_BUILD_MACHINE baseline
 #endif
@@ -1051,26 +1081,24 @@ struct int8 {
   /// The nearest integer, ties to even, clamped to [-128, 127]. NaN becomes 0, infinities the ends of the
   /// range.
   static constexpr storage encode(const float& value) noexcept {
-    const std::uint32_t bits = detail::bits_of(value);
-    const std::uint32_t size = detail::magnitude(bits);
-    const std::uint32_t clamped = size < bits_of_128 ? size : bits_of_128;
     // No branches on the data: codes of trained weights are unpredictable.
-    const std::uint32_t significand = (clamped & 0x7fffffu) | 0x800000u;
-    const std::uint32_t places = 150u - (clamped >> 23);  // to the binary point; from 16 up
-    const std::uint32_t shift = places < 31u ? places : 31u;
-    const std::uint32_t odd = (significand >> shift) & 1u;
-    const std::uint32_t rounded = (significand + (1u << (shift - 1)) - 1u + odd) >> shift;
-    const std::uint32_t sign = bits >> 31;
-    const std::uint32_t limit = 127u + sign;
-    const std::uint32_t limited = rounded < limit ? rounded : limit;
-    const std::uint32_t finite = detail::is_nan(size) ? 0u : limited;
-    return static_cast<storage>((finite ^ (0u - sign)) + sign);  // two's complement negation
+    const std::uint32_t bits = detail::bits_of(value);
+    // The exponent above that of 1/2 and the fraction, or more than that of 128. Less than 1/2 wraps around
+    // to where infinity would be beyond, as NaN is.
+    const std::uint32_t above_half = (bits << 1) - (126u << 24);
+    const bool is_zero = above_half > (255u << 24) - (126u << 24);
+    const std::uint32_t limited = above_half < (8u << 24) ? above_half : 8u << 24;
+    // In units of 2^-24: exact from 1/2 to 128.
+    const std::uint32_t significand = (limited << 7) | 0x80000000u;
+    const std::uint32_t fixed = significand >> (8u - (limited >> 24));
+    const std::uint32_t odd = (fixed >> 24) & 1u;
+    const std::uint32_t rounded = (fixed + 0x7fffffu + odd) >> 24;
+    const bool is_negative = (bits >> 31) != 0;
+    const std::uint32_t code = is_negative ? 0u - rounded : rounded < 127u ? rounded : 127u;
+    return static_cast<storage>(is_zero ? 0u : code);
   }
 
   static constexpr float decode(storage code) noexcept { return static_cast<float>(code); }
-
- private:
-  static constexpr std::uint32_t bits_of_128 = 0x43000000u;
 };
 
 }  // namespace ptq::inline v0_1
@@ -1809,6 +1837,129 @@ binned_block bin_values(bool skips_zeros, const float* values, std::size_t n, fl
 
 #endif  // PTQ_KERNELS_KERNEL_SET_HPP
 
+// ---- ptq/kernels/cortex_m.hpp ----
+
+/// @file cortex_m.hpp What a Cortex-M with an FPU does in one instruction where portable C++ needs many, and
+/// vectors of floats where it has them (MVE, "Helium"). The same bits as the portable kernels.
+///
+/// Assembly, as flags let compilers replace divisions, and C++ has no word for a conversion that rounds. In
+/// the default rounding mode of the FPU (FPSCR.RMode = 0), as all that divides; flush-to-zero changes
+/// nothing.
+#ifndef PTQ_KERNELS_CORTEX_M_HPP
+#define PTQ_KERNELS_CORTEX_M_HPP
+
+#if PTQ_CORTEX_M_FPU
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#if PTQ_CORTEX_M_MVE
+#include <arm_mve.h>
+#endif
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_BUILD {
+namespace cortex_m {
+
+/// x / y, whatever the flags.
+[[gnu::always_inline]] inline float divide(const float& x, const float& y) noexcept {
+  float quotient;
+  __asm__("vdiv.f32 %0, %1, %2" : "=t"(quotient) : "t"(x), "t"(y));
+  return quotient;
+}
+
+template <arithmetic How>
+[[gnu::always_inline]] inline float apply(const float& value, const float& factor) noexcept {
+  if constexpr (How == arithmetic::divide)
+    return divide(value, factor);
+  else
+    return value * factor;
+}
+
+/// The nearest integer, ties to even, clamped to [-128, 127]; NaN becomes 0. The conversion saturates by
+/// itself, to what the next instruction clamps.
+[[gnu::always_inline]] inline std::int8_t nearest_int8(const float& value) noexcept {
+  float rounded;  // an integer in a register of the FPU
+  std::int32_t code;
+  __asm__("vcvtr.s32.f32 %0, %1" : "=t"(rounded) : "t"(value));
+  __asm__("ssat %0, #8, %1" : "=r"(code) : "r"(detail::bits_of(rounded)) : "cc");
+  return static_cast<std::int8_t>(code);
+}
+
+#if PTQ_CORTEX_M_MVE
+
+/// Codes of values four at a time. There is no division of vectors; quotients are correctly rounded all the
+/// same, by two steps of Newton's method: the first makes a neighbour of the quotient from the product with
+/// the reciprocal, the second the quotient. What has no such steps is clamped before (infinities) or becomes
+/// 0 after (NaN, told by its bits). Source: Markstein, "Computation of elementary functions on the IBM RISC
+/// System/6000 processor" (1990).
+class vector_quotients {
+ public:
+  explicit vector_quotients(const float& scale) noexcept
+      : minus_scale_(-scale),
+        reciprocal_(divide(1.0F, scale)),
+        lowest_(vdupq_n_f32(-128.0F * scale)),
+        highest_(vdupq_n_f32(127.0F * scale)) {}
+
+  [[gnu::always_inline]] int32x4_t nearest(float32x4_t values) const noexcept {
+    // Beyond 127 scales, as they are rounded, the nearest integer is 127 or clamped to it.
+    const float32x4_t clamped = vminnmq_f32(vmaxnmq_f32(values, lowest_), highest_);
+    const float32x4_t product = vmulq_n_f32(clamped, reciprocal_);
+    const float32x4_t near = step(product, clamped);
+    const float32x4_t quotient = step(near, clamped);
+    const int32x4_t size = vreinterpretq_s32_f32(vabsq_f32(values));
+    const int32x4_t is_nan = vshrq_n_s32(vsubq_s32(vdupq_n_s32(detail::infinity_bits), size), 31);
+    return vbicq_s32(vcvtnq_s32_f32(quotient), is_nan);
+  }
+
+ private:
+  /// What the quotients fall short by, divided, is added.
+  [[gnu::always_inline]] float32x4_t step(float32x4_t quotients, float32x4_t values) const noexcept {
+    return vfmaq_n_f32(quotients, vfmaq_n_f32(values, quotients, minus_scale_), reciprocal_);
+  }
+
+  float minus_scale_;
+  float reciprocal_;
+  float32x4_t lowest_;
+  float32x4_t highest_;
+};
+
+class vector_products {
+ public:
+  explicit vector_products(const float& factor) noexcept : factor_(factor) {}
+
+  [[gnu::always_inline]] int32x4_t nearest(float32x4_t values) const noexcept {
+    const int32x4_t integers = vcvtnq_s32_f32(vmulq_n_f32(values, factor_));
+    return vmaxq_s32(vminq_s32(integers, vdupq_n_s32(127)), vdupq_n_s32(-128));
+  }
+
+ private:
+  float factor_;
+};
+
+#endif
+
+template <arithmetic How>
+inline void encode_int8(const float* values, std::size_t n, const float& factor,
+                        std::int8_t* codes) noexcept {
+  std::size_t i = 0;
+#if PTQ_CORTEX_M_MVE
+  const std::conditional_t<How == arithmetic::divide, vector_quotients, vector_products> vectors(factor);
+  for (; n - i >= 4; i += 4) vstrbq_s32(codes + i, vectors.nearest(vldrwq_f32(values + i)));
+#endif
+  for (; i < n; ++i) codes[i] = nearest_int8(apply<How>(values[i], factor));
+}
+
+}  // namespace cortex_m
+}  // namespace PTQ_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_CORTEX_M_FPU
+#endif  // PTQ_KERNELS_CORTEX_M_HPP
+
 // ---- ptq/kernels/portable.hpp ----
 
 /// @file portable.hpp The reference kernels: plain loops over contiguous floats, constexpr, the same bits
@@ -2029,6 +2180,86 @@ PTQ_PRECISE_POP
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_KERNELS_PORTABLE_HPP
+
+// ---- ptq/kernels/lean.hpp ----
+
+/// @file lean.hpp The kernels that take the least flash and time: for a run of contiguous floats with one
+/// ordinary factor (2^-60 to 2^60), where the arithmetic of the hardware is as good as integers. The same
+/// bits as the portable kernels, which stand in for them in constant expressions and where flags spoil
+/// divisions.
+#ifndef PTQ_KERNELS_LEAN_HPP
+#define PTQ_KERNELS_LEAN_HPP
+
+#include <concepts>
+#include <cstddef>
+#include <type_traits>
+
+namespace ptq::inline v0_1 {
+namespace kernels {
+inline namespace PTQ_BUILD {
+
+PTQ_PRECISE_PUSH
+
+struct lean {
+  /// Whether the hardware divides exactly: on a Cortex-M it is told to, whatever the flags.
+  static constexpr bool divides = exact_division || PTQ_CORTEX_M_FPU;
+
+  /// Whether there is more to say than what `portable` does.
+  template <dtype D, arithmetic How>
+  static constexpr bool has_codes = has_small_range<D> && (How != arithmetic::divide || divides);
+
+  /// The scale, or its reciprocal.
+  template <arithmetic How>
+  static constexpr float factor_of(const float& scale) noexcept {
+    if constexpr (How == arithmetic::divide) return scale;
+#if PTQ_CORTEX_M_FPU
+    else if (!std::is_constant_evaluated())
+      return cortex_m::divide(1.0F, scale);
+#endif
+    else if constexpr (exact_division)
+      return 1.0F / scale;
+    else
+      return kernels::factor_of<How>(scale);
+  }
+
+  template <dtype D, arithmetic How>
+  static constexpr void encode_run(const float* values, std::size_t n, const float& factor,
+                                   typename D::storage* codes) noexcept {
+    if constexpr (!has_codes<D, How>) {
+      portable::encode_run<D, How>(values, n, factor, codes);
+    } else {
+      if (std::is_constant_evaluated()) return portable::encode_run<D, How>(values, n, factor, codes);
+#if PTQ_CORTEX_M_FPU
+      if constexpr (std::same_as<D, int8>)
+        cortex_m::encode_int8<How>(values, n, factor, codes);
+      else
+        for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(cortex_m::apply<How>(values[i], factor));
+#else
+      for (std::size_t i = 0; i < n; ++i) codes[i] = D::encode(apply_directly<How>(values[i], factor));
+#endif
+    }
+  }
+
+  template <dtype D, class Decoder>
+  static constexpr void decode_run(const typename D::storage* codes, std::size_t n, const float& scale,
+                                   float* values) noexcept {
+    if constexpr (has_small_range<D>) {
+      if (!std::is_constant_evaluated()) {
+        for (std::size_t i = 0; i < n; ++i) values[i] = Decoder::template decode<D>(codes[i]) * scale;
+        return;
+      }
+    }
+    for (std::size_t i = 0; i < n; ++i) values[i] = scale_up<D>(Decoder::template decode<D>(codes[i]), scale);
+  }
+};
+
+PTQ_PRECISE_POP
+
+}  // namespace PTQ_BUILD
+}  // namespace kernels
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_KERNELS_LEAN_HPP
 
 // ---- ptq/dtype/stored_type.hpp ----
 
@@ -5472,10 +5703,14 @@ constexpr void encode_run(const float* values, std::size_t n, const factors& by,
           set_codes<D>::template encode<Set>(How, values, n, by, codes, streams);
         }))
       return;
-  if (by.each)
+  if (by.each) {
     portable::encode_each<D, How>(values, n, by.of(How), codes);
-  else
-    portable::encode_run<D, How>(values, n, *by.of(How), codes);
+    return;
+  }
+  if constexpr (PTQ_CORTEX_M_FPU) {
+    if (are_ordinary(by.of(How), 1)) return lean::encode_run<D, How>(values, n, *by.of(How), codes);
+  }
+  portable::encode_run<D, How>(values, n, *by.of(How), codes);
 }
 
 /// The same of elements of another type: sets load halves by themselves.
@@ -8097,6 +8332,144 @@ constexpr status quantize_per_token(const Tensor& tensor, contiguous<typename D:
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_QUANTIZE_QUANTIZE_PER_TOKEN_HPP
+
+// ---- ptq/dtype/decoder.hpp ----
+
+/// @file decoder.hpp How codes of one byte become values: computed, or looked up. The same values.
+#ifndef PTQ_DTYPE_DECODER_HPP
+#define PTQ_DTYPE_DECODER_HPP
+
+#include <concepts>
+#include <cstdint>
+
+namespace ptq::inline v0_1 {
+
+/// Computes each value from its code's bits: no table, and more instructions.
+struct decode_by_bits {
+  template <dtype D>
+  static constexpr float decode(typename D::storage code) noexcept {
+    return D::decode(code);
+  }
+};
+
+namespace detail {
+
+struct values_of_bytes {
+  float at[256];
+};
+
+template <dtype D>
+constexpr values_of_bytes make_value_table() noexcept {
+  values_of_bytes values{};
+  for (unsigned i = 0; i < 256; ++i)
+    values.at[i] = D::decode(static_cast<typename D::storage>(static_cast<std::uint8_t>(i)));
+  return values;
+}
+
+/// By the codes' bits. Of a namespace: a table in a function would be copied to the stack.
+template <dtype D>
+inline constexpr values_of_bytes value_table = make_value_table<D>();
+
+}  // namespace detail
+
+/// Looks values up in a table of all 256, which takes 1 KiB of flash, once a program: half of the
+/// instructions for fp8 and more.
+struct decode_by_table {
+  template <dtype D>
+    requires std::integral<typename D::storage> && (sizeof(typename D::storage) == 1)
+  static constexpr float decode(typename D::storage code) noexcept {
+    return detail::value_table<D>.at[static_cast<std::uint8_t>(code)];
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_DTYPE_DECODER_HPP
+
+// ---- ptq/quantize/run.hpp ----
+
+/// @file run.hpp The doors for firmware: floats that lie side by side and share one scale, into the caller's
+/// memory. They give the bits of `quantize_by` and `dequantize`, and take a small part of their code: 38
+/// bytes of a Cortex-M4F for int8 (see tests/embedded/budget.txt).
+#ifndef PTQ_QUANTIZE_RUN_HPP
+#define PTQ_QUANTIZE_RUN_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ptq::inline v0_1 {
+namespace detail {
+
+/// Whether a scale is ordinary: told by its exponent alone, in few instructions.
+constexpr bool is_ordinary_scale(const float& scale) noexcept {
+  return (bits_of(scale) >> 23) - 67u < 120u;
+}
+
+}  // namespace detail
+
+inline namespace PTQ_BUILD {
+
+/// Quantizes values by one scale, as `quantize_by` does a tensor. Values beyond the range saturate; NaN
+/// becomes the dtype's code for it.
+///
+/// @param scale from 2^-60, and below 2^60, as `scale_for` gives for what sensors and networks hold. Others
+/// are a broken
+///              precondition (PTQ_ASSERT): `quantize_by` takes them
+/// @param codes as many as there are values
+template <dtype D, backend B>
+constexpr void quantize_run(std::span<const float> values, const float& scale,
+                            std::span<typename D::storage> codes) noexcept {
+  PTQ_ASSERT(codes.size() == values.size());
+  PTQ_ASSERT(detail::is_ordinary_scale(scale));
+  constexpr arithmetic how = recipe_of<D, B>.how;
+  const float factor = kernels::lean::factor_of<how>(scale);
+  kernels::lean::encode_run<D, how>(values.data(), values.size(), factor, codes.data());
+}
+
+/// The same to int8 by a scale that is a power of two, in integers: the way without an FPU.
+constexpr void quantize_run(std::span<const float> values, power_of_two scale,
+                            std::span<std::int8_t> codes) noexcept {
+  PTQ_ASSERT(codes.size() == values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) codes[i] = scale.encode(values[i]);
+}
+
+/// The same by a scale of 1, and without arithmetic: for fp8 as a way to store floats.
+template <dtype D>
+constexpr void quantize_run(std::span<const float> values, std::span<typename D::storage> codes) noexcept {
+  PTQ_ASSERT(codes.size() == values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) codes[i] = D::encode(values[i]);
+}
+
+/// value = code * scale, rounded once, as `dequantize` does.
+///
+/// @tparam Decoder `decode_by_bits` or `decode_by_table`
+/// @param scale    from 2^-60, and below 2^60 (PTQ_ASSERT)
+/// @param values   as many as there are codes
+template <dtype D, class Decoder = decode_by_bits>
+constexpr void dequantize_run(std::span<const typename D::storage> codes, const float& scale,
+                              std::span<float> values) noexcept {
+  PTQ_ASSERT(values.size() == codes.size());
+  PTQ_ASSERT(detail::is_ordinary_scale(scale));
+  kernels::lean::decode_run<D, Decoder>(codes.data(), codes.size(), scale, values.data());
+}
+
+/// The same by a scale of 1, and without arithmetic.
+template <dtype D, class Decoder = decode_by_bits>
+constexpr void dequantize_run(std::span<const typename D::storage> codes, std::span<float> values) noexcept {
+  PTQ_ASSERT(values.size() == codes.size());
+  for (std::size_t i = 0; i < codes.size(); ++i) values[i] = Decoder::template decode<D>(codes[i]);
+}
+
+/// The largest magnitude of the values, 0 of none; infinity or NaN where there is one.
+constexpr float amax_run(std::span<const float> values) noexcept {
+  return detail::float_of(kernels::portable::amax_run<float>(values.data(), values.size(), 0));
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_QUANTIZE_RUN_HPP
 
 // ---- ptq/tensor/any_view.hpp ----
 

@@ -57,6 +57,7 @@ SYSTEMS = {
     "windows.h": "file/windows/*",
     "immintrin.h": "kernels/x86_*",
     "arm_neon.h": "kernels/neon*",
+    "arm_mve.h": "kernels/cortex_m*",
 }
 ASKS = re.compile(r"^\s*#\s*(?:if|elif).*\b(_WIN32|__MINGW\w*|_MSC_VER|__linux__|__unix__|__APPLE__)\b", re.MULTILINE)
 MAY_ASK = "file/* detail/platform.hpp"

@@ -25,6 +25,13 @@ inline bool flush_subnormals([[maybe_unused]] bool flush) {
   mode = (mode & ~bit) | (flush ? bit : 0u);
   __asm__ volatile("msr fpcr, %0" : : "r"(mode));
   return true;
+#elif defined(__ARM_FP)
+  constexpr std::uint32_t bit = 1u << 24;
+  std::uint32_t mode = 0;
+  __asm__ volatile("vmrs %0, fpscr" : "=r"(mode));
+  mode = (mode & ~bit) | (flush ? bit : 0u);
+  __asm__ volatile("vmsr fpscr, %0" : : "r"(mode));
+  return true;
 #else
   return false;
 #endif
@@ -37,6 +44,10 @@ inline bool are_subnormals_flushed() {
 #elif defined(__aarch64__)
   std::uint64_t mode = 0;
   __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+  return (mode >> 24 & 1u) != 0;
+#elif defined(__ARM_FP)
+  std::uint32_t mode = 0;
+  __asm__ volatile("vmrs %0, fpscr" : "=r"(mode));
   return (mode >> 24 & 1u) != 0;
 #else
   return false;

@@ -6,6 +6,10 @@
 /// - PTQ_NATIVE: 1 where kernels of this machine's instruction sets are compiled beside the portable ones,
 ///   and chosen at run time; else 0. Define PTQ_PORTABLE to go without them. PTQ_NATIVE_X86 and
 ///   PTQ_NATIVE_NEON say which.
+/// - PTQ_CORTEX_M_FPU, PTQ_CORTEX_M_MVE: 1 where the program is for a Cortex-M with an FPU of single
+/// precision,
+///   or with vectors of floats (Helium): known when you compile, so nothing is chosen at run time.
+///   PTQ_PORTABLE turns them off too.
 /// - PTQ_SEPARATE_KERNELS: define it in every translation unit of a program, and PTQ_KERNEL_SOURCES before
 ///   the includes of exactly one, and that one alone compiles those kernels: the others compile faster.
 /// - PTQ_BUILD: the inline namespace of every function that computes in floating point. It is named after
@@ -34,6 +38,23 @@
 #ifndef PTQ_NATIVE_NEON
 #define PTQ_NATIVE_NEON 0
 #endif
+// Not by the macros of a whole architecture: an FPU may be left out, or be switched off by a flag.
+#if !defined(PTQ_PORTABLE) && defined(__ARM_ARCH_PROFILE) && defined(__ARM_FP)
+#if __ARM_ARCH_PROFILE == 'M' && (__ARM_FP & 4)
+#define PTQ_CORTEX_M_FPU 1
+#if defined(__ARM_FEATURE_MVE)
+#if __ARM_FEATURE_MVE & 2
+#define PTQ_CORTEX_M_MVE 1
+#endif
+#endif
+#endif
+#endif
+#ifndef PTQ_CORTEX_M_FPU
+#define PTQ_CORTEX_M_FPU 0
+#endif
+#ifndef PTQ_CORTEX_M_MVE
+#define PTQ_CORTEX_M_MVE 0
+#endif
 #define PTQ_NATIVE (PTQ_NATIVE_X86 || PTQ_NATIVE_NEON)
 #if PTQ_NATIVE && defined(PTQ_SEPARATE_KERNELS)
 #define PTQ_BUILD_KERNELS separate
@@ -57,6 +78,10 @@
 #define PTQ_BUILD_MACHINE avx512
 #elif defined(__FMA__) || defined(__AVX2__)
 #define PTQ_BUILD_MACHINE avx2
+#elif PTQ_CORTEX_M_MVE
+#define PTQ_BUILD_MACHINE cortex_m_mve
+#elif PTQ_CORTEX_M_FPU
+#define PTQ_BUILD_MACHINE cortex_m_fpu
 #else
 #define PTQ_BUILD_MACHINE baseline
 #endif

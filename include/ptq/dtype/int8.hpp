@@ -19,26 +19,24 @@ struct int8 {
   /// The nearest integer, ties to even, clamped to [-128, 127]. NaN becomes 0, infinities the ends of the
   /// range.
   static constexpr storage encode(const float& value) noexcept {
-    const std::uint32_t bits = detail::bits_of(value);
-    const std::uint32_t size = detail::magnitude(bits);
-    const std::uint32_t clamped = size < bits_of_128 ? size : bits_of_128;
     // No branches on the data: codes of trained weights are unpredictable.
-    const std::uint32_t significand = (clamped & 0x7fffffu) | 0x800000u;
-    const std::uint32_t places = 150u - (clamped >> 23);  // to the binary point; from 16 up
-    const std::uint32_t shift = places < 31u ? places : 31u;
-    const std::uint32_t odd = (significand >> shift) & 1u;
-    const std::uint32_t rounded = (significand + (1u << (shift - 1)) - 1u + odd) >> shift;
-    const std::uint32_t sign = bits >> 31;
-    const std::uint32_t limit = 127u + sign;
-    const std::uint32_t limited = rounded < limit ? rounded : limit;
-    const std::uint32_t finite = detail::is_nan(size) ? 0u : limited;
-    return static_cast<storage>((finite ^ (0u - sign)) + sign);  // two's complement negation
+    const std::uint32_t bits = detail::bits_of(value);
+    // The exponent above that of 1/2 and the fraction, or more than that of 128. Less than 1/2 wraps around
+    // to where infinity would be beyond, as NaN is.
+    const std::uint32_t above_half = (bits << 1) - (126u << 24);
+    const bool is_zero = above_half > (255u << 24) - (126u << 24);
+    const std::uint32_t limited = above_half < (8u << 24) ? above_half : 8u << 24;
+    // In units of 2^-24: exact from 1/2 to 128.
+    const std::uint32_t significand = (limited << 7) | 0x80000000u;
+    const std::uint32_t fixed = significand >> (8u - (limited >> 24));
+    const std::uint32_t odd = (fixed >> 24) & 1u;
+    const std::uint32_t rounded = (fixed + 0x7fffffu + odd) >> 24;
+    const bool is_negative = (bits >> 31) != 0;
+    const std::uint32_t code = is_negative ? 0u - rounded : rounded < 127u ? rounded : 127u;
+    return static_cast<storage>(is_zero ? 0u : code);
   }
 
   static constexpr float decode(storage code) noexcept { return static_cast<float>(code); }
-
- private:
-  static constexpr std::uint32_t bits_of_128 = 0x43000000u;
 };
 
 }  // namespace ptq::inline v0_1

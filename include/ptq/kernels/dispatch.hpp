@@ -15,6 +15,7 @@
 #include "ptq/dtype/concept.hpp"
 #include "ptq/kernels/isa.hpp"
 #include "ptq/kernels/kernel_set.hpp"
+#include "ptq/kernels/lean.hpp"
 #include "ptq/kernels/portable.hpp"
 #include "ptq/kernels/set_doors.hpp"
 #include "ptq/tensor/element.hpp"
@@ -212,10 +213,14 @@ constexpr void encode_run(const float* values, std::size_t n, const factors& by,
           set_codes<D>::template encode<Set>(How, values, n, by, codes, streams);
         }))
       return;
-  if (by.each)
+  if (by.each) {
     portable::encode_each<D, How>(values, n, by.of(How), codes);
-  else
-    portable::encode_run<D, How>(values, n, *by.of(How), codes);
+    return;
+  }
+  if constexpr (PTQ_CORTEX_M_FPU) {
+    if (are_ordinary(by.of(How), 1)) return lean::encode_run<D, How>(values, n, *by.of(How), codes);
+  }
+  portable::encode_run<D, How>(values, n, *by.of(How), codes);
 }
 
 /// The same of elements of another type: sets load halves by themselves.

@@ -41,17 +41,18 @@ struct minifloat {
 
   template <overflow_policy Overflow = saturate>
   static constexpr storage encode(std::uint32_t float_bits) noexcept {
-    const std::uint32_t sign = (float_bits >> 31) * sign_code;
     const std::uint32_t value = detail::magnitude(float_bits);
-    if (value > detail::infinity_bits) return static_cast<storage>(nan_code);
-    std::uint32_t code = rounded(value);
-    if (code > max_code) {
-      if constexpr (Overflow::saturates)
-        code = max_code;
-      else
-        code = Format.has_infinity ? infinity_code : nan_code;
+    std::uint32_t code = 0;
+    if (value <= max_bits) {
+      code = rounded(value);
+    } else {
+      if (value > detail::infinity_bits) return static_cast<storage>(nan_code);
+      code = max_code;
+      if constexpr (!Overflow::saturates)
+        if (rounded(value) > max_code) code = Format.has_infinity ? infinity_code : nan_code;
     }
-    return static_cast<storage>(sign | code);
+    if (value != float_bits) code |= sign_code;
+    return static_cast<storage>(code);
   }
 
   /// The binary32 bit pattern of a code.
@@ -68,21 +69,25 @@ struct minifloat {
  private:
   static constexpr int drop = 23 - mantissa_bits;  // mantissa bits that a float has beyond the format's
   static constexpr std::uint32_t rebias = static_cast<std::uint32_t>(127 - Format.bias()) << 23;
+  static constexpr std::uint32_t max_bits = (max_code << drop) + rebias;  // of the largest number
   static constexpr std::uint32_t first_normal_code = 1u << mantissa_bits;
-  static constexpr int first_normal_field =
-      128 - Format.bias();  // the float's exponent field of the smallest normal
+  static constexpr std::uint32_t first_normal_field =
+      128u - static_cast<std::uint32_t>(Format.bias());  // the float's exponent field of the smallest normal
 
   /// The code nearest to a magnitude up to infinity, as if exponents had no end.
   static constexpr std::uint32_t rounded(std::uint32_t value) noexcept {
-    const int field = static_cast<int>(value >> 23);
-    if (field >= first_normal_field) return round_bits(value, drop) - (rebias >> drop);
-    if (field == 0) return round_bits(value, drop + first_normal_field - 1);  // a float subnormal
-    return round_bits((value & 0x7fffffu) | 0x800000u, drop + first_normal_field - field);
+    const std::uint32_t field = value >> 23;
+    if (field >= first_normal_field) return round_bits(value - rebias, drop);
+    // Subnormal: the hidden bit is seen, and the significand moves down. The float may be subnormal too,
+    // which has no hidden bit; where it is moved out of sight, no matter.
+    const bool has_hidden_bit = first_normal_field > 31 || field != 0;
+    const std::uint32_t significand = (value & 0x7fffffu) | (has_hidden_bit ? 0x800000u : 0u);
+    const std::uint32_t shift = drop + first_normal_field - field - (has_hidden_bit ? 0u : 1u);
+    return round_bits(significand, shift < 31 ? shift : 31);  // by 31: far less than half a unit
   }
 
-  /// value / 2^shift, to nearest even, for values below 2^31.
-  static constexpr std::uint32_t round_bits(std::uint32_t value, int shift) noexcept {
-    if (shift > 25) return 0;
+  /// value / 2^shift, to nearest even, for values below 2^31 and shifts from 1 to 31.
+  static constexpr std::uint32_t round_bits(std::uint32_t value, std::uint32_t shift) noexcept {
     const std::uint32_t odd = (value >> shift) & 1u;
     return (value + (1u << (shift - 1)) - 1u + odd) >> shift;
   }
