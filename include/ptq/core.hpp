@@ -21,6 +21,7 @@
 #include "ptq/quantize/fake_quantize.hpp"
 #include "ptq/quantize/pack.hpp"
 #include "ptq/quantize/quantize.hpp"
+#include "ptq/quantize/quantize_constant.hpp"
 #include "ptq/quantize/quantize_per_token.hpp"
 #include "ptq/quantize/run.hpp"
 #include "ptq/tensor/any_view.hpp"
