@@ -13,7 +13,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <limits>
@@ -175,16 +174,19 @@ class integer_graph {
     if (given->size() != 1 && (given->size() != channels || !is_row))
       return refusal("the layer's bias is not one number for each output channel.");
     for (std::size_t c = 0; c < channels; ++c) bias[c] = given->floats()[given->size() == 1 ? 0 : c];
+    if (!std::all_of(bias.begin(), bias.end(), [](float b) { return std::isfinite(b); }))
+      return refusal("the layer's bias is not finite.");
     return bias;
   }
 
   /// Firmware sums in int32: the largest magnitude of each channel must fit, whatever the input.
   static result<void> check_sums(const tensor& weight, std::size_t axis, std::span<const std::int32_t> bias) {
     std::vector<std::int64_t> largest(bias.size());
-    for (std::size_t c = 0; c < bias.size(); ++c) largest[c] = std::abs(std::int64_t{bias[c]});
+    const auto magnitude = [](std::int64_t x) { return x < 0 ? -x : x; };
+    for (std::size_t c = 0; c < bias.size(); ++c) largest[c] = magnitude(bias[c]);
     const auto codes = weight.as<std::int8_t>();
     for_each_channel(weight.shape, ptq::per_channel(axis), [&](std::size_t i, std::size_t channel) {
-      largest[channel] += std::int64_t{128} * std::abs(int{codes[i]});
+      largest[channel] += 128 * magnitude(codes[i]);
     });
     for (std::size_t c = 0; c < bias.size(); ++c)
       if (largest[c] > std::numeric_limits<std::int32_t>::max())
@@ -244,7 +246,7 @@ class integer_graph {
     if (!scale) return refusal("codes other than int8 with zero point 0 and one constant scale.");
     if (!held) return integer_step{quantize_linear, {node.input(0), node.input(1), node.input(2)}, {}};
     if (*held != *scale) return refusal("codes of one scale are quantized by another.");
-    return integer_step{identity, {node.input(0)}, {}};
+    return integer_step{int8_codes, {node.input(0)}, {}};
   }
 
   result<integer_step> dequantize_step(const ptq::onnx_node& node) {
@@ -254,7 +256,7 @@ class integer_graph {
     float scale = 0;
     std::memcpy(&scale, source->scale_values->data.data(), sizeof scale);
     scales_.add(node.outputs.front(), scale);
-    return integer_step{identity, {node.input(0)}, {}};
+    return integer_step{int8_codes, {node.input(0)}, {}};
   }
 
   result<integer_step> movement_step(const ptq::onnx_node& node, operator_function run) {

@@ -168,12 +168,16 @@ TEST_CASE("what needs float is refused, by the node's name") {
     if (node.op_type == "MaxPool") node.op_type = "Softmax";
   CHECK(has(refusal(std::move(model)), "which takes no int8 codes"));
 
-  model = read(artifact.path);
-  const std::vector<float> huge(64, 3e38F);
-  for (ptq::onnx_tensor& tensor : model.graph.initializers)
-    if (tensor.name == "fc1.bias") {
-      const auto bytes = std::as_bytes(std::span(huge));
-      tensor.data = model.decoded.emplace_back(bytes.begin(), bytes.end());
-    }
-  CHECK(has(refusal(std::move(model)), "output channel 0 can exceed int32"));
+  const std::vector<std::pair<float, std::string>> biases{{3e38F, "output channel 0 can exceed int32"},
+                                                          {HUGE_VALF, "the layer's bias is not finite"}};
+  for (const auto& [value, why] : biases) {
+    model = read(artifact.path);
+    const std::vector<float> values(64, value);
+    for (ptq::onnx_tensor& tensor : model.graph.initializers)
+      if (tensor.name == "fc1.bias") {
+        const auto bytes = std::as_bytes(std::span(values));
+        tensor.data = model.decoded.emplace_back(bytes.begin(), bytes.end());
+      }
+    CHECK(has(refusal(std::move(model)), why));
+  }
 }

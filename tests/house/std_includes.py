@@ -28,7 +28,7 @@ NAMES = {
     "condition_variable": "condition_variable",
     "cstddef": "byte max_align_t nullptr_t ptrdiff_t size_t to_integer",
     "cstdint": "int16_t int32_t int64_t int8_t intptr_t uint16_t uint32_t uint64_t uint8_t uintptr_t",
-    "cstdio": "fclose ferror fopen fread fwrite rename snprintf",
+    "cstdio": "fclose ferror fopen fputs fread fwrite printf rename snprintf",
     "cstring": "memcmp memcpy memmove memset strerror strlen",
     "ctime": "strftime time time_t tm",
     "deque": "deque",

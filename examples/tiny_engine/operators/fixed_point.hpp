@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -43,8 +44,24 @@ void requantize_sums(const call& c, std::span<const std::int32_t> sums, std::siz
   }
 }
 
+/// What a file calls int8 may be something else.
+inline result<void> expect_int8(const call& c, std::size_t count) {
+  for (std::size_t slot = 0; slot < count; ++slot)
+    if (c.input(slot)->type != element_type::int8)
+      return unsupported("input " + std::to_string(slot) + " holds " + ptq::onnx_word(c.input(slot)->type) +
+                         " instead of int8.");
+  return {};
+}
+
+/// Codes stay what they are.
+inline result<tensor> int8_codes(const call& c) {
+  if (auto codes = expect_int8(c, 1); !codes) return codes.error();
+  return *c.input(0);
+}
+
 template <class Out>
 result<tensor> fixed_conv(const call& c) {
+  if (auto codes = expect_int8(c, 2); !codes) return codes.error();
   const tensor& x = *c.input(0);
   const tensor& w = *c.input(1);
   const auto g = convolution::of(c, x, w, nullptr);
@@ -56,6 +73,7 @@ result<tensor> fixed_conv(const call& c) {
 
 template <class Out>
 result<tensor> fixed_gemm(const call& c) {
+  if (auto codes = expect_int8(c, 2); !codes) return codes.error();
   const tensor& x = *c.input(0);
   const tensor& w = *c.input(1);
   const auto s = gemm_sizes::of(c, x, w);
@@ -69,6 +87,7 @@ result<tensor> fixed_gemm(const call& c) {
 
 template <class Out>
 result<tensor> fixed_matmul(const call& c) {
+  if (auto codes = expect_int8(c, 2); !codes) return codes.error();
   const tensor& x = *c.input(0);
   const tensor& w = *c.input(1);
   const auto s = matmul_sizes(x, w);
@@ -86,11 +105,6 @@ result<tensor> fixed_relu(const call& c) {
   tensor y = *c.input(0);
   for (Integer& value : y.as<Integer>()) value = std::max<Integer>(value, 0);
   return y;
-}
-
-template <class Integer>
-result<tensor> fixed_max_pool(const call& c) {
-  return max_pool_of<Integer>(c);
 }
 
 }  // namespace tiny

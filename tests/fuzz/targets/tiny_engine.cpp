@@ -8,10 +8,10 @@ namespace {
 
 constexpr std::size_t most_values = 100'000;  // that a graph is run with
 
-void run(const std::uint8_t* data, std::size_t size) {
+void run(const std::uint8_t* data, std::size_t size, tiny::arithmetic numbers) {
   auto model = ptq::read_onnx(fuzz::bytes_of(data, size), "fuzzed.onnx");
   if (!fuzz::succeeded(model)) return;
-  auto engine = tiny::engine::load(*std::move(model));
+  auto engine = tiny::engine::load(*std::move(model), numbers);
   if (!fuzz::succeeded(engine)) return;
   std::vector<std::vector<std::byte>> memory;
   std::vector<ptq::named_array> inputs;
@@ -37,6 +37,7 @@ void run(const std::uint8_t* data, std::size_t size) {
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  run(data, size);
+  for (const tiny::arithmetic numbers : {tiny::arithmetic::onnx, tiny::arithmetic::integer})
+    run(data, size, numbers);
   return 0;
 }
