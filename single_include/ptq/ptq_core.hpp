@@ -1319,19 +1319,21 @@ namespace kernels {
 inline namespace PTQ_BUILD {
 namespace cortex_m {
 
-/// x / y, whatever the flags.
+/// x / y and x * y, whatever the flags: some let clang take NaN and infinities for impossible.
 [[gnu::always_inline]] inline float divide(const float& x, const float& y) noexcept {
   float quotient;
   __asm__("vdiv.f32 %0, %1, %2" : "=t"(quotient) : "t"(x), "t"(y));
   return quotient;
 }
+[[gnu::always_inline]] inline float multiply(const float& x, const float& y) noexcept {
+  float product;
+  __asm__("vmul.f32 %0, %1, %2" : "=t"(product) : "t"(x), "t"(y));
+  return product;
+}
 
 template <arithmetic How>
 [[gnu::always_inline]] inline float apply(const float& value, const float& factor) noexcept {
-  if constexpr (How == arithmetic::divide)
-    return divide(value, factor);
-  else
-    return value * factor;
+  return How == arithmetic::divide ? divide(value, factor) : multiply(value, factor);
 }
 
 /// The nearest integer, ties to even, clamped to [-128, 127]; NaN becomes 0. The conversion saturates by
@@ -1814,12 +1816,23 @@ constexpr void encode_guessed(const float* values, std::size_t n, const ScaleAt&
   }
 }
 
+/// value * scale by the hardware, for ordinary scales only. Flags that let compilers take NaN and infinities
+/// for impossible do so where they are multiplied.
+inline float scale_up_directly(const float& value, const float& scale) noexcept {
+#if PTQ_CORTEX_M_FPU
+  return cortex_m::multiply(value, scale);
+#else
+  if (!exact_division && !detail::is_finite(detail::bits_of(value))) return value;
+  return value * scale;
+#endif
+}
+
 /// value * scale, rounded once.
 template <dtype D>
 constexpr float scale_up(const float& value, const float& scale) noexcept {
   if (detail::bits_of(scale) == detail::one_bits) return value;
   if (has_small_range<D> && detail::is_ordinary(detail::bits_of(scale)) && !std::is_constant_evaluated())
-    return value * scale;
+    return scale_up_directly(value, scale);
   return detail::float_of(detail::multiply(detail::bits_of(value), detail::bits_of(scale)));
 }
 
@@ -1970,7 +1983,8 @@ struct lean {
                                    float* values) noexcept {
     if constexpr (has_small_range<D>) {
       if (!std::is_constant_evaluated()) {
-        for (std::size_t i = 0; i < n; ++i) values[i] = Decoder::template decode<D>(codes[i]) * scale;
+        for (std::size_t i = 0; i < n; ++i)
+          values[i] = scale_up_directly(Decoder::template decode<D>(codes[i]), scale);
         return;
       }
     }

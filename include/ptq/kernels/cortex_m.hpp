@@ -28,19 +28,21 @@ namespace kernels {
 inline namespace PTQ_BUILD {
 namespace cortex_m {
 
-/// x / y, whatever the flags.
+/// x / y and x * y, whatever the flags: some let clang take NaN and infinities for impossible.
 [[gnu::always_inline]] inline float divide(const float& x, const float& y) noexcept {
   float quotient;
   __asm__("vdiv.f32 %0, %1, %2" : "=t"(quotient) : "t"(x), "t"(y));
   return quotient;
 }
+[[gnu::always_inline]] inline float multiply(const float& x, const float& y) noexcept {
+  float product;
+  __asm__("vmul.f32 %0, %1, %2" : "=t"(product) : "t"(x), "t"(y));
+  return product;
+}
 
 template <arithmetic How>
 [[gnu::always_inline]] inline float apply(const float& value, const float& factor) noexcept {
-  if constexpr (How == arithmetic::divide)
-    return divide(value, factor);
-  else
-    return value * factor;
+  return How == arithmetic::divide ? divide(value, factor) : multiply(value, factor);
 }
 
 /// The nearest integer, ties to even, clamped to [-128, 127]; NaN becomes 0. The conversion saturates by

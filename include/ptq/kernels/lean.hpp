@@ -69,7 +69,8 @@ struct lean {
                                    float* values) noexcept {
     if constexpr (has_small_range<D>) {
       if (!std::is_constant_evaluated()) {
-        for (std::size_t i = 0; i < n; ++i) values[i] = Decoder::template decode<D>(codes[i]) * scale;
+        for (std::size_t i = 0; i < n; ++i)
+          values[i] = scale_up_directly(Decoder::template decode<D>(codes[i]), scale);
         return;
       }
     }

@@ -15,6 +15,7 @@
 #include "ptq/detail/platform.hpp"
 #include "ptq/detail/strict_float.hpp"
 #include "ptq/dtype/concept.hpp"
+#include "ptq/kernels/cortex_m.hpp"
 #include "ptq/tensor/element.hpp"
 
 namespace ptq::inline v0_1 {
@@ -132,12 +133,23 @@ constexpr void encode_guessed(const float* values, std::size_t n, const ScaleAt&
   }
 }
 
+/// value * scale by the hardware, for ordinary scales only. Flags that let compilers take NaN and infinities
+/// for impossible do so where they are multiplied.
+inline float scale_up_directly(const float& value, const float& scale) noexcept {
+#if PTQ_CORTEX_M_FPU
+  return cortex_m::multiply(value, scale);
+#else
+  if (!exact_division && !detail::is_finite(detail::bits_of(value))) return value;
+  return value * scale;
+#endif
+}
+
 /// value * scale, rounded once.
 template <dtype D>
 constexpr float scale_up(const float& value, const float& scale) noexcept {
   if (detail::bits_of(scale) == detail::one_bits) return value;
   if (has_small_range<D> && detail::is_ordinary(detail::bits_of(scale)) && !std::is_constant_evaluated())
-    return value * scale;
+    return scale_up_directly(value, scale);
   return detail::float_of(detail::multiply(detail::bits_of(value), detail::bits_of(scale)));
 }
 
