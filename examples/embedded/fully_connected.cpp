@@ -31,6 +31,12 @@ class noise {
   std::uint32_t state_;
 };
 
+// Scales make a factor, in doubles and by the compiler; the factor makes two integers.
+constexpr ptq::multiplier_shift by = ptq::from_scale(0.0235 * 0.00779 / 0.046);
+static_assert(by.multiplier == 1093924436 && by.shift == -7);  // 0.50939... * 2^-7
+static_assert(ptq::requantize(1000, by) == 4);                 // 3.98
+static_assert(ptq::requantize_to_int8(40000, by, 10) == 127);  // 159.2 + 10, clamped
+
 // What is known of the layer: real = (code - zero point) * scale. ptq's own zero points are 0; others' are
 // not.
 constexpr float input_scale = 0.0235F;

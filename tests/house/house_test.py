@@ -252,6 +252,8 @@ class HouseTest(unittest.TestCase):
         (self.root / f"{readme.FIRST}.cpp").write_text('// What it is.\n#include "ptq/core.hpp"\nint main() {\n  more();\n}\n')
         (self.root / f"{readme.SECOND}.cpp").write_text("// What it is.\n#include <cstdio>\nint main() {}\n")
         (self.root / f"{readme.SECOND}.expected").write_text("done\n")
+        (self.root / readme.SHOWN).write_text("int a;\nint b;\n")
+        (self.root / readme.GUIDE).write_text("```cpp\nint b;\n```\n")
         page = self.root / "README.md"
         page.write_text('```cpp\n#include "ptq/core.hpp"\nint main() {\n}\n```\n'
                         "```cpp\n#include <cstdio>\nint main() {}\n```\n\n```\ndone\n```\n")
@@ -269,6 +271,12 @@ class HouseTest(unittest.TestCase):
         self.assertEqual(readme.violations(self.root),
                          ["README.md: its first program does not include ptq/core.hpp, or has lines that "
                           "examples/01_quantize.cpp has not, in this order"])
+
+    def test_a_guide_that_shows_other_code(self):
+        self.write_pages()
+        for text in ("# A page\n", "```cpp\nint c;\n```\n", "```cpp\nint b;\nint a;\n```\n"):
+            (self.root / readme.GUIDE).write_text(text)
+            self.assertEqual(readme.violations(self.root), [f"{readme.GUIDE}: its code is not that of {readme.SHOWN}"])
 
     def test_a_link_that_leads_nowhere(self):
         page = self.write_pages()

@@ -6,7 +6,10 @@ import re
 import sys
 from pathlib import Path
 
-PAGES = ["README.md", "examples/cli/README.md", "include/ptq/README.md"]
+PAGES = ["README.md", "examples/cli/README.md", "examples/embedded/README.md", "include/ptq/README.md"]
+
+# The firmware guide's code is of this program.
+GUIDE, SHOWN = "examples/embedded/README.md", "examples/embedded/fully_connected.cpp"
 
 # The first program has lines of this one, in its order; the second is this one, with its output.
 FIRST, SECOND = "examples/01_quantize", "examples/02_model"
@@ -36,6 +39,13 @@ def wrong_programs(root):
             yield f"README.md: has no code block that is {name}"
 
 
+def wrong_guide(root):
+    shown = (root / SHOWN).read_text().splitlines()
+    programs = re.findall(r"^```cpp\n(.*?)^```", (root / GUIDE).read_text(), re.MULTILINE | re.DOTALL)
+    if not programs or not all(in_order(program.splitlines(), shown) for program in programs):
+        yield f"{GUIDE}: its code is not that of {SHOWN}"
+
+
 def anchors_of(text):
     """Those that a page's headings have on GitHub."""
     headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
@@ -61,7 +71,7 @@ def wrong_paths(root):
 
 
 def violations(root):
-    return [*wrong_programs(Path(root)), *wrong_links(Path(root)), *wrong_paths(Path(root))]
+    return [*wrong_programs(Path(root)), *wrong_guide(Path(root)), *wrong_links(Path(root)), *wrong_paths(Path(root))]
 
 
 if __name__ == "__main__":
