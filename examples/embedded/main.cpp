@@ -18,25 +18,12 @@ namespace {
 constexpr std::size_t classes = 3;
 constexpr std::size_t inputs = 8;
 
-struct layer {
-  std::array<std::int8_t, classes * inputs> codes{};
-  std::array<float, classes> scales{};
+constexpr float weights[classes][inputs] = {
+    {0.61F, 0.58F, 0.44F, 0.12F, -0.21F, -0.48F, -0.57F, -0.63F},  // falling
+    {-0.64F, -0.55F, -0.49F, -0.18F, 0.16F, 0.45F, 0.59F, 0.60F},  // rising
+    {-0.35F, 0.02F, 0.38F, 0.71F, 0.69F, 0.36F, -0.04F, -0.33F},   // a peak
 };
-
-consteval layer quantized_weights() {
-  constexpr std::array<float, classes * inputs> weights{
-      0.61F,  0.58F,  0.44F,  0.12F,  -0.21F, -0.48F, -0.57F, -0.63F,  // falling
-      -0.64F, -0.55F, -0.49F, -0.18F, 0.16F,  0.45F,  0.59F,  0.60F,   // rising
-      -0.35F, 0.02F,  0.38F,  0.71F,  0.69F,  0.36F,  -0.04F, -0.33F,  // a peak
-  };
-  layer made;
-  const ptq::tensor_view<const float> view{weights.data(), {classes, inputs}};
-  // Not a constant expression where it fails, so the build stops.
-  if (!ptq::quantize<ptq::int8, ptq::modelopt>(view, made.codes, made.scales)) PTQ_ASSERT(false);
-  return made;
-}
-
-constexpr layer trained = quantized_weights();
+constexpr auto trained = ptq::quantize_constant<ptq::int8, ptq::modelopt, weights>();
 
 /// The class with the largest output. `input_scale` is the sensor's: value = code * scale.
 std::size_t classify(const std::array<std::int8_t, inputs>& window, float input_scale) {
