@@ -20,6 +20,7 @@
 #include "ptq/quantize/dequantize.hpp"
 #include "ptq/quantize/fake_quantize.hpp"
 #include "ptq/quantize/pack.hpp"
+#include "ptq/quantize/power_of_two_scales.hpp"
 #include "ptq/quantize/quantize.hpp"
 #include "ptq/quantize/quantize_constant.hpp"
 #include "ptq/quantize/quantize_per_token.hpp"

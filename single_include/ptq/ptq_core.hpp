@@ -7342,6 +7342,15 @@ struct power_of_two {
     return {wanted < lowest_exponent ? lowest_exponent : wanted};
   }
 
+  /// The exponent of a scale that is such a power of two (a precondition).
+  static constexpr power_of_two of(const float& scale) noexcept {
+    const std::uint32_t bits = detail::bits_of(scale);
+    const power_of_two found{static_cast<int>(bits >> 23) - 127};
+    PTQ_ASSERT((bits & 0x807fffffu) == 0 && found.exponent >= lowest_exponent &&
+               found.exponent <= highest_exponent);
+    return found;
+  }
+
   constexpr float value() const noexcept {
     return detail::float_of(static_cast<std::uint32_t>(exponent + 127) << 23);
   }
@@ -8220,6 +8229,46 @@ constexpr void unpack(std::span<const std::byte> packed, int bits, bool is_signe
 
 #endif  // PTQ_QUANTIZE_PACK_HPP
 
+// ---- ptq/quantize/power_of_two_scales.hpp ----
+
+/// @file power_of_two_scales.hpp Scales of tensors that are powers of two, for targets that shift instead of
+/// multiplying.
+#ifndef PTQ_QUANTIZE_POWER_OF_TWO_SCALES_HPP
+#define PTQ_QUANTIZE_POWER_OF_TWO_SCALES_HPP
+
+#include <span>
+
+namespace ptq::inline v0_1 {
+inline namespace PTQ_BUILD {
+
+/// Finds the scales by which int8 codes of a tensor are made without a value saturating: for each the
+/// smallest power of two (`power_of_two::covering`). Codes come from `quantize_by`, whose numbers are then
+/// the same under every backend; `power_of_two::of` tells a scale's exponent.
+///
+/// @param scales 1 per tensor, or one per index of the axis
+/// @return wrong_rank, axis_out_of_range or size_mismatch, as `quantize`; not_finite, with the row-major
+/// index
+///         of the first NaN or infinity (scales are then unspecified)
+template <adaptable_tensor Tensor>
+constexpr status power_of_two_scales(const Tensor& tensor, contiguous<float> scales,
+                                     granularity grain = per_channel()) {
+  const auto view = view_of(tensor);
+  using value_type = typename decltype(view)::value_type;
+  if (const status sizes = detail::check_sizes(view.shape, grain, scales.size(), view.size()); !sizes)
+    return sizes;
+  const std::span<float> found = scales;
+  for (float& scale : found) scale = 0;
+  detail::find_amax<value_type>(view, walk(view.shape, view.strides, grain), found);
+  if (!detail::are_finite(found)) return {errc::not_finite, detail::find_not_finite<value_type>(view)};
+  for (float& scale : found) scale = power_of_two::covering(scale).value();
+  return {};
+}
+
+}  // namespace PTQ_BUILD
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_QUANTIZE_POWER_OF_TWO_SCALES_HPP
+
 // ---- ptq/quantize/quantize_constant.hpp ----
 
 /// @file quantize_constant.hpp Weights that the compiler quantizes: flash holds codes and scales, and neither
@@ -8678,10 +8727,13 @@ constexpr void quantize_run(std::span<const float> values, const float& scale,
 }
 
 /// The same to int8 by a scale that is a power of two, in integers: the way without an FPU.
+///
+/// @tparam Rounding what becomes of ties: `half_even`, `half_away` or `half_up`
+template <tie_rounding Rounding = half_even>
 constexpr void quantize_run(std::span<const float> values, power_of_two scale,
                             std::span<std::int8_t> codes) noexcept {
   PTQ_ASSERT(codes.size() == values.size());
-  for (std::size_t i = 0; i < values.size(); ++i) codes[i] = scale.encode(values[i]);
+  for (std::size_t i = 0; i < values.size(); ++i) codes[i] = scale.encode<Rounding>(values[i]);
 }
 
 /// The same by a scale of 1, and without arithmetic: for fp8 as a way to store floats.

@@ -50,6 +50,8 @@ static_assert(power_of_two{-3}.decode(-128) == -16.0F && power_of_two{-3}.decode
 static_assert(power_of_two{127}.decode(1) == 0x1p127F &&
               bits_of(power_of_two{127}.decode(-2)) == 0xff800000u);
 
+static_assert(power_of_two::of(0.125F).exponent == -3 && power_of_two::of(0x1p127F).exponent == 127);
+
 static_assert(power_of_two::covering(127.0F).exponent == 0 && power_of_two::covering(127.01F).exponent == 1);
 static_assert(power_of_two::covering(1.0F).exponent == -6 &&
               power_of_two::covering(0.9921875F).exponent == -7);

@@ -32,6 +32,15 @@ struct power_of_two {
     return {wanted < lowest_exponent ? lowest_exponent : wanted};
   }
 
+  /// The exponent of a scale that is such a power of two (a precondition).
+  static constexpr power_of_two of(const float& scale) noexcept {
+    const std::uint32_t bits = detail::bits_of(scale);
+    const power_of_two found{static_cast<int>(bits >> 23) - 127};
+    PTQ_ASSERT((bits & 0x807fffffu) == 0 && found.exponent >= lowest_exponent &&
+               found.exponent <= highest_exponent);
+    return found;
+  }
+
   constexpr float value() const noexcept {
     return detail::float_of(static_cast<std::uint32_t>(exponent + 127) << 23);
   }

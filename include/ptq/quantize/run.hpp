@@ -14,7 +14,9 @@
 #include "ptq/detail/strict_float.hpp"
 #include "ptq/dtype/concept.hpp"
 #include "ptq/dtype/decoder.hpp"
+#include "ptq/fixed_point/half_even.hpp"
 #include "ptq/fixed_point/power_of_two.hpp"
+#include "ptq/fixed_point/rounding.hpp"
 #include "ptq/kernels/lean.hpp"
 #include "ptq/kernels/portable.hpp"
 
@@ -48,10 +50,13 @@ constexpr void quantize_run(std::span<const float> values, const float& scale,
 }
 
 /// The same to int8 by a scale that is a power of two, in integers: the way without an FPU.
+///
+/// @tparam Rounding what becomes of ties: `half_even`, `half_away` or `half_up`
+template <tie_rounding Rounding = half_even>
 constexpr void quantize_run(std::span<const float> values, power_of_two scale,
                             std::span<std::int8_t> codes) noexcept {
   PTQ_ASSERT(codes.size() == values.size());
-  for (std::size_t i = 0; i < values.size(); ++i) codes[i] = scale.encode(values[i]);
+  for (std::size_t i = 0; i < values.size(); ++i) codes[i] = scale.encode<Rounding>(values[i]);
 }
 
 /// The same by a scale of 1, and without arithmetic: for fp8 as a way to store floats.
