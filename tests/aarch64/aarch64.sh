@@ -31,6 +31,12 @@ checksum() {
   for mode in flush portable; do "$run" "./$name" $mode >"$name $mode.out"; done
 }
 
+# firmware FLAG...: what firmware computes is what the compiler computed for it, on this architecture too.
+firmware() {
+  "$foreign" $common -static "$@" "$tests/embedded/checks.cpp" -o firmware
+  "$run" ./firmware
+}
+
 # object FILE: compiles a part of the tests of the NEON kernels, without those. Headers of other libraries come last: there are
 # some of this machine among them.
 object() {
@@ -46,12 +52,13 @@ kernels() {
   if grep "has no neon" "$name.txt"; then return 1; fi
   echo "$name: $(tail -n 2 "$name.txt" | head -n 1)"
 }
-export -f here checksum object
+export -f here checksum firmware object
 printf '#define PTQ_KERNEL_SOURCES\n#include "ptq/core.hpp"\n' >kernels.cpp
 
 xargs -P "$(nproc)" -I{} bash -euo pipefail -c '{}' <<END
 checksum -O3 -ffast-math
 checksum -O2 -DPTQ_PORTABLE
+firmware -O1
 here "$compiler" -O0
 checksum -O2
 object kernels/kernel_sets_test.cpp

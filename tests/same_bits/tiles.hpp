@@ -67,7 +67,8 @@ constexpr float near_tie(test::random_bits& random, float scale) {
   if (choice % 64 == 0)
     return float_of(static_cast<std::uint32_t>(choice >> 32) & 0x807fffffu);  // a subnormal or 0
   if (choice % 64 == 1) return random.next_float(-126, 60);
-  const auto halves = static_cast<float>((choice >> 8) % 600);  // 0, 1/2, 1, ... 299.5
+  const auto halves =
+      static_cast<float>(static_cast<std::uint32_t>((choice >> 8) % 600));  // 0, 1/2, 1, ... 299.5
   const float quotient = choice % 2 == 0 ? halves / 2 : random.next_float(-12, 9);
   const std::uint32_t product = ptq::detail::multiply(bits_of(quotient), bits_of(scale));
   const std::uint32_t beside =
