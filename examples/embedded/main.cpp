@@ -65,7 +65,7 @@ extern "C" int main() {
   for (std::size_t window = 0; window < found.size(); ++window) {
     const std::array<float, inputs> samples = read_sensor(static_cast<int>(window));
     std::array<std::int8_t, inputs> codes{};
-    for (std::size_t i = 0; i < inputs; ++i) codes[i] = ptq::int8::encode(samples[i] / scale);
+    ptq::quantize_run<ptq::int8, ptq::modelopt>(samples, scale, codes);
     found[window] = classify(codes, scale);
   }
   return found[0] == 1 && found[1] == 2 ? 0 : 2;

@@ -232,13 +232,12 @@ def main(folder, mode=""):
                 measured[f"{machine} {flags}", kernel] = costs
     if mode == "--update":
         write_budget(measured, found)
-        if GUIDE.exists():
-            GUIDE.write_text(guide_with(table_of(measured)))
+        GUIDE.write_text(guide_with(table_of(measured)))
         return
     if not measured:
         sys.exit(77)
     wrong = list(differences(measured, allowed))
-    if GUIDE.exists() and guide_with(table_of(allowed)) != GUIDE.read_text():
+    if guide_with(table_of(allowed)) != GUIDE.read_text():
         wrong.append(f"the table of {GUIDE} is not that of the budget")
     if wrong:
         sys.exit("\n".join(wrong) + f"\nIf this is worth it, or a saving: {sys.argv[0]} {folder} --update")
