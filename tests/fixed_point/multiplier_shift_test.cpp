@@ -67,7 +67,8 @@ static_assert(from_scale(std::numeric_limits<float>::max()) == multiplier_shift{
 static_assert(from_scale(std::numeric_limits<double>::max()) == multiplier_shift{1 << 30, 1025});
 
 static_assert(from_scales(0.5F, 0.5F, 0.25F) == multiplier_shift{1 << 30, 1});
-static_assert(from_scales(0.1F, 0.3F, 0.7F) == from_scale(double{0.1F} * double{0.3F} / double{0.7F}));
+static_assert(from_scales(0.1F, 0.3F, 0.7F) ==
+              from_scale(static_cast<double>(0.1F) * static_cast<double>(0.3F) / static_cast<double>(0.7F)));
 static_assert(from_scales(0.0F, 1.0F, 1.0F) == multiplier_shift{} &&
               from_scales(1.0F, -0.0F, 1.0F) == multiplier_shift{});
 
