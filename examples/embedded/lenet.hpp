@@ -16,7 +16,7 @@
 
 namespace lenet {
 
-inline constexpr std::size_t pixels = 28 * 28;
+inline constexpr std::size_t pixels = std::size_t{28} * 28;
 inline constexpr std::size_t digits = 10;
 
 inline constexpr layer conv1{lenet_conv1_weight, lenet_conv1_bias,           lenet_conv1_multiplier,
@@ -29,9 +29,8 @@ inline constexpr layer fc2{lenet_fc2_weight, lenet_fc2_bias,           lenet_fc2
                            lenet_fc2_shift,  LENET_FC2_ACTIVATION_MIN, LENET_FC2_ACTIVATION_MAX};
 
 // What integer_layers.hpp does not have: other layouts, strides, padding, offsets.
-static_assert(LENET_IS_OHWI == 0 && LENET_CONV1_STRIDE_0 == 1 && LENET_CONV1_PAD_BEGIN_0 == 0);
-static_assert(LENET_CONV1_INPUT_OFFSET == 0 && LENET_CONV1_OUTPUT_OFFSET == 0,
-              "integer_layers.hpp has no offsets");
+static_assert(LENET_IS_OHWI == 0);
+static_assert(LENET_CONV1_STRIDE_0 == 1 && LENET_CONV1_PAD_BEGIN_0 == 0 && LENET_CONV1_INPUT_OFFSET == 0);
 
 /// Pixels are 0 to 255 and the network takes pixel / 255, so a code is pixel * (1 / 255 / input scale).
 inline constexpr ptq::multiplier_shift pixel_factor =
@@ -51,22 +50,23 @@ constexpr bool has_codes_of_host() noexcept {
 }
 static_assert(has_codes_of_host());
 
+inline constexpr image_shape input{1, 28, 28};
+inline constexpr image_shape first{8, 24, 24};
+inline constexpr image_shape first_pooled{8, 12, 12};
+inline constexpr image_shape second{16, 8, 8};
+inline constexpr image_shape second_pooled{16, 4, 4};
+inline constexpr std::size_t hidden = 64;
+
 /// The memory of a run: two buffers in turn, the larger for what convolutions make before it is pooled.
 struct arena {
-  std::array<std::int8_t, 8 * 24 * 24> large;
-  std::array<std::int8_t, 8 * 12 * 12> small;
+  std::array<std::int8_t, first.size()> large;
+  std::array<std::int8_t, first_pooled.size()> small;
 };
 static_assert(sizeof(arena) == 5760);
 
 /// The ten values of an image, in units of LENET_FC2_OUTPUT_SCALE.
 constexpr std::array<std::int32_t, digits> run(std::span<const std::uint8_t, pixels> image,
                                                arena& memory) noexcept {
-  constexpr image_shape input{1, 28, 28};
-  constexpr image_shape first{8, 24, 24};
-  constexpr image_shape first_pooled{8, 12, 12};
-  constexpr image_shape second{16, 8, 8};
-  constexpr image_shape second_pooled{16, 4, 4};
-  constexpr std::size_t hidden = 64;
   const std::span large(memory.large);
   const std::span small(memory.small);
 

@@ -199,8 +199,8 @@ class graph {
     return {};
   }
 
-  step step_of(std::size_t node, operator_function run, std::span<const std::string_view> inputs) {
-    step made{node, run, {}, number_of(model_.graph.nodes[node].outputs.front())};
+  step step_of(std::size_t node, operator_function run_by, std::span<const std::string_view> inputs) {
+    step made{node, run_by, {}, number_of(model_.graph.nodes[node].outputs.front())};
     for (const std::string_view name : inputs)
       made.inputs.push_back(name.empty() ? std::nullopt : std::optional(number_of(std::string(name))));
     return made;
