@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "command.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -11,6 +14,7 @@
 #include "output.hpp"
 #include "ptq/file/path.hpp"
 #include "ptq/formats.hpp"
+#include "ptq/formats/c_header/names.hpp"
 #include "ptq/formats/json.hpp"
 #include "ptq/text/nearest_word.hpp"
 #include "ptq/text/phrases.hpp"
@@ -126,13 +130,49 @@ std::string format_names() {
   return all;
 }
 
-ptq::result<void> check_format(const std::string& format) {
+namespace {
+
+constexpr std::string_view layouts[] = {"as-is", "ohwi"};
+
+ptq::result<void> check_settings(const options& given) {
+  if (given.network.empty() && given.layout.empty()) return {};
+  const std::string option = given.network.empty() ? "--layout" : "--name";
+  if (!ptq::model_file::has_settings(given.format))
+    return ptq::error(ptq::errc::invalid_value, option,
+                      "there is nothing to give it to: it goes with --format c-header.");
+  if (given.part)
+    return ptq::error(
+        ptq::errc::invalid_value, option,
+        "parts do not keep it. Quantize shares without --format, and give it to `ptq export` of "
+        "what `ptq merge` makes of them.");
+  if (!given.network.empty() && !ptq::is_c_prefix(given.network))
+    return ptq::error(ptq::errc::invalid_value, "--name",
+                      "\"" + ptq::printable(given.network) +
+                          "\" does not begin names of C: letters, digits and single underscores, a letter "
+                          "first and no underscore last.");
+  if (given.layout.empty() || std::ranges::count(layouts, given.layout) > 0) return {};
+  return ptq::error(ptq::errc::unknown_word, "--layout",
+                    "there is no layout \"" + ptq::printable(given.layout) + "\". There are: as-is, ohwi.",
+                    ptq::nearest_word(given.layout, std::span(layouts)));
+}
+
+}  // namespace
+
+ptq::result<void> check_format(const options& given) {
   constexpr auto& names = ptq::model_file::artifact_names;
-  if (format.empty() || std::ranges::count(names, format) > 0) return {};
+  const std::string& format = given.format;
+  if (format.empty() || std::ranges::count(names, format) > 0) return check_settings(given);
   return ptq::error(
       ptq::errc::unknown_word, "--format",
       "there is no format \"" + ptq::printable(format) + "\". There are: " + format_names() + ".",
       ptq::nearest_word(format, std::span(names)));
+}
+
+ptq::form_settings settings_of(const options& given) {
+  ptq::form_settings settings;
+  if (!given.network.empty()) settings.network = given.network;
+  settings.channels_last = given.layout == "ohwi";
+  return settings;
 }
 
 std::string json_text(const nlohmann::json& value) {

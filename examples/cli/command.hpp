@@ -14,6 +14,7 @@
 #include "ptq/config/spec.hpp"
 #include "ptq/file/run_folder.hpp"
 #include "ptq/formats/checkpoint/share.hpp"
+#include "ptq/formats/form_settings.hpp"
 #include "ptq/result.hpp"
 
 namespace cli {
@@ -25,6 +26,8 @@ struct options {
   std::string output;                 // of calibrate and merge; the folder of export
   std::string format;                 // of the artifact; empty: the model's own
   std::string arithmetic = "onnx";    // of evaluate: what the artifact is computed in
+  std::string network;                // of c-header: what names begin with; empty: model
+  std::string layout;                 // of c-header: as-is or ohwi; empty: as-is
   std::string statistics;             // for quantize: ptq.calibration.statistics
   ptq::checkpoint_config checkpoint;  // for inspect and compare: how the first file is read
   std::size_t threads = 0;            // 0: one for each core
@@ -95,8 +98,11 @@ std::string artifact_path(const ptq::spec& spec, const std::string& format = {})
 /// "safetensors, onnx": what `--format` may be.
 std::string format_names();
 
-/// A `--format` must be one that there is.
-ptq::result<void> check_format(const std::string& format);
+/// A `--format` must be one that there is, and `--name` and `--layout` stand beside one that has them.
+ptq::result<void> check_format(const options& given);
+
+/// What `--name` and `--layout` say.
+ptq::form_settings settings_of(const options& given);
 
 /// Indented, with a line break; text that is not UTF-8 is replaced.
 std::string json_text(const nlohmann::json& value);

@@ -68,7 +68,7 @@ ptq::result<void> write(const options& given, const ptq::model_file& artifact, c
                         ptq::run_folder& run, std::vector<std::string>& notes) {
   const auto path = run.path_of(name);
   if (!path) return path.error();
-  auto made = artifact.convert(given.format, *path, ptq::threads(given.threads));
+  auto made = artifact.convert(given.format, *path, ptq::threads(given.threads), settings_of(given));
   if (!made) return made.error();
   if (auto written = made->commit(); !written) return written;
   notes = made->notes();
@@ -82,7 +82,7 @@ ptq::result<void> write(const options& given, const ptq::model_file& artifact, c
 }  // namespace
 
 int run_export(const options& given) {
-  if (const auto known = check_format(given.format); !known) return fail(given, known.error(), bad_usage);
+  if (const auto known = check_format(given); !known) return fail(given, known.error(), bad_usage);
   const std::string& source = given.files.front();
   const auto artifact = ptq::model_file::open(source);
   if (!artifact) return fail(given, artifact.error(), failed);

@@ -123,6 +123,17 @@ void add_wait(CLI::App& command, cli::options& given) {
                    "Wait where another run writes the same files; else that is an error");
 }
 
+/// For what writes artifacts.
+void add_header_settings(CLI::App& command, cli::options& given) {
+  command.add_option("--name", given.network, "Of c-header: what all of its names begin with; else model")
+      ->type_name("NAME");
+  command
+      .add_option(
+          "--layout", given.layout,
+          "Of c-header: as-is, or ohwi, for activations whose channels come last (CMSIS-NN); else as-is")
+      ->type_name("as-is|ohwi");
+}
+
 /// For what has parts that run at the same time.
 void add_threads(CLI::App& command, cli::options& given) {
   constexpr std::size_t most = 1024;
@@ -310,6 +321,7 @@ The accuracy that firmware has which computes the int8 artifact in integers alon
                    "The form of the artifact: " + cli::format_names() +
                        "; else the model's own, or beside a config.json compressed-tensors")
       ->type_name("NAME");
+  add_header_settings(*quantize, given);
   quantize
       ->add_option(
           "--statistics", given.statistics,
@@ -343,10 +355,13 @@ The bytes are those of one run over the whole model, and over all data.)");
       "ARTIFACT", "An artifact that `ptq quantize` or `ptq export` wrote", R"(Examples:
   ptq export out/quantized_model_torchao.safetensors --format pth
   ptq export out/quantized_model_modelopt.onnx --format float -o elsewhere
-The form float is the model again, with the values of codes as its weights: any program shows what they cost.)");
+  ptq export out/quantized_model_modelopt.onnx --format c-header --name lenet --layout ohwi -o firmware
+The form float is the model again, with the values of codes as its weights: any program shows what they cost.
+The form c-header is constants for firmware: codes, scales and, where inputs are int8, bias, multiplier and shift.)");
   write_as->add_option("--format", given.format, "The form to write: " + cli::format_names())
       ->required()
       ->type_name("NAME");
+  add_header_settings(*write_as, given);
   write_as->add_option("-o,--output", given.output, "Where to write it; else beside the artifact")
       ->type_name("DIR");
   add_threads(*write_as, given);

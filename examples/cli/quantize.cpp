@@ -241,8 +241,8 @@ ptq::result<void> write(const options& given, const ptq::spec& spec, const ptq::
                         ptq::quantize_report& report, ptq::run_folder& run) {
   const auto path = run.path_of(artifact_name(spec, given.format));
   if (!path) return path.error();
-  auto artifact =
-      model.write(given.format, *path, plan, inputs, on_layer(plan, report), ptq::threads(given.threads));
+  auto artifact = model.write(given.format, *path, plan, inputs, on_layer(plan, report),
+                              ptq::threads(given.threads), settings_of(given));
   if (!artifact) return of_model(artifact.error(), model.path());
   if (auto written = artifact->commit(); !written) return written;
   report.bytes_after = artifact->bytes();
@@ -321,7 +321,7 @@ int quantize(options given, const ptq::spec& spec) {
 }  // namespace
 
 int run_quantize(const options& given) {
-  if (const auto known = check_format(given.format); !known) return fail(given, known.error(), bad_usage);
+  if (const auto known = check_format(given); !known) return fail(given, known.error(), bad_usage);
   auto spec = ptq::read_spec(given.spec_file, given.overrides);
   if (!spec) return fail(given, spec.error(), bad_usage);
   if (!given.statistics.empty()) spec->ptq.calibration.statistics = given.statistics;

@@ -375,7 +375,8 @@ ptq::result<void> write_whole(const options& given, const ptq::spec& spec, const
   for (std::size_t i = 1; i <= parts.count; ++i) files.push_back(parts.path(parts.part(i).tensors()));
   auto whole = ptq::open_parts(files);
   if (!whole) return whole.error();
-  auto artifact = model.merge(given.format, *path, *std::move(whole), ptq::threads(given.threads));
+  auto artifact =
+      model.merge(given.format, *path, *std::move(whole), ptq::threads(given.threads), settings_of(given));
   if (!artifact) return artifact.error();
   if (auto written = artifact->commit(); !written) return written;
   report.bytes_after = artifact->bytes();
@@ -390,7 +391,7 @@ int merge(options given, found_parts parts, ptq::run_folder run) {
   if (const auto there = read(parts); !there) return fail(given, there.error(), failed);
   const ptq::part_report& first = parts.reports.front();
   given.format = first.format;
-  if (const auto known = check_format(given.format); !known) return fail(given, known.error(), failed);
+  if (const auto known = check_format(given); !known) return fail(given, known.error(), failed);
   auto spec = ptq::parse_spec(first.specification, ptq::absolute_path(parts.path(parts.part(1).report())));
   if (!spec) return fail(given, spec.error(), failed);
   spec->quantize.results_dir = parts.folder;

@@ -5,6 +5,7 @@
 
 #include "ptq/artifact/model_file.hpp"
 #include "ptq/detail/type_list.hpp"
+#include "ptq/formats/c_header/artifact.hpp"
 #include "ptq/formats/compressed_tensors/artifact.hpp"
 #include "ptq/formats/float_artifact.hpp"
 #include "ptq/formats/modelopt_hf/artifact.hpp"
@@ -33,7 +34,8 @@ using artifact_formats = list<safetensors_artifact,         //
                               torch_artifact,               //
                               float_artifact,               //
                               compressed_tensors_artifact,  //
-                              modelopt_hf_artifact>;
+                              modelopt_hf_artifact,         //
+                              c_header_artifact>;
 
 /// A model or artifact of any of them.
 using model_file = basic_model_file<model_formats, artifact_formats>;

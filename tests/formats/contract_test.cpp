@@ -335,6 +335,40 @@ TEST_CASE_TEMPLATE_DEFINE("the float form has the values of the codes: from the 
 }
 TEST_CASE_TEMPLATE_APPLY(decodes, formats);
 
+TEST_CASE_TEMPLATE_DEFINE("a C header has the same bytes from the model and from the artifact, each time", F,
+                          becomes_text) {
+  for (const std::string dtype : {"int8", "fp8_e4m3fn", "int7", "int16", "int4", "offset8"}) {
+    if (dtype == "offset8" && std::is_same_v<F, ptq::onnx_format>) continue;
+    CAPTURE(dtype);
+    const auto model = opened<F>();
+    const temporary_folder folder;
+    const ptq::plan planned = plan_for(model.layers(), dtype, "int8");
+    written_weights<F>(model, planned, folder / artifact_name<F>());
+    const auto artifact = open_artifact_of<F>(folder / artifact_name<F>());
+    REQUIRE(artifact);
+    const std::string path = folder / ptq::c_header_artifact::file_name<F>("q");
+    const auto text_of = [&](ptq::result<ptq::pending_artifact> made) {
+      INFO(made.error().what);
+      REQUIRE(made);
+      CHECK_FALSE(std::filesystem::exists(path));
+      REQUIRE(made->commit());
+      CHECK(ptq::names_in(folder.path()).size() == 2);  // the artifact, and nothing that was there meanwhile
+      std::string text = read_file(path);
+      std::filesystem::remove(path);
+      return text;
+    };
+    const std::string from_model = text_of(
+        ptq::c_header_artifact::write<own_policies, F>(path, model, planned, ranges_for(planned), ignored));
+    CHECK(from_model == text_of(ptq::c_header_artifact::convert<own_policies, F>(path, *artifact)));
+    CHECK(from_model == text_of(ptq::c_header_artifact::convert<own_policies, F>(path, *artifact)));
+    CHECK(from_model.find(" model_conv1_weight[200] = {") != std::string::npos);
+    const auto refused = ptq::c_header_artifact::convert<own_policies, F>(path, model);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ptq::errc::wrong_format);
+  }
+}
+TEST_CASE_TEMPLATE_APPLY(becomes_text, formats);
+
 TEST_CASE_TEMPLATE_DEFINE("codes of four bits take half a byte", F, packs) {
   const auto model = opened<F>();
   const temporary_folder folder;

@@ -27,6 +27,7 @@
 #include "ptq/formats/checkpoint/share.hpp"
 #include "ptq/formats/concept.hpp"
 #include "ptq/formats/contents.hpp"
+#include "ptq/formats/form_settings.hpp"
 #include "ptq/formats/pending_artifact.hpp"
 #include "ptq/kernels/executor.hpp"
 #include "ptq/model/activation_range.hpp"
@@ -99,6 +100,19 @@ class basic_model_file<list<Formats...>, list<Artifacts...>> {
         return false;
     };
     return (is_one.template operator()<Artifacts>() || ...);
+  }
+
+  /// Whether a form takes `form_settings`.
+  ///
+  /// @param form one of `artifact_names`
+  static bool has_settings(std::string_view form) {
+    const auto has = [&]<class A>() {
+      if constexpr (requires { A::has_settings; })
+        return A::has_settings && form == A::name;
+      else
+        return false;
+    };
+    return (has.template operator()<Artifacts>() || ...);
   }
 
   /// Whether a file beside an artifact holds a part of it, or of an older one of its name.
@@ -228,15 +242,20 @@ class basic_model_file<list<Formats...>, list<Artifacts...>> {
   ///
   /// @param form one of `artifact_names`
   /// @param run  runs its parts, where the form has parts
+  /// @param how  where the form has settings
   /// @return unsupported: models of this format have no such artifacts
   template <class Policies = builtin, layer_sink Sink, executor Run = serial>
   result<pending_artifact> write(std::string_view form, const std::string& path, const plan& planned,
-                                 std::span<const activation_range> ranges, Sink&& sink,
-                                 const Run& run = {}) const {
+                                 std::span<const activation_range> ranges, Sink&& sink, const Run& run = {},
+                                 const form_settings& how = {}) const {
     return in_form(form, [&]<class A, class F>(const holder<F>& held) -> result<pending_artifact> {
       if constexpr (requires {
-                      A::template write<Policies, F>(path, held.model, planned, ranges, sink, run);
+                      A::template write<Policies, F>(path, held.model, planned, ranges, sink, run, how);
                     })
+        return A::template write<Policies, F>(path, held.model, planned, ranges, sink, run, how);
+      else if constexpr (requires {
+                           A::template write<Policies, F>(path, held.model, planned, ranges, sink, run);
+                         })
         return A::template write<Policies, F>(path, held.model, planned, ranges, sink, run);
       else
         return A::template write<Policies, F>(path, held.model, planned, ranges, sink);
@@ -247,12 +266,15 @@ class basic_model_file<list<Formats...>, list<Artifacts...>> {
   ///
   /// @param form one of `artifact_names`
   /// @param run  runs its parts, where the form has parts
+  /// @param how  where the form has settings
   /// @return unsupported: artifacts of this format are not written so
   template <class Policies = builtin, executor Run = serial>
-  result<pending_artifact> convert(std::string_view form, const std::string& path,
-                                   const Run& run = {}) const {
+  result<pending_artifact> convert(std::string_view form, const std::string& path, const Run& run = {},
+                                   const form_settings& how = {}) const {
     return in_form(form, [&]<class A, class F>(const holder<F>& held) -> result<pending_artifact> {
-      if constexpr (requires { A::template convert<Policies, F>(path, held.model, run); })
+      if constexpr (requires { A::template convert<Policies, F>(path, held.model, run, how); })
+        return A::template convert<Policies, F>(path, held.model, run, how);
+      else if constexpr (requires { A::template convert<Policies, F>(path, held.model, run); })
         return A::template convert<Policies, F>(path, held.model, run);
       else if constexpr (requires { A::template convert<Policies, F>(path, held.model); })
         return A::template convert<Policies, F>(path, held.model);
@@ -267,16 +289,18 @@ class basic_model_file<list<Formats...>, list<Artifacts...>> {
   /// @param form  one of `artifact_names`
   /// @param parts opened by `open_parts`
   /// @param run   runs pieces of the copies
+  /// @param how   where the form has settings
   /// @return unsupported: models of this format have no such artifacts, or none in parts
   template <class Policies = builtin, executor Run = serial>
   result<pending_artifact> merge(std::string_view form, const std::string& path, checkpoint parts,
-                                 const Run& run = {}) const {
+                                 const Run& run = {}, const form_settings& how = {}) const {
     return std::visit(
         [&]<class F>(const holder<F>& held) -> result<pending_artifact> {
           if constexpr (requires { held.model.with(std::move(parts)); }) {
             auto whole = held.model.with(std::move(parts));
             if (!whole) return whole.error();
-            return basic_model_file(holder<F>{*std::move(whole)}).template convert<Policies>(form, path, run);
+            return basic_model_file(holder<F>{*std::move(whole)})
+                .template convert<Policies>(form, path, run, how);
           } else {
             return refuse_form<F>(form);
           }

@@ -38,6 +38,7 @@ inline std::string_view kind_of_file(std::string_view path, std::span<const std:
     if (begin.starts_with(known.magic)) return known.name;
   for (const char c : begin)
     if (static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t' && c != '\r') return {};
+  if (path.ends_with(".h")) return "a C header, which ptq writes and does not read";
   if (path.ends_with(".yaml") || path.ends_with(".yml")) return "a YAML file";
   return path.ends_with(".json") ? "a JSON file" : "text";
 }

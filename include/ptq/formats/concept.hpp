@@ -92,7 +92,8 @@ struct any_layer_sink {
 ///
 /// It may have a `convert<Policies, F>(path, model)`, which writes an artifact that is open as a model (and
 /// may take an `executor`), and a `note`: what is worth saying of its artifacts. Where the whole folder is
-/// the artifact, `is_folder` is true.
+/// the artifact, `is_folder` is true. Where `has_settings` is true, both take `form_settings` behind the
+/// executor.
 ///
 /// What every form must do (the granularity of the plan, errors of the sink, missing ranges, dtypes of the
 /// user) is tested over the lists in formats.hpp.

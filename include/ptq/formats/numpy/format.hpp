@@ -11,6 +11,7 @@
 #include "ptq/error.hpp"
 #include "ptq/file/mapped_file.hpp"
 #include "ptq/file/path.hpp"
+#include "ptq/formats/c_header/from_checkpoint.hpp"
 #include "ptq/formats/checkpoint/model.hpp"
 #include "ptq/formats/checkpoint/named_model.hpp"
 #include "ptq/formats/checkpoint/settings.hpp"
@@ -29,6 +30,7 @@ struct npz_format {
   using model = checkpoint_model;
   using artifact = safetensors_artifact;
   using floats = safetensors_floats;
+  using networks = checkpoint_networks;
 
   static constexpr const char* name = "NPZ";
   static constexpr const char* suffix = ".npz";

@@ -14,6 +14,7 @@
 #include "ptq/detail/platform.hpp"
 #include "ptq/error.hpp"
 #include "ptq/file/path.hpp"
+#include "ptq/formats/c_header/from_onnx.hpp"
 #include "ptq/formats/concept.hpp"
 #include "ptq/formats/contents.hpp"
 #include "ptq/formats/onnx/code_names.hpp"
@@ -123,6 +124,7 @@ struct onnx_format {
   using model = onnx_graph_model;
   using artifact = onnx_artifact;
   using floats = onnx_floats;
+  using networks = onnx_networks;
 
   static constexpr const char* name = "ONNX";
   static constexpr const char* suffix = ".onnx";

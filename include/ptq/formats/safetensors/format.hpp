@@ -9,6 +9,7 @@
 #include "ptq/config/spec.hpp"
 #include "ptq/error.hpp"
 #include "ptq/file/path.hpp"
+#include "ptq/formats/c_header/from_checkpoint.hpp"
 #include "ptq/formats/checkpoint/model.hpp"
 #include "ptq/formats/checkpoint/named_model.hpp"
 #include "ptq/formats/checkpoint/settings.hpp"
@@ -26,6 +27,7 @@ struct safetensors_format {
   using model = checkpoint_model;
   using artifact = safetensors_artifact;
   using floats = safetensors_floats;
+  using networks = checkpoint_networks;
 
   static constexpr const char* name = "safetensors";
   static constexpr const char* suffix = ".safetensors";

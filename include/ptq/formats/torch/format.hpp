@@ -10,6 +10,7 @@
 #include "ptq/error.hpp"
 #include "ptq/file/mapped_file.hpp"
 #include "ptq/file/path.hpp"
+#include "ptq/formats/c_header/from_checkpoint.hpp"
 #include "ptq/formats/checkpoint/model.hpp"
 #include "ptq/formats/checkpoint/named_model.hpp"
 #include "ptq/formats/concept.hpp"
@@ -29,6 +30,7 @@ struct torch_format {
   using model = checkpoint_model;
   using artifact = torch_artifact;
   using floats = torch_floats;
+  using networks = checkpoint_networks;
 
   static constexpr const char* name = "PyTorch";
   static constexpr const char* suffix = ".pth";
