@@ -35,13 +35,13 @@ enum class code_form : std::uint8_t {
 };
 
 /// A tensor whose content the layout knows.
-struct constant_tensor {
+struct known_tensor {
   tensor_declaration declared;
   std::vector<std::byte> content;
 };
 
-inline constant_tensor int64_constant(std::string name, const std::vector<std::size_t>& values) {
-  constant_tensor made{{std::move(name), element_type::int64, {values.size()}}, {}};
+inline known_tensor int64_constant(std::string name, const std::vector<std::size_t>& values) {
+  known_tensor made{{std::move(name), element_type::int64, {values.size()}}, {}};
   for (std::uint64_t value : values)
     for (int i = 0; i < 8; ++i, value >>= 8) made.content.push_back(static_cast<std::byte>(value & 0xff));
   return made;
@@ -58,7 +58,7 @@ struct layer_tensors {
   std::optional<tensor_declaration> weight;
   std::optional<tensor_declaration> scales;       ///< of type float32
   std::optional<tensor_declaration> input_scale;  ///< likewise
-  std::vector<constant_tensor> constants{};
+  std::vector<known_tensor> constants{};
 };
 
 /// A layer of the artifact, resolved before anything is quantized.

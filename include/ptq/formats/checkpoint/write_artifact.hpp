@@ -86,7 +86,7 @@ inline std::vector<const tensor_declaration*> declared_of(const layer_tensors& t
   std::vector<const tensor_declaration*> made;
   for (const auto* const one : {&tensors.weight, &tensors.scales, &tensors.input_scale})
     if (*one) made.push_back(&**one);
-  for (const constant_tensor& constant : tensors.constants) made.push_back(&constant.declared);
+  for (const known_tensor& constant : tensors.constants) made.push_back(&constant.declared);
   return made;
 }
 
@@ -170,7 +170,7 @@ inline std::vector<layer_to_store> layers_to_store(std::span<const stored_layer>
 /// What is known without looking at weights.
 inline result<void> write_small_tensors(tensor_writer& writer, std::span<const stored_layer> layers) {
   for (const stored_layer& layer : layers) {
-    for (const constant_tensor& constant : layer.tensors.constants)
+    for (const known_tensor& constant : layer.tensors.constants)
       if (auto written = writer.write(constant.declared.name, constant.content); !written) return written;
     if (!layer.tensors.input_scale) continue;
     const std::span<const float> scale(&layer.activations->scale, 1);
