@@ -7169,7 +7169,7 @@ constexpr multiplier_shift from_double_bits(std::uint64_t bits) noexcept {
 }
 
 /// Finite and not negative; -0 is taken for 0.
-constexpr bool is_scale(std::uint32_t bits) noexcept {
+constexpr bool are_bits_of_scale(std::uint32_t bits) noexcept {
   return bits < infinity_bits || bits == sign_bit;
 }
 
@@ -7229,7 +7229,8 @@ constexpr multiplier_shift from_scales(const float& input, const float& weight,
   const std::uint32_t x = detail::bits_of(input);
   const std::uint32_t y = detail::bits_of(weight);
   const std::uint32_t z = detail::bits_of(output);
-  const bool are_scales = detail::is_scale(x) && detail::is_scale(y) && z != 0 && z < detail::infinity_bits;
+  const bool are_scales =
+      detail::are_bits_of_scale(x) && detail::are_bits_of_scale(y) && z != 0 && z < detail::infinity_bits;
   PTQ_ASSERT(are_scales);
   if (!are_scales || detail::magnitude(x) == 0 || detail::magnitude(y) == 0) return {};
   const detail::double_quotient scale(x, y, z);
