@@ -83,6 +83,7 @@ class integer_graph {
     if (node.is_standard() && node.op_type == "DequantizeLinear") return dequantize_step(node);
     if (is_movement(node)) return movement_step(node, find_operator(node));
     if (is_comparison(node)) return comparison_step(node);
+    if (added_.contains(node.outputs.front())) return added_step(node);
     return refusal("this operator computes in float.");
   }
 
@@ -113,13 +114,15 @@ class integer_graph {
     const ptq::onnx_tensor& weight = *links_.constant(found->inputs[2]);
     const std::size_t axis = output_axis(node);
     const std::size_t channels = weight.dims[axis];
-    const auto bias = bias_of(node, channels, find_constant);
+    const ptq::onnx_node* const adder = node.op_type == "MatMul" ? adder_of(node, find_constant) : nullptr;
+    const std::string& output = (adder != nullptr ? *adder : node).outputs.front();
+    const auto bias = bias_of(bias_name(node, adder), channels, find_constant);
     if (!bias) return bias.error();
     const auto w_scales = find_constant(found->inputs[3])->floats();
     const float x_scale = find_constant(found->inputs[1])->floats()[0];
     const auto w_scale = [&](std::size_t c) { return w_scales[w_scales.size() == 1 ? 0 : c]; };
 
-    const auto wanted = wanted_scale(node.outputs.front());
+    const auto wanted = wanted_scale(output);
     if (!wanted) return wanted.error();
     double largest = 0;
     for (const float scale : w_scales)
@@ -134,6 +137,7 @@ class integer_graph {
     if (auto fits = check_sums(*find_constant(found->inputs[2]), axis, made.bias); !fits) return fits.error();
     scales_.add(node.outputs.front(), y_scale);
     if (!*wanted) sums_.add(node.outputs.front());
+    if (adder != nullptr) added_.add(output);
     return integer_step{
         layer_function(node, wanted->has_value()), {found->inputs[0], found->inputs[2]}, std::move(made)};
   }
@@ -162,18 +166,35 @@ class integer_graph {
     return is_first ? 0 : 1;
   }
 
+  /// The Add that gives a MatMul its bias: nobody else sees what was there before. Null if there is none.
   template <class FindConstant>
-  static result<std::vector<float>> bias_of(const ptq::onnx_node& node, std::size_t channels,
+  const ptq::onnx_node* adder_of(const ptq::onnx_node& node, FindConstant&& find_constant) const {
+    const std::string& output = node.outputs.front();
+    const auto uses = links_.uses(output);
+    if (uses.size() != 1 || uses[0].slot > 1 || links_.is_output(output)) return nullptr;
+    const ptq::onnx_node& user = graph_.nodes[uses[0].node];
+    const bool is_adder = user.is_standard() && user.op_type == "Add" && user.inputs.size() == 2;
+    return is_adder && find_constant(user.input(1 - uses[0].slot)) != nullptr ? &user : nullptr;
+  }
+
+  static std::string_view bias_name(const ptq::onnx_node& node, const ptq::onnx_node* adder) {
+    if (adder != nullptr) return adder->input(adder->input(0) == node.outputs.front() ? 1 : 0);
+    return node.op_type == "MatMul" ? std::string_view() : node.input(2);
+  }
+
+  template <class FindConstant>
+  static result<std::vector<float>> bias_of(std::string_view name, std::size_t channels,
                                             FindConstant&& find_constant) {
     std::vector<float> bias(channels);
-    if (node.op_type == "MatMul" || node.input(2).empty()) return bias;
-    const tensor* const given = find_constant(node.input(2));
+    if (name.empty()) return bias;
+    const tensor* const given = find_constant(name);
     if (given == nullptr || given->type != element_type::float32)
       return refusal("the layer's bias is no float32 constant.");
     const bool is_row = given->shape.rank > 0 && given->shape[given->shape.rank - 1] == channels;
-    if (given->size() != 1 && (given->size() != channels || !is_row))
+    const bool is_one = given->size() == 1;
+    if (given->shape.rank > 2 || (!is_one && (given->size() != channels || !is_row)))
       return refusal("the layer's bias is not one number for each output channel.");
-    for (std::size_t c = 0; c < channels; ++c) bias[c] = given->floats()[given->size() == 1 ? 0 : c];
+    for (std::size_t c = 0; c < channels; ++c) bias[c] = given->floats()[is_one ? 0 : c];
     if (!std::all_of(bias.begin(), bias.end(), [](float b) { return std::isfinite(b); }))
       return refusal("the layer's bias is not finite.");
     return bias;
@@ -274,17 +295,25 @@ class integer_graph {
     return integer_step{are_sums ? by_sums : by_codes, {node.input(0)}, {}};
   }
 
-  void pass_on(const ptq::onnx_node& node) {
-    const auto scale = scale_of(node.input(0));
+  /// The bias of a MatMul is in its sum already.
+  result<integer_step> added_step(const ptq::onnx_node& node) {
+    const std::size_t slot = scale_of(node.input(0)) ? 0 : 1;
+    pass_on(node, slot);
+    return integer_step{identity, {node.input(slot)}, {}};
+  }
+
+  void pass_on(const ptq::onnx_node& node, std::size_t slot = 0) {
+    const auto scale = scale_of(node.input(slot));
     if (!scale) return;
     scales_.add(node.outputs.front(), *scale);
-    if (sums_.contains(node.input(0))) sums_.add(node.outputs.front());
+    if (sums_.contains(node.input(slot))) sums_.add(node.outputs.front());
   }
 
   const ptq::onnx_graph& graph_;
   const ptq::onnx_links& links_;
-  ptq::name_map<float> scales_;        // of tensors held as integers
-  ptq::name_map<ptq::no_value> sums_;  // those of them that are int32
+  ptq::name_map<float> scales_;         // of tensors held as integers
+  ptq::name_map<ptq::no_value> sums_;   // those of them that are int32
+  ptq::name_map<ptq::no_value> added_;  // outputs of an Add whose bias a layer has in its sum
 };
 
 }  // namespace tiny

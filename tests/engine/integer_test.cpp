@@ -142,6 +142,44 @@ TEST_CASE("layers of every kind answer as ONNX Runtime does, but for the roundin
   }
 }
 
+TEST_CASE("what is added to a MatMul is its bias, and to nothing else") {
+  const std::string file = PTQ_GOLDEN_DIR "/engine/int8_matmul";
+  const float_array x = read_array(file + ".npz", "x");
+  const std::vector<float> plain = read_array(file + ".npz", "y").values;
+  // y = MatMul(x, w) becomes y = Add(MatMul(x, w), bias), or with its sides the other way round.
+  const auto added = [&](std::vector<float> bias, std::vector<std::size_t> dims, bool is_first) {
+    ptq::onnx_model model = read(file + ".onnx");
+    auto& nodes = model.graph.nodes;
+    const auto product =
+        std::find_if(nodes.begin(), nodes.end(), [](const auto& node) { return node.op_type == "MatMul"; });
+    ptq::onnx_node add;
+    add.op_type = "Add";
+    add.inputs = {is_first ? "bias" : "product", is_first ? "product" : "bias"};
+    add.outputs = product->outputs;
+    product->outputs = {"product"};
+    nodes.push_back(std::move(add));
+    ptq::onnx_tensor& constant = model.graph.initializers.emplace_back();
+    constant.name = "bias";
+    constant.type = ptq::element_type::float32;
+    constant.dims = std::move(dims);
+    const auto bytes = std::as_bytes(std::span(bias));
+    constant.data = model.decoded.emplace_back(bytes.begin(), bytes.end());
+    return model;
+  };
+  const std::size_t channels = plain.size() / (x.values.size() / x.shape[x.shape.rank - 1]);
+  std::vector<float> bias(channels);
+  for (std::size_t c = 0; c < channels; ++c) bias[c] = 0.25F * static_cast<float>(c) - 1;
+  std::vector<float> expected = plain;
+  for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += bias[i % channels];
+  for (const bool is_first : {false, true}) {
+    auto engine = tiny::engine::load(added(bias, {channels}, is_first), tiny::arithmetic::integer);
+    INFO(engine.error().what);
+    REQUIRE(engine);
+    CHECK(relative_error(answers(*engine, x.view()), expected) < 1e-3);
+  }
+  CHECK(has(refusal(added(std::vector<float>(channels), {1, 1, channels}, false)), "one number for each"));
+}
+
 TEST_CASE("results do not depend on the batch") {
   tiny::engine integer = static_lenet().engine(tiny::arithmetic::integer);
   const float_array input = images(3);
