@@ -55,7 +55,8 @@ struct layer {
   std::array<float, outputs> real_bias{};
   std::array<std::int32_t, outputs> bias{};  ///< in units of input scale * weight scale
   std::array<ptq::multiplier_shift, outputs> factor{};
-  std::array<std::int32_t, outputs> kernel_sum{};  ///< bias + input_offset * the sum of the channel's codes
+  std::array<std::int32_t, outputs> kernel_sum{};    ///< of the codes of a channel
+  std::array<std::int32_t, outputs> bias_for_mve{};  ///< bias + input_offset * kernel_sum
 };
 
 consteval layer quantized() {
@@ -75,8 +76,8 @@ consteval layer quantized() {
     const double bias = static_cast<double>(made.real_bias[c]) / unit;
     made.bias[c] = static_cast<std::int32_t>(bias < 0 ? bias - 0.5 : bias + 0.5);
     made.factor[c] = ptq::from_scale(unit / static_cast<double>(output_scale));
-    made.kernel_sum[c] = made.bias[c];
-    for (std::size_t i = 0; i < inputs; ++i) made.kernel_sum[c] += input_offset * made.weight[c * inputs + i];
+    for (std::size_t i = 0; i < inputs; ++i) made.kernel_sum[c] += made.weight[c * inputs + i];
+    made.bias_for_mve[c] = made.bias[c] + input_offset * made.kernel_sum[c];
   }
   return made;
 }
@@ -85,7 +86,7 @@ constexpr layer trained = quantized();
 
 using samples = std::array<std::int8_t, inputs>;
 
-/// As CMSIS-NN computes it on cores without MVE: the bias is added, the kernel sum is not read.
+/// As CMSIS-NN computes it on cores without MVE: it reads the bias.
 template <class Rounding>
 std::int8_t output_by_bias(const samples& x, std::size_t channel) {
   std::int32_t sum = trained.bias[channel];
@@ -94,11 +95,11 @@ std::int8_t output_by_bias(const samples& x, std::size_t channel) {
   return ptq::requantize_to_int8<Rounding>(sum, trained.factor[channel], output_offset);
 }
 
-/// As CMSIS-NN computes it on cores with MVE: the kernel sum is added, which has the bias in it; the bias is
-/// not read.
+/// As CMSIS-NN computes it on cores with MVE: it reads the bias that the offset has gone into, and not the
+/// other.
 template <class Rounding>
-std::int8_t output_by_kernel_sum(const samples& x, std::size_t channel) {
-  std::int32_t sum = trained.kernel_sum[channel];
+std::int8_t output_for_mve(const samples& x, std::size_t channel) {
+  std::int32_t sum = trained.bias_for_mve[channel];
   for (std::size_t i = 0; i < inputs; ++i) sum += x[i] * trained.weight[channel * inputs + i];
   return ptq::requantize_to_int8<Rounding>(sum, trained.factor[channel], output_offset);
 }
@@ -133,7 +134,7 @@ distances measure() {
       const float magnitude = distance < 0 ? -distance : distance;
       if (magnitude > found.farthest) found.farthest = magnitude;
       found.saturated += code == -128 || code == 127 ? 1 : 0;
-      found.forms_differ += code == output_by_kernel_sum<Rounding>(x, c) ? 0 : 1;
+      found.forms_differ += code == output_for_mve<Rounding>(x, c) ? 0 : 1;
     }
   }
   return found;
@@ -164,8 +165,8 @@ extern "C" int main() {
     print(trained.factor[c].shift);
     print(", bias ");
     print(trained.bias[c]);
-    print(", kernel sum ");
-    print(trained.kernel_sum[c]);
+    print(", for MVE ");
+    print(trained.bias_for_mve[c]);
     print("\n");
     // A device that learns a scale at run time makes the same numbers, without arithmetic on doubles.
     if (ptq::from_scales(input_scale, trained.weight_scale[c], output_scale) != trained.factor[c]) return 1;
