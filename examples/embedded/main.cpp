@@ -24,6 +24,7 @@ constexpr float weights[classes][inputs] = {
     {-0.35F, 0.02F, 0.38F, 0.71F, 0.69F, 0.36F, -0.04F, -0.33F},   // a peak
 };
 constexpr auto trained = ptq::quantize_constant<ptq::int8, ptq::modelopt, weights>();
+static_assert(trained.codes.size() == classes * inputs && trained.scales.size() == classes);
 
 /// The class with the largest output. `input_scale` is the sensor's: value = code * scale.
 std::size_t classify(const std::array<std::int8_t, inputs>& window, float input_scale) {

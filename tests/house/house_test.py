@@ -252,8 +252,9 @@ class HouseTest(unittest.TestCase):
         (self.root / f"{readme.FIRST}.cpp").write_text('// What it is.\n#include "ptq/core.hpp"\nint main() {\n  more();\n}\n')
         (self.root / f"{readme.SECOND}.cpp").write_text("// What it is.\n#include <cstdio>\nint main() {}\n")
         (self.root / f"{readme.SECOND}.expected").write_text("done\n")
-        (self.root / readme.SHOWN).write_text("int a;\nint b;\n")
-        (self.root / readme.GUIDE).write_text("```cpp\nint b;\n```\n")
+        for name, text in zip(readme.SHOWN, ("int a;\nint b;\n", "int d;\n"), strict=True):
+            (self.root / name).write_text(text)
+        (self.root / readme.GUIDE).write_text("```cpp\nint b;\n```\n```cpp\nint d;\n```\n")
         page = self.root / "README.md"
         page.write_text('```cpp\n#include "ptq/core.hpp"\nint main() {\n}\n```\n'
                         "```cpp\n#include <cstdio>\nint main() {}\n```\n\n```\ndone\n```\n")
@@ -276,7 +277,7 @@ class HouseTest(unittest.TestCase):
         self.write_pages()
         for text in ("# A page\n", "```cpp\nint c;\n```\n", "```cpp\nint b;\nint a;\n```\n"):
             (self.root / readme.GUIDE).write_text(text)
-            self.assertEqual(readme.violations(self.root), [f"{readme.GUIDE}: its code is not that of {readme.SHOWN}"])
+            self.assertEqual(readme.violations(self.root), [f"{readme.GUIDE}: its code is not that of {' or '.join(readme.SHOWN)}"])
 
     def test_a_link_that_leads_nowhere(self):
         page = self.write_pages()

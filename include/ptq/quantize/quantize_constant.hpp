@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file quantize_constant.hpp Weights that the compiler quantizes: flash holds codes and scales, and neither
 /// the floats nor code that runs before main.
+///
+/// Up to 250,000 elements a tensor need no compiler's limits raised (g++ 12; clang 14, 16, 19). 10,000 take
+/// half a second, and 100,000 about 5 and 315 MB (g++) or 160 MB (clang). Beyond:
+/// `-fconstexpr-loop-limit=2147483647 -fconstexpr-ops-limit=2147483647` for GCC,
+/// `-fconstexpr-steps=2147483647` for clang.
 #ifndef PTQ_QUANTIZE_QUANTIZE_CONSTANT_HPP
 #define PTQ_QUANTIZE_QUANTIZE_CONSTANT_HPP
 
