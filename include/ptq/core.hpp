@@ -10,6 +10,7 @@
 #include "ptq/dtype/concept.hpp"
 #include "ptq/dtypes.hpp"
 #include "ptq/error.hpp"
+#include "ptq/fixed_point/half_away.hpp"
 #include "ptq/fixed_point/multiplier_shift.hpp"
 #include "ptq/fixed_point/power_of_two.hpp"
 #include "ptq/fixed_point/requantize.hpp"

@@ -7140,6 +7140,53 @@ using dtypes = list<int8,        //
 
 #endif  // PTQ_DTYPES_HPP
 
+// ---- ptq/fixed_point/half_up.hpp ----
+
+/// @file half_up.hpp Rounding to nearest, ties upwards: 2.5 becomes 3, and -2.5 becomes -2. So do TFLite and
+/// CMSIS-NN where they round a product once, and ESP-DL on ESP32 and ESP32-S3.
+#ifndef PTQ_FIXED_POINT_HALF_UP_HPP
+#define PTQ_FIXED_POINT_HALF_UP_HPP
+
+#include <concepts>
+
+namespace ptq::inline v0_1 {
+
+struct half_up {
+  /// value / 2^places, rounded; the limits of both are those of `tie_rounding`.
+  template <std::signed_integral Integer>
+  static constexpr Integer shift_right(Integer value, int places) noexcept {
+    return static_cast<Integer>(((value >> (places - 1)) + 1) >> 1);
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FIXED_POINT_HALF_UP_HPP
+
+// ---- ptq/fixed_point/half_away.hpp ----
+
+/// @file half_away.hpp Rounding to nearest, ties away from zero: 2.5 becomes 3, and -2.5 becomes -3. So do
+/// std::round, and TFLite where it makes codes of reals.
+#ifndef PTQ_FIXED_POINT_HALF_AWAY_HPP
+#define PTQ_FIXED_POINT_HALF_AWAY_HPP
+
+#include <concepts>
+
+namespace ptq::inline v0_1 {
+
+struct half_away {
+  /// value / 2^places, rounded; the limits of both are those of `tie_rounding`.
+  template <std::signed_integral Integer>
+  static constexpr Integer shift_right(Integer value, int places) noexcept {
+    // One less rounds a tie down, and changes nothing else.
+    return half_up::shift_right(static_cast<Integer>(value - (value < 0 ? 1 : 0)), places);
+  }
+};
+
+}  // namespace ptq::inline v0_1
+
+#endif  // PTQ_FIXED_POINT_HALF_AWAY_HPP
+
 // ---- ptq/fixed_point/multiplier_shift.hpp ----
 
 /// @file multiplier_shift.hpp A real factor as integers: how TFLite, CMSIS-NN and others bring int32 sums to
@@ -7200,11 +7247,10 @@ constexpr bool are_bits_of_scale(std::uint32_t bits) noexcept {
 /// The significand and exponent of x * y / z in doubles, each operation rounded once, of positive finite
 /// floats.
 struct double_quotient {
-  std::uint64_t significand;
-  int exponent;
+  std::uint64_t significand = 0;
+  int exponent = 0;
 
-  constexpr double_quotient(std::uint32_t x, std::uint32_t y, std::uint32_t z) noexcept
-      : significand(0), exponent(0) {
+  constexpr double_quotient(std::uint32_t x, std::uint32_t y, std::uint32_t z) noexcept {
     const unpacked a = unpack(x);
     const unpacked b = unpack(y);
     const unpacked c = unpack(z);
@@ -7264,29 +7310,6 @@ constexpr multiplier_shift from_scales(const float& input, const float& weight,
 }  // namespace ptq::inline v0_1
 
 #endif  // PTQ_FIXED_POINT_MULTIPLIER_SHIFT_HPP
-
-// ---- ptq/fixed_point/half_up.hpp ----
-
-/// @file half_up.hpp Rounding to nearest, ties upwards: 2.5 becomes 3, and -2.5 becomes -2. So do TFLite and
-/// CMSIS-NN where they round a product once, and ESP-DL on ESP32 and ESP32-S3.
-#ifndef PTQ_FIXED_POINT_HALF_UP_HPP
-#define PTQ_FIXED_POINT_HALF_UP_HPP
-
-#include <concepts>
-
-namespace ptq::inline v0_1 {
-
-struct half_up {
-  /// value / 2^places, rounded; the limits of both are those of `tie_rounding`.
-  template <std::signed_integral Integer>
-  static constexpr Integer shift_right(Integer value, int places) noexcept {
-    return static_cast<Integer>(((value >> (places - 1)) + 1) >> 1);
-  }
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_FIXED_POINT_HALF_UP_HPP
 
 // ---- ptq/fixed_point/half_even.hpp ----
 
@@ -7419,30 +7442,6 @@ struct power_of_two {
 
 #endif  // PTQ_FIXED_POINT_POWER_OF_TWO_HPP
 
-// ---- ptq/fixed_point/half_away.hpp ----
-
-/// @file half_away.hpp Rounding to nearest, ties away from zero: 2.5 becomes 3, and -2.5 becomes -3. So do
-/// std::round, and TFLite where it makes codes of reals.
-#ifndef PTQ_FIXED_POINT_HALF_AWAY_HPP
-#define PTQ_FIXED_POINT_HALF_AWAY_HPP
-
-#include <concepts>
-
-namespace ptq::inline v0_1 {
-
-struct half_away {
-  /// value / 2^places, rounded; the limits of both are those of `tie_rounding`.
-  template <std::signed_integral Integer>
-  static constexpr Integer shift_right(Integer value, int places) noexcept {
-    // One less rounds a tie down, and changes nothing else.
-    return half_up::shift_right(static_cast<Integer>(value - (value < 0 ? 1 : 0)), places);
-  }
-};
-
-}  // namespace ptq::inline v0_1
-
-#endif  // PTQ_FIXED_POINT_HALF_AWAY_HPP
-
 // ---- ptq/fixed_point/requantize.hpp ----
 
 /// @file requantize.hpp int32 sums of products times a factor, in integers: what stands between the sums of a
@@ -7461,32 +7460,43 @@ struct half_away {
 namespace ptq::inline v0_1 {
 namespace detail {
 
+inline constexpr std::int32_t lowest_sum = std::numeric_limits<std::int32_t>::lowest();
+inline constexpr std::int32_t highest_sum = -(lowest_sum + 1);
+
 constexpr std::int32_t saturated(std::int64_t value) noexcept {
-  constexpr std::int32_t lowest = std::numeric_limits<std::int32_t>::lowest();
-  constexpr std::int32_t highest = -(lowest + 1);
-  return value < lowest ? lowest : value > highest ? highest : static_cast<std::int32_t>(value);
+  return value < lowest_sum    ? lowest_sum
+         : value > highest_sum ? highest_sum
+                               : static_cast<std::int32_t>(value);
 }
 
-/// value * 2^places, for places >= 0.
-constexpr std::int32_t shift_left_saturated(std::int64_t value, std::int64_t places) noexcept {
-  const std::int64_t narrow = saturated(value);  // what is beyond stays beyond
-  return saturated(narrow * (std::int64_t{1} << (places < 31 ? places : 31)));
+/// value * 2^places.
+constexpr std::int32_t shift_left_saturated(std::int32_t value, std::uint32_t places) noexcept {
+  const std::uint32_t within = places < 31 ? places : 31;  // where only 0 stays, and -1 is the lowest
+  const std::int32_t most = highest_sum >> within;
+  if (value > most) return highest_sum;
+  if (value < -most - 1) return lowest_sum;
+  return value << within;
 }
 
-/// value / 2^places, rounded, for places >= 0 and values up to 2^62, products of two int32.
-template <tie_rounding Ties>
-constexpr std::int32_t shift_right_saturated(std::int64_t value, std::int64_t places) noexcept {
-  if (places == 0) return saturated(value);
-  if (places > 63) return 0;  // less than half a unit
-  return saturated(Ties::shift_right(value, static_cast<int>(places)));
+/// value / 2^places, rounded half away from zero, without integers of 64 bits, which take stack of small
+/// cores.
+constexpr std::int32_t shift_right_away(std::int32_t value, std::uint32_t places) noexcept {
+  if (places == 0) return value;
+  if (places > 32) return 0;  // less than half a unit
+  const auto bits = static_cast<std::uint32_t>(value);
+  const std::uint32_t size = value < 0 ? 0u - bits : bits;
+  const std::uint32_t rounded = ((size >> (places - 1)) + 1) >> 1;
+  return static_cast<std::int32_t>(value < 0 ? 0u - rounded : rounded);
 }
 
 /// sum * factor: a product of 64 bits, rounded once.
 template <tie_rounding Ties>
 constexpr std::int32_t multiply_rounded(std::int32_t sum, multiplier_shift by) noexcept {
   const std::int64_t product = std::int64_t{sum} * by.multiplier;
-  const std::int64_t places = 31 - std::int64_t{by.shift};
-  return places < 0 ? shift_left_saturated(product, -places) : shift_right_saturated<Ties>(product, places);
+  const auto shift = static_cast<std::uint32_t>(by.shift);
+  if (by.shift >= 31) return shift_left_saturated(saturated(product), shift - 31);
+  if (by.shift < -32) return 0;  // less than half a unit
+  return saturated(Ties::shift_right(product, 31 - by.shift));
 }
 
 }  // namespace detail
@@ -7504,11 +7514,10 @@ struct single_rounding {
 /// older one, and CMSIS-NN's default. Up to 1 from `single_rounding`.
 struct double_rounding {
   static constexpr std::int32_t multiply(std::int32_t sum, multiplier_shift by) noexcept {
-    const std::int64_t left = by.shift > 0 ? by.shift : 0;
-    const std::int64_t right = left - by.shift;
-    const std::int64_t shifted = detail::shift_left_saturated(sum, left);
-    const std::int32_t high = detail::shift_right_saturated<half_up>(shifted * by.multiplier, 31);
-    return detail::shift_right_saturated<half_away>(high, right);
+    const auto shift = static_cast<std::uint32_t>(by.shift);
+    const std::int64_t shifted = detail::shift_left_saturated(sum, by.shift > 0 ? shift : 0);
+    const std::int32_t high = detail::saturated(half_up::shift_right(shifted * by.multiplier, 31));
+    return detail::shift_right_away(high, by.shift < 0 ? 0 - shift : 0);
   }
 };
 

@@ -36,6 +36,13 @@ static_assert(requantize(lowest, one) == lowest && requantize(highest, one) == h
 static_assert(requantize(highest, {1 << 30, 2}) == highest && requantize(lowest, {1 << 30, 2}) == lowest);
 static_assert(requantize(1, {1 << 30, highest}) == highest && requantize(-1, {1 << 30, highest}) == lowest);
 static_assert(requantize(highest, {1 << 30, lowest}) == 0 && requantize(lowest, {1 << 30, lowest}) == 0);
+static_assert(requantize(lowest, {lowest, -32}) == 1 && requantize(highest, {lowest, -32}) == 0 &&
+              requantize(lowest, {lowest, -33}) == 0);
+static_assert(requantize<double_rounding>(lowest, {highest, -31}) == -1 &&
+              requantize<double_rounding>(lowest, {highest, -32}) == 0 &&
+              requantize<double_rounding>(highest, {highest, -33}) == 0);
+static_assert(requantize(-1, {1, 62}) == lowest && requantize(-1, {1, 61}) == lowest / 2 &&
+              requantize(1, {1, 61}) == 1 << 30 && requantize(1, {1, 62}) == highest);
 static_assert(requantize(lowest, {lowest, 0}) == highest && requantize(0, {lowest, highest}) == 0);
 static_assert(requantize<double_rounding>(lowest, {lowest, 0}) == highest);
 static_assert(requantize<double_rounding>(1, {1 << 30, highest}) == 1 << 30,

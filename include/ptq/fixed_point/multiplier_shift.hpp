@@ -60,11 +60,10 @@ constexpr bool are_bits_of_scale(std::uint32_t bits) noexcept {
 /// The significand and exponent of x * y / z in doubles, each operation rounded once, of positive finite
 /// floats.
 struct double_quotient {
-  std::uint64_t significand;
-  int exponent;
+  std::uint64_t significand = 0;
+  int exponent = 0;
 
-  constexpr double_quotient(std::uint32_t x, std::uint32_t y, std::uint32_t z) noexcept
-      : significand(0), exponent(0) {
+  constexpr double_quotient(std::uint32_t x, std::uint32_t y, std::uint32_t z) noexcept {
     const unpacked a = unpack(x);
     const unpacked b = unpack(y);
     const unpacked c = unpack(z);

@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <limits>
 
-#include "ptq/fixed_point/half_away.hpp"
 #include "ptq/fixed_point/half_up.hpp"
 #include "ptq/fixed_point/multiplier_shift.hpp"
 #include "ptq/fixed_point/rounding.hpp"
@@ -20,32 +19,43 @@
 namespace ptq::inline v0_1 {
 namespace detail {
 
+inline constexpr std::int32_t lowest_sum = std::numeric_limits<std::int32_t>::lowest();
+inline constexpr std::int32_t highest_sum = -(lowest_sum + 1);
+
 constexpr std::int32_t saturated(std::int64_t value) noexcept {
-  constexpr std::int32_t lowest = std::numeric_limits<std::int32_t>::lowest();
-  constexpr std::int32_t highest = -(lowest + 1);
-  return value < lowest ? lowest : value > highest ? highest : static_cast<std::int32_t>(value);
+  return value < lowest_sum    ? lowest_sum
+         : value > highest_sum ? highest_sum
+                               : static_cast<std::int32_t>(value);
 }
 
-/// value * 2^places, for places >= 0.
-constexpr std::int32_t shift_left_saturated(std::int64_t value, std::int64_t places) noexcept {
-  const std::int64_t narrow = saturated(value);  // what is beyond stays beyond
-  return saturated(narrow * (std::int64_t{1} << (places < 31 ? places : 31)));
+/// value * 2^places.
+constexpr std::int32_t shift_left_saturated(std::int32_t value, std::uint32_t places) noexcept {
+  const std::uint32_t within = places < 31 ? places : 31;  // where only 0 stays, and -1 is the lowest
+  const std::int32_t most = highest_sum >> within;
+  if (value > most) return highest_sum;
+  if (value < -most - 1) return lowest_sum;
+  return value << within;
 }
 
-/// value / 2^places, rounded, for places >= 0 and values up to 2^62, products of two int32.
-template <tie_rounding Ties>
-constexpr std::int32_t shift_right_saturated(std::int64_t value, std::int64_t places) noexcept {
-  if (places == 0) return saturated(value);
-  if (places > 63) return 0;  // less than half a unit
-  return saturated(Ties::shift_right(value, static_cast<int>(places)));
+/// value / 2^places, rounded half away from zero, without integers of 64 bits, which take stack of small
+/// cores.
+constexpr std::int32_t shift_right_away(std::int32_t value, std::uint32_t places) noexcept {
+  if (places == 0) return value;
+  if (places > 32) return 0;  // less than half a unit
+  const auto bits = static_cast<std::uint32_t>(value);
+  const std::uint32_t size = value < 0 ? 0u - bits : bits;
+  const std::uint32_t rounded = ((size >> (places - 1)) + 1) >> 1;
+  return static_cast<std::int32_t>(value < 0 ? 0u - rounded : rounded);
 }
 
 /// sum * factor: a product of 64 bits, rounded once.
 template <tie_rounding Ties>
 constexpr std::int32_t multiply_rounded(std::int32_t sum, multiplier_shift by) noexcept {
   const std::int64_t product = std::int64_t{sum} * by.multiplier;
-  const std::int64_t places = 31 - std::int64_t{by.shift};
-  return places < 0 ? shift_left_saturated(product, -places) : shift_right_saturated<Ties>(product, places);
+  const auto shift = static_cast<std::uint32_t>(by.shift);
+  if (by.shift >= 31) return shift_left_saturated(saturated(product), shift - 31);
+  if (by.shift < -32) return 0;  // less than half a unit
+  return saturated(Ties::shift_right(product, 31 - by.shift));
 }
 
 }  // namespace detail
@@ -63,11 +73,10 @@ struct single_rounding {
 /// older one, and CMSIS-NN's default. Up to 1 from `single_rounding`.
 struct double_rounding {
   static constexpr std::int32_t multiply(std::int32_t sum, multiplier_shift by) noexcept {
-    const std::int64_t left = by.shift > 0 ? by.shift : 0;
-    const std::int64_t right = left - by.shift;
-    const std::int64_t shifted = detail::shift_left_saturated(sum, left);
-    const std::int32_t high = detail::shift_right_saturated<half_up>(shifted * by.multiplier, 31);
-    return detail::shift_right_saturated<half_away>(high, right);
+    const auto shift = static_cast<std::uint32_t>(by.shift);
+    const std::int64_t shifted = detail::shift_left_saturated(sum, by.shift > 0 ? shift : 0);
+    const std::int32_t high = detail::saturated(half_up::shift_right(shifted * by.multiplier, 31));
+    return detail::shift_right_away(high, by.shift < 0 ? 0 - shift : 0);
   }
 };
 
