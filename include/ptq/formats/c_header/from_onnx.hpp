@@ -90,7 +90,10 @@ class c_onnx_layers {
     c_window window{numbers("strides", axes, 1), {}, numbers("dilations", axes, 1)};
     const onnx_attribute* const automatic = node.find_attribute("auto_pad");
     const bool is_given = automatic == nullptr || automatic->text.empty() || automatic->text == "NOTSET";
-    if (is_given || automatic->text == "VALID") window.pads = numbers("pads", 2 * axes, 0);
+    if (is_given || automatic->text == "VALID")
+      window.pads = numbers("pads", 2 * axes, 0);
+    else
+      window.automatic = automatic->text;
     return window;
   }
 
@@ -107,9 +110,12 @@ class c_onnx_layers {
   }
 
   static void agree(c_layer& made, const c_layer& call) {
-    if (made.bias != call.bias || made.input_scale != call.input_scale ||
-        made.input_dtype != call.input_dtype)
-      made.no_integers = "nodes that share its weight have inputs or biases of their own";
+    if (made.input_scale != call.input_scale || made.input_dtype != call.input_dtype)
+      made.no_integers = "nodes that share its weight have inputs of their own";
+    if (made.bias != call.bias) {
+      made.no_integers = "nodes that share its weight have biases of their own, which are left out";
+      made.bias.clear();
+    }
     if (made.flattened != call.flattened) made.flattened = 0;
     const auto& a = made.output;
     const auto& b = call.output;
@@ -134,13 +140,14 @@ class c_onnx_layers {
     made.output = ways_.output(output);
   }
 
-  std::size_t channels(const c_layer& layer) const {
-    return layer.output_axis ? layer.weights.shape[*layer.output_axis] : 0;
-  }
+  std::size_t channels(const c_layer& layer) const { return layer.output_channels().value_or(0); }
 
   void take_bias(c_layer& made, const onnx_node& node) {
     std::vector<double> values = numbers_of(node.input(2));
     const std::size_t count = channels(made);
+    const onnx_tensor* const constant = links_->constant(node.input(2));
+    if (constant != nullptr && values.size() > 1 && constant->dims.back() != count)
+      values.clear();  // of samples
     if (values.size() == 1) values.resize(count, values.front());
     if (values.size() != count) {
       made.no_integers = "its bias is not one constant for each output channel";

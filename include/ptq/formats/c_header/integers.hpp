@@ -43,7 +43,7 @@ inline bool is_int8(const dtype_row& dtype) {
 /// Rounded half away from zero, saturated.
 inline std::int32_t to_int32(double value) noexcept {
   using limits = std::numeric_limits<std::int32_t>;
-  const double rounded = std::round(value);
+  const double rounded = (std::round)(value);
   if (rounded >= static_cast<double>((limits::max)())) return (limits::max)();
   if (rounded <= static_cast<double>((limits::min)())) return (limits::min)();
   return static_cast<std::int32_t>(rounded);

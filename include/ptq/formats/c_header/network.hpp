@@ -35,6 +35,7 @@ struct c_output {
 /// A convolution's attributes, in the order of its spatial axes.
 struct c_window {
   std::vector<std::int64_t> strides, pads, dilations;  ///< pads: all begins, then all ends
+  std::string automatic{};                             ///< how pads depend on the image: SAME_UPPER
 };
 
 /// A layer whose weight is codes. Views look into what `c_network::owner` keeps.
@@ -58,6 +59,12 @@ struct c_layer {
   std::size_t rank() const noexcept { return weights.shape.rank; }
   bool is_convolution() const { return class_name.starts_with("Conv") && rank() >= 3; }
   bool is_transposed() const { return class_name.starts_with("ConvTranspose"); }
+
+  /// Where the source tells.
+  std::optional<std::size_t> output_channels() const {
+    if (!output_axis || (is_transposed() && !groups)) return {};
+    return weights.shape[*output_axis] * (is_transposed() ? *groups : 1);
+  }
 };
 
 /// Move-only.

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
-#include <limits>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -47,11 +47,13 @@ class onnx_ways {
     std::vector<bounded> ends;  // what quantizes it
     std::string floats;         // who uses it otherwise
     std::vector<bounded> open{{tensor, {}, {}, 0}};
-    std::set<std::string_view> seen;
+    std::map<std::string_view, bounded> seen;
     while (!open.empty()) {
       const bounded at = open.back();
       open.pop_back();
-      if (!seen.insert(at.tensor).second) continue;
+      const auto [before, is_new] = seen.emplace(at.tensor, at);
+      if (!is_new && !before->second.is_alike(at)) return unknown("its output is bounded in two ways");
+      if (!is_new) continue;
       if (links_->is_output(at.tensor)) floats = "the graph's output \"" + std::string(at.tensor) + "\"";
       for (const onnx_use& use : links_->uses(at.tensor)) {
         if (const onnx_rounded_tensor* const found = rounding(use.node, use.slot)) {

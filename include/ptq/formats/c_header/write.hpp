@@ -234,6 +234,8 @@ class c_header_writer {
     if (!is_int8(*layer.dtype))
       text_.comment("Codes are bits of " + c_comment_text(layer.weights.dtype) + ".");
     for (const std::string& note : order.notes) text_.comment(note);
+    if (layer.window && layer.window->pads.empty())
+      text_.comment("Its padding depends on the image: " + c_comment_text(layer.window->automatic) + ".");
     if (!reason.empty())
       text_.comment("No integer bias, multiplier and shift: " + c_comment_text(reason) + ".");
     if (integers && integers->factors.empty())
@@ -267,7 +269,7 @@ class c_header_writer {
     for (std::size_t i = 0; i < order.dims.size(); ++i)
       macro("_weight_dim_" + std::to_string(i), order.dims[i]);
     macro("_weight_size", layer.weights.shape.size());
-    if (layer.output_axis) macro("_output_channels", layer.weights.shape[*layer.output_axis]);
+    if (const auto channels = layer.output_channels()) macro("_output_channels", *channels);
     if (layer.window) add_window(*layer.window);
     if (layer.is_convolution() && layer.groups) macro("_groups", *layer.groups);
     if (!layer.input_scale) return;
