@@ -65,6 +65,7 @@ class Header:
 
     def __init__(self, test, path, name):
         self.path, self.name, self.text = path, name, path.read_text(encoding="ascii")
+        self.words = " ".join(self.text.replace("\n *", " ").split())  # comments without their lines
         source = test.write("print.c", program_of(path, self.text))
         binary = test.folder / "print"
         test.compile(["gcc", "-std=c99", *WARNINGS, source, "-o", binary])
@@ -252,9 +253,8 @@ class Numbers(HeaderTest):
         total = sum(array.nbytes for array in header.arrays.values())
         self.assertEqual(int(header.macros["LENET_BYTES"]), total)
         report = {one["name"]: one for one in json.loads((self.folder / "out" / "quantize_report.json").read_text())["layers"]}
-        plain = " ".join(header.text.replace("\n *", " ").split())
         for layer in layers:  # what codes let expect is near what was measured
-            expected = re.search(rf"{layer}: \w+, weight .*? Expected SQNR ([0-9.]+) dB", plain)
+            expected = re.search(rf"{layer}: \w+, weight .*? Expected SQNR ([0-9.]+) dB", header.words)
             self.assertAlmostEqual(float(expected.group(1)), report[layer]["weights"]["sqnr_db"], delta=1.0)
 
     def test_the_same_bytes_each_time_and_from_the_model(self):
@@ -366,6 +366,91 @@ class Graphs(HeaderTest):
         for name, array in as_is.arrays.items():  # the others stay
             if not name.endswith("_weight"):
                 np.testing.assert_array_equal(array, turned.arrays[name])
+
+
+class OddGraphs(HeaderTest):
+    """Of artifacts that are made by hand, and of other programs."""
+    random = np.random.default_rng(0)
+    zero = numpy_helper.from_array(np.int8(0), "zero")
+
+    def rounded(self, source, scale, name, zero="zero"):
+        """(constants, nodes) that round a tensor."""
+        return [numpy_helper.from_array(np.float32(scale), name + "_s")], [
+            helper.make_node("QuantizeLinear", [source, name + "_s", zero], [name + "_q"]),
+            helper.make_node("DequantizeLinear", [name + "_q", name + "_s", zero], [name])]
+
+    def weight(self, name, shape, axis=0):
+        codes = self.random.integers(-127, 128, size=shape).astype(np.int8)
+        scales = self.random.uniform(0.01, 0.02, size=shape[axis]).astype(np.float32)
+        return [numpy_helper.from_array(codes, name + ".weight_quantized"), numpy_helper.from_array(scales, name + ".weight_s")], [
+            helper.make_node("DequantizeLinear", [name + ".weight_quantized", name + ".weight_s"], [name], axis=axis)]
+
+    def exported(self, parts, shape, outputs, *more):
+        """The header of a graph of (constants, nodes) and nodes."""
+        constants, nodes = [self.zero], []
+        for part in parts:
+            if isinstance(part, tuple):
+                constants += part[0]
+                nodes += part[1]
+            else:
+                nodes.append(part)
+        graph = helper.make_graph(nodes, "odd", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+                                  [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs], constants)
+        model = self.folder / "odd.onnx"
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), model)
+        run = self.ptq("export", model, "--format", "c-header", "-o", "odd", *more)
+        if run.returncode:
+            return run.stderr
+        return Header(self, self.folder / "odd" / "quantized_model_odd.h", "model")
+
+    def test_an_output_that_goes_two_ways(self):
+        image, first = self.rounded("x", 0.05, "xr"), self.weight("c", (2, 3, 3, 3))
+        conv = helper.make_node("Conv", ["xr", "c"], ["y"], auto_pad="SAME_UPPER")
+        header = self.exported([image, first, conv, self.rounded("y", 0.1, "a"), self.rounded("y", 0.2, "b"), self.weight("d", (2, 2, 1, 1)),
+                                self.weight("e", (2, 2, 1, 1)), helper.make_node("Conv", ["a", "d"], ["o1"]),
+                                helper.make_node("Conv", ["b", "e"], ["o2"])], [1, 3, 8, 8], ["o1", "o2"])
+        self.assertIn("its output is quantized in two ways", header.words)
+        self.assertIn("Its padding depends on the image: SAME_UPPER.", header.words)
+        self.assertIsNone(header.array("c", "shift"))
+        self.assertIsNotNone(header.array("d", "shift"))
+        header = self.exported([image, first, conv, helper.make_node("Relu", ["y"], ["r"]), helper.make_node("Concat", ["y", "r"], ["k"], axis=1),
+                                self.rounded("k", 0.1, "a"), self.weight("d", (2, 4, 1, 1)), helper.make_node("Conv", ["a", "d"], ["o"])],
+                               [1, 3, 8, 8], ["o"])
+        self.assertIn("its output is bounded in two ways", header.words)
+
+    def test_shared_weights(self):
+        header = self.exported([self.rounded("x", 0.05, "xr"), self.weight("c", (3, 3, 1, 1)), helper.make_node("Conv", ["xr", "c"], ["y"]),
+                                self.rounded("y", 0.1, "a"), helper.make_node("Conv", ["a", "c"], ["o"])], [1, 3, 8, 8], ["o"])
+        self.assertIn("nodes that share its weight have inputs of their own", header.words)
+        self.assertEqual(re.findall(r"(\w+)\[\d+\] =", header.text), ["model_c_weight", "model_c_weight_scale"])
+
+    def test_gemm(self):
+        image, matrix = self.rounded("x", 0.05, "xr"), self.weight("fc", (4, 6))
+        scales = numpy_helper.to_array(matrix[0][1]) * np.float32(0.05)
+        codes = np.array([-1500, 2**31 - 1, 0, 7], np.int32)
+        bias = ([numpy_helper.from_array(codes, "codes"), numpy_helper.from_array(scales, "scales")],
+                [helper.make_node("DequantizeLinear", ["codes", "scales"], ["bias"], axis=0)])
+        header = self.exported([image, matrix, bias, helper.make_node("Gemm", ["xr", "fc", "bias"], ["o"], transB=1)], [1, 6], ["o"])
+        np.testing.assert_allclose(header.array("fc", "bias"), codes, rtol=1e-6)
+        header = self.exported([image, matrix, helper.make_node("Gemm", ["xr", "fc"], ["o"], transB=1, alpha=2.0)], [1, 6], ["o"])
+        self.assertIn("its Gemm has an alpha", header.words)
+        header = self.exported([self.rounded("x", 0.05, "xr"), matrix, helper.make_node("MatMul", ["fc", "xr"], ["o"])], [6, 3], ["o"])
+        self.assertIn("its weight is the left side of a product", header.words)
+
+    def test_transposed_convolutions(self):
+        for groups, layout in ((1, "OHWI"), (2, "IOHW")):
+            header = self.exported([self.rounded("x", 0.05, "xr"), self.weight("up", (4, 3, 2, 2), 1),
+                                    ([numpy_helper.from_array(np.ones(3 * groups, np.float32), "b")],
+                                     [helper.make_node("ConvTranspose", ["xr", "up", "b"], ["o"], group=groups)])],
+                                   [1, 4, 8, 8], ["o"], "--layout", "ohwi")
+            self.assertEqual((header.macro("up", "weight_layout"), header.macro("up", "output_channels")), (layout, 3 * groups))
+            self.assertEqual(header.array("up", "bias" if groups == 1 else "bias_float").shape, (3 * groups,))
+
+    def test_zero_points_are_refused(self):
+        three = ([numpy_helper.from_array(np.uint8(3), "three")], [])
+        said = self.exported([three, self.rounded("x", 0.05, "xr", "three"), self.weight("fc", (4, 6)),
+                              helper.make_node("Gemm", ["xr", "fc"], ["o"], transB=1)], [1, 6], ["o"])
+        self.assertIn("a tensor is rounded in a way that is not ours", said)
 
 
 class Command(HeaderTest):
