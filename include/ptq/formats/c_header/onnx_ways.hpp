@@ -144,20 +144,13 @@ class onnx_ways {
   /// The output of an operator that chooses among numbers of a tensor, or moves them; nothing of others.
   std::optional<bounded> behind(const onnx_use& use, bounded at) const {
     const onnx_node& node = graph_->nodes[use.node];
-    if (!node.is_standard() || node.outputs.empty() ||
-        node.outputs.size() > 1 + (node.op_type == "MaxPool" || node.op_type == "Dropout"))
+    if (!node.is_standard() || (use.slot != 0 && node.op_type != "Concat")) return {};
+    if (node.op_type == "Relu")
+      clamp(at, 0.0F, std::nullopt);
+    else if (node.op_type == "Clip" ? !clip(at, node) : !moves(node))
       return {};
-    if (node.op_type == "Concat" || use.slot == 0) {
-      if (node.op_type == "Relu")
-        clamp(at, 0.0F, std::nullopt);
-      else if (node.op_type == "Clip") {
-        if (!clip(at, node)) return {};
-      } else if (!moves(node))
-        return {};
-      at.tensor = node.outputs.front();
-      return at;
-    }
-    return {};
+    at.tensor = node.outputs.front();
+    return at;
   }
 
   bool moves(const onnx_node& node) const {
