@@ -45,6 +45,7 @@ constexpr auto random_weights(std::uint64_t seed) {
 constexpr auto floats = random_weights<float, 3 * 2000>(20);
 constexpr auto doubles = random_weights<double, 60>(21);
 constexpr auto halves = random_weights<ptq::half, 60>(22);
+constexpr auto many_halves = random_weights<ptq::half, 5000>(24);
 constexpr auto bfloats = random_weights<ptq::bfloat16, 60>(23);
 constexpr std::array<std::array<float, 3>, 2> nested{{{0.25F, -1.0F, 0.5F}, {3.0F, 2.0F, -0.125F}}};
 constexpr float one = 0.75F;
@@ -107,6 +108,11 @@ TEST_CASE("tensors of several chunks, which end within rows") {
       floats.data()));
   CHECK(is_quantized<ptq::int8, ptq::torchao>(
       ptq::quantize_constant<ptq::int8, ptq::torchao, floats, by_tensor>(), floats.data()));
+}
+
+TEST_CASE("several chunks of weights that are no floats") {
+  CHECK(is_quantized<ptq::int8, ptq::modelopt>(
+      ptq::quantize_constant<ptq::int8, ptq::modelopt, many_halves, by_tensor>(), many_halves.data()));
 }
 
 TEST_CASE("elements of other types") {

@@ -27,7 +27,6 @@
 #include "ptq/tensor/view.hpp"
 
 namespace ptq::inline v0_1 {
-inline namespace PTQ_BUILD {
 
 /// Codes, row-major, and scales of exactly the size that a shape asks for: value = code * scale.
 template <dtype D, tensor_shape Shape, granularity Grain>
@@ -38,8 +37,6 @@ struct constant_tensor {
   std::array<typename D::storage, Shape.size()> codes{};
   std::array<float, scale_count(Shape, Grain)> scales{};
 };
-
-}  // namespace PTQ_BUILD
 
 namespace detail {
 inline namespace PTQ_BUILD {
