@@ -210,3 +210,30 @@ TEST_CASE("why there are no integers is said") {
   layer.layer.bias = {1, 2, 3};
   CHECK(has(text_of(layer), "its bias is not one number for each output channel"));
 }
+
+TEST_CASE("scales that are none are refused, and those of products that float does not have told of") {
+  coded_layer layer("c", "Linear", {2, 2}, ptq::per_channel(0));
+  layer.layer.input_dtype = "int8";
+  layer.layer.output.becomes = ptq::c_output::kind::numbers;
+  for (const float scale : {1e-45F, 3e38F}) {  // products of such
+    layer.scales.assign(2, scale);
+    layer.layer.input_scale = scale;
+    const std::string text = text_of(layer);
+    CHECK(has(text, "No multiplier and shift: the scale of its output is no number of float."));
+    CHECK_FALSE(numbers(text, "model_c_kernel_sum").empty());
+    CHECK(numbers(text, "model_c_shift").empty());
+  }
+  for (const float bad :
+       {0.0F, -1.0F, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    layer.layer.input_scale = 1.0F;
+    layer.scales.assign(2, bad);
+    CHECK(text_of(layer.network()).error().code == ptq::errc::wrong_format);
+    layer.scales.assign(2, 1.0F);
+    layer.layer.input_scale = bad;
+    CHECK(text_of(layer.network()).error().code == ptq::errc::wrong_format);
+    layer.layer.input_scale = 1.0F;
+    layer.layer.output.becomes = ptq::c_output::kind::codes;
+    layer.layer.output.scale = bad;
+    CHECK(numbers(text_of(layer), "model_c_shift").empty());
+  }
+}

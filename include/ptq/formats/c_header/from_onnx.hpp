@@ -65,7 +65,9 @@ class c_onnx_layers {
     const onnx_node& node = graph_->nodes[source.calls.front().node];
     made.is_brought = source.calls.front().carrier.has_value();
     if (made.is_convolution()) {
-      made.groups = static_cast<std::size_t>(node.integer("group", 1));
+      const std::int64_t groups = node.integer("group", 1);
+      if (groups >= 1 && static_cast<std::size_t>(groups) <= made.weights.shape[0])
+        made.groups = static_cast<std::size_t>(groups);
       made.window = window_of(node, made.rank() - 2);
     }
     made.no_integers = why_none(one, node);

@@ -18,6 +18,7 @@
 #include "ptq/formats/c_header/network.hpp"
 #include "ptq/formats/c_header/weight_order.hpp"
 #include "ptq/formats/onnx/code_types.hpp"
+#include "ptq/formats/stored_codes.hpp"
 #include "ptq/numeric/element_type.hpp"
 
 namespace ptq::inline v0_1 {
@@ -47,6 +48,11 @@ inline std::int32_t to_int32(double value) noexcept {
   if (rounded >= static_cast<double>((limits::max)())) return (limits::max)();
   if (rounded <= static_cast<double>((limits::min)())) return (limits::min)();
   return static_cast<std::int32_t>(rounded);
+}
+
+/// 0 beyond what float has.
+inline float as_float(double value) noexcept {
+  return value <= static_cast<double>((std::numeric_limits<float>::max)()) ? static_cast<float>(value) : 0;
 }
 
 /// The code of a bound, as QuantizeLinear rounds it: half to even.
@@ -108,7 +114,8 @@ class c_integer_maker {
     const bool are_codes = layer_->output.becomes == c_output::kind::codes;
     double largest = 0;
     for (std::size_t c = 0; c < channels_; ++c) largest = (std::max)(largest, unit(c));
-    made_.output_scale = are_codes ? layer_->output.scale : static_cast<float>(largest);
+    made_.output_scale = are_codes ? layer_->output.scale : as_float(largest);
+    if (!is_scale(made_.output_scale)) return;  // of numbers that float does not have
     for (std::size_t c = 0; c < channels_; ++c)
       made_.factors.push_back(from_scale(unit(c) / static_cast<double>(made_.output_scale)));
     using limits = std::numeric_limits<std::int32_t>;

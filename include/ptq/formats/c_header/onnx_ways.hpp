@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -21,6 +20,7 @@
 #include "ptq/formats/onnx/form.hpp"
 #include "ptq/formats/onnx/links.hpp"
 #include "ptq/formats/onnx/model.hpp"
+#include "ptq/formats/onnx/number.hpp"
 #include "ptq/formats/onnx/restore.hpp"
 #include "ptq/formats/onnx/tensor.hpp"
 #include "ptq/model/dtype_row.hpp"
@@ -158,10 +158,7 @@ class onnx_ways {
         "Concat",  "DepthToSpace", "Flatten",      "Gather",  "GlobalMaxPool", "Identity", "MaxPool",
         "Reshape", "Slice",        "SpaceToDepth", "Squeeze", "Transpose",     "Unsqueeze"};
     if (node.op_type == "Dropout") return node.input(2).empty();  // at inference
-    if (node.op_type == "Cast") {                                 // between floats
-      const std::int64_t to = node.integer("to", 0);
-      return is_float(onnx_type(to));
-    }
+    if (node.op_type == "Cast") return is_float(onnx_type(node.integer("to", 0)));
     return std::find(std::begin(operators), std::end(operators), node.op_type) != std::end(operators);
   }
 

@@ -29,6 +29,7 @@
 #include "ptq/formats/c_header/weight_order.hpp"
 #include "ptq/formats/form_settings.hpp"
 #include "ptq/formats/pending_artifact.hpp"
+#include "ptq/formats/stored_codes.hpp"
 #include "ptq/quantize/pack.hpp"
 #include "ptq/result.hpp"
 #include "ptq/text/phrases.hpp"
@@ -205,6 +206,11 @@ class c_header_writer {
       if (!is_finite(bits_of(static_cast<float>(value))))
         return error(errc::not_finite, where(),
                      "its bias holds a number that is not finite. Repair the model.");
+    const bool are_scales = std::all_of(layer.weights.scales.begin(), layer.weights.scales.end(), is_scale) &&
+                            is_scale(layer.input_scale.value_or(1.0F));
+    if (!are_scales)
+      return error(errc::wrong_format, where(),
+                   "one of its scales is no positive and finite number. Quantize the model again.");
     if (layer.dtype->code_size > 2 || layer.dtype->stored == element_type::unknown)
       return error(errc::unsupported, where(),
                    "C has no type here for codes of \"" + layer.weights.dtype + "\".");
@@ -239,7 +245,11 @@ class c_header_writer {
     if (!reason.empty())
       text_.comment("No integer bias, multiplier and shift: " + c_comment_text(reason) + ".");
     if (integers && integers->factors.empty())
-      text_.comment("No multiplier and shift: " + c_comment_text(layer.output.reason) + ".");
+      text_.comment("No multiplier and shift: " +
+                    (layer.output.reason.empty()
+                         ? std::string("the scale of its output is no number of float")
+                         : c_comment_text(layer.output.reason)) +
+                    ".");
     if (integers && integers->overflows) {
       const std::string text = "the sum of output channel " + std::to_string(*integers->overflows) +
                                " may leave int32 for some inputs";
