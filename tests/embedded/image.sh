@@ -23,9 +23,11 @@ esac
 for needed in "$compiler" "$gcc"; do
   command -v "$needed" >/dev/null || { echo "skipped: $needed is not installed" && exit 77; }
 done
+headers=$(echo /usr/include/newlib/c++/*)
+for needed in "$headers/arm-none-eabi" /usr/include/newlib/stdint.h; do
+  [[ -e $needed ]] || { echo "skipped: libstdc++-arm-none-eabi-dev or libnewlib-dev is not installed" && exit 77; }
+done
 if [[ -n $target || $machine == rv32* ]]; then  # ARM's GCC is the only one with a C++ library for no system
-  headers=$(echo /usr/include/newlib/c++/*)
-  [[ -d $headers ]] || { echo "skipped: libstdc++-arm-none-eabi-dev is not installed" && exit 77; }
   flags+=(${target:+--target=$target} -isystem "$headers" -isystem "$headers/arm-none-eabi" -isystem /usr/include/newlib)
 fi
 [[ $target != *arm* && $target != thumb* ]] || flags+=(-fshort-enums)  # as GCC has them there
