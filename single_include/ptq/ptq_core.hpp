@@ -482,9 +482,8 @@ using backends = list<torchao,  //
 ///   and chosen at run time; else 0. Define PTQ_PORTABLE to go without them. PTQ_NATIVE_X86 and
 ///   PTQ_NATIVE_NEON say which.
 /// - PTQ_CORTEX_M_FPU, PTQ_CORTEX_M_MVE: 1 where the program is for a Cortex-M with an FPU of single
-/// precision,
-///   or with vectors of floats (Helium): known when you compile, so nothing is chosen at run time.
-///   PTQ_PORTABLE turns them off too.
+///   precision, or with vectors of floats (Helium): known when you compile, so nothing is chosen at run
+///   time. PTQ_PORTABLE turns them off too.
 /// - PTQ_SEPARATE_KERNELS: define it in every translation unit of a program, and PTQ_KERNEL_SOURCES before
 ///   the includes of exactly one, and that one alone compiles those kernels: the others compile faster.
 /// - PTQ_BUILD: the inline namespace of every function that computes in floating point. It is named after
@@ -1350,8 +1349,9 @@ template <arithmetic How>
 
 /// Codes of values four at a time. There is no division of vectors; quotients are correctly rounded all the
 /// same, by two steps of Newton's method: the first makes a neighbour of the quotient from the product with
-/// the reciprocal, the second the quotient. What has no such steps is clamped before (infinities) or becomes
-/// 0 after (NaN, told by its bits). Source: Markstein, "Computation of elementary functions on the IBM RISC
+/// the reciprocal, the second the quotient. Where the second step underflows, the quotient is far below 1/2,
+/// and its code 0 whatever its last bit. What has no such steps is clamped before (infinities) or becomes 0
+/// after (NaN, told by its bits). Source: Markstein, "Computation of elementary functions on the IBM RISC
 /// System/6000 processor" (1990).
 class vector_quotients {
  public:
@@ -8257,8 +8257,7 @@ inline namespace PTQ_BUILD {
 ///
 /// @param scales 1 per tensor, or one per index of the axis
 /// @return wrong_rank, axis_out_of_range or size_mismatch, as `quantize`; not_finite, with the row-major
-/// index
-///         of the first NaN or infinity (scales are then unspecified)
+///         index of the first NaN or infinity (scales are then unspecified)
 template <adaptable_tensor Tensor>
 constexpr status power_of_two_scales(const Tensor& tensor, contiguous<float> scales,
                                      granularity grain = per_channel()) {
@@ -8517,8 +8516,7 @@ inline namespace PTQ_BUILD {
 ///   constexpr auto layer = ptq::quantize_constant<ptq::int8, ptq::torchao, weights>();
 ///
 /// @tparam Weights a named constant of static storage (at namespace scope, or `static constexpr`): an array
-/// or
-///                 std::array, nested or flat, of any element type of tensors. A weight that is NaN or
+///                 or std::array, nested or flat, of any element type of tensors. A weight that is NaN or
 ///                 infinite is an error of the compiler.
 /// @tparam Grain   how many elements share a scale; the backend's default for weights if not given
 template <dtype D, backend B, const auto& Weights, granularity Grain = recipe_of<D, B>.weights>
@@ -8725,8 +8723,7 @@ inline namespace PTQ_BUILD {
 /// becomes the dtype's code for it.
 ///
 /// @param scale from 2^-60, and below 2^60, as `scale_for` gives for what sensors and networks hold. Others
-/// are a broken
-///              precondition (PTQ_ASSERT): `quantize_by` takes them
+///              are a broken precondition (PTQ_ASSERT): `quantize_by` takes them
 /// @param codes as many as there are values
 template <dtype D, backend B>
 constexpr void quantize_run(std::span<const float> values, const float& scale,

@@ -87,6 +87,13 @@ def version_of(compiler):
     return must(compiler, "-dumpfullversion").stdout.strip() if shutil.which(compiler) else None
 
 
+def refusal_of_plugin(emulator, plugin):
+    """Why an emulator does not take it: one built without plugins, or for those of another version. Empty if it does."""
+    tried = subprocess.run([emulator, "-M", "none", "-display", "none", "-monitor", "stdio", "-plugin", plugin], input="quit\n",
+                           capture_output=True, text=True, check=False, timeout=120)
+    return tried.stderr.strip() if tried.returncode else ""
+
+
 class Graph:
     """Who calls whom, and the stack of each, as GCC tells by -fcallgraph-info=su."""
 
@@ -215,6 +222,9 @@ def main(folder, mode=""):
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     plugin = folder / "instructions.so"
+    if not shutil.which("cc"):
+        print("skipped: cc is not installed")
+        sys.exit(77)
     must("cc", "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", HERE / "instructions.c", "-o", plugin)
     measured = {}
     found = {}
@@ -224,6 +234,8 @@ def main(folder, mode=""):
         emulator = "qemu-system-riscv32" if machine.startswith("rv32") else "qemu-system-arm"
         if version is None or not shutil.which(emulator):
             print(f"skipped: {machine} {flags}: {compiler} or {emulator} is not installed")
+        elif reason := refusal_of_plugin(emulator, plugin):
+            print(f"skipped: {machine} {flags}: {reason}")
         elif mode != "--update" and version != versions.get(compiler):
             print(f"skipped: {machine} {flags}: the budget is for {compiler} {versions.get(compiler)}, and this is {version}")
         else:

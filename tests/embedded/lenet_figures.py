@@ -3,6 +3,7 @@
 """lenet_figures.py M4F_IMAGE M55_IMAGE [--update]: the guide's table of what examples/embedded/lenet.cpp takes is what the images
 print in QEMU. Skipped (77) where the compiler is not the one that the table is of."""
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,9 @@ def table(columns):
 
 
 def main(m4f, m55, mode=""):
+    if not shutil.which("arm-none-eabi-g++"):
+        print("skipped: arm-none-eabi-g++ is not installed")
+        sys.exit(77)
     compiler = subprocess.run(["arm-none-eabi-g++", "-dumpfullversion"], capture_output=True, text=True, check=True).stdout.strip()
     if compiler != COMPILER:
         print(f"skipped: the table is of {COMPILER}, and this compiler is {compiler}")

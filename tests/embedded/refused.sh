@@ -31,7 +31,13 @@ for machine in m0 m4f rv32imac rv32imafc; do
   for operation in + - "*" /; do
     refuses $machine "double arithmetic is linked" "-DSTATEMENT=volatile float x = 1; x = x $operation 0.1"
   done
+  refuses $machine "double arithmetic is linked" "-DSTATEMENT=volatile double x = 1; return x < 2"
+  for type in float unsigned "long long"; do  # conversions alone
+    refuses $machine "double arithmetic is linked" "-DSTATEMENT=volatile $type x = 1; volatile double y = x; (void)y"
+    refuses $machine "double arithmetic is linked" "-DSTATEMENT=volatile double x = 1; volatile $type y = x; (void)y"
+  done
 done
+refuses rv32imac "double arithmetic is linked" "-DSTATEMENT=volatile long double x = 1; x = x * x"
 refuses m4f "takes RAM for the whole run" "-DSTATEMENT=static volatile int zero; zero = zero + 1"
 refuses m4f "takes RAM for the whole run" "-DSTATEMENT=static volatile int one = 1; one = one + 1"
 refuses m4f "initialised at run time" "-DSTATEMENT=" "-DOBJECT=int answer = main()"

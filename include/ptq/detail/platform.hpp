@@ -7,9 +7,8 @@
 ///   and chosen at run time; else 0. Define PTQ_PORTABLE to go without them. PTQ_NATIVE_X86 and
 ///   PTQ_NATIVE_NEON say which.
 /// - PTQ_CORTEX_M_FPU, PTQ_CORTEX_M_MVE: 1 where the program is for a Cortex-M with an FPU of single
-/// precision,
-///   or with vectors of floats (Helium): known when you compile, so nothing is chosen at run time.
-///   PTQ_PORTABLE turns them off too.
+///   precision, or with vectors of floats (Helium): known when you compile, so nothing is chosen at run
+///   time. PTQ_PORTABLE turns them off too.
 /// - PTQ_SEPARATE_KERNELS: define it in every translation unit of a program, and PTQ_KERNEL_SOURCES before
 ///   the includes of exactly one, and that one alone compiles those kernels: the others compile faster.
 /// - PTQ_BUILD: the inline namespace of every function that computes in floating point. It is named after

@@ -59,8 +59,9 @@ template <arithmetic How>
 
 /// Codes of values four at a time. There is no division of vectors; quotients are correctly rounded all the
 /// same, by two steps of Newton's method: the first makes a neighbour of the quotient from the product with
-/// the reciprocal, the second the quotient. What has no such steps is clamped before (infinities) or becomes
-/// 0 after (NaN, told by its bits). Source: Markstein, "Computation of elementary functions on the IBM RISC
+/// the reciprocal, the second the quotient. Where the second step underflows, the quotient is far below 1/2,
+/// and its code 0 whatever its last bit. What has no such steps is clamped before (infinities) or becomes 0
+/// after (NaN, told by its bits). Source: Markstein, "Computation of elementary functions on the IBM RISC
 /// System/6000 processor" (1990).
 class vector_quotients {
  public:

@@ -24,8 +24,7 @@ inline namespace PTQ_BUILD {
 ///
 /// @param scales 1 per tensor, or one per index of the axis
 /// @return wrong_rank, axis_out_of_range or size_mismatch, as `quantize`; not_finite, with the row-major
-/// index
-///         of the first NaN or infinity (scales are then unspecified)
+///         index of the first NaN or infinity (scales are then unspecified)
 template <adaptable_tensor Tensor>
 constexpr status power_of_two_scales(const Tensor& tensor, contiguous<float> scales,
                                      granularity grain = per_channel()) {

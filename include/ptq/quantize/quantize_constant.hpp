@@ -246,8 +246,7 @@ inline namespace PTQ_BUILD {
 ///   constexpr auto layer = ptq::quantize_constant<ptq::int8, ptq::torchao, weights>();
 ///
 /// @tparam Weights a named constant of static storage (at namespace scope, or `static constexpr`): an array
-/// or
-///                 std::array, nested or flat, of any element type of tensors. A weight that is NaN or
+///                 or std::array, nested or flat, of any element type of tensors. A weight that is NaN or
 ///                 infinite is an error of the compiler.
 /// @tparam Grain   how many elements share a scale; the backend's default for weights if not given
 template <dtype D, backend B, const auto& Weights, granularity Grain = recipe_of<D, B>.weights>

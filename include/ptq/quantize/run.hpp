@@ -36,8 +36,7 @@ inline namespace PTQ_BUILD {
 /// becomes the dtype's code for it.
 ///
 /// @param scale from 2^-60, and below 2^60, as `scale_for` gives for what sensors and networks hold. Others
-/// are a broken
-///              precondition (PTQ_ASSERT): `quantize_by` takes them
+///              are a broken precondition (PTQ_ASSERT): `quantize_by` takes them
 /// @param codes as many as there are values
 template <dtype D, backend B>
 constexpr void quantize_run(std::span<const float> values, const float& scale,
