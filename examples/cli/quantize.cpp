@@ -89,7 +89,8 @@ bool names_model_beside(const ptq::model_file& model) {
 constexpr const char* form_for_loaders = ptq::compressed_tensors_artifact::name;
 
 void judge_loaders(const options& given, const ptq::model_file& model, ptq::plan& plan) {
-  if (!is_for_loaders(model, plan) || ptq::model_file::is_folder(given.format) || given.format == "float")
+  if (!is_for_loaders(model, plan) || ptq::model_file::is_folder(given.format) || given.format == "float" ||
+      given.format == ptq::c_header_artifact::name)
     return;
   const auto known = model.check(form_for_loaders, plan);
   plan.notes.push_back(

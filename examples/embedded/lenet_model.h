@@ -1,7 +1,7 @@
 /*
- * lenet: 4 quantized layers of a neural network as constants, for C99, C11 and C++. Made by ptq
+ * lenet: 4 quantized layers of a neural network as constants, for C99, C11 and C++17. Made by ptq
  * 0.1.0 (--format c-header, --name lenet, --layout as-is).
- * Hash of all that follows: 3f3495691f9bef47
+ * Hash of all macros and numbers: 3f3495691f9bef47
  *
  * A weight's value is its code times weight_scale[output channel], or weight_scale[0] where there
  * is one alone.

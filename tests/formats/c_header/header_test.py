@@ -199,7 +199,7 @@ class Compilers(HeaderTest):
             if shutil.which(compiler) is None:
                 continue
             with self.subTest(compiler=compiler):
-                self.compile([compiler, "-std=c++20", *WARNINGS, one, two, "-o", self.folder / "both"])
+                self.compile([compiler, "-std=c++17", *WARNINGS, one, two, "-o", self.folder / "both"])
                 self.assertEqual(subprocess.run([self.folder / "both"], check=False).returncode, 0)
 
     def test_a_false_size_is_no_program(self):
@@ -385,7 +385,7 @@ class OddGraphs(HeaderTest):
         return [numpy_helper.from_array(codes, name + ".weight_quantized"), numpy_helper.from_array(scales, name + ".weight_s")], [
             helper.make_node("DequantizeLinear", [name + ".weight_quantized", name + ".weight_s"], [name], axis=axis)]
 
-    def exported(self, parts, shape, outputs, *more):
+    def exported(self, parts, shape, outputs, *more, values=()):
         """The header of a graph of (constants, nodes) and nodes."""
         constants, nodes = [self.zero], []
         for part in parts:
@@ -395,7 +395,8 @@ class OddGraphs(HeaderTest):
             else:
                 nodes.append(part)
         graph = helper.make_graph(nodes, "odd", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-                                  [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs], constants)
+                                  [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs], constants,
+                                  value_info=[helper.make_tensor_value_info(name, TensorProto.FLOAT, dims) for name, dims in values])
         model = self.folder / "odd.onnx"
         onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), model)
         run = self.ptq("export", model, "--format", "c-header", "-o", "odd", *more)
@@ -437,6 +438,65 @@ class OddGraphs(HeaderTest):
         header = self.exported([self.rounded("x", 0.05, "xr"), matrix, helper.make_node("MatMul", ["fc", "xr"], ["o"])], [6, 3], ["o"])
         self.assertIn("its weight is the left side of a product", header.words)
 
+    def test_a_vector_has_no_channels(self):
+        vector = ([numpy_helper.from_array(np.ones(6, np.int8), "v.weight_quantized"), numpy_helper.from_array(np.float32(0.01), "v.weight_s")],
+                  [helper.make_node("DequantizeLinear", ["v.weight_quantized", "v.weight_s"], ["v"])])
+        header = self.exported([self.rounded("x", 0.05, "xr"), vector, helper.make_node("MatMul", ["xr", "v"], ["o"])], [1, 6], ["o"])
+        self.assertIn("no axis of its weight counts output channels", header.words)
+        self.assertIsNone(header.macro("v", "output_channels"))
+
+    def test_channels_that_are_last_already(self):
+        """Behind a Transpose the columns of a Linear have the order of channels that come last, whatever shapes are declared."""
+        parts = [self.rounded("x", 0.05, "xr"), self.weight("c", (4, 3, 1, 1)), helper.make_node("Conv", ["xr", "c"], ["y"])]
+        for order, source in (([0, 2, 3, 1], "t"), (None, "y")):
+            turned = [helper.make_node("Transpose", ["y"], ["t"], perm=order)] if order else []
+            matrix = self.weight("fc", (5, 16))
+            header = self.exported([*parts, *turned, helper.make_node("Relu", [source], ["r"]), helper.make_node("Flatten", ["r"], ["f"]),
+                                    self.rounded("f", 0.1, "fr"), matrix, helper.make_node("Gemm", ["fr", "fc"], ["o"], transB=1)],
+                                   [1, 3, 2, 2], ["o"], "--layout", "ohwi", values=[("t", [1, 2, 2, 4]), ("r", [1, 2, 2, 4])] if order else [])
+            codes = numpy_helper.to_array(matrix[0][0])
+            wanted = codes if order else codes.reshape(5, 4, 4).transpose(0, 2, 1).reshape(5, 16)
+            np.testing.assert_array_equal(header.weight("fc"), wanted)
+
+    def test_layers_kept_apart(self):
+        """A channel of zeros: the artifact has a Sum of one behind the layer, against fusions, that is no operator of the network."""
+        model = onnx.load(MODELS / "model.onnx")
+        for constant in model.graph.initializer:
+            values = numpy_helper.to_array(constant).copy()
+            if constant.name in ("conv1.weight", "conv2.weight"):
+                values[2] = 0
+            if constant.name in ("conv1.bias", "conv2.bias"):
+                values[2] = 0.3
+            constant.CopyFrom(numpy_helper.from_array(values, constant.name))
+        onnx.save(model, self.folder / "zeros.onnx")
+        self.static_artifact(self.folder / "zeros.onnx", MODELS / "calib.npy", "dataset.quant_calibration_dataset.scale=0.00392156862745098")
+        artifact = self.folder / "out" / "quantized_model_modelopt.onnx"
+        self.assertIn("Sum", [node.op_type for node in onnx.load(artifact).graph.node])
+        header = self.export(artifact, "--layout", "ohwi")
+        for layer in ("conv1", "conv2", "fc1", "fc2"):
+            self.assertEqual(header.macro(layer, "has_multiplier"), 1)
+        self.assertEqual(header.macro("conv1", "activation_min"), 0)
+        self.assertIn("Its input is a flattened image of 16 channels", header.words)
+
+    def test_product_and_addition_kept_apart(self):
+        header = self.exported([self.rounded("x", 0.05, "xr"), self.weight("fc", (6, 4), 1), helper.make_node("MatMul", ["xr", "fc"], ["p"]),
+                                helper.make_node("Sum", ["p"], ["y"]), ([numpy_helper.from_array(np.ones(4, np.float32), "b")],
+                                                                        [helper.make_node("Add", ["y", "b"], ["z"])]),
+                                self.rounded("z", 0.1, "zr"), self.weight("d", (4, 3), 1), helper.make_node("MatMul", ["zr", "d"], ["o"])],
+                               [1, 6], ["o"])
+        self.assertEqual((header.macro("fc", "has_bias"), header.macro("fc", "output_is_int8")), (1, 1))
+
+    def test_a_bias_that_int32_loses(self):
+        image, matrix = self.rounded("x", 3, "xr"), self.weight("fc", (4, 6))
+        scales = np.array([0.01, 0.01, 1, 0.01], np.float32)
+        matrix[0][1].CopyFrom(numpy_helper.from_array(scales, matrix[0][1].name))
+        for bias, is_lost in ((1.4, True), (3.01, False)):
+            header = self.exported([image, matrix, ([numpy_helper.from_array(np.full(4, bias, np.float32), "b")],
+                                                    [helper.make_node("Gemm", ["xr", "fc", "b"], ["y"], transB=1)]),
+                                    self.rounded("y", 0.1, "yr"), self.weight("d", (2, 4)), helper.make_node("Gemm", ["yr", "d"], ["o"], transB=1)],
+                                   [1, 6], ["o"])
+            self.assertEqual("Beware: the bias of output channel 2" in header.words, is_lost)
+
     def test_transposed_convolutions(self):
         for groups, layout in ((1, "OHWI"), (2, "IOHW")):
             header = self.exported([self.rounded("x", 0.05, "xr"), self.weight("up", (4, 3, 2, 2), 1),
@@ -466,6 +526,15 @@ class Command(HeaderTest):
                 self.assertFalse((self.folder / "export").exists())
         self.assertFails(self.quantize(WEIGHT_ONLY, "--name", "net"), 2, "it goes with --format c-header")
         self.assertFails(self.ptq("export", LENET, "--format", "c-header", "-o", "export"), 1, "not an artifact")
+
+    def test_no_loader_takes_it(self):
+        """So nothing is said of loaders that go by a config.json."""
+        (self.folder / "hub").mkdir()
+        shutil.copy(LENET, self.folder / "hub")
+        self.write("hub/config.json", '{"model_type": "lenet"}')
+        for form, is_said in (("safetensors", True), ("c-header", False)):
+            run = self.run_ptq("quantize", "-e", WEIGHT_ONLY, "model_path=hub", f"results_dir={form}", "--format", form)
+            self.assertEqual("config.json beside the model" in run.stderr, is_said)
 
     def test_it_is_not_read_back(self):
         self.quantize(WEIGHT_ONLY, "--format", "c-header")

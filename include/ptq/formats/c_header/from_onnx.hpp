@@ -60,8 +60,8 @@ class c_onnx_layers {
   c_layer layer_of(const layer& one, const onnx_layer& source, const onnx_coded_tensor& coded) {
     c_layer made{one.name, one.class_name, source.weight, coded.view()};
     made.dtype = find_dtype_row<Policies>(coded.dtype);
-    PTQ_ASSERT(made.dtype != nullptr);  // its codes were known to be of that dtype
-    made.output_axis = one.output_axis;
+    PTQ_ASSERT(made.dtype != nullptr);                         // its codes were known to be of that dtype
+    if (made.rank() >= 2) made.output_axis = one.output_axis;  // a product with a vector has one output
     const onnx_node& node = graph_->nodes[source.calls.front().node];
     made.is_brought = source.calls.front().carrier.has_value();
     if (made.is_convolution()) {
@@ -165,8 +165,9 @@ class c_onnx_layers {
   ///
   /// @return what holds the sum
   std::string_view take_addition(c_layer& made, std::string_view output) {
-    const auto uses = links_->uses(output);
-    if (uses.size() != 1 || links_->is_output(output) || made.is_brought) return output;
+    const std::string_view product = ways_.handed_on(output);
+    const auto uses = links_->uses(product);
+    if (uses.size() != 1 || links_->is_output(product) || made.is_brought) return output;
     const onnx_node& node = graph_->nodes[uses.front().node];
     if (!node.is_standard() || node.op_type != "Add" || uses.front().slot > 1) return output;
     if (ways_.rounding(uses.front().node, uses.front().slot) != nullptr) return output;

@@ -32,6 +32,7 @@ struct c_integers {
   std::int32_t low = 0;  ///< of the activation, in codes of the output
   std::int32_t high = 0;
   std::optional<std::size_t> overflows;  ///< an output channel whose sum may leave int32
+  std::optional<std::size_t> lost_bias;  ///< one whose bias in int32 is half a code of the output away
 };
 
 namespace detail {
@@ -116,6 +117,7 @@ class c_integer_maker {
     for (std::size_t c = 0; c < channels_; ++c) largest = (std::max)(largest, unit(c));
     made_.output_scale = are_codes ? layer_->output.scale : as_float(largest);
     if (!is_scale(made_.output_scale)) return;  // of numbers that float does not have
+    if (are_codes) check_bias(static_cast<double>(made_.output_scale));
     for (std::size_t c = 0; c < channels_; ++c)
       made_.factors.push_back(from_scale(unit(c) / static_cast<double>(made_.output_scale)));
     using limits = std::numeric_limits<std::int32_t>;
@@ -124,6 +126,14 @@ class c_integer_maker {
     const auto& output = layer_->output;
     made_.low = output.low ? code_of_bound(*output.low, made_.output_scale, low, high) : low;
     made_.high = output.high ? code_of_bound(*output.high, made_.output_scale, low, high) : high;
+  }
+
+  /// The scale of a channel whose weights are all zero, or nearly, has nothing to do with its bias.
+  void check_bias(double output_scale) {
+    for (std::size_t c = 0; c < made_.bias.size() && !made_.lost_bias; ++c) {
+      const double off = static_cast<double>(made_.bias[c]) * unit(c) - layer_->bias[c];
+      if ((std::fabs)(off) > output_scale / 2) made_.lost_bias = c;
+    }
   }
 
   const c_layer* layer_;

@@ -71,10 +71,20 @@ class onnx_ways {
     return judge(tensor, ends, floats);
   }
 
+  /// A tensor that nobody else uses is the same behind each Sum of it alone.
+  std::string_view handed_on(std::string_view tensor) const {
+    while (links_->uses(tensor).size() == 1 && !links_->is_output(tensor)) {
+      const onnx_node& user = graph_->nodes[links_->uses(tensor).front().node];
+      if (!is_sum_of_one(user)) break;
+      tensor = user.outputs.front();
+    }
+    return tensor;
+  }
+
   /// How many channels the images have that are flattened to a tensor; 0 where none are, or it is not known.
   std::size_t flattened(std::string_view tensor) const {
     for (const onnx_node* node = maker(tensor); node != nullptr; node = maker(node->input(0))) {
-      if (is_flattening(*node)) return channels_of(node->input(0));
+      if (is_flattening(*node)) return are_channels_first(node->input(0)) ? channels_of(node->input(0)) : 0;
       if (!keeps_shape(*node)) return 0;
     }
     return 0;
@@ -153,11 +163,17 @@ class onnx_ways {
     return at;
   }
 
-  bool moves(const onnx_node& node) const {
+  /// The writer keeps some layers apart from their neighbours by it.
+  static bool is_sum_of_one(const onnx_node& node) {
+    return node.is_standard() && node.op_type == "Sum" && node.inputs.size() == 1;
+  }
+
+  static bool moves(const onnx_node& node) {
     constexpr std::string_view operators[] = {
         "Concat",  "DepthToSpace", "Flatten",      "Gather",  "GlobalMaxPool", "Identity", "MaxPool",
         "Reshape", "Slice",        "SpaceToDepth", "Squeeze", "Transpose",     "Unsqueeze"};
     if (node.op_type == "Dropout") return node.input(2).empty();  // at inference
+    if (is_sum_of_one(node)) return true;
     if (node.op_type == "Cast") return is_float(onnx_type(node.integer("to", 0)));
     return std::find(std::begin(operators), std::end(operators), node.op_type) != std::end(operators);
   }
@@ -197,9 +213,24 @@ class onnx_ways {
   }
 
   static bool keeps_shape(const onnx_node& node) {
-    return is_one_of(node,
+    return is_sum_of_one(node) ||
+           is_one_of(node,
                      "Cast Clip Dropout Elu HardSigmoid HardSwish Identity LeakyRelu PRelu Relu Selu Sigmoid "
                      "Softplus Tanh");
+  }
+
+  /// As far as the nodes tell by which an image was made: behind a Transpose its axes are others.
+  bool are_channels_first(std::string_view tensor) const {
+    const onnx_node* node = maker(tensor);
+    while (node != nullptr &&
+           (keeps_shape(*node) || is_one_of(*node, "Add Concat Div Mul Pad Resize Slice Split Sub Sum"))) {
+      const auto varies = [&](const std::string& input) { return links_->constant(input) == nullptr; };
+      const auto input = std::find_if(node->inputs.begin(), node->inputs.end(), varies);
+      node = input != node->inputs.end() ? maker(*input) : nullptr;
+    }
+    return node == nullptr || is_one_of(*node,
+                                        "AveragePool BatchNormalization Conv ConvTranspose GlobalAveragePool "
+                                        "GlobalMaxPool InstanceNormalization LRN MaxPool");
   }
 
   /// [N, C, H, W] -> [N, C * H * W], as far as the node tells.

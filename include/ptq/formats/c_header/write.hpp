@@ -134,10 +134,10 @@ class c_header_writer {
   void begin(const std::string& guard) {
     text_.line("/*");
     text_.comment(how_->network + ": " + counted(network_->layers.size(), "quantized layer") +
-                  " of a neural network as constants, for C99, C11 and C++. Made by ptq " PTQ_VERSION_STRING
+                  " of a neural network as constants, for C99, C11 and C++17. Made by ptq " PTQ_VERSION_STRING
                   " (--format c-header, --name " +
                   how_->network + ", --layout " + (how_->channels_last ? "ohwi" : "as-is") + ").");
-    text_.add(" * Hash of all that follows: ");
+    text_.add(" * Hash of all macros and numbers: ");
     hash_place_ = text_.place();
     text_.line("0123456789abcdef");
     text_.line(" *");
@@ -250,13 +250,20 @@ class c_header_writer {
                          ? std::string("the scale of its output is no number of float")
                          : c_comment_text(layer.output.reason)) +
                     ".");
-    if (integers && integers->overflows) {
-      const std::string text = "the sum of output channel " + std::to_string(*integers->overflows) +
-                               " may leave int32 for some inputs";
-      text_.comment("Beware: " + text + ".");
-      notes_.push_back("layer \"" + layer.name + "\": " + text);
-    }
+    if (!integers) return text_.line(" */");
+    if (integers->overflows)
+      beware(layer, "the sum of output channel " + std::to_string(*integers->overflows) +
+                        " may leave int32 for some inputs");
+    if (integers->lost_bias)
+      beware(layer,
+             "the bias of output channel " + std::to_string(*integers->lost_bias) +
+                 ", in units of input scale * weight scale, is off by more than half a code of the output");
     text_.line(" */");
+  }
+
+  void beware(const c_layer& layer, const std::string& text) {
+    text_.comment("Beware: " + text + ".");
+    notes_.push_back("layer \"" + layer.name + "\": " + text);
   }
 
   static std::string grain_text(const c_layer& layer) {
