@@ -50,14 +50,14 @@ CODECS = "golden_codec golden_weight_only golden_static"
 # How many mutants of which headers (those of an earlier area left out), and which tests own them, the fast ones first.
 AREAS = {
     "detail": own(12, "detail/*.hpp result.hpp error.hpp", "result strict_float calibration assert quantize", CODECS),
-    "numeric": own(15, "numeric/*.hpp", "half_types dtype strict_float quantize", CODECS),
+    "numeric": own(15, "numeric/*.hpp", "half_types dtype strict_float quantize run", CODECS),
     "fixed_point": own(12, "fixed_point/*.hpp", "fixed_point multiplier_shift power_of_two_scales run"),
-    "dtype": own(10, "dtype/*.hpp", "dtype quantize portable_kernels", CODECS, "compile_fail.dtype.clang++-19"),
+    "dtype": own(10, "dtype/*.hpp", "dtype quantize run portable_kernels", CODECS, "compile_fail.dtype.clang++-19"),
     "backend": own(20, "backend/*.hpp", "backend quantize", CODECS, "apply compile_fail.backend.clang++-19"),
     "tensor": own(20, "tensor/*.hpp", "walk layouts fwd adaptors_std quantize any_view constant_expressions",
                   "compile_fail.tensor.clang++-19 compile_fail.element.clang++-19"),
-    "kernels": own(15, "kernels/*.hpp", "portable_kernels quantize layouts", CODECS, "constant_expressions"),
-    "quantize": own(40, "quantize/*.hpp", "quantize layouts quantize_constant power_of_two_scales error_metrics constant_expressions portable_kernels", CODECS, "apply"),
+    "kernels": own(15, "kernels/*.hpp", "portable_kernels quantize run layouts", CODECS, "constant_expressions"),
+    "quantize": own(40, "quantize/*.hpp", "quantize run layouts quantize_constant power_of_two_scales error_metrics constant_expressions portable_kernels", CODECS, "apply"),
     "calibration": own(50, "calibration/*.hpp", "calibration golden_calibration model_calibration statistics_file",
                        "compile_fail.calibrator.clang++-19"),
     "adaptors": own(8, "adaptors/*.hpp", "adaptors_std adaptors_eigen adaptors_eigen_tensor adaptors_xtensor"),
