@@ -64,7 +64,8 @@ class run_check {
     }
   }
 
-  constexpr void compare() {
+  // GCC 12 with -O3 -ffast-math -march=native takes values_ for uninitialised where this is inlined.
+  [[gnu::noinline]] constexpr void compare() {
     std::array<code, longest + 1> codes{};
     codes[size_] = untouched;
     ptq::quantize_run<D, B>(std::span<const float>(values_.data(), size_), scale_,
