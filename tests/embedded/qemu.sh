@@ -10,5 +10,5 @@ read -r _ board _ < <(grep "^$machine " "$here/../../examples/embedded/machines.
 qemu=(qemu-system-arm)
 [[ $machine != rv32* ]] || qemu=(qemu-system-riscv32 -bios none)
 command -v "$qemu" >/dev/null || { echo "skipped: $qemu is not installed" && exit 77; }
-exec timeout 30 "${qemu[@]}" -M "$board" -display none -monitor none -serial none -chardev stdio,id=text,signal=off \
+exec timeout 120 "${qemu[@]}" -M "$board" -display none -monitor none -serial none -chardev stdio,id=text,signal=off \
   -semihosting-config enable=on,target=native,chardev=text "$@" -kernel "$image" </dev/null
