@@ -76,6 +76,7 @@ inline result<tensor> transpose(const call& c) {
   tensor y(x.type, moved.shape);
   const std::size_t width = ptq::bits_of(x.type) / 8;
   moved.strides[1] = ptq::row_major(y.shape);
+  if (y.bytes.empty()) return y;  // there is no address to count from
   std::byte* out = y.bytes.data();
   for_each_run(moved, [&](std::ptrdiff_t at, std::ptrdiff_t, std::ptrdiff_t step, std::ptrdiff_t,
                           std::ptrdiff_t count) {
